@@ -1,0 +1,26 @@
+"""The two folders pkd writes to: runs and cache. Nothing else is ever written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def runs_root(given: Path | None = None) -> Path:
+    """The folder of run directories: `given`, or $PKD_RUNS, or ./runs."""
+    return Path(given or os.environ.get("PKD_RUNS") or "runs").expanduser().absolute()
+
+
+def cache_root() -> Path:
+    """The folder of data, teachers and downloads: $PKD_CACHE, or `pkd` in the user's cache folder."""
+    if os.environ.get("PKD_CACHE"):
+        return Path(os.environ["PKD_CACHE"]).expanduser().absolute()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("pkd", appauthor=False)
+
+
+def recipes_root() -> Path:
+    """The folder of built-in recipes: inside the wheel when installed, beside the package in a checkout."""
+    inside = Path(__file__).parent / "_recipes"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "recipes"

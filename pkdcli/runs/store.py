@@ -1,0 +1,118 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pkdcli.errors import ExitCode, PkdError
+
+
+def write_with(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` make a file beside `path`, then move it into place.
+
+    A reader sees the old file or the new one, never half of one; whatever fails leaves the old one as it was.
+
+    Raises:
+        PkdError: There is no space left, or the folder can't be written (exit code 3).
+    """
+    path = Path(path)
+    beside = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+        beside = Path(name)
+        umask = os.umask(0)
+        os.umask(umask)
+        beside.chmod(0o666 & ~umask)
+        write(beside)
+        with open(beside, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException as error:
+        if beside is not None:
+            with suppress(OSError):
+                beside.unlink()
+        if isinstance(error, OSError):
+            raise cannot_write(path, error) from error
+        raise
+
+
+def cannot_write(path: Path, error: OSError) -> PkdError:
+    """The error users see for a file that could not be written; the old file, if any, is still there."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return PkdError(
+            f"no space left to write {path}.",
+            "Free some space, or choose other folders with --runs DIR and the environment variable PKD_CACHE; "
+            "then type the same command again: it goes on where it stopped.",
+            ExitCode.MISSING,
+        )
+    return PkdError(
+        f"can't write {path}: {error.strerror or error}.",
+        "Check the folder's permissions, or choose another with --runs DIR or the environment variable PKD_CACHE.",
+        ExitCode.MISSING,
+    )
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, whole or not at all."""
+    write_with(path, lambda beside: beside.write_bytes(data))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` as UTF-8, whole or not at all."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write `data` to `path` as JSON, whole or not at all; NaN and infinities become null."""
+    write_text(path, json.dumps(_finite(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, float) and not math.isfinite(data):
+        return None
+    if isinstance(data, dict):
+        return {str(key): _finite(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_finite(value) for value in data]
+    return data
+
+
+def read_json(path: Path) -> Any | None:
+    """The content of a JSON file; None where it is absent or not whole."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def append_jsonl(path: Path, record: dict[str, Any]) -> None:
+    """Append one record as one line, in a single write."""
+    line = json.dumps(_finite(record), ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        with open(path, "ab") as file:
+            file.write(line.encode("utf-8"))
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of a file of JSON lines, passing over a last line that is not whole."""
+    try:
+        text = Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return
+    for line in text.splitlines():
+        with suppress(ValueError):
+            record = json.loads(line)
+            if isinstance(record, dict):
+                yield record
