@@ -180,7 +180,7 @@ def _clouds(stream: Stream, cell: int) -> np.ndarray:
     heights = stream.octets(knots * knots).reshape(knots, knots)
     at, part = np.arange(SIDE, dtype=np.int32) // cell, np.arange(SIDE, dtype=np.int32) % cell
     rows = heights[at] * (cell - part)[:, None] + heights[at + 1] * part[:, None]
-    return np.ascontiguousarray((rows[:, at] * (cell - part) + rows[:, at + 1] * part) // (cell * cell))
+    return (rows[:, at] * (cell - part) + rows[:, at + 1] * part) // (cell * cell)
 
 
 def _background(stream: Stream) -> np.ndarray:
@@ -188,11 +188,15 @@ def _background(stream: Stream) -> np.ndarray:
     second = _step(stream, colour, 10, 90)
     kind = stream.between(0, 6)
     share = _clouds(stream, 48) if kind > 4 else _pattern(stream, kind, _X, _Y)
-    picture = colour + ((second - colour) * share[..., None] >> 8)
     third = _step(stream, colour, 10, 80)
-    share = _clouds(stream, (8, 16, 32, 64)[stream.between(0, 3)])
-    # In C order, because `_paint` writes through a flat view.
-    return np.ascontiguousarray(picture + ((third - picture) * share[..., None] >> 8), dtype=np.int32)
+    over = _clouds(stream, (8, 16, 32, 64)[stream.between(0, 3)])
+    # One channel at a time: an inner loop of length three would cost numpy more than all the rest. In C order, because
+    # `_paint` writes through a flat view.
+    picture = np.empty((SIDE, SIDE, 3), dtype=np.int32)
+    for channel, (one, two, three) in enumerate(zip(colour, second, third, strict=True)):
+        plane = one + ((two - one) * share >> 8)
+        picture[..., channel] = plane + ((three - plane) * over >> 8)
+    return picture
 
 
 def _blob(stream: Stream) -> np.ndarray:
@@ -226,8 +230,11 @@ def _scribble(stream: Stream) -> np.ndarray:
 def _exposed(picture: np.ndarray, stream: Stream) -> np.ndarray:
     """The picture under uneven light, with noise, (192, 192, 3) uint8."""
     shade = _pattern(stream, 3, _X, _Y) * stream.between(*SHADE) // 100
-    lit = picture * (256 - shade)[..., None] >> 8
     amplitude = stream.between(*NOISE)
-    grey = stream.chance(50)
-    noise = stream.octets(SIDE * SIDE * (1 if grey else 3)).reshape(SIDE, SIDE, -1)
-    return (lit + ((noise - 128) * amplitude >> 7)).clip(0, 255).astype(np.uint8)
+    planes = 1 if stream.chance(50) else 3
+    noise = (stream.octets(SIDE * SIDE * planes).reshape(planes, SIDE, SIDE) - 128) * amplitude >> 7
+    light = 256 - shade
+    done = np.empty(picture.shape, dtype=np.uint8)
+    for channel in range(3):
+        done[..., channel] = ((picture[..., channel] * light >> 8) + noise[channel % planes]).clip(0, 255)
+    return done

@@ -26,7 +26,7 @@ from pkdcli.errors import ExitCode, PkdError
 from pkdcli.runs.store import cannot_write, read_json, write_json
 
 VERSION = 1
-CHECKSUM = "076570dee6076f623b6165fb5fd71b4a6bd0aa33b810f1f07876b5ee2e5c2a29"
+CHECKSUM = "91ddddaaa8c2d29594a3bca9cce073349b5e3b840baa3b96ddbfff521719039e"
 COUNTS = {"train": 800, "val": 200, "test": 200}
 CLASSES = tuple(OUTLINES)
 
