@@ -1,0 +1,67 @@
+"""Supplies modules that an installed package lacks, or that fail to import, through the import system itself."""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from types import ModuleType
+
+
+def _fill_extension(module: ModuleType) -> None:
+    from pkdcli.compat import extension
+
+    extension.fill(module)
+
+
+def _fill_quantization(module: ModuleType) -> None:
+    from pkdcli.compat import quantization
+
+    quantization.fill(module)
+
+
+class StandIn(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds and builds one module, at its first import.
+
+    A finder rather than an entry in `sys.modules`: the module then has a `__spec__`, `importlib.util.find_spec` sees
+    it (mmcv looks for its extension that way), and nothing is built for a process that never asks.
+
+    Args:
+        name: The module's full name.
+        fill: Puts the contents into the new, empty module.
+        package: Whether it may have submodules.
+    """
+
+    def __init__(self, name: str, fill: Callable[[ModuleType], None], package: bool = False) -> None:
+        self.name = name
+        self.fill = fill
+        self.package = package
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != self.name:
+            return None
+        return importlib.machinery.ModuleSpec(fullname, self, origin="pkdcli.compat", is_package=self.package)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        return None  # the import system's ordinary empty module
+
+    def exec_module(self, module: ModuleType) -> None:
+        self.fill(module)
+
+
+EXTENSION = StandIn("mmcv._ext", _fill_extension)
+QUANTIZATION = StandIn("mmrazor.structures.quantization", _fill_quantization, package=True)
+
+
+def install() -> None:
+    """Puts the finders into the import system, once."""
+    # Last: wherever a compiled extension can be found, the ordinary finders have found it already.
+    if EXTENSION not in sys.meta_path:
+        sys.meta_path.append(EXTENSION)
+    # First: the package is there, but fails to import.
+    if QUANTIZATION not in sys.meta_path:
+        sys.meta_path.insert(0, QUANTIZATION)

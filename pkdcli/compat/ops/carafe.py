@@ -1,0 +1,79 @@
+"""CARAFE, content-aware upsampling (mmcv/ops/carafe.py; Wang et al., 2019)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pkdcli.compat.ops.widen import widened
+
+
+def _reassemble(features: Tensor, masks: Tensor, kernel_size: int, group_size: int, scale_factor: int) -> Tensor:
+    """The upsampled features, (N, C, sH, sW), differentiable in both tensors."""
+    batch, channels, height, width = features.shape
+    taps = kernel_size * kernel_size
+    patches = F.unfold(features, kernel_size, padding=kernel_size // 2)
+    patches = patches.view(batch, group_size, channels // group_size, taps, height, width)
+    masks = masks.view(batch, group_size, taps, height, scale_factor, width, scale_factor)
+    output = torch.einsum("ngckhw,ngkhawb->ngchawb", patches, masks)
+    return output.reshape(batch, channels, height * scale_factor, width * scale_factor)
+
+
+def _gradients(
+    grad_output: Tensor, features: Tensor, masks: Tensor, kernel_size: int, group_size: int, scale_factor: int
+) -> tuple[Tensor, Tensor]:
+    inputs = [widened(tensor.detach()).requires_grad_() for tensor in (features, masks)]
+    with torch.enable_grad():
+        output = _reassemble(*inputs, kernel_size, group_size, scale_factor)
+    return torch.autograd.grad(output, inputs, grad_output.to(output.dtype))
+
+
+def carafe_naive_forward(
+    features: Tensor, masks: Tensor, output: Tensor, kernel_size: int, group_size: int, scale_factor: int
+) -> None:
+    """Makes every output pixel a weighted sum of the input pixels around the one it comes from.
+
+    Args:
+        features: (N, C, H, W).
+        masks: (N, kernel_size^2 * group_size, sH, sW), the weights of each output pixel.
+        output: (N, C, sH, sW), written in place.
+        kernel_size: Side of the neighbourhood, odd; outside the map counts as zero.
+        group_size: Groups of channels with weights of their own.
+        scale_factor: s.
+    """
+    output.copy_(_reassemble(widened(features), widened(masks), kernel_size, group_size, scale_factor))
+
+
+def carafe_naive_backward(
+    grad_output: Tensor, features: Tensor, masks: Tensor, grad_input: Tensor, grad_masks: Tensor,
+    kernel_size: int, group_size: int, scale_factor: int,
+) -> None:  # fmt: skip
+    """Writes the gradients of `carafe_naive_forward` into `grad_input` and `grad_masks`."""
+    by_features, by_masks = _gradients(grad_output, features, masks, kernel_size, group_size, scale_factor)
+    grad_input.copy_(by_features)
+    grad_masks.copy_(by_masks)
+
+
+def carafe_forward(
+    features: Tensor, masks: Tensor, rfeatures: Tensor, routput: Tensor, rmasks: Tensor, output: Tensor,
+    kernel_size: int, group_size: int, scale_factor: int,
+) -> None:  # fmt: skip
+    """Like `carafe_naive_forward`. `rfeatures` is what mmcv saves for the backward pass: the features, as they are.
+
+    The C++ version rearranges memory in `rfeatures`, `routput` and `rmasks`; the latter two are unused here.
+    """
+    carafe_naive_forward(features, masks, output, kernel_size, group_size, scale_factor)
+    rfeatures.copy_(features)
+
+
+def carafe_backward(
+    grad_output: Tensor, rfeatures: Tensor, masks: Tensor, rgrad_output: Tensor, rgrad_input_hs: Tensor,
+    rgrad_input: Tensor, rgrad_masks: Tensor, grad_input: Tensor, grad_masks: Tensor,
+    kernel_size: int, group_size: int, scale_factor: int,
+) -> None:  # fmt: skip
+    """Writes the gradients of `carafe_forward` into `grad_input` and `grad_masks`; the `rgrad_` tensors are unused."""
+    carafe_naive_backward(grad_output, rfeatures, masks, grad_input, grad_masks, kernel_size, group_size, scale_factor)
+
+
+OPERATORS = (carafe_naive_forward, carafe_naive_backward, carafe_forward, carafe_backward)
