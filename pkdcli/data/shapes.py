@@ -29,6 +29,7 @@ VERSION = 1
 CHECKSUM = "91ddddaaa8c2d29594a3bca9cce073349b5e3b840baa3b96ddbfff521719039e"
 COUNTS = {"train": 800, "val": 200, "test": 200}
 CLASSES = tuple(OUTLINES)
+TRAIN_IMAGES = COUNTS["train"]  # there is something to detect in every one of them
 
 _MARKER = "shapes.json"
 _STALE = 3600  # seconds after which an abandoned temporary folder is taken for dead
