@@ -1,0 +1,120 @@
+"""`pkd report`: the runs as tables like the paper's, or as data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+FORMATS = ("table", "md", "csv", "json", "latex")
+LAYOUTS = ("auto", "table7", "table8", "runs")
+SEEDS = ("each", "mean")
+_DATA = ("csv", "json")
+_SUFFIXES = {".md": "md", ".csv": "csv", ".json": "json", ".tex": "latex"}
+
+
+def _or(words: tuple[str, ...]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def report(
+    runs: Annotated[
+        Path | None, typer.Option("--runs", metavar="DIR", help="The runs folder; default: $PKD_RUNS, or ./runs.")
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option("--format", metavar="FORMAT", help=f"{_or(FORMATS)}; default: as FILE ends, else table."),
+    ] = None,
+    layout: Annotated[
+        str,
+        typer.Option(
+            "--layout",
+            metavar="LAYOUT",
+            help=f"{_or(LAYOUTS)}: like the paper's Table 7 (teacher, student, methods) or 8 (loss weights), or a list "
+            "of every run. csv and json always have one row per run.",
+        ),
+    ] = "auto",
+    pair: Annotated[
+        list[str] | None, typer.Option("--pair", metavar="PAIR", help="Only this pair and its baselines; repeatable.")
+    ] = None,
+    loss: Annotated[
+        list[str] | None, typer.Option("--loss", metavar="LOSS", help="Only this loss; repeatable.")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", metavar="KEY=VALUE", help="Only runs with this value in a csv column; repeatable."),
+    ] = None,
+    seeds: Annotated[
+        str, typer.Option("--seeds", metavar="SEEDS", help="each seed, or their mean and standard deviation (mean).")
+    ] = "each",
+    paper: Annotated[bool, typer.Option("--paper/--no-paper", help="Put the published numbers beside.")] = False,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--compare", metavar="RUN RUN", help="Two runs, or the beginnings of their names, side by side."),
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write here.")] = None,
+) -> None:
+    """Show what the runs reached, as tables like the paper's or as data."""
+    from pkdcli.errors import unknown
+    from pkdcli.places import runs_root
+    from pkdcli.runs.collect import collect
+
+    format = format or _SUFFIXES.get(output.suffix.lower() if output else "", "table")
+    words = (("--format", format, FORMATS), ("--layout", layout, LAYOUTS), ("--seeds", seeds, SEEDS))
+    for kind, word, allowed in words:
+        if word not in allowed:
+            raise unknown(kind, word, allowed)
+    root = runs_root(runs)
+    _check(root)
+    records = collect(root)
+    notes: list[str] = []
+    if compare:
+        from pkdcli.report.compare import COMPARED, compare_runs, compare_tables
+
+        rows, columns = compare_runs(records, *compare), COMPARED
+        tables = compare_tables(rows)
+    else:
+        from pkdcli.report.build import as_data, as_tables
+        from pkdcli.report.select import choose, parse_where
+
+        conditions = [*(("pair", word) for word in pair or []), *(("loss", word) for word in loss or [])]
+        conditions += parse_where(where or [])
+        chosen = choose(records, conditions) if records else []
+        if format in _DATA:
+            rows, columns = as_data(chosen, seeds == "mean", paper)
+        else:
+            tables, notes = as_tables(chosen, records, layout, seeds == "mean", paper) if chosen else ([], [])
+        if not chosen:
+            line = f"No runs in {root} yet. Start with: pkd sweep --loss mse --weights 10,30,50 --scale tiny"
+            if records:
+                line = f"No run meets all of: {', '.join(f'{key}={value}' for key, value in conditions)}."
+            if format in _DATA:
+                typer.echo(line, err=True)
+            notes = [line]
+
+    from pkdcli.report import formats
+
+    if format == "table":
+        formats.print_rich(tables, notes, output)
+        return
+    if format in _DATA:
+        text = formats.to_csv(rows, columns) if format == "csv" else formats.to_json(rows, columns)
+    else:
+        text = formats.to_markdown(tables, notes) if format == "md" else formats.to_latex(tables, notes)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        from pkdcli.runs.store import write_text
+
+        write_text(output, text)
+        typer.echo(f"Wrote {output}", err=True)
+
+
+def _check(root: Path) -> None:
+    from pkdcli.errors import PkdError
+
+    if root.exists() and not root.is_dir():
+        raise PkdError(f"{root} is a file, not a folder of runs.", "Give the folder with --runs DIR.")
+    if any((root / name).is_file() for name in ("status.json", "result.json")):
+        raise PkdError(f"{root} is itself a run.", f"Give the folder of runs: --runs {root.parent}")
