@@ -118,3 +118,6 @@ def _check(root: Path) -> None:
         raise PkdError(f"{root} is a file, not a folder of runs.", "Give the folder with --runs DIR.")
     if any((root / name).is_file() for name in ("status.json", "result.json")):
         raise PkdError(f"{root} is itself a run.", f"Give the folder of runs: --runs {root.parent}")
+
+
+command = report  # the name under which the command line finds it

@@ -111,17 +111,16 @@ def _read(folder: str, warn: Warn) -> Record | None:
             record[prefix + name] = _number(metrics.get(name)) if isinstance(metrics, dict) else None
     record["run"] = os.path.basename(folder)
     record["path"] = folder
-    record["state"] = _state(status, result)
+    record["state"] = _state(status, result, folder)
     record["error"] = _error(status) if record["state"] != "done" else None
     if record["state"] == "done" and record["mAP"] is None:
         record["error"] = "its result.json is absent, unreadable or without mAP"
     return record
 
 
-def _state(status: Record | None, result: Record | None) -> str:
-    if status is None:
-        return "done" if result is not None else "queued"
-    state = _text(status.get("state"))
+def _state(status: Record | None, result: Record | None, folder: str) -> str:
+    begun = any(os.path.exists(os.path.join(folder, name)) for name in ("status.json", "result.json"))
+    state = _text(status.get("state")) if status else None if begun else "queued"
     if state is None:
         return "done" if result is not None else "unknown"
     if state == "running" and status.get("host") == socket.gethostname() and not _alive(status.get("pid")):

@@ -190,6 +190,10 @@ def test_unreadable_files_are_named_once_and_cost_only_their_own_values(tmp_path
     records = by_run(tmp_path, warn=lines.append)
     assert sorted(records) == ["binary", "deep", "empty", "folder", "good", "half", "list", "words", "yaml"]
     assert records["good"]["mAP"] == 30.0
+    states = {run: record["state"] for run, record in records.items()}
+    assert states == dict.fromkeys(records, "unknown") | {"good": "done", "half": "done"} | dict.fromkeys(
+        ("words", "yaml"), "queued"
+    )
     assert (records["half"]["pair"], records["half"]["mAP"]) == ("gfl101-fcos50", None)
     assert records["half"]["error"] == "its result.json is absent, unreadable or without mAP"
     files = ["binary/result.json", "deep/result.json", "empty/result.json", "folder/result.json", "half/result.json"]
