@@ -80,8 +80,12 @@ def load_state(path: str | Path) -> OrderedDict[str, torch.Tensor]:
 _WANTED = "Give a checkpoint of mmengine, mmdet, mmrazor or torchvision: a .pth file with a state_dict."
 
 
-def read_checkpoint(path: str | Path) -> Any:
-    """All that a checkpoint holds, tensors on the CPU, read without running code and with its checksums verified.
+def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> Any:
+    """All that a checkpoint holds, read without running its code and with its checksums verified.
+
+    Args:
+        path: The checkpoint.
+        map_location: Where its tensors go, as in `torch.load`.
 
     Raises:
         PkdError: The file is absent, damaged, not a checkpoint, or holds something that could run code.
@@ -103,7 +107,7 @@ def read_checkpoint(path: str | Path) -> Any:
                     raise _damaged(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickle protocols that other programs write
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location=map_location, weights_only=True)
     except PkdError:
         raise
     except MemoryError:
