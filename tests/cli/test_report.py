@@ -403,6 +403,12 @@ def test_output_of_the_terminals_table(runs, tmp_path):
     assert trimmed((tmp_path / "r.txt").read_text(encoding="utf-8")) == TABLE
 
 
+def test_a_narrow_terminal_cuts_nothing(runs, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    narrow = runs.sweep().report("--layout", "table7").stdout.replace("─", "")
+    assert sorted(narrow.split()) == sorted(TABLE.split("mse: mAP")[0].replace("─", "").split())
+
+
 def test_titles_with_markup_are_shown_as_they_are(runs):
     runs.add("x", 30.0, teacher_title="[red]A|B_C[/red]")
     assert "[red]A|B_C[/red] (teacher)" in runs.report().stdout

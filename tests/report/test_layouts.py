@@ -27,6 +27,18 @@ def test_a_baseline_stands_with_every_pair_of_its_student(record):
     ]
 
 
+def test_each_schedule_begins_with_its_baseline(record):
+    records = [
+        record("base-1x", role="baseline", mAP=18.0, schedule="1x", pair="maskswin-fcos50"),
+        record("base-2x", role="baseline", mAP=20.0, pair="maskswin-fcos50"),
+        record("a-1x", mAP=28.0, schedule="1x", **TEACHER),
+        record("a-2x", mAP=30.0, **TEACHER),
+    ]
+    (table,) = table7(records)
+    assert column(table, "mAP") == ["70.0", "18.0", "28.0", "20.0", "30.0"]
+    assert column(table, "schedule") == ["", "1x", "1x", "2x", "2x"]
+
+
 def test_a_pair_with_a_baseline_of_its_own_shows_no_other(record):
     records = [
         record("base-a", role="baseline", mAP=20.0),

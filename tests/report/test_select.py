@@ -84,7 +84,8 @@ def test_one_seed_has_no_deviation(record):
 
 
 def test_a_mean_needs_every_seed(record):
-    (mean,) = mean_over_seeds([record("a", seed=0, gain=5.0), record("b", seed=1, gain=None)])
+    gains = [5.0, 6.0, None]
+    (mean,) = mean_over_seeds([record(str(seed), seed=seed, gain=gain) for seed, gain in enumerate(gains)])
     assert (mean["mAP"], mean["gain"], mean["gain_std"]) == (30.0, None, None)
 
 

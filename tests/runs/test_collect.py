@@ -94,6 +94,12 @@ def test_settings_that_no_column_shows_must_be_comparable_where_both_state_them(
     assert (records["other"]["baseline"], records["other"]["gain"]) == ("b-unknown", 8.0)
 
 
+def test_a_baseline_of_another_split_does_not_count(tmp_path):
+    baseline(tmp_path / "base", 20.0, split="test")
+    result(tmp_path / "run", 30.0)
+    assert by_run(tmp_path)["run"]["gain"] is None
+
+
 def test_of_equal_baselines_the_one_of_the_same_pair_counts(tmp_path):
     baseline(tmp_path / "a", 25.0, pair="maskswin-fcos50")
     baseline(tmp_path / "b", 20.0)
