@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pkdcli.errors import PkdError, unknown
+from pkdcli.errors import PkdError, nearest
 from pkdcli.report.table import Table, points, signed
 from pkdcli.runs.collect import METRICS, Record, plain
 
@@ -26,7 +26,9 @@ def find_run(records: list[Record], word: str) -> Record:
     found = [record for record in records if record["run"] == word]
     found = found or [record for record in records if word and record["run"].startswith(word)]
     if not found:
-        raise unknown("run", word, (record["run"] for record in records), where="--compare")
+        guess = nearest(word, (record["run"] for record in records))
+        hint = f"Did you mean {guess!r}? " if guess else ""
+        raise PkdError(f"--compare: unknown run {word!r}.", f"{hint}All runs: pkd report --layout runs")
     if len(found) > 1:
         names = ", ".join(record["run"] for record in found[:10]) + (", ..." if len(found) > 10 else "")
         raise PkdError(f"--compare: {len(found)} runs start with {word!r}.", f"Type more of one: {names}.")

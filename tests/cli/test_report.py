@@ -275,7 +275,7 @@ def test_wrong_words_get_the_nearest(runs, tmp_path):
         (("--format", "cvs"), "unknown --format 'cvs'", "Did you mean 'csv'?"),
         (("--layout", "table9"), "unknown --layout 'table9'", "Did you mean 'table"),
         (("--seeds", "means"), "unknown --seeds 'means'", "Did you mean 'mean'?"),
-        (("--compare", "mse-1", "mse-40"), "unknown run 'mse-40'", "Did you mean"),
+        (("--compare", "mse-1", "mse-40"), "unknown run 'mse-40'", "'? All runs: pkd report --layout runs"),
         (("--compare", "mse", "base"), "3 runs start with 'mse'", "mse-10, mse-30, mse-50"),
         (("--runs", runs.root / "base"), "is itself a run", f"--runs {runs.root}"),
         (("--runs", runs.root / "base" / "status.json"), "is a file", "--runs DIR"),
