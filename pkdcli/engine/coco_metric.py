@@ -66,6 +66,7 @@ def evaluate_detections(
     detections: np.ndarray | Sequence[Mapping[str, Any]],
     *,
     classes: Sequence[str] | None = None,
+    images: Sequence[int] | None = None,
     max_dets: Sequence[int] = MAX_DETS,
 ) -> dict[str, float]:
     """The six COCO metrics of a set of detections, over every image of the annotation file.
@@ -77,6 +78,7 @@ def evaluate_detections(
         detections: float64 (N, 7): image id, x, y, width, height (pixels), score, category id. Or a list of dicts in
             COCO's results format.
         classes: Names of the categories to evaluate; all categories of the file where None.
+        images: Ids of the images to evaluate; all images of the file where None.
         max_dets: Detections kept per image and class, ascending; the six metrics use the last.
 
     Returns:
@@ -99,6 +101,8 @@ def evaluate_detections(
     evaluation.params.maxDets = [int(number) for number in max_dets]
     if classes is not None:
         evaluation.params.catIds = sorted(category_ids(truth, classes))
+    if images is not None:
+        evaluation.params.imgIds = sorted(images)
     evaluation.evaluate()
     evaluation.accumulate()
     precision = evaluation.eval["precision"]
@@ -147,17 +151,25 @@ class PkdCocoMetric(BaseMetric):
         ann_file: COCO-format annotations of the evaluated split.
         max_dets: Detections kept per image and class, ascending; the six metrics use the last.
         outfile: Where to write the detections too, in COCO's results format (JSON).
+        partial: Evaluate only the images that were predicted (a smoke run's first few), not the whole file.
 
     Raises:
         PkdError: The annotation file is absent, not COCO's, or lacks one of the data set's classes.
     """
 
-    def __init__(self, ann_file: str, max_dets: Sequence[int] = MAX_DETS, outfile: str | None = None) -> None:
+    def __init__(
+        self,
+        ann_file: str,
+        max_dets: Sequence[int] = MAX_DETS,
+        outfile: str | None = None,
+        partial: bool = False,
+    ) -> None:
         # "gpu" gathers through the process group, also on the CPU; "cpu" would write files into the current folder.
         super().__init__(collect_device="gpu", prefix="unused")
         self.prefix = None  # the six names are final; given to the base class, None makes it warn
         self.max_dets = tuple(max_dets)
         self.outfile = outfile
+        self.partial = partial
         self._truth = load_annotations(ann_file)
 
     @BaseMetric.dataset_meta.setter
@@ -174,7 +186,7 @@ class PkdCocoMetric(BaseMetric):
             array = np.concatenate([column.detach().float().cpu().numpy() for column in columns], axis=1)
             self.results.append((int(sample["img_id"]), array))
 
-    def compute_metrics(self, results: Iterable[tuple[int, np.ndarray]]) -> dict[str, float]:
+    def compute_metrics(self, results: Sequence[tuple[int, np.ndarray]]) -> dict[str, float]:
         """mAP, AP50, AP75, AP_S, AP_M, AP_L in AP points, NaN where the data has no object of that size."""
         classes = self.dataset_meta["classes"]
         rows = _coco_rows(results, np.array(category_ids(self._truth, classes), dtype=np.float64))
@@ -184,7 +196,8 @@ class PkdCocoMetric(BaseMetric):
             rows = rows[finite]
         if self.outfile is not None:
             write_text(Path(self.outfile), json.dumps(_as_dicts(rows)))
-        return evaluate_detections(self._truth, rows, classes=classes, max_dets=self.max_dets)
+        images = [image for image, _ in results] if self.partial else None
+        return evaluate_detections(self._truth, rows, classes=classes, images=images, max_dets=self.max_dets)
 
 
 def _coco_rows(results: Iterable[tuple[int, np.ndarray]], ids: np.ndarray) -> np.ndarray:

@@ -1,0 +1,176 @@
+"""What `train` and `sweep` share: prepare the data, plan the runs, launch them, show what came out."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from pkdcli import experiment
+from pkdcli.cli.progress import watcher
+from pkdcli.cli.render import metrics_table, out
+from pkdcli.errors import ExitCode, PkdError
+from pkdcli.places import cache_root, runs_root
+from pkdcli.recipe.schema import Recipe
+from pkdcli.runs.state import finished
+from pkdcli.runs.store import read_json
+
+
+@dataclass(frozen=True)
+class Where:
+    """Folders and manners of a command."""
+
+    runs: Path | None = None
+    dry_run: bool = False
+    json: bool = False
+    quiet: bool = False
+
+
+def go(recipes: Sequence[Recipe], where: Where, *, sweep: bool = False) -> None:
+    """Carry recipes out, and leave with the command's exit code.
+
+    Raises:
+        PkdError: Something is wrong before anything runs.
+    """
+    runs, cache = runs_root(where.runs), cache_root()
+    recipes = [_with_data(recipe, cache, where) for recipe in recipes]
+    planned = experiment.plan(recipes, runs, cache)
+    if where.dry_run:
+        _show_plan(planned, cache, where)
+        return
+    for one in planned:
+        experiment.prepare(one, cache)
+    done = [one.run for one in planned if finished(one.paths)]
+    todo = [one for one in planned if one.run not in done]
+    watch = watcher({one.run: one for one in planned}, done, json=where.json, quiet=where.quiet)
+    # Losing the terminal is no reason to leave a worker behind.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    from pkdcli.launch.queue import run_all
+
+    try:
+        with watch:
+            outcomes = run_all([experiment.spec(one, cache) for one in todo], watch, done)
+    except KeyboardInterrupt:
+        print("stopped; type the same command again to go on.", file=sys.stderr)
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    _show_results(planned, runs, where, sweep)
+    raise typer.Exit(experiment.exit_code(outcomes))
+
+
+def _with_data(recipe: Recipe, cache: Path, where: Where) -> Recipe:
+    from pkdcli.data.prepare import facts, prepare
+
+    if where.dry_run:
+        data = facts(recipe.data, cache)
+    else:
+        try:
+            data = prepare(recipe.data, cache, _drawing(where))
+        except PkdError as error:
+            if error.hint and "{tiny}" in error.hint:
+                error.hint = error.hint.replace("{tiny}", _tiny_command())
+            raise
+    return recipe.model_copy(update={"data": data})
+
+
+def _tiny_command() -> str:
+    """The command that was typed, at the scale that needs no COCO."""
+    import shlex
+
+    words, skip = [], False
+    for word in sys.argv[1:]:
+        if skip or word in ("--scale", "--data"):
+            skip = not skip
+            continue
+        if not word.startswith(("--scale=", "--data=")):
+            words.append(word)
+    return f"pkd {shlex.join(words)} --scale tiny"
+
+
+def _drawing(where: Where):  # noqa: ANN202
+    if where.quiet or where.json or not sys.stderr.isatty():
+        return None
+
+    def progress(done: int, total: int) -> None:
+        end = "\n" if done == total else ""
+        print(f"\rdrawing the data set shapes: {done}/{total} pictures", end=end, file=sys.stderr, flush=True)
+
+    return progress
+
+
+def _show_plan(planned: Sequence[experiment.Planned], cache: Path, where: Where) -> None:
+    from rich.table import Table
+
+    from pkdcli.config import schedule
+
+    # Everything a real run would refuse is refused here as well.
+    configs = {one.run: experiment.config_py(one) for one in planned if one.recipe.data.classes}
+    if where.json:
+        for one in planned:
+            spec = experiment.spec(one, cache)
+            record = {"run": one.run, "state": "done" if finished(one.paths) else "to do", "argv": list(spec.argv)}
+            print(json.dumps({**record, "dir": str(one.paths.root), "recipe": one.recipe.model_dump(mode="json")}))
+        return
+    table = Table(title=f"{len(planned)} runs", title_justify="left", title_style="bold")
+    for column in ("run", "role", "epochs", "steps", "lr", "state"):
+        table.add_column(column, overflow="fold")
+    for one in planned:
+        known = one.recipe.data.train_images is not None and not one.recipe.weights
+        table.add_row(
+            one.run,
+            one.recipe.role,
+            "-" if one.recipe.weights else str(one.recipe.schedule.epochs),
+            str(schedule.total_iters(one.recipe)) if known else "-",
+            "-" if one.recipe.weights else f"{schedule.learning_rate(one.recipe):g}",
+            "done" if finished(one.paths) else "to do",
+        )
+    out().print(table)
+    if len(planned) <= 2:
+        last = planned[-1]
+        print(experiment.recipe_yaml(last.recipe), end="")
+    missing = [one.run for one in planned if one.run not in configs]
+    if missing:
+        print("note: the data is not there, so steps and the run's final name are not known yet.", file=sys.stderr)
+
+
+def _show_results(planned: Sequence[experiment.Planned], runs: Path, where: Where, sweep: bool) -> None:
+    results = {one.run: read_json(one.paths.result) for one in planned if finished(one.paths)}
+    if where.json:
+        for result in results.values():
+            print(json.dumps({"event": "result", **result}))
+        return
+    if sweep:
+        from pkdcli.cli.report import report_runs
+
+        report_runs(runs, [one.run for one in planned if one.recipe.role != "teacher"])
+        return
+    last = planned[-1]
+    result = results.get(last.run)
+    if result is None:
+        return
+    rows = []
+    if result.get("teacher_metrics"):
+        rows.append((f"teacher {result['teacher_title']}", result["teacher_metrics"]))
+    baseline = _baseline(runs, result) if last.recipe.role == "distill" else None
+    if baseline:
+        rows.append((f"baseline {baseline['student_title']}", baseline["metrics"]))
+    what = result["loss"] if last.recipe.role == "distill" else "baseline"
+    rows.append((f"{what} {result['student_title']}", result["metrics"]))
+    out().print(metrics_table(rows, title=last.run))
+    if not where.quiet:
+        print(f"{last.paths.root}")
+
+
+def _baseline(runs: Path, result: dict) -> dict | None:
+    """The finished baseline that a result compares with, if there is one."""
+    from pkdcli.runs.collect import collect
+
+    record = next((record for record in collect(runs) if record["run"] == result["run"]), None)
+    if record is None or not record.get("baseline"):
+        return None
+    return read_json(runs / record["baseline"] / "result.json")

@@ -1,0 +1,220 @@
+"""Live progress: bars in a terminal, plain lines when piped, JSON lines with --json, nothing with --quiet."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from pkdcli.experiment import Planned
+from pkdcli.launch.job import JobSpec
+from pkdcli.launch.queue import Outcome
+from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.store import read_json
+
+LINE_SECONDS = 10.0  # between two plain lines of one run
+LOG_LINES = 40
+
+
+def watcher(planned: Mapping[str, Planned], done: Sequence[str], *, json: bool, quiet: bool) -> Watch:
+    """The watcher that fits: JSON, quiet, live bars or plain lines."""
+    if json:
+        return JsonLines(planned, done)
+    if quiet:
+        return Watch(planned, done)
+    console = Console(stderr=True, highlight=False)
+    return Bars(planned, done, console) if console.is_terminal else Lines(planned, done)
+
+
+class Watch:
+    """Says nothing while runs go well, and why they failed when they do."""
+
+    def __init__(self, planned: Mapping[str, Planned], done: Sequence[str]) -> None:
+        self.planned = planned
+        self.done = list(done)
+
+    def __enter__(self) -> Watch:
+        for run in self.done:
+            self.say(f"{run}: done before")
+        for one in self.planned.values():
+            if one.recipe.role == "teacher" and one.run not in self.done:
+                source = "is evaluated once" if one.recipe.weights else "is trained first, once"
+                self.say(f"{one.recipe.student.title}, the teacher, {source}: {one.paths.root}")
+        return self
+
+    def __exit__(self, kind: type | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        pass
+
+    def say(self, line: str) -> None:
+        """Print a line of news."""
+
+    def complain(self, line: str) -> None:
+        """Print a line about a failure."""
+        print(line, file=sys.stderr, flush=True)
+
+    def began(self, spec: JobSpec) -> None:
+        """A job has started."""
+
+    def ticked(self, spec: JobSpec) -> None:
+        """A job is still running."""
+
+    def ended(self, spec: JobSpec, outcome: Outcome) -> None:
+        """A job has ended: say how, and where it failed why."""
+        if outcome.code == 0:
+            metrics = (read_json(RunPaths(spec.run_dir).result) or {}).get("metrics", {})
+            self.say(f"{spec.name}: done, mAP {_points(metrics.get('mAP'))}")
+        elif outcome.lacked:
+            self.complain(f"{spec.name}: not started, since {outcome.lacked} failed")
+        elif outcome.code == 130:
+            self.say(f"{spec.name}: stopped")
+        else:
+            self.complain(f"{spec.name}: failed\n{why(spec, outcome)}")
+
+    def status(self, spec: JobSpec) -> dict[str, Any]:
+        """What the run's status.json says."""
+        return read_json(RunPaths(spec.run_dir).status) or {}
+
+
+def why(spec: JobSpec, outcome: Outcome) -> str:
+    """Why a job failed: its own words, or the end of its log where it died without any."""
+    paths = RunPaths(spec.run_dir)
+    error = (read_json(paths.status) or {}).get("error")
+    if error and not outcome.died_by:
+        return "\n".join(text for text in (error["message"], error.get("hint"), f"log: {paths.log}") if text)
+    lines = paths.log.read_text(errors="replace").splitlines()[-LOG_LINES:] if paths.log.is_file() else []
+    cause = f"killed by {outcome.died_by}" if outcome.died_by else f"exit code {outcome.code}"
+    if outcome.died_by == "SIGKILL":
+        cause += "; on Linux most often for want of memory: try a smaller --batch-size or --workers 0"
+    return "\n".join([cause, *(f"  | {line}" for line in lines), f"log: {paths.log}"])
+
+
+def _points(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def describe(status: Mapping[str, Any]) -> str:
+    """How far a run is, in a line: phase, epoch, loss, speed, time left."""
+    phase = status.get("phase") or "start"
+    if phase != "train" or not status.get("iters"):
+        return {"evaluate": "evaluating"}.get(phase, "starting")
+    parts = []
+    if status.get("epochs"):
+        parts.append(f"epoch {status['epoch']}/{status['epochs']}")
+    parts.append(f"step {status['iter']}/{status['iters']}")
+    if status.get("train_loss") is not None:
+        parts.append(f"loss {status['train_loss']:.3f}")
+    if status.get("it_per_s"):
+        parts.append(f"{status['it_per_s']:.2f} it/s")
+    if status.get("eta_s") is not None:
+        parts.append(f"{duration(status['eta_s'])} left")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as h:mm:ss or m:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class Lines(Watch):
+    """Plain lines, one every ten seconds."""
+
+    def say(self, line: str) -> None:
+        """Print a line of news."""
+        print(line, file=sys.stderr, flush=True)
+
+    def began(self, spec: JobSpec) -> None:
+        """Name the run."""
+        self._next = time.monotonic() + LINE_SECONDS
+        self.say(f"{spec.name}: started")
+
+    def ticked(self, spec: JobSpec) -> None:
+        """Say how far it is, now and then."""
+        if time.monotonic() >= self._next:
+            self._next += LINE_SECONDS
+            self.say(f"{spec.name}: {describe(self.status(spec))}")
+
+
+class JsonLines(Watch):
+    """One JSON object a line on stdout, whenever the status changes."""
+
+    _last: dict[str, Any] | None = None
+
+    def _event(self, name: str, spec: JobSpec, **fields: Any) -> None:
+        print(json.dumps({"event": name, "run": spec.name, **fields}), flush=True)
+
+    def began(self, spec: JobSpec) -> None:
+        """A job has started."""
+        self._event("began", spec, dir=str(spec.run_dir))
+
+    def ticked(self, spec: JobSpec) -> None:
+        """A job's status may have changed."""
+        keys = ("phase", "epoch", "epochs", "iter", "iters", "train_loss", "it_per_s", "eta_s")
+        status = self.status(spec)
+        fields = {key: status.get(key) for key in keys}
+        if fields != self._last:
+            self._last = fields
+            self._event("status", spec, **fields)
+
+    def ended(self, spec: JobSpec, outcome: Outcome) -> None:
+        """A job has ended."""
+        error = None if outcome.code in (0, 130) else outcome.lacked or why(spec, outcome)
+        self._event("ended", spec, code=int(outcome.code), error=error)
+
+
+class Bars(Watch):
+    """A bar a run, with loss, speed and time left."""
+
+    def __init__(self, planned: Mapping[str, Planned], done: Sequence[str], console: Console) -> None:
+        super().__init__(planned, done)
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[say]}"), console=console
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Bars:
+        self._progress.start()
+        super().__enter__()
+        return self
+
+    def __exit__(self, *args: Any) -> None:
+        self._progress.stop()
+
+    def say(self, line: str) -> None:
+        """Print a line above the bars."""
+        self._progress.console.print(line, markup=False)
+
+    def complain(self, line: str) -> None:
+        """Print a line above the bars."""
+        self.say(line)
+
+    def began(self, spec: JobSpec) -> None:
+        """Draw a bar."""
+        recipe = self.planned[spec.name].recipe
+        what = f"{recipe.student.title} {recipe.role if recipe.role != 'distill' else recipe.loss.name}"
+        if recipe.role == "distill" and recipe.loss.weight is not None:
+            what += f" w={recipe.loss.weight:g}"
+        self._tasks[spec.name] = self._progress.add_task(what, total=None, say="starting")
+
+    def ticked(self, spec: JobSpec) -> None:
+        """Move the bar."""
+        status = self.status(spec)
+        self._progress.update(
+            self._tasks[spec.name],
+            total=status.get("iters"),
+            completed=status.get("iter") or 0,
+            say=describe(status),
+        )
+
+    def ended(self, spec: JobSpec, outcome: Outcome) -> None:
+        """Take the bar away, and say how the run ended."""
+        if spec.name in self._tasks:
+            self._progress.remove_task(self._tasks.pop(spec.name))
+        super().ended(spec, outcome)

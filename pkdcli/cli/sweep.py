@@ -1,0 +1,85 @@
+"""`pkd sweep`: many students."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from pkdcli.cli import options as o
+
+_AXES = "Axes (lists with commas)"
+
+
+def command(
+    loss: Annotated[str, typer.Option("--loss", "--losses", help="Losses.", rich_help_panel=_AXES)] = "mse",
+    weights: Annotated[Optional[str], typer.Option("--weights", "--weight", help="Loss weights.", rich_help_panel=_AXES)] = None,
+    temperatures: Annotated[
+        Optional[str], typer.Option("--temperatures", "--temperature", help="Temperatures of norm-kl.", rich_help_panel=_AXES)
+    ] = None,
+    pair: Annotated[str, typer.Option("--pair", "--pairs", help="Pairs.", rich_help_panel=_AXES)] = "gfl101-fcos50",
+    schedule: Annotated[
+        Optional[str], typer.Option("--schedule", "--schedules", help="Schedules.", rich_help_panel=_AXES)
+    ] = None,
+    seeds: Annotated[str, typer.Option("--seeds", "--seed", help="Seeds.", rich_help_panel=_AXES)] = "0",
+    baseline: Annotated[bool, typer.Option("--baseline/--no-baseline", help="Also train the student alone.")] = True,
+    scale: o.ScaleName = "paper",
+    data: o.DataName = None,
+    init: o.Init = None,
+    sets: o.Set = None,
+    epochs: o.Epochs = None,
+    batch_size: o.BatchSize = None,
+    accumulate: o.Accumulate = 1,
+    amp: o.Amp = False,
+    max_iters: o.MaxIters = None,
+    pretrained: o.Pretrained = True,
+    teacher_checkpoint: o.TeacherCheckpoint = None,
+    val_interval: o.ValInterval = None,
+    workers: o.Workers = None,
+    runs: o.Runs = None,
+    dry_run: o.DryRun = False,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Train one student for every combination of losses, weights, temperatures, pairs, schedules and seeds.
+
+    The baseline is trained too, and the teacher once. A failed run does not stop the others; typing the same command
+    again runs only what is missing.
+
+    [bold]Examples[/bold]
+
+      pkd sweep --loss mse --weights 10,30,50 --scale tiny
+
+      pkd sweep --loss norm-kl --temperatures 1,10,50 --weights 10 --scale tiny
+
+      pkd sweep --loss pkd,mse --seeds 0,1,2 --schedules 1x,2x --scale tiny --dry-run
+    """
+    from pkdcli.cli.launch import Where, go
+    from pkdcli.recipe.grid import Grid, expand
+    from pkdcli.recipe.resolve import Request
+
+    base = Request(
+        scale=scale,
+        data=data,
+        init=init,
+        epochs=epochs,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        amp=amp,
+        pretrained=pretrained,
+        max_iters=max_iters,
+        val_interval=val_interval,
+        workers=workers,
+        teacher_checkpoint=str(teacher_checkpoint) if teacher_checkpoint else None,
+        sets=tuple(sets or ()),
+    )
+    grid = Grid(
+        pairs=o.words(pair),
+        losses=o.words(loss),
+        weights=o.numbers(weights, "--weights", least=0),
+        temperatures=o.numbers(temperatures, "--temperatures", above=0),
+        schedules=o.words(schedule),
+        seeds=o.whole_numbers(seeds, "--seeds"),
+        baseline=baseline,
+    )
+    go(expand(base, grid), Where(runs=runs, dry_run=dry_run, json=json, quiet=quiet), sweep=True)

@@ -1,0 +1,74 @@
+"""`pkd train`: one student."""
+
+from __future__ import annotations
+
+from pkdcli.cli import options as o
+
+
+def command(
+    pair: o.Pair = "gfl101-fcos50",
+    loss: o.Loss = "pkd",
+    weight: o.Weight = None,
+    temperature: o.Temperature = None,
+    schedule: o.Schedule = None,
+    scale: o.ScaleName = "paper",
+    data: o.DataName = None,
+    seed: o.Seed = 0,
+    init: o.Init = None,
+    sets: o.Set = None,
+    epochs: o.Epochs = None,
+    batch_size: o.BatchSize = None,
+    accumulate: o.Accumulate = 1,
+    amp: o.Amp = False,
+    max_iters: o.MaxIters = None,
+    pretrained: o.Pretrained = True,
+    teacher_checkpoint: o.TeacherCheckpoint = None,
+    val_interval: o.ValInterval = None,
+    workers: o.Workers = None,
+    runs: o.Runs = None,
+    dry_run: o.DryRun = False,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Train a student with a teacher, and print its six COCO metrics.
+
+    The teacher comes from the zoo (scale paper on COCO), from --teacher-checkpoint, or is trained first and kept.
+    A run that is finished is not run again; one that was interrupted goes on.
+
+    [bold]Examples[/bold]
+
+      pkd train --pair gfl101-fcos50 --scale tiny
+
+      pkd train --pair gfl101-fcos50 --loss mse --weight 50 --data my-data.yaml --batch-size 16
+
+      pkd train --pair gfl101-fcos50 --loss none --scale tiny    [dim]# the baseline[/dim]
+
+      pkd train --pair gfl101-fcos50 --scale tiny --set schedule.gamma=0.2 --dry-run
+    """
+    from pkdcli.cli.launch import Where, go
+    from pkdcli.recipe.resolve import Request, resolve
+
+    recipe = resolve(
+        Request(
+            pair=pair,
+            scale=scale,
+            data=data,
+            loss=loss,
+            weight=o.number(weight, "--weight", least=0),
+            temperature=o.number(temperature, "--temperature", above=0),
+            schedule=schedule,
+            init=init,
+            seed=seed,
+            epochs=epochs,
+            batch_size=batch_size,
+            accumulate=accumulate,
+            amp=amp,
+            pretrained=pretrained,
+            max_iters=max_iters,
+            val_interval=val_interval,
+            workers=workers,
+            teacher_checkpoint=str(teacher_checkpoint) if teacher_checkpoint else None,
+            sets=tuple(sets or ()),
+        )
+    )
+    go([recipe], Where(runs=runs, dry_run=dry_run, json=json, quiet=quiet))

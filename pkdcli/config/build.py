@@ -1,0 +1,100 @@
+"""A resolved recipe -> the whole mmengine config. Pure: no data, weights or torch are touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pkdcli.config import data, schedule
+from pkdcli.config.detector import detector_model, set_key
+from pkdcli.config.distill import distill_model
+from pkdcli.config.zoo import entry
+from pkdcli.errors import PkdError
+from pkdcli.recipe.schema import Detector, Recipe
+
+
+def build_config(
+    recipe: Recipe, work_dir: Path | str, teacher_weights: Path | str | None = None, devices: int = 1
+) -> dict[str, Any]:
+    """The mmengine config of a run.
+
+    Args:
+        recipe: A complete recipe, the facts of its data included.
+        work_dir: The run directory.
+        teacher_weights: The teacher's checkpoint, for a distilled run.
+        devices: Number of processes that share a batch.
+
+    Raises:
+        PkdError: A key path in `config` or a detector's `set` does not exist, or the batch can't be shared evenly.
+    """
+    val = data.split_of(recipe, "val")
+    config: dict[str, Any] = {
+        "default_scope": "mmdet",
+        "custom_imports": {"imports": ["pkdcli.engine.register"], "allow_failed_imports": False},
+        "work_dir": str(work_dir),
+        "experiment_name": Path(work_dir).name,
+        "model": model(recipe, teacher_weights),
+        "train_dataloader": data.train_dataloader(recipe, devices),
+        "val_dataloader": data.val_dataloader(recipe, val),
+        "val_evaluator": data.evaluator(recipe, val),
+        "val_cfg": {"type": "ValLoop"},
+        "train_cfg": schedule.train_cfg(recipe),
+        "optim_wrapper": schedule.optim_wrapper(recipe),
+        "param_scheduler": schedule.param_scheduler(recipe),
+        "default_hooks": {
+            "runtime_info": {"type": "RuntimeInfoHook"},
+            "timer": {"type": "IterTimerHook"},
+            "sampler_seed": {"type": "DistSamplerSeedHook"},
+            "param_scheduler": {"type": "ParamSchedulerHook"},
+            "logger": None,
+            "checkpoint": {"type": "PkdCheckpointHook", "keep": 2},
+        },
+        "custom_hooks": [{"type": "PkdProgressHook"}],
+        "visualizer": {"type": "DetLocalVisualizer", "vis_backends": [], "name": "visualizer"},
+        "log_processor": {"type": "LogProcessor", "window_size": 50, "by_epoch": not recipe.max_iters},
+        "env_cfg": {
+            "cudnn_benchmark": False,
+            "mp_cfg": {"mp_start_method": "fork", "opencv_num_threads": 0},
+            "dist_cfg": {"backend": "nccl"},
+        },
+        "randomness": {"seed": recipe.seed, "deterministic": False},
+        "log_level": "INFO",
+        "load_from": load_from(recipe),
+        "resume": False,
+        "launcher": "none" if devices == 1 else "pytorch",
+    }
+    if recipe.weights:  # only evaluated
+        for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):
+            config[key] = None
+    for path, value in recipe.config.items():
+        set_key(config, path, value, "config")
+    return config
+
+
+def model(recipe: Recipe, teacher_weights: Path | str | None = None) -> dict[str, Any]:
+    """The model section: the student alone, or the mmrazor algorithm around student and teacher."""
+    student = detector(recipe, recipe.student)
+    if recipe.teacher is None:
+        return student
+    teacher = detector(recipe, recipe.teacher)
+    return distill_model(recipe, student, teacher, str(teacher_weights) if teacher_weights else None)
+
+
+def detector(recipe: Recipe, which: Detector) -> dict[str, Any]:
+    """The mmdet model of the recipe's student or teacher, with the data's classes."""
+    if not recipe.data.classes:
+        raise PkdError(f"data set {recipe.data.name}: its classes are not known yet.", "Its annotation file is needed.")
+    return detector_model(
+        which,
+        recipe.scale,
+        len(recipe.data.classes),
+        pretrained=recipe.pretrained and not recipe.weights,
+        with_mask=bool(recipe.data.masks),
+    )
+
+
+def load_from(recipe: Recipe) -> str | None:
+    """The zoo's COCO weights that a teacher on the user's own data starts from (heads are resized)."""
+    if recipe.role == "teacher" and recipe.pretrained and not recipe.weights and not recipe.scale.rules:
+        return entry(recipe.student.config).weights
+    return None

@@ -1,0 +1,122 @@
+"""A data recipe -> mmdet data sets, pipelines and loaders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pkdcli.errors import PkdError
+from pkdcli.recipe.schema import Recipe, Split
+
+# What mmdet's configs drop from training: images without a usable box, and images below this side in pixels.
+MIN_SIDE = 32
+
+
+def image_size(recipe: Recipe) -> tuple[int, int]:
+    """(longest, shorter) side in pixels that images are resized into, keeping their ratio."""
+    longest, shorter = recipe.scale.image
+    if recipe.data.image and not recipe.scale.upscale:
+        return min(longest, recipe.data.image), min(shorter, recipe.data.image)
+    return longest, shorter
+
+
+def wants_masks(recipe: Recipe) -> bool:
+    """Whether the detector that is trained here learns from segmentations."""
+    return recipe.student.mask and bool(recipe.data.masks)
+
+
+def train_pipeline(recipe: Recipe) -> list[dict[str, Any]]:
+    """Loading, resizing and flipping of a training image; normalisation is the model's."""
+    size = image_size(recipe)
+    resize: dict[str, Any] = {"type": "Resize", "scale": size, "keep_ratio": True}
+    if recipe.schedule.multi_scale:
+        # Sides are meant for an image of 800 pixels; a smaller scale shrinks them alike.
+        sides = [round(side * size[1] / 800) for side in recipe.schedule.multi_scale]
+        resize = {"type": "RandomResize", "scale": [(size[0], side) for side in sides], "keep_ratio": True}
+    return [
+        {"type": "LoadImageFromFile", "backend_args": None},
+        {"type": "LoadAnnotations", "with_bbox": True, "with_mask": wants_masks(recipe)},
+        resize,
+        {"type": "RandomFlip", "prob": 0.5},
+        {"type": "PackDetInputs"},
+    ]
+
+
+def val_pipeline(recipe: Recipe) -> list[dict[str, Any]]:
+    """Loading and resizing of an image to evaluate."""
+    meta = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")
+    return [
+        {"type": "LoadImageFromFile", "backend_args": None},
+        {"type": "Resize", "scale": image_size(recipe), "keep_ratio": True},
+        {"type": "PackDetInputs", "meta_keys": meta},
+    ]
+
+
+def _dataset(recipe: Recipe, split: Split, pipeline: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    return {
+        "type": "CocoDataset",
+        "data_root": "",
+        "ann_file": split.annotations,
+        "data_prefix": {"img": split.images},
+        "metainfo": {"classes": tuple(recipe.data.classes or ())},
+        "pipeline": pipeline,
+        "backend_args": None,
+        **more,
+    }
+
+
+def _loader(recipe: Recipe, dataset: dict[str, Any], batch: int, *, shuffle: bool) -> dict[str, Any]:
+    return {
+        "batch_size": batch,
+        "num_workers": recipe.workers,
+        "persistent_workers": recipe.workers > 0,
+        "drop_last": False,
+        "sampler": {"type": "DefaultSampler", "shuffle": shuffle},
+        "dataset": dataset,
+    }
+
+
+def train_dataloader(recipe: Recipe, devices: int = 1) -> dict[str, Any]:
+    """The training loader of one process.
+
+    Raises:
+        PkdError: The batch does not divide evenly among the processes.
+    """
+    if recipe.batch % devices:
+        raise PkdError(
+            f"batch: {recipe.batch} images can't be shared evenly by {devices} processes.",
+            f"Give --batch-size a multiple of {devices}.",
+        )
+    filters = {"filter_empty_gt": True, "min_size": MIN_SIDE}
+    dataset = _dataset(recipe, recipe.data.train, train_pipeline(recipe), filter_cfg=filters)
+    loader = _loader(recipe, dataset, recipe.batch // devices, shuffle=True)
+    if recipe.max_iters:
+        loader["sampler"]["type"] = "InfiniteSampler"
+    if recipe.scale.upscale:
+        loader["batch_sampler"] = {"type": "AspectRatioBatchSampler"}
+    return loader
+
+
+def val_dataloader(recipe: Recipe, split: Split) -> dict[str, Any]:
+    """The loader of an evaluation of one process."""
+    dataset = _dataset(recipe, split, val_pipeline(recipe), test_mode=True)
+    if recipe.val_images:
+        dataset["indices"] = recipe.val_images
+    return _loader(recipe, dataset, recipe.scale.val_batch, shuffle=False)
+
+
+def evaluator(recipe: Recipe, split: Split) -> dict[str, Any]:
+    """The six COCO metrics of a split, in AP points."""
+    section = {"type": "PkdCocoMetric", "ann_file": split.annotations}
+    return {**section, "partial": True} if recipe.val_images else section
+
+
+def split_of(recipe: Recipe, name: str) -> Split:
+    """A split of the data set by its name.
+
+    Raises:
+        PkdError: The data set has no such split.
+    """
+    split = {"train": recipe.data.train, "val": recipe.data.val, "test": recipe.data.test}.get(name)
+    if split is None:
+        raise PkdError(f"data set {recipe.data.name} has no split {name!r}.", "Its recipe names train and val.")
+    return split

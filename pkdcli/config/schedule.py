@@ -1,0 +1,97 @@
+"""A recipe's schedule -> optimizer, learning rate by iteration, length of the run.
+
+What appendix A.2 does not name stays as in the student's mmdet config: the shape of the warm-up, parameter-wise
+factors, gradient clipping. A teacher is trained with all of its own config's.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from pkdcli.config import zoo
+from pkdcli.recipe.resolve import BASE_BATCH
+from pkdcli.recipe.schema import Recipe
+
+
+def iters_per_epoch(recipe: Recipe) -> int:
+    """Steps of one pass over the training data."""
+    return math.ceil((recipe.data.train_images or 1) / recipe.batch)
+
+
+def total_iters(recipe: Recipe) -> int:
+    """Steps of the whole run, `max_iters` considered."""
+    whole = recipe.schedule.epochs * iters_per_epoch(recipe)
+    return min(whole, recipe.max_iters) if recipe.max_iters else whole
+
+
+def learning_rate(recipe: Recipe) -> float:
+    """The learning rate after warm-up, scaled linearly to the images of one optimizer step."""
+    if recipe.role == "teacher":
+        own = zoo.load_config(recipe.student.config)["optim_wrapper"]["optimizer"]["lr"]
+        base, factor = own, recipe.scale.teacher.lr_factor
+    else:
+        base, factor = recipe.student.lr, recipe.scale.lr_factor
+    return base * factor * recipe.batch * recipe.accumulate / BASE_BATCH
+
+
+def warmup_iters(recipe: Recipe) -> int:
+    """Steps of warm-up: as many images as 500 steps of 16, and at most the scale's share of the run."""
+    at_batch = round(recipe.schedule.warmup * BASE_BATCH / recipe.batch)
+    share = int(recipe.scale.warmup_share * recipe.schedule.epochs * iters_per_epoch(recipe))
+    return max(1, min(at_batch, share))
+
+
+def optim_wrapper(recipe: Recipe) -> dict[str, Any]:
+    """The mmengine optimizer wrapper of a run."""
+    own = zoo.load_config(recipe.student.config)["optim_wrapper"]
+    wrapper = {key: own[key] for key in ("paramwise_cfg", "clip_grad") if own.get(key) is not None}
+    if recipe.role == "teacher":
+        optimizer = {**own["optimizer"], "lr": learning_rate(recipe)}
+    else:
+        optimizer = {
+            "type": "SGD",
+            "lr": learning_rate(recipe),
+            "momentum": recipe.schedule.momentum,
+            "weight_decay": recipe.schedule.weight_decay,
+        }
+    kind = "AmpOptimWrapper" if recipe.amp else "OptimWrapper"
+    return {"type": kind, "optimizer": optimizer, "accumulative_counts": recipe.accumulate, **wrapper}
+
+
+def param_scheduler(recipe: Recipe) -> list[dict[str, Any]]:
+    """Warm-up and steps of the learning rate, by iteration."""
+    per_epoch = iters_per_epoch(recipe)
+    end = recipe.schedule.epochs * per_epoch
+    warmup = _warmup_shape(recipe)
+    steps = sorted({round(milestone * per_epoch) for milestone in recipe.schedule.milestones})
+    return [
+        {**warmup, "by_epoch": False, "begin": 0, "end": warmup_iters(recipe)},
+        {
+            "type": "MultiStepLR",
+            "by_epoch": False,
+            "begin": 0,
+            "end": end,
+            "milestones": steps,
+            "gamma": recipe.schedule.gamma,
+        },
+    ]
+
+
+def _warmup_shape(recipe: Recipe) -> dict[str, Any]:
+    for scheduler in zoo.load_config(recipe.student.config).get("param_scheduler", []):
+        if scheduler["type"] in ("LinearLR", "ConstantLR"):
+            return {key: scheduler[key] for key in ("type", "start_factor", "factor") if key in scheduler}
+    return {"type": "LinearLR", "start_factor": 0.001}
+
+
+def train_cfg(recipe: Recipe) -> dict[str, Any]:
+    """The mmengine training loop: by epochs, or by iterations for a smoke run."""
+    if recipe.max_iters:
+        iters = total_iters(recipe)
+        return {"type": "IterBasedTrainLoop", "max_iters": iters, "val_interval": iters}
+    return {
+        "type": "EpochBasedTrainLoop",
+        "max_epochs": recipe.schedule.epochs,
+        "val_interval": recipe.val_interval,
+    }

@@ -1,0 +1,69 @@
+"""The recipe of a pair's teacher: trained here, taken from the zoo, or given by the user."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pkdcli.config import zoo
+from pkdcli.errors import PkdError
+from pkdcli.recipe.schema import LossUse, Recipe, Schedule
+
+
+def teacher_recipe(recipe: Recipe) -> Recipe:
+    """The recipe of the run that provides the teacher of a distilled run.
+
+    Its weights come from the file the user gave; at scale `paper` on COCO from the zoo; otherwise it is trained with its
+    own mmdet config's optimizer and schedule, as long as the scale says.
+
+    Raises:
+        PkdError: Not a distilled run, or the zoo has no weights for the teacher's config.
+    """
+    if recipe.teacher is None:
+        raise PkdError(f"a {recipe.role} has no teacher.")
+    from_zoo = zoo_weights(recipe) if recipe.teacher_checkpoint is None else None
+    content: dict[str, Any] = {
+        **recipe.model_dump(),
+        "role": "teacher",
+        "teacher": None,
+        "student": recipe.teacher.model_dump(),
+        "loss": LossUse(name="none", type="none").model_dump(),
+        "schedule": own_schedule(recipe).model_dump(),
+        "init": "scratch",
+        # What the user asks of the student is not asked of the teacher: one teacher serves every student.
+        "batch": recipe.scale.batch,
+        "accumulate": 1,
+        "amp": False,
+        "seed": recipe.teacher_seed,
+        "config": {},
+        "teacher_checkpoint": None,
+        "weights": recipe.teacher_checkpoint or from_zoo,
+        "weights_sha256": recipe.weights_sha256,
+    }
+    if content["weights"]:
+        # It is only evaluated: nothing that concerns training makes it another teacher.
+        content |= {"batch": 1, "seed": 0, "max_iters": None, "pretrained": False}
+    return Recipe.model_validate(content)
+
+
+def zoo_weights(recipe: Recipe) -> str | None:
+    """The address of the teacher's trained weights, where the zoo's are the right ones."""
+    if recipe.teacher is None or recipe.data.name != "coco" or recipe.scale.rules or not recipe.pretrained:
+        return None
+    weights = zoo.entry(recipe.teacher.config).weights
+    if weights is None:
+        raise PkdError(
+            f"detector {recipe.teacher.name}: mmdet's metafile names no weights for {recipe.teacher.config}.",
+            "Give the teacher's weights with --teacher-checkpoint FILE.",
+        )
+    return weights
+
+
+def own_schedule(recipe: Recipe) -> Schedule:
+    """The teacher's own schedule, from its mmdet config, at the recipe's scale."""
+    config = zoo.load_config(recipe.teacher.config)
+    whole = config["train_cfg"]["max_epochs"]
+    steps = next((s for s in config["param_scheduler"] if s["type"] == "MultiStepLR"), {"milestones": [], "gamma": 0.1})
+    warmup = next((s["end"] for s in config["param_scheduler"] if not s.get("by_epoch", True)), 500)
+    epochs = recipe.scale.teacher.epochs or max(1, round(whole * recipe.scale.epoch_factor))
+    milestones = [round(milestone * epochs / whole, 4) for milestone in steps["milestones"]]
+    return Schedule(name="own", epochs=epochs, milestones=milestones, gamma=steps.get("gamma", 0.1), warmup=warmup)

@@ -1,0 +1,77 @@
+"""env.json: what a run ran on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pkdcli.runs.store import write_json
+
+PACKAGES = ("pkdcli", "torch", "torchvision", "mmdet", "mmrazor", "mmengine", "mmcv", "mmcv-lite", "numpy", "hotcoco",
+            "pycocotools", "opencv-python")  # fmt: skip
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of the packages that decide a result; None where one is not installed."""
+    found: dict[str, str | None] = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def git_commit(folder: Path) -> str | None:
+    """The commit of a git checkout, with `+changes` where files differ from it; None elsewhere."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+
+    def ask(*words: str) -> str:
+        command = [git, "-C", str(folder), *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+
+    try:
+        commit = ask("rev-parse", "HEAD")
+        return commit + ("+changes" if ask("status", "--porcelain", "--untracked-files=no") else "")
+    except (subprocess.SubprocessError, OSError):
+        return None
+
+
+def describe() -> dict[str, Any]:
+    """Versions, git commits of pkdcli and of the working folder, hardware and command."""
+    import torch
+
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {
+        "command": os.environ.get("PKD_COMMAND") or " ".join(sys.argv),
+        "python": platform.python_version(),
+        "versions": versions(),
+        "git": {"pkdcli": git_commit(Path(__file__).parent), "here": git_commit(Path.cwd())},
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpus": gpus,
+        "cuda": torch.version.cuda if gpus else None,
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+def write(path: Path) -> None:
+    """Write env.json."""
+    write_json(path, describe())

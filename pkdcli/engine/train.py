@@ -1,0 +1,135 @@
+"""Train one detector (a teacher, a baseline, or a student with its teacher), or evaluate a given one."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.logging import print_log
+from torch import nn
+
+from pkdcli.config import schedule
+from pkdcli.config.build import build_config
+from pkdcli.engine import checkpoint, download
+from pkdcli.engine.runner import PkdRunner, latest_checkpoint
+from pkdcli.errors import ExitCode, PkdError
+from pkdcli.recipe.schema import Recipe
+from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.store import read_jsonl
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training leaves behind.
+
+    Attributes:
+        metrics: AP points, 0 to 100, of the last epoch; NaN where the data has no object of that size.
+        epoch: The epoch they are of.
+        train_seconds: Time in training steps, over all resumes.
+        images_seen: Images that went through those steps.
+        peak_memory_mb: Of the device, or of this process on a CPU, in MiB.
+    """
+
+    metrics: dict[str, float]
+    epoch: int
+    train_seconds: float
+    images_seen: int
+    peak_memory_mb: float
+
+
+def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | None, devices: int = 1) -> Outcome:
+    """Carry out a recipe in its run directory and export the detector.
+
+    Raises:
+        PkdError: Weights that can't be had or don't fit, data that differ from what the recipe says.
+        StopRequested: Somebody asked the run to stop.
+    """
+    download.install_into_mmengine(cache)
+    config = Config(build_config(recipe, paths.root, teacher_weights, devices))
+    start = config.pop("load_from")
+    resume = latest_checkpoint(paths) if not recipe.weights else None
+    runner = PkdRunner.from_cfg(config)
+    if recipe.weights:
+        weights = download.resolve_weights(recipe.weights, cache)
+        checkpoint.load_into(detector(runner.model), weights, strict="exact", what="the teacher")
+        metrics = runner.val()
+    else:
+        _same_length(runner, recipe, devices)
+        if start and resume is None:
+            # After the weights of init_cfg, which would otherwise be drawn over these.
+            runner._init_model_weights()
+            report = checkpoint.load_into(
+                detector(runner.model), download.resolve_weights(start, cache), strict="resized-heads", what="the start"
+            )
+            print_log(f"started from {start}; resized: {', '.join(report.mismatched) or 'nothing'}", "current")
+        if resume is not None:
+            print_log(f"resuming from {resume.name}", "current")
+            runner.resume(str(resume))
+            runner._has_loaded = True
+        runner.train()
+        metrics = last_metrics(paths)
+    if is_main_process():
+        meta = {"dataset_meta": {"classes": list(recipe.data.classes or [])}, "run": paths.run}
+        checkpoint.export_student(detector(runner.model), paths.weights(recipe.role), meta)
+    iters = runner.iter if not recipe.weights else 0
+    return Outcome(
+        metrics={name: metrics[name] for name in ("mAP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")},
+        epoch=0 if recipe.weights else -(-iters // schedule.iters_per_epoch(recipe)),
+        train_seconds=train_seconds(paths),
+        images_seen=iters * recipe.batch,
+        peak_memory_mb=peak_memory_mb(),
+    )
+
+
+def detector(model: nn.Module) -> nn.Module:
+    """The mmdet detector that is trained, without DDP's wrapper and the distillation around it."""
+    model = getattr(model, "module", model)
+    return getattr(model, "architecture", model)
+
+
+def last_metrics(paths: RunPaths) -> dict[str, float]:
+    """The metrics of the last evaluation in metrics.jsonl, which holds full precision; null comes back as NaN."""
+    records = [record for record in read_jsonl(paths.metrics) if record.get("kind") == "val"]
+    if not records:
+        raise PkdError("the run ended without an evaluation.", None, ExitCode.RUN_FAILED)
+    return {name: float("nan") if value is None else value for name, value in records[-1].items()}
+
+
+def train_seconds(paths: RunPaths) -> float:
+    """Seconds spent in training steps, summed over all starts of the run."""
+    total = last = 0.0
+    for record in read_jsonl(paths.metrics):
+        if record.get("kind") == "start":
+            total, last = total + last, 0.0
+        elif record.get("kind") == "train":
+            last = record.get("seconds") or last
+    return total + last
+
+
+def peak_memory_mb() -> float:
+    """Peak memory in MiB: of the device on CUDA, of this process elsewhere."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _same_length(runner: PkdRunner, recipe: Recipe, devices: int) -> None:
+    """The schedule counts on as many steps as the loader has: make sure of it before training for hours."""
+    begin = time.perf_counter()
+    loader = runner.build_dataloader(runner._train_dataloader, seed=runner.seed)
+    runner._train_dataloader = loader
+    length = len(loader.dataset)
+    if length != recipe.data.train_images:
+        raise PkdError(
+            f"data set {recipe.data.name}: {length} usable training images, where the recipe says "
+            f"{recipe.data.train_images}.",
+            "Correct or remove `train_images` in the data recipe.",
+        )
+    print_log(f"{length} training images, loaded in {time.perf_counter() - begin:.1f} s", "current")

@@ -1,0 +1,144 @@
+"""From recipes to jobs and back: the thread that runs through the stations.
+
+`plan` turns recipes into runs (teachers included, each once), `prepare` writes their run directories, `specs` makes the
+jobs that `pkdcli.launch` runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pprint
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pkdcli.errors import ExitCode, PkdError
+from pkdcli.launch.job import JobSpec
+from pkdcli.recipe.identity import run_id
+from pkdcli.recipe.schema import Recipe
+from pkdcli.runs.paths import RunPaths, teachers_root
+from pkdcli.runs.state import finished, held_by
+from pkdcli.runs.status import QUEUED, Status
+from pkdcli.runs.store import write_json, write_text
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run of an experiment.
+
+    Attributes:
+        recipe: Complete.
+        paths: Its run directory; a teacher's lies in the cache.
+        teacher: The run that provides the teacher, for a distilled run.
+    """
+
+    recipe: Recipe
+    paths: RunPaths
+    teacher: Planned | None = None
+
+    @property
+    def run(self) -> str:
+        """The run's id."""
+        return self.paths.run
+
+
+def plan(recipes: Sequence[Recipe], runs: Path, cache: Path) -> list[Planned]:
+    """All runs that the recipes need, teachers before their students, none twice.
+
+    Raises:
+        PkdError: A teacher's weights can't be had, or its file is not there.
+    """
+    from pkdcli.config.teacher import teacher_recipe
+
+    planned: dict[str, Planned] = {}
+    for recipe in recipes:
+        recipe = with_weights_hash(recipe)
+        teacher = None
+        if recipe.teacher is not None:
+            own = teacher_recipe(recipe)
+            name = run_id(own)
+            teacher = planned.setdefault(name, Planned(own, RunPaths(teachers_root(cache) / name)))
+        name = run_id(recipe)
+        planned.setdefault(name, Planned(recipe, RunPaths(runs / name), teacher))
+    return list(planned.values())
+
+
+def with_weights_hash(recipe: Recipe) -> Recipe:
+    """The recipe with the hash of the teacher's weights the user gave, and their absolute path."""
+    if recipe.teacher_checkpoint is None or recipe.weights_sha256 is not None:
+        return recipe
+    path = Path(recipe.teacher_checkpoint).expanduser().absolute()
+    if not path.is_file():
+        raise PkdError(
+            f"--teacher-checkpoint: there is no file {path}.",
+            "Give a checkpoint of the teacher's architecture, such as the teacher.pth of another run.",
+        )
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return recipe.model_copy(update={"teacher_checkpoint": str(path), "weights_sha256": digest.hexdigest()})
+
+
+def recipe_yaml(recipe: Recipe) -> str:
+    """A resolved recipe as YAML."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+
+
+def config_py(planned: Planned, devices: int = 1) -> str:
+    """The run's mmengine config as a Python file that stock mmengine tools read."""
+    from pkdcli.config.build import build_config
+
+    teacher = planned.teacher.paths.teacher if planned.teacher else None
+    config = build_config(planned.recipe, planned.paths.root, teacher, devices)
+    lines = [f"# {planned.run}: written from recipe.yaml; a change here changes nothing in pkd."]
+    lines += [f"{key} = {pprint.pformat(value, width=110, sort_dicts=False)}" for key, value in config.items()]
+    return "\n".join(lines) + "\n"
+
+
+def prepare(planned: Planned, cache: Path, devices: int = 1) -> None:
+    """Write the run directory, unless the run is finished.
+
+    Raises:
+        PkdError: Another process is at it, or the folder can't be written.
+    """
+    if finished(planned.paths):
+        return
+    holder = held_by(planned.paths)
+    if holder:
+        raise PkdError(f"{planned.run} is running already: {holder}.", "Wait for it, or stop it first.")
+    write_text(planned.paths.recipe, recipe_yaml(planned.recipe))
+    write_text(planned.paths.config, config_py(planned, devices))
+    write_json(planned.paths.job, job(planned, cache, devices))
+    Status(planned.paths, planned.recipe).write(state=QUEUED, phase=None, error=None)
+
+
+def job(planned: Planned, cache: Path, devices: int = 1) -> dict[str, Any]:
+    """What the worker needs beside the recipe: folders of this machine."""
+    teacher = str(planned.teacher.paths.root) if planned.teacher else None
+    return {"cache": str(cache), "teacher": teacher, "devices": devices}
+
+
+def spec(planned: Planned, cache: Path) -> JobSpec:
+    """The job of a run."""
+    return JobSpec(
+        name=planned.run,
+        argv=(sys.executable, "-m", "pkdcli.engine.worker", str(planned.paths.root)),
+        run_dir=planned.paths.root,
+        env={"PKD_COMMAND": "pkd " + shlex.join(sys.argv[1:]), "PKD_CACHE": str(cache)},
+        needs=(planned.teacher.run,) if planned.teacher else (),
+    )
+
+
+def exit_code(outcomes: dict[str, Any]) -> ExitCode:
+    """The command's exit code: 0 when every run ended well, that of the only failure, else 1."""
+    codes = {outcome.code for outcome in outcomes.values() if outcome.code and not outcome.lacked}
+    if not codes:
+        return ExitCode.OK if all(outcome.code == 0 for outcome in outcomes.values()) else ExitCode.RUN_FAILED
+    only = codes.pop()
+    return ExitCode(only) if not codes and only in iter(ExitCode) else ExitCode.RUN_FAILED

@@ -1,0 +1,64 @@
+"""A run's name: readable, and the same for the same recipe."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from pkdcli.recipe.schema import Recipe
+
+# What does not change the result: where files lie, how often one looks, and texts for people.
+_NOT_IDENTITY = {"pair", "val_interval", "workers"}
+_TEXTS = {"title", "notes", "summary", "get"}
+
+
+def content(recipe: Recipe) -> dict[str, Any]:
+    """What the identity of a run is made of: everything that changes its result, and no path."""
+    whole = {key: value for key, value in recipe.model_dump().items() if key not in _NOT_IDENTITY}
+    data = whole["data"]
+    whole["data"] = {key: data[key] for key in ("name", "generator", "classes", "image", "fingerprint")}
+    for part in ("teacher", "student", "schedule", "scale"):
+        if whole[part] is not None:
+            whole[part] = {key: value for key, value in whole[part].items() if key not in _TEXTS}
+    for key in ("val_interval", "workers", "batch", "data"):
+        del whole["scale"][key]
+    if recipe.role != "distill":
+        del whole["teacher_seed"]
+    # A file is known by its content, wherever it lies.
+    whole["teacher_checkpoint"] = None if recipe.weights_sha256 else whole["teacher_checkpoint"]
+    whole["weights"] = None if recipe.weights_sha256 else whole["weights"]
+    return whole
+
+
+def digest(recipe: Recipe) -> str:
+    """Eight hex digits over everything that changes the result."""
+    return _hash(content(recipe))
+
+
+def comparable(recipe: Recipe) -> str:
+    """Eight hex digits over what a run must share with its baseline for a gain to mean anything."""
+    whole = content(recipe)
+    for key in ("role", "teacher", "loss", "init", "teacher_seed", "teacher_checkpoint", "weights_sha256", "weights"):
+        whole.pop(key, None)
+    del whole["scale"]["teacher"], whole["scale"]["stat_chunk"]
+    return _hash(whole)
+
+
+def _hash(whole: dict[str, Any]) -> str:
+    text = json.dumps(whole, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def run_id(recipe: Recipe) -> str:
+    """The name of a run's folder: `gfl101-fcos50__mse-w50__2x__shapes-tiny__s0-1a2b3c4d`."""
+    where = f"{recipe.data.name}-{recipe.scale.name}"
+    seed = f"s{recipe.seed}-{digest(recipe)}"
+    if recipe.role == "distill":
+        loss = f"{recipe.loss.name}-w{recipe.loss.weight:g}"
+        if recipe.loss.temperature is not None:
+            loss += f"-t{recipe.loss.temperature:g}"
+        who = recipe.pair or f"{recipe.teacher.name}-{recipe.student.name}"
+        return f"{who}__{loss}__{recipe.schedule.name}__{where}__{seed}"
+    # A baseline depends on no teacher, so every pair with this student shares it.
+    return f"{recipe.student.name}__{recipe.role}__{recipe.schedule.name}__{where}__{seed}"

@@ -1,0 +1,174 @@
+"""Find recipes by name and read them safely.
+
+A recipe is a YAML file whose name is its own: `recipes/pairs/gfl101-fcos50.yaml`. Nothing is listed by hand: what
+lies in the folder exists. A user's own recipe is named by its path, which ends in `.yaml`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from pkdcli.errors import ExitCode, PkdError, nearest, unknown
+from pkdcli.places import recipes_root
+from pkdcli.recipe import schema
+
+KINDS: dict[str, type[schema.Strict]] = {
+    "pairs": schema.Pair,
+    "detectors": schema.Detector,
+    "losses": schema.Loss,
+    "schedules": schema.Schedule,
+    "datasets": schema.Data,
+    "scales": schema.Scale,
+}
+SINGULAR = {"pairs": "pair", "detectors": "detector", "losses": "loss", "schedules": "schedule", "datasets": "data set",
+            "scales": "scale"}  # fmt: skip
+
+T = TypeVar("T", bound=BaseModel)
+
+
+def names(kind: str) -> list[str]:
+    """The names of all built-in recipes of a kind (`pairs`, `losses`, ...), sorted."""
+    return sorted(path.stem for path in (recipes_root() / kind).glob("*.yaml"))
+
+
+def path_of(kind: str, name: str) -> Path:
+    """The file of a recipe, given its name or (with `.yaml`) its own path.
+
+    Raises:
+        PkdError: There is no such recipe; names the nearest match and all allowed names.
+    """
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise PkdError(f"there is no recipe file {path}.", f"It should describe a {SINGULAR[kind]}.")
+        return path
+    if name not in names(kind):
+        raise unknown(SINGULAR[kind], name, names(kind))
+    return recipes_root() / kind / f"{name}.yaml"
+
+
+def load(kind: str, name: str) -> Any:
+    """Read and check one recipe.
+
+    Args:
+        kind: `pairs`, `detectors`, `losses`, `schedules`, `datasets` or `scales`.
+        name: The recipe's name, or the path of a YAML file of the user's.
+
+    Raises:
+        PkdError: Unknown name, unreadable file, or every problem of its content at once, each with its key path.
+    """
+    path = path_of(kind, name)
+    recipe = parse(KINDS[kind], read_yaml(path), str(path))
+    if path.parent == recipes_root() / kind and recipe.name != path.stem:
+        raise PkdError(f"{path}: name: is {recipe.name!r}, but a recipe's name is its file's.")
+    return recipe
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file, read without running anything.
+
+    Raises:
+        PkdError: Unreadable, not YAML, or not a mapping.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise PkdError(f"can't read {path}: {reason}.", None, ExitCode.USAGE) from error
+    try:
+        content = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise PkdError(f"{path}{where}: {problem}.", "A recipe is plain YAML: keys, values, lists.") from error
+    except RecursionError as error:
+        raise PkdError(f"{path}: nested too deeply to be a recipe.") from error
+    if not isinstance(content, dict):
+        raise PkdError(f"{path}: should be a mapping of keys to values.", "`pkd show` prints examples.")
+    return content
+
+
+class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):
+    """The safe loader, which also refuses a key that stands twice instead of silently taking the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge" or not isinstance(key_node, yaml.ScalarNode):
+                continue
+            if key_node.value in seen:
+                mark = key_node.start_mark
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key_node.value!r} stands twice", mark)
+            seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+
+def parse(model: type[T], content: dict[str, Any], where: str) -> T:
+    """Check `content` against a schema class.
+
+    Raises:
+        PkdError: Every problem at once, each as `key.path: what is wrong`, with the nearest allowed key.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise PkdError(*explain(model, error, where)) from None
+
+
+def explain(model: type[BaseModel], error: ValidationError, where: str) -> tuple[str, str | None]:
+    """Turn pydantic's errors into (message, hint) for users: key path, allowed values, nearest match."""
+    lines, hint = [], None
+    for problem in error.errors():
+        loc = [str(part) for part in problem["loc"] if not str(part).startswith(("function-", "literal[", "constrained"))]
+        key = ".".join(loc) or "(the whole)"
+        if problem["type"] == "extra_forbidden":
+            allowed = _keys_at(model, loc[:-1])
+            guess = nearest(loc[-1], allowed)
+            text = "unknown key" + (f"; did you mean {guess!r}?" if guess else "")
+            hint = f"Allowed keys there: {', '.join(allowed)}." if allowed else hint
+        elif problem["type"] == "missing":
+            text = "is missing"
+        else:
+            text = problem["msg"].removeprefix("Value error, ").replace("Input should", "should")
+            shown = repr(problem["input"])
+            if loc and len(shown) < 80:
+                text += f", not {shown}"
+        line = f"{key}: {text}"
+        if line not in lines:
+            lines.append(line)
+    if len(lines) == 1:
+        return f"{where}: {lines[0]}.", hint
+    return f"{where}: {len(lines)} problems:\n" + "\n".join(f"  {line}" for line in lines), hint
+
+
+def _keys_at(model: type[BaseModel], loc: list[str]) -> list[str]:
+    """The keys allowed at a key path of a schema class; none where the path leaves it."""
+    current: Any = model
+    for part in loc:
+        field = getattr(current, "model_fields", {}).get(part)
+        if field is None:
+            return sorted(getattr(current, "model_fields", {})) if part.isdigit() else []
+        current = _model_in(field.annotation)
+    return sorted(getattr(current, "model_fields", {}))
+
+
+def _model_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for part in getattr(annotation, "__args__", ()):
+        found = _model_in(part)
+        if found is not None:
+            return found
+    return None
+
+
+@cache
+def load_all(kind: str) -> tuple[Any, ...]:
+    """Every built-in recipe of a kind, in the order of their names."""
+    return tuple(load(kind, name) for name in names(kind))

@@ -1,0 +1,189 @@
+"""From what a user typed to a complete recipe: pair + scale + flags + `--set`."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pkdcli.errors import PkdError, nearest
+from pkdcli.recipe import library
+from pkdcli.recipe.schema import Data, Detector, Loss, LossUse, Pair, Recipe, Scale, Schedule, Split
+
+ALPHA = {"two-stage": 6.0, "one-stage": 10.0}  # appendix A.2: by the teacher's kind
+DEFAULT_PAIR = "gfl101-fcos50"
+BASE_BATCH = 16  # appendix A.2: 8 GPUs with 2 images each
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asked for; None means "the default"."""
+
+    pair: str = DEFAULT_PAIR
+    scale: str = "paper"
+    data: str | None = None
+    loss: str = "pkd"
+    weight: float | None = None
+    temperature: float | None = None
+    schedule: str | None = None
+    init: str | None = None
+    seed: int = 0
+    epochs: int | None = None
+    batch_size: int | None = None
+    accumulate: int = 1
+    amp: bool = False
+    pretrained: bool = True
+    max_iters: int | None = None
+    val_images: int | None = None
+    val_interval: int | None = None
+    workers: int | None = None
+    teacher_checkpoint: str | None = None
+    devices: int = 1
+    sets: tuple[str, ...] = field(default=())
+
+
+def resolve(request: Request) -> Recipe:
+    """Resolve a request into a complete recipe.
+
+    Facts of the data set itself (classes, fingerprint) may still be open; `pkdcli.data.prepare` fills them in.
+
+    Raises:
+        PkdError: A wrong name, value or key path; every problem of one stage at once.
+    """
+    pair: Pair = library.load("pairs", request.pair)
+    scale: Scale = library.load("scales", request.scale)
+    loss: Loss = library.load("losses", request.loss)
+    schedule: Schedule = library.load("schedules", request.schedule or pair.schedule)
+    teacher: Detector = library.load("detectors", pair.teacher)
+    student: Detector = library.load("detectors", pair.student)
+    data = load_data(request.data or scale.data)
+    distilled = loss.name != "none"
+    if not distilled and (request.weight is not None or request.temperature is not None):
+        raise PkdError("loss none is the baseline and takes no weight or temperature.", "Leave them out, or name a loss.")
+    content: dict[str, Any] = {
+        "role": "distill" if distilled else "baseline",
+        "pair": pair.name,
+        "teacher": teacher.model_dump() if distilled else None,
+        "student": student.model_dump(),
+        "loss": use_loss(loss, teacher, scale, request.weight, request.temperature).model_dump(),
+        "schedule": scaled(schedule, scale, request.epochs).model_dump(),
+        "data": data.model_dump(),
+        "scale": scale.model_dump(),
+        "batch": request.batch_size or scale.batch * request.devices,
+        "accumulate": request.accumulate,
+        "amp": request.amp,
+        "seed": request.seed,
+        "init": (request.init or pair.init) if distilled else "scratch",
+        "pretrained": request.pretrained and scale.pretrained,
+        "max_iters": request.max_iters,
+        "val_images": request.val_images or (8 if request.max_iters else None),
+        "val_interval": request.val_interval or scale.val_interval,
+        "workers": scale.workers if request.workers is None else request.workers,
+        "teacher_seed": 0,
+        "teacher_checkpoint": request.teacher_checkpoint if distilled else None,
+    }
+    for assignment in request.sets:
+        assign(content, assignment)
+    return library.parse(Recipe, content, "the resolved recipe")
+
+
+def use_loss(loss: Loss, teacher: Detector, scale: Scale, weight: float | None, temperature: float | None) -> LossUse:
+    """The loss of one run, with alpha by the teacher's kind where no weight is given.
+
+    Raises:
+        PkdError: The weight or temperature is not one the loss allows.
+    """
+    if loss.name == "none":
+        return LossUse(name="none", type="none")
+    if weight is None:
+        weight = ALPHA[teacher.kind] if loss.weight.default == "by-teacher" else loss.weight.default
+    if not math.isfinite(weight) or weight < 0:
+        raise PkdError(f"--weight: {weight} is not a loss weight.", "Give a finite number of zero or more, such as 10.")
+    rule = loss.temperature
+    if rule is None and temperature is not None:
+        raise PkdError(f"loss {loss.name} has no temperature.", "Losses with one: norm-kl.")
+    if rule is not None:
+        temperature = rule.default if temperature is None else temperature
+        if not rule.minimum <= temperature <= rule.maximum:
+            raise PkdError(
+                f"--temperature: {temperature:g} is not a temperature of {loss.name}.",
+                f"Give a number from {rule.minimum:g} to {rule.maximum:g}; the paper's is 50.",
+            )
+    return LossUse(
+        name=loss.name, type=loss.type, weight=weight, temperature=temperature, stat_chunk=scale.stat_chunk, params=loss.params
+    )
+
+
+def scaled(schedule: Schedule, scale: Scale, epochs: int | None = None) -> Schedule:
+    """A schedule at a scale: epochs times the scale's factor (or as given), milestones in proportion."""
+    length = epochs or max(1, round(schedule.epochs * scale.epoch_factor))
+    factor = length / schedule.epochs
+    milestones = [round(milestone * factor, 4) for milestone in schedule.milestones]
+    return schedule.model_copy(update={"epochs": length, "milestones": milestones})
+
+
+def load_data(name: str) -> Data:
+    """A data recipe with absolute paths; those of the embedded data set stay relative to the cache."""
+    path = library.path_of("datasets", name)
+    data: Data = library.load("datasets", name)
+    if data.generator:
+        return data
+    if data.root is None:
+        base = path.resolve().parent
+    elif data.name == "coco" and os.environ.get("PKD_COCO"):
+        base = Path(os.environ["PKD_COCO"]).expanduser().absolute()
+    else:
+        root = Path(data.root).expanduser()
+        builtin = path.parent == library.recipes_root() / "datasets"
+        base = (Path.cwd() if builtin else path.resolve().parent) / root
+
+    def absolute(split: Split | None) -> Split | None:
+        if split is None:
+            return None
+        return Split(images=str(base / split.images), annotations=str(base / split.annotations))
+
+    update = {"root": None, "train": absolute(data.train), "val": absolute(data.val), "test": absolute(data.test)}
+    return data.model_copy(update=update)
+
+
+def assign(content: dict[str, Any], assignment: str) -> None:
+    """Carry out one `--set a.b.c=value` on a resolved recipe; the value is read as YAML.
+
+    Under `config`, `student.set`, `teacher.set` and `loss.params` the rest of the path is a key of its own.
+
+    Raises:
+        PkdError: No `=`, or a key path that leads nowhere, with the nearest key.
+    """
+    path, equals, text = assignment.partition("=")
+    parts = path.strip().split(".")
+    if not equals or not all(parts):
+        raise PkdError(f"--set: {assignment!r} should look like a.b.c=value.", "Example: --set schedule.epochs=4")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise PkdError(f"--set {path}: {text!r} is not a YAML value.") from error
+    node: Any = content
+    for depth, part in enumerate(parts):
+        here = ".".join(parts[:depth]) or "the recipe"
+        if here in ("config", "student.set", "teacher.set", "loss.params"):
+            node[".".join(parts[depth:])] = value
+            return
+        if isinstance(node, list) and part.isdigit() and int(part) < len(node):
+            key: Any = int(part)
+        elif isinstance(node, dict) and (part in node or part == "config"):
+            key = part
+            if part == "config":
+                node.setdefault("config", {})
+        else:
+            allowed = sorted(node) if isinstance(node, dict) else []
+            guess = nearest(part, allowed)
+            hint = (f"Did you mean {guess!r}? " if guess else "") + (f"Keys of {here}: {', '.join(allowed)}." if allowed else "")
+            raise PkdError(f"--set {path}: {here} has no key {part!r}.", hint or None)
+        if depth == len(parts) - 1:
+            node[key] = value
+            return
+        node = node[key]

@@ -1,0 +1,279 @@
+"""What a recipe may say: one class per kind of YAML file, and `Recipe`, the resolved whole.
+
+Unknown keys are errors. Every class is plain data; nothing here reads a file or knows torch.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+NAME = re.compile(r"[a-z0-9][a-z0-9.+_-]{0,63}")
+
+Role = Literal["distill", "baseline", "teacher"]
+Kind = Literal["one-stage", "two-stage"]
+Init = Literal["scratch", "inherit"]
+
+
+def _name(value: str) -> str:
+    if not NAME.fullmatch(value):
+        raise ValueError("a name is lower-case letters, digits and . + _ -, at most 64 of them")
+    return value
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Number = Annotated[float, AfterValidator(_finite)]
+Positive = Annotated[float, Field(gt=0), AfterValidator(_finite)]
+NonNegative = Annotated[float, Field(ge=0), AfterValidator(_finite)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Strict(BaseModel):
+    """A section of a recipe: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+
+class Detector(Strict):
+    """recipes/detectors: an mmdet config under a short name.
+
+    Attributes:
+        title: The name in tables, as the paper writes it.
+        kind: Decides alpha: 6 with a two-stage teacher, 10 with a one-stage one (appendix A.2).
+        config: A config of mmdet's own, relative to its `configs` folder, or the path of a Python config.
+        lr: Learning rate of a student at 16 images a step (appendix A.2).
+        set: Keys of the mmdet `model` to replace, with dots: `bbox_head.norm_on_bbox`.
+        mask: Trains on segmentations, so the data needs them or the mask head is dropped.
+    """
+
+    name: Name
+    title: str
+    kind: Kind
+    config: str
+    lr: Positive = 0.01
+    set: dict[str, Any] = {}
+    mask: bool = False
+    notes: str = ""
+
+
+class Pair(Strict):
+    """recipes/pairs: a teacher, a student, and what the paper did with them."""
+
+    name: Name
+    teacher: Name
+    student: Name
+    schedule: Name
+    init: Init = "scratch"
+    notes: str = ""
+
+
+class WeightRule(Strict):
+    """Where a loss gets its weight when none is given: a number, or alpha by the teacher's kind."""
+
+    default: Literal["by-teacher"] | NonNegative
+
+
+class TemperatureRule(Strict):
+    """The temperatures a loss allows."""
+
+    default: Positive
+    minimum: NonNegative = 0.0
+    maximum: Positive
+
+
+class Loss(Strict):
+    """recipes/losses: a distillation loss and its knobs."""
+
+    name: Name
+    title: str
+    summary: str
+    formula: str | None = None
+    source: str = ""
+    type: str
+    weight: WeightRule
+    temperature: TemperatureRule | None = None
+    params: dict[str, Any] = {}
+    notes: str = ""
+
+
+class Schedule(Strict):
+    """recipes/schedules: how long, and how the learning rate falls (appendix A.2).
+
+    Attributes:
+        epochs: Passes over the training data.
+        milestones: Epochs after which the learning rate is multiplied by `gamma`; fractions are allowed.
+        warmup: Iterations of warm-up at 16 images a step; its shape stays the mmdet config's.
+        multi_scale: Shorter image sides (pixels) to choose from between two ends, or null for one size.
+    """
+
+    name: Name
+    epochs: Count
+    milestones: list[Positive]
+    gamma: Positive = 0.1
+    warmup: Annotated[int, Field(ge=0)] = 500
+    momentum: NonNegative = 0.9
+    weight_decay: NonNegative = 1e-4
+    multi_scale: tuple[int, int] | None = None
+    notes: str = ""
+
+
+class Split(Strict):
+    """One split of a data set: a folder of images and a COCO annotation file."""
+
+    images: str
+    annotations: str
+
+
+class Data(Strict):
+    """recipes/datasets: a COCO-format data set; paths are relative to the YAML file.
+
+    Attributes:
+        root: Where the paths start instead: relative to the working folder, as mmdet's `data/coco`.
+        generator: The embedded generator that makes the data on first use.
+        classes: Class names in the order of the head's outputs; read from the training JSON unless listed.
+        image: Longest side of the images in pixels, where it is below the scale's own.
+        masks: Whether the annotations carry segmentations (found out by the check).
+        train_images: Number of training images with at least one usable box (found out by the check).
+        fingerprint: A hash of the annotation files: another content is another experiment.
+        get: How to get the data, printed where it is absent.
+    """
+
+    name: Name
+    train: Split
+    val: Split
+    test: Split | None = None
+    root: str | None = None
+    generator: Literal["shapes"] | None = None
+    classes: list[str] | None = None
+    image: Count | None = None
+    masks: bool | None = None
+    train_images: Count | None = None
+    fingerprint: str | None = None
+    get: str = ""
+    notes: str = ""
+
+
+class Rule(Strict):
+    """One rule of a scale: wherever a module matches, set these keys.
+
+    Attributes:
+        match: Keys and values a module (a dict with a `type`) of the mmdet model must have.
+        set: Keys to replace; `null` removes a key.
+        channels: The output channels of a backbone by stage, handed on to the neck.
+    """
+
+    match: dict[str, Any]
+    set: dict[str, Any] = {}
+    channels: list[int] | None = None
+
+
+class TeacherTraining(Strict):
+    """How a teacher is trained where no weights exist; its optimizer is its own config's."""
+
+    epochs: Count | None = None
+    lr_factor: Positive = 1.0
+
+
+class Scale(Strict):
+    """recipes/scales: how large the models and images are, and what that implies.
+
+    Attributes:
+        image: (longest, shorter) side in pixels, as mmdet's `Resize(scale=...)` with the ratio kept.
+        upscale: Enlarge smaller images to `image`; otherwise a data set's own `image` is the limit.
+        batch: Images per device and step.
+        val_batch: Images per device and step of an evaluation.
+        epoch_factor: Epochs of a schedule are multiplied by this; milestones follow.
+        warmup_share: Warm-up takes at most this share of the run.
+        lr_factor: Learning rates are multiplied by this.
+        pretrained: Start from pretrained weights (backbones from the zoo; on COCO teachers too).
+        rules: How modules shrink; none at scale `paper`.
+    """
+
+    name: Name
+    data: Name
+    image: tuple[Count, Count]
+    upscale: bool = True
+    batch: Count
+    val_batch: Count = 1
+    epoch_factor: Positive = 1.0
+    warmup_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    lr_factor: Positive = 1.0
+    pretrained: bool = True
+    val_interval: Count = 1
+    workers: Annotated[int, Field(ge=0)] = 2
+    stat_chunk: Literal["batch"] | Count = 2
+    teacher: TeacherTraining = TeacherTraining()
+    rules: list[Rule] = []
+    notes: str = ""
+
+
+class LossUse(Strict):
+    """The distillation loss of one run."""
+
+    name: Name
+    type: str
+    weight: NonNegative | None = None
+    temperature: Positive | None = None
+    stat_chunk: Literal["batch"] | Count = "batch"
+    levels: Literal["index"] = "index"
+    params: dict[str, Any] = {}
+
+
+class Recipe(Strict):
+    """A resolved recipe: complete, so that the run can be repeated from it alone.
+
+    For a teacher's own training `student` is the detector that is trained and `teacher` is null.
+
+    Attributes:
+        batch: Images per optimizer step over all devices, before accumulation.
+        accumulate: Steps whose gradients are added before the optimizer moves.
+        max_iters: Stop after so many iterations (a smoke run), or null.
+        val_images: Evaluate only the first so many images, or null for all.
+        teacher_seed: Seed of the teacher's own training: students of all seeds share one teacher.
+        teacher_checkpoint: The weights the user gave for the teacher, or null.
+        weights: For a teacher that is not trained here: the file or address its weights come from.
+        weights_sha256: The hash of the weights the user gave, so that a run is known by their content.
+        config: Keys of the final mmengine config to replace, with dots.
+    """
+
+    version: Literal[1] = 1
+    role: Role
+    pair: Name | None = None
+    teacher: Detector | None = None
+    student: Detector
+    loss: LossUse
+    schedule: Schedule
+    data: Data
+    scale: Scale
+    batch: Count
+    accumulate: Count = 1
+    amp: bool = False
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    init: Init = "scratch"
+    pretrained: bool = True
+    max_iters: Count | None = None
+    val_images: Count | None = None
+    val_interval: Count = 1
+    workers: Annotated[int, Field(ge=0)] = 2
+    teacher_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    teacher_checkpoint: str | None = None
+    weights: str | None = None
+    weights_sha256: str | None = None
+    config: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Recipe:
+        if (self.role == "distill") != (self.teacher is not None):
+            raise ValueError("a distilled run needs a teacher, and only a distilled run has one")
+        if (self.role == "distill") == (self.loss.name == "none"):
+            raise ValueError("loss `none` is the baseline's, and a distilled run needs another")
+        return self

@@ -1,0 +1,40 @@
+"""What can be said of a run from its files alone."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.store import read_json
+
+
+def finished(paths: RunPaths) -> bool:
+    """Whether the run's result and its exported detector are there."""
+    result = read_json(paths.result)
+    if not isinstance(result, dict) or "metrics" not in result:
+        return False
+    return paths.weights(result.get("role", "distill")).is_file()
+
+
+def alive(pid: int | None, host: str | None) -> bool:
+    """Whether a process of this machine lives; one of another machine is taken to."""
+    if not pid:
+        return False
+    if host != socket.gethostname():
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def held_by(paths: RunPaths) -> str | None:
+    """Who is at work in a run directory, in words; None where nobody is."""
+    status = read_json(paths.status) or {}
+    if status.get("state") == "running" and alive(status.get("pid"), status.get("host")):
+        return f"process {status.get('pid')} on {status.get('host')}"
+    return None

@@ -1,0 +1,86 @@
+"""status.json: what a run is, how far it is, and why it stopped."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import datetime, timezone
+from typing import Any
+
+from pkdcli.recipe.identity import comparable, digest
+from pkdcli.recipe.schema import Recipe
+from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.store import read_json, write_json
+
+DONE, FAILED, RUNNING, QUEUED, INTERRUPTED = "done", "failed", "running", "queued", "interrupted"
+
+
+def now() -> str:
+    """The time as ISO 8601 in UTC, to the second."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def columns(recipe: Recipe, run: str) -> dict[str, Any]:
+    """What identifies a run in every table: the same keys in status.json and result.json."""
+    distilled = recipe.role == "distill"
+    return {
+        "schema": 1,
+        "run": run,
+        "role": recipe.role,
+        "pair": recipe.pair if recipe.role != "teacher" else None,
+        "teacher": recipe.teacher.name if recipe.teacher else None,
+        "teacher_title": recipe.teacher.title if recipe.teacher else None,
+        "student": recipe.student.name,
+        "student_title": recipe.student.title,
+        "loss": recipe.loss.name,
+        "weight": recipe.loss.weight,
+        "temperature": recipe.loss.temperature,
+        "schedule": recipe.schedule.name,
+        "data": recipe.data.name,
+        "scale": recipe.scale.name,
+        "seed": recipe.seed,
+        "batch": recipe.batch * recipe.accumulate,
+        "levels": recipe.loss.levels if distilled else None,
+        "init": recipe.init,
+        "stat_chunk": recipe.loss.stat_chunk if distilled else None,
+        "recipe_hash": digest(recipe),
+        "comparable": comparable(recipe),
+    }
+
+
+class Status:
+    """Writes the status of one run, whole at every change.
+
+    Args:
+        paths: The run directory.
+        recipe: Gives the identifying columns; None to go on with those already written.
+    """
+
+    def __init__(self, paths: RunPaths, recipe: Recipe | None = None) -> None:
+        self.paths = paths
+        self.fields: dict[str, Any] = read_json(paths.status) or {}
+        if recipe is not None:
+            self.fields.update(columns(recipe, paths.run))
+        self.fields.setdefault("started", now())
+
+    def write(self, **fields: Any) -> None:
+        """Update some fields and write the file."""
+        self.fields.update(fields)
+        self.fields["updated"] = now()
+        write_json(self.paths.status, self.fields)
+
+    def start(self) -> None:
+        """The worker has started in this process."""
+        self.write(state=RUNNING, phase="start", pid=os.getpid(), host=socket.gethostname(), error=None, started=now())
+
+    def fail(self, message: str, hint: str | None = None, code: int = 1) -> None:
+        """The run failed; what is on disk stays."""
+        self.write(state=FAILED, phase=None, error={"message": message, "hint": hint, "code": code}, eta_s=None)
+
+    def interrupt(self) -> None:
+        """The user or the scheduler stopped the run; it can be resumed."""
+        self.write(state=INTERRUPTED, phase=None, eta_s=None)
+
+    def done(self) -> None:
+        """The run's result is written."""
+        self.write(state=DONE, phase=None, error=None, eta_s=0)
