@@ -50,7 +50,9 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _main(
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
-    version: bool = typer.Option(False, "--version", help="Show the version and leave.", callback=_version, is_eager=True),
+    version: bool = typer.Option(
+        False, "--version", help="Show the version and leave.", callback=_version, is_eager=True
+    ),
 ) -> None:
     pass
 

@@ -24,7 +24,11 @@ def command(json: o.Json = False) -> None:
     findings = checks()
     # torch stays behind a process boundary: what it sees, its own process says.
     answer = subprocess.run(
-        [sys.executable, "-m", "pkdcli.engine.doctor"], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+        [sys.executable, "-m", "pkdcli.engine.doctor"],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
     )
     findings += Finding.read(answer.stdout) or [
         Finding("torch", "the stack does not start", False, (answer.stderr.strip().splitlines() or ["no answer"])[-1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -10,14 +10,17 @@ from pkdcli.cli import options as o
 
 
 def command(
-    target: Annotated[str, typer.Argument(metavar="RUN|CHECKPOINT", help="A run's id or folder, or a checkpoint file.")],
+    target: Annotated[
+        str, typer.Argument(metavar="RUN|CHECKPOINT", help="A run's id or folder, or a checkpoint file.")
+    ],
     data: o.DataName = None,
     split: Annotated[str, typer.Option(help="val, test or train.")] = "val",
     model: Annotated[str, typer.Option(help="student or teacher (of a run).")] = "student",
     detector: Annotated[
-        Optional[str], typer.Option(help="What a bare checkpoint is of; a run knows.", autocompletion=o._complete("detectors"))
+        str | None,
+        typer.Option(help="What a bare checkpoint is of; a run knows.", autocompletion=o._complete("detectors")),
     ] = None,
-    scale: Annotated[Optional[str], typer.Option(help="The scale of a bare checkpoint (default paper).")] = None,
+    scale: Annotated[str | None, typer.Option(help="The scale of a bare checkpoint (default paper).")] = None,
     runs: o.Runs = None,
     json: o.Json = False,
     quiet: o.Quiet = False,

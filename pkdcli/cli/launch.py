@@ -92,7 +92,7 @@ def _tiny_command() -> str:
     return f"pkd {shlex.join(words)} --scale tiny"
 
 
-def _drawing(where: Where):  # noqa: ANN202
+def _drawing(where: Where):
     if where.quiet or where.json or not sys.stderr.isatty():
         return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -23,7 +23,7 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 def command(
     what: Annotated[
-        Optional[str],
+        str | None,
         typer.Argument(
             help="pairs, detectors, losses, schedules, data, scales or runs; all but runs without a word.",
             autocompletion=lambda incomplete: [kind for kind in KINDS if kind.startswith(incomplete)],

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 from pkdcli.errors import PkdError
 
 
-def _complete(kind: str):  # noqa: ANN202 - Typer wants a plain function
+def _complete(kind: str):
     def complete(incomplete: str) -> list[str]:
         from pkdcli.recipe.library import names
 
@@ -22,45 +22,94 @@ def _complete(kind: str):  # noqa: ANN202 - Typer wants a plain function
 
 _WHAT, _HOW, _WHERE = "What", "How", "Where and how to print"
 
-Pair = Annotated[str, typer.Option(help="Teacher and student.", autocompletion=_complete("pairs"), rich_help_panel=_WHAT)]
+Pair = Annotated[
+    str, typer.Option(help="Teacher and student.", autocompletion=_complete("pairs"), rich_help_panel=_WHAT)
+]
 Loss = Annotated[
-    str, typer.Option(help="Distillation loss; none is the baseline.", autocompletion=_complete("losses"), rich_help_panel=_WHAT)
+    str,
+    typer.Option(
+        help="Distillation loss; none is the baseline.", autocompletion=_complete("losses"), rich_help_panel=_WHAT
+    ),
 ]
 Weight = Annotated[
-    Optional[str],
-    typer.Option(help="Loss weight; by default alpha: 6 with a two-stage teacher, 10 with a one-stage one.", rich_help_panel=_WHAT),
+    str | None,
+    typer.Option(
+        help="Loss weight; by default alpha: 6 with a two-stage teacher, 10 with a one-stage one.",
+        rich_help_panel=_WHAT,
+    ),
 ]
-Temperature = Annotated[Optional[str], typer.Option(help="Temperature of norm-kl (default 50).", rich_help_panel=_WHAT)]
+Temperature = Annotated[str | None, typer.Option(help="Temperature of norm-kl (default 50).", rich_help_panel=_WHAT)]
 Schedule = Annotated[
-    Optional[str], typer.Option(help="1x, 2x or 2x+ms; the pair's own by default.", autocompletion=_complete("schedules"), rich_help_panel=_WHAT)
+    str | None,
+    typer.Option(
+        help="1x, 2x or 2x+ms; the pair's own by default.", autocompletion=_complete("schedules"), rich_help_panel=_WHAT
+    ),
 ]
 ScaleName = Annotated[
-    str, typer.Option("--scale", help="paper: the mmdet models as they are. tiny: minutes on two cores.", autocompletion=_complete("scales"), rich_help_panel=_WHAT)
+    str,
+    typer.Option(
+        "--scale",
+        help="paper: the mmdet models as they are. tiny: minutes on two cores.",
+        autocompletion=_complete("scales"),
+        rich_help_panel=_WHAT,
+    ),
 ]
 DataName = Annotated[
-    Optional[str],
-    typer.Option("--data", help="A data set's name or YAML file; coco, or shapes at scale tiny.", autocompletion=_complete("datasets"), rich_help_panel=_WHAT),
+    str | None,
+    typer.Option(
+        "--data",
+        help="A data set's name or YAML file; coco, or shapes at scale tiny.",
+        autocompletion=_complete("datasets"),
+        rich_help_panel=_WHAT,
+    ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random number.", rich_help_panel=_WHAT)]
-Init = Annotated[Optional[str], typer.Option(help="scratch, or inherit: start from the teacher's neck and head.", rich_help_panel=_WHAT)]
+Init = Annotated[
+    str | None,
+    typer.Option(help="scratch, or inherit: start from the teacher's neck and head.", rich_help_panel=_WHAT),
+]
 Set = Annotated[
-    Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="Override any key of the resolved recipe.", rich_help_panel=_WHAT)
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override any key of the resolved recipe.", rich_help_panel=_WHAT),
 ]
-Epochs = Annotated[Optional[int], typer.Option(min=1, help="Length instead of the schedule's; milestones follow.", rich_help_panel=_HOW)]
-BatchSize = Annotated[Optional[int], typer.Option(min=1, help="Images a step over all devices; the rate follows.", rich_help_panel=_HOW)]
+Epochs = Annotated[
+    int | None,
+    typer.Option(min=1, help="Length instead of the schedule's; milestones follow.", rich_help_panel=_HOW),
+]
+BatchSize = Annotated[
+    int | None, typer.Option(min=1, help="Images a step over all devices; the rate follows.", rich_help_panel=_HOW)
+]
 Accumulate = Annotated[int, typer.Option(min=1, help="Steps whose gradients are added.", rich_help_panel=_HOW)]
-Amp = Annotated[bool, typer.Option("--amp", help="Mixed precision; the distillation loss stays in float32.", rich_help_panel=_HOW)]
+Amp = Annotated[
+    bool, typer.Option("--amp", help="Mixed precision; the distillation loss stays in float32.", rich_help_panel=_HOW)
+]
 MaxIters = Annotated[
-    Optional[int], typer.Option(min=1, help="A smoke run: so many steps, then 8 images evaluated (see --set val_images=N).", rich_help_panel=_HOW)
+    int | None,
+    typer.Option(
+        min=1,
+        help="A smoke run: so many steps, then 8 images evaluated (see --set val_images=N).",
+        rich_help_panel=_HOW,
+    ),
 ]
-Pretrained = Annotated[bool, typer.Option("--pretrained/--no-pretrained", help="Start from pretrained weights.", rich_help_panel=_HOW)]
+Pretrained = Annotated[
+    bool, typer.Option("--pretrained/--no-pretrained", help="Start from pretrained weights.", rich_help_panel=_HOW)
+]
 TeacherCheckpoint = Annotated[
-    Optional[Path], typer.Option(help="The teacher's weights; otherwise the zoo's, or it is trained first.", rich_help_panel=_HOW)
+    Path | None,
+    typer.Option(help="The teacher's weights; otherwise the zoo's, or it is trained first.", rich_help_panel=_HOW),
 ]
-ValInterval = Annotated[Optional[int], typer.Option(min=1, help="Epochs between evaluations; the last is always evaluated.", rich_help_panel=_HOW)]
-Workers = Annotated[Optional[int], typer.Option(min=0, help="Loader processes.", rich_help_panel=_HOW)]
-Runs = Annotated[Optional[Path], typer.Option("--runs", help="Folder of runs (default $PKD_RUNS, or ./runs).", rich_help_panel=_WHERE)]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would run, and run nothing.", rich_help_panel=_WHERE)]
+ValInterval = Annotated[
+    int | None,
+    typer.Option(min=1, help="Epochs between evaluations; the last is always evaluated.", rich_help_panel=_HOW),
+]
+Workers = Annotated[int | None, typer.Option(min=0, help="Loader processes.", rich_help_panel=_HOW)]
+Runs = Annotated[
+    Path | None,
+    typer.Option("--runs", help="Folder of runs (default $PKD_RUNS, or ./runs).", rich_help_panel=_WHERE),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print what would run, and run nothing.", rich_help_panel=_WHERE)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON lines.", rich_help_panel=_WHERE)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.", rich_help_panel=_WHERE)]
 
@@ -78,7 +127,13 @@ def number(text: str | None, option: str, *, above: float | None = None, least: 
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or (above is not None and value <= above) or (least is not None and value < least):
-        bound = "" if above is None and least is None else f" above {above:g}" if above is not None else f" of {least:g} or more"
+        bound = (
+            ""
+            if above is None and least is None
+            else f" above {above:g}"
+            if above is not None
+            else f" of {least:g} or more"
+        )
         raise PkdError(f"{option}: {text!r} is not a finite number{bound}.", f"Example: {option} 10")
     return value
 

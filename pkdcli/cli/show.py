@@ -41,7 +41,7 @@ def command(
         _show_run(path)
 
 
-def _show_run(path) -> None:  # noqa: ANN001
+def _show_run(path) -> None:
     from pkdcli.cli.progress import describe
     from pkdcli.cli.render import metrics_table, out
     from pkdcli.runs.paths import RunPaths
@@ -58,6 +58,11 @@ def _show_run(path) -> None:  # noqa: ANN001
         if result.get("teacher_metrics"):
             rows.insert(0, (result["teacher_title"], result["teacher_metrics"]))
         out().print(metrics_table(rows))
-    for name, file in (("recipe", paths.recipe), ("config", paths.config), ("log", paths.log), ("weights", paths.student)):
+    for name, file in (
+        ("recipe", paths.recipe),
+        ("config", paths.config),
+        ("log", paths.log),
+        ("weights", paths.student),
+    ):
         if file.is_file():
             print(f"  {name:8} {file}")

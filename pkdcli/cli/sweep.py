@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -13,13 +13,16 @@ _AXES = "Axes (lists with commas)"
 
 def command(
     loss: Annotated[str, typer.Option("--loss", "--losses", help="Losses.", rich_help_panel=_AXES)] = "mse",
-    weights: Annotated[Optional[str], typer.Option("--weights", "--weight", help="Loss weights.", rich_help_panel=_AXES)] = None,
+    weights: Annotated[
+        str | None, typer.Option("--weights", "--weight", help="Loss weights.", rich_help_panel=_AXES)
+    ] = None,
     temperatures: Annotated[
-        Optional[str], typer.Option("--temperatures", "--temperature", help="Temperatures of norm-kl.", rich_help_panel=_AXES)
+        str | None,
+        typer.Option("--temperatures", "--temperature", help="Temperatures of norm-kl.", rich_help_panel=_AXES),
     ] = None,
     pair: Annotated[str, typer.Option("--pair", "--pairs", help="Pairs.", rich_help_panel=_AXES)] = "gfl101-fcos50",
     schedule: Annotated[
-        Optional[str], typer.Option("--schedule", "--schedules", help="Schedules.", rich_help_panel=_AXES)
+        str | None, typer.Option("--schedule", "--schedules", help="Schedules.", rich_help_panel=_AXES)
     ] = None,
     seeds: Annotated[str, typer.Option("--seeds", "--seed", help="Seeds.", rich_help_panel=_AXES)] = "0",
     baseline: Annotated[bool, typer.Option("--baseline/--no-baseline", help="Also train the student alone.")] = True,

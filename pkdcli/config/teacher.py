@@ -12,8 +12,8 @@ from pkdcli.recipe.schema import LossUse, Recipe, Schedule
 def teacher_recipe(recipe: Recipe) -> Recipe:
     """The recipe of the run that provides the teacher of a distilled run.
 
-    Its weights come from the file the user gave; at scale `paper` on COCO from the zoo; otherwise it is trained with its
-    own mmdet config's optimizer and schedule, as long as the scale says.
+    Its weights come from the file the user gave; at scale `paper` on COCO from the zoo; otherwise it is trained
+    with its own mmdet config's optimizer and schedule, as long as the scale says.
 
     Raises:
         PkdError: Not a distilled run, or the zoo has no weights for the teacher's config.

@@ -47,10 +47,8 @@ def config_path(config: str, where: str = "config") -> Path:
     Raises:
         PkdError: There is no such config; names the nearest in the same folder.
     """
-    if Path(config).expanduser().is_absolute():
-        path = Path(config).expanduser()
-    else:
-        path = configs_root() / config
+    path = Path(config).expanduser()
+    path = path if path.is_absolute() else configs_root() / config
     if path.is_file():
         return path
     siblings = [f"{path.parent.name}/{other.name}" for other in path.parent.glob("*.py")]

@@ -18,14 +18,21 @@ def findings() -> list[Finding]:
         found.append(Finding("GPU", f"none; torch is {built}", None, "Scale tiny runs on the CPU in minutes."))
     found.append(Finding("CPU threads", str(torch.get_num_threads()), True))
     try:
-        import pkdcli.engine.register  # noqa: F401
         from mmcv import ops
 
-        kept = "mmcv's own, compiled" if not hasattr(ops.nms.__globals__["ext_module"], "pkd") else "pkdcli's, over torchvision"
+        import pkdcli.engine.register  # noqa: F401
+
+        kept = (
+            "mmcv's own, compiled"
+            if not hasattr(ops.nms.__globals__["ext_module"], "pkd")
+            else "pkdcli's, over torchvision"
+        )
         found.append(Finding("mmcv operators", kept, True))
         found.append(Finding("mmdet and mmrazor", "import and register", True))
     except Exception as error:
-        found.append(Finding("mmdet and mmrazor", f"{type(error).__name__}: {error}", False, "pip install pkdcli again."))
+        found.append(
+            Finding("mmdet and mmrazor", f"{type(error).__name__}: {error}", False, "pip install pkdcli again.")
+        )
     return found
 
 

@@ -96,9 +96,7 @@ class PkdProgressHook(Hook):
         if is_main_process():
             Status(RunPaths(Path(runner.work_dir))).write(phase="evaluate", iter=runner.iter)
 
-    def after_val_iter(
-        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
-    ) -> None:
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Stop when asked to."""
         STOP.check()
 
@@ -140,5 +138,7 @@ class PkdCheckpointHook(Hook):
             cause = error if isinstance(error, OSError) else error.__cause__ or error.__context__
             full = "No space left" in str(error) or "file write failed" in str(error) or "unexpected pos" in str(error)
             if isinstance(cause, OSError) or full:
-                raise cannot_write(folder / name, cause if isinstance(cause, OSError) else OSError(28, "No space")) from error
+                raise cannot_write(
+                    folder / name, cause if isinstance(cause, OSError) else OSError(28, "No space")
+                ) from error
             raise

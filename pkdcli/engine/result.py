@@ -38,7 +38,9 @@ def write(recipe: Recipe, paths: RunPaths, outcome: Outcome, job: dict[str, Any]
             "teacher_run": teacher["run"] if teacher else None,
             "seconds": round(seconds, 2),
             "train_seconds": round(outcome.train_seconds, 2),
-            "images_per_second": round(outcome.images_seen / outcome.train_seconds, 3) if outcome.train_seconds else None,
+            "images_per_second": round(outcome.images_seen / outcome.train_seconds, 3)
+            if outcome.train_seconds
+            else None,
             "peak_memory_mb": round(outcome.peak_memory_mb, 1),
             "val_images": recipe.val_images,
             "max_iters": recipe.max_iters,

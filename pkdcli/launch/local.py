@@ -19,7 +19,7 @@ class LocalProcess:
         self.spec = spec
         try:
             spec.run_dir.mkdir(parents=True, exist_ok=True)
-            log = open(spec.run_dir / "log.txt", "ab")
+            log = (spec.run_dir / "log.txt").open("ab")
         except OSError as error:
             raise cannot_write(spec.run_dir / "log.txt", error) from error
         with log:

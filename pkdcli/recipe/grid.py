@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from pkdcli.errors import PkdError
 from pkdcli.recipe import library
+from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Recipe
 
@@ -50,13 +51,11 @@ def expand(base: Request, grid: Grid) -> list[Recipe]:
                     for weight in grid.weights or [base.weight]:
                         for temperature in (grid.temperatures if loss in hot else None) or [base.temperature]:
                             recipes.append(resolve(replace(here, loss=loss, weight=weight, temperature=temperature)))
-    unique: list[Recipe] = []
+    unique: dict[str, Recipe] = {}
     for recipe in recipes:
-        # Pairs that share a student share its baseline.
-        if not any(recipe.model_copy(update={"pair": other.pair}) == other and recipe.role == "baseline" or recipe == other
-                   for other in unique):  # fmt: skip
-            unique.append(recipe)
-    return unique
+        # Pairs that share a student share its baseline; the run's name tells.
+        unique.setdefault(run_id(recipe), recipe)
+    return list(unique.values())
 
 
 def _baseline(request: Request) -> Recipe:

@@ -125,7 +125,9 @@ def explain(model: type[BaseModel], error: ValidationError, where: str) -> tuple
     """Turn pydantic's errors into (message, hint) for users: key path, allowed values, nearest match."""
     lines, hint = [], None
     for problem in error.errors():
-        loc = [str(part) for part in problem["loc"] if not str(part).startswith(("function-", "literal[", "constrained"))]
+        loc = [
+            str(part) for part in problem["loc"] if not str(part).startswith(("function-", "literal[", "constrained"))
+        ]
         key = ".".join(loc) or "(the whole)"
         if problem["type"] == "extra_forbidden":
             allowed = _keys_at(model, loc[:-1])

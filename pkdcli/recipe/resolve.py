@@ -63,7 +63,9 @@ def resolve(request: Request) -> Recipe:
     data = load_data(request.data or scale.data)
     distilled = loss.name != "none"
     if not distilled and (request.weight is not None or request.temperature is not None):
-        raise PkdError("loss none is the baseline and takes no weight or temperature.", "Leave them out, or name a loss.")
+        raise PkdError(
+            "loss none is the baseline and takes no weight or temperature.", "Leave them out, or name a loss."
+        )
     content: dict[str, Any] = {
         "role": "distill" if distilled else "baseline",
         "pair": pair.name,
@@ -114,7 +116,12 @@ def use_loss(loss: Loss, teacher: Detector, scale: Scale, weight: float | None, 
                 f"Give a number from {rule.minimum:g} to {rule.maximum:g}; the paper's is 50.",
             )
     return LossUse(
-        name=loss.name, type=loss.type, weight=weight, temperature=temperature, stat_chunk=scale.stat_chunk, params=loss.params
+        name=loss.name,
+        type=loss.type,
+        weight=weight,
+        temperature=temperature,
+        stat_chunk=scale.stat_chunk,
+        params=loss.params,
     )
 
 
@@ -181,7 +188,9 @@ def assign(content: dict[str, Any], assignment: str) -> None:
         else:
             allowed = sorted(node) if isinstance(node, dict) else []
             guess = nearest(part, allowed)
-            hint = (f"Did you mean {guess!r}? " if guess else "") + (f"Keys of {here}: {', '.join(allowed)}." if allowed else "")
+            hint = (f"Did you mean {guess!r}? " if guess else "") + (
+                f"Keys of {here}: {', '.join(allowed)}." if allowed else ""
+            )
             raise PkdError(f"--set {path}: {here} has no key {part!r}.", hint or None)
         if depth == len(parts) - 1:
             node[key] = value

@@ -1,0 +1,71 @@
+"""Evaluate a detector's exported weights on a split of a data set, as the run itself did at its end."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+
+import pkdcli.engine.register  # noqa: F401
+from pkdcli.config import data as data_section
+from pkdcli.config.build import build_config
+from pkdcli.engine import checkpoint
+from pkdcli.engine.runner import PkdRunner
+from pkdcli.recipe.library import parse
+from pkdcli.recipe.schema import Recipe
+from pkdcli.runs.status import now
+from pkdcli.runs.store import write_json
+
+METRICS = ("mAP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
+
+
+def evaluate_request(request: dict[str, Any]) -> None:
+    """Carry out a request of `pkd eval` and write what came out.
+
+    Args:
+        request: `recipe` (of a detector alone: role `baseline` or `teacher`), `weights` (file), `split`, `work_dir`,
+            `output` (file to write), `columns` (written along).
+
+    Raises:
+        PkdError: Weights that are damaged or of another architecture, data that is wrong.
+    """
+    recipe = parse(Recipe, request["recipe"], "the recipe to evaluate")
+    begin = time.perf_counter()
+    metrics = evaluate(recipe, Path(request["weights"]), request["split"], Path(request["work_dir"]))
+    if is_main_process():
+        written = {
+            **request["columns"],
+            "split": request["split"],
+            "weights": request["weights"],
+            "weights_sha256": checkpoint.sha256(request["weights"]),
+            "metrics": metrics,
+            "seconds": round(time.perf_counter() - begin, 2),
+            "evaluated": now(),
+        }
+        write_json(Path(request["output"]), written)
+
+
+def evaluate(recipe: Recipe, weights: Path, split: str, work_dir: Path) -> dict[str, float]:
+    """The six metrics of a detector alone, in AP points; NaN where the data has no object of that size.
+
+    Args:
+        recipe: Names the detector as its `student`, the data and the scale.
+        weights: Any checkpoint of that detector; of a distilled one the student.
+        split: `train`, `val` or `test`.
+        work_dir: An existing folder; nothing is written to it.
+    """
+    config = build_config(recipe, work_dir)
+    where = data_section.split_of(recipe, split)
+    config["val_dataloader"] = data_section.val_dataloader(recipe, where)
+    config["val_evaluator"] = data_section.evaluator(recipe, where)
+    for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "load_from"):
+        config.pop(key)
+    config["custom_hooks"] = []
+    config["default_hooks"] = {**config["default_hooks"], "checkpoint": None}
+    runner = PkdRunner.from_cfg(Config(config))
+    checkpoint.load_into(runner.model, weights, strict="exact", what="the detector")
+    metrics = runner.val()
+    return {name: metrics[name] for name in METRICS}
