@@ -18,7 +18,7 @@ from pkdcli.config import schedule
 from pkdcli.config.build import build_config
 from pkdcli.engine import checkpoint, download
 from pkdcli.engine.runner import PkdRunner, latest_checkpoint
-from pkdcli.errors import ExitCode, PkdError
+from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import read_jsonl
@@ -73,7 +73,8 @@ def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | 
             runner.resume(str(resume))
             runner._has_loaded = True
         runner.train()
-        metrics = last_metrics(paths)
+        # A run killed between its last step and its last evaluation has the one but not the other.
+        metrics = last_metrics(paths, runner.iter) or runner.val()
     if is_main_process():
         meta = {"dataset_meta": {"classes": list(recipe.data.classes or [])}, "run": paths.run}
         checkpoint.export_student(detector(runner.model), paths.weights(recipe.role), meta)
@@ -93,12 +94,15 @@ def detector(model: nn.Module) -> nn.Module:
     return getattr(model, "architecture", model)
 
 
-def last_metrics(paths: RunPaths) -> dict[str, float]:
-    """The metrics of the last evaluation in metrics.jsonl, which holds full precision; null comes back as NaN."""
-    records = [record for record in read_jsonl(paths.metrics) if record.get("kind") == "val"]
-    if not records:
-        raise PkdError("the run ended without an evaluation.", None, ExitCode.RUN_FAILED)
-    return {name: float("nan") if value is None else value for name, value in records[-1].items()}
+def last_metrics(paths: RunPaths, at_iter: int) -> dict[str, float] | None:
+    """The metrics that metrics.jsonl, in full precision, has of a step; null comes back as NaN, None if there are none."""
+    for record in read_jsonl(paths.metrics):
+        if record.get("kind") == "val" and record.get("iter") == at_iter:
+            found = record
+            break
+    else:
+        return None
+    return {name: float("nan") if value is None else value for name, value in found.items()}
 
 
 def train_seconds(paths: RunPaths) -> float:
