@@ -10,6 +10,7 @@ from torch import Tensor
 from pkdcli.compat.ops.widen import widened
 
 MAX, AVG = 0, 1
+NOWHERE = -2  # argmax of a region without extent: outside the map, where weights are zero
 SAMPLES_AT_ONCE = 1 << 22  # bounds the memory of the maximum: values gathered per step
 
 
@@ -50,6 +51,8 @@ def roi_align_forward(
         )  # fmt: skip
         output.copy_(pooled)
         return
+    argmax_y.fill_(NOWHERE)
+    argmax_x.fill_(NOWHERE)
     size = (aligned_height, aligned_width)
     for some, y, x in _grids(rois, *size, spatial_scale, sampling_ratio, aligned, input.size(1)):
         values = _sample(input, rois[some, 0].long(), y, x)  # (r, C, h, w, samples)
@@ -91,7 +94,6 @@ def roi_align_backward(
     for index, weight in _corners(argmax_y, argmax_x, height, width):
         index = planes[:, :, None, None] * (height * width) + index
         flat.index_add_(0, index.flatten(), (weight * grad_output).flatten().to(flat.dtype))
-    # A region without extent has no sample, hence no place to send a gradient: its -1 is outside the weights' reach.
     grad_input.copy_(flat.view_as(grad_input))
 
 
@@ -130,17 +132,19 @@ def _grids(
 
 def _places(start: Tensor, cell: Tensor, cells: int, samples: int) -> Tensor:
     """Evenly spaced samples within each cell of one axis: (r, cells, samples) from (r,) and (r,)."""
-    inner = (torch.arange(samples, device=start.device, dtype=start.dtype) + 0.5) / samples
-    outer = torch.arange(cells, device=start.device, dtype=start.dtype)
-    return start[:, None, None] + cell[:, None, None] * (outer[:, None] + inner)
+    start, cell = start[:, None, None], cell[:, None, None]
+    inner = torch.arange(samples, device=start.device, dtype=start.dtype) + 0.5
+    outer = torch.arange(cells, device=start.device, dtype=start.dtype)[:, None]
+    # In mmcv's order: rounded otherwise, a sample on the very border might fall outside.
+    return start + outer * cell + inner * cell / samples
 
 
 def _corners(y: Tensor, x: Tensor, height: int, width: int) -> Iterator[tuple[Tensor, Tensor]]:
     """The four pixels around each place, as flat indices, and their bilinear weights; weight 0 outside the map.
 
-    A place within one pixel of the border takes the border's value; beyond that it counts as outside.
+    A place up to one pixel beyond the first or last one takes that one's value; farther away it counts as outside.
     """
-    inside = (y > -1) & (y < height) & (x > -1) & (x < width)
+    inside = (y >= -1) & (y <= height) & (x >= -1) & (x <= width)
     y, x = y.clamp(0, height - 1), x.clamp(0, width - 1)
     top, left = y.floor().long(), x.floor().long()
     bottom, right = (top + 1).clamp(max=height - 1), (left + 1).clamp(max=width - 1)

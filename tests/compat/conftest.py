@@ -1,0 +1,19 @@
+"""Every test here runs on the mended stack."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pkdcli.compat import activate
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _activated() -> None:
+    activate()
+
+
+@pytest.fixture
+def rng() -> torch.Generator:
+    """A generator of random numbers, the same in every run."""
+    return torch.Generator().manual_seed(20)
