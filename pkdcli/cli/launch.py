@@ -17,6 +17,7 @@ from pkdcli.cli.render import metrics_table, out
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.places import cache_root, runs_root
 from pkdcli.recipe.schema import Recipe
+from pkdcli.runs.collect import smoke
 from pkdcli.runs.state import finished
 from pkdcli.runs.store import read_json
 
@@ -162,6 +163,8 @@ def _show_results(planned: Sequence[experiment.Planned], runs: Path, where: Wher
     what = result["loss"] if last.recipe.role == "distill" else "baseline"
     rows.append((f"{what} {result['student_title']}", result["metrics"]))
     out().print(metrics_table(rows, title=last.run))
+    if cut := smoke(result):
+        print(f"a smoke run ({cut}): these numbers show that the code runs, and nothing else")
     if not where.quiet:
         print(f"{last.paths.root}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -118,6 +119,22 @@ def _check(root: Path) -> None:
         raise PkdError(f"{root} is a file, not a folder of runs.", "Give the folder with --runs DIR.")
     if any((root / name).is_file() for name in ("status.json", "result.json")):
         raise PkdError(f"{root} is itself a run.", f"Give the folder of runs: --runs {root.parent}")
+
+
+def report_runs(root: Path, runs: Collection[str]) -> None:
+    """Print the tables of some runs and of the baselines they are measured against, as `pkd report` would.
+
+    Args:
+        root: The runs folder.
+        runs: Their ids; a run without a result stands in the notes with its state and error.
+    """
+    from pkdcli.report import formats
+    from pkdcli.report.build import as_tables
+    from pkdcli.runs.collect import collect
+
+    records = collect(root)
+    chosen = [record for record in records if record["run"] in runs]
+    formats.print_rich(*as_tables(chosen, records, "auto", False, False))
 
 
 command = report  # the name under which the command line finds it

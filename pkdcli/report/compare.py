@@ -11,7 +11,7 @@ from pkdcli.runs.collect import METRICS, Record, plain
 
 _IDENTITY = (
     *("role", "pair", "teacher", "student", "loss", "weight", "temperature", "schedule", "data", "split", "scale"),
-    *("seed", "batch", "init", "levels", "stat_chunk", "epoch"),
+    *("seed", "batch", "init", "levels", "stat_chunk", "epoch", "smoke"),
 )
 
 COMPARED = ("kind", "key", "a", "b", "difference")
@@ -43,7 +43,8 @@ def compare_runs(records: list[Record], first: str, second: str) -> list[Record]
     a, b = find_run(records, first), find_run(records, second)
     rows: list[Record] = [{"kind": "run", "key": "run", "a": a["run"], "b": b["run"], "difference": None}]
     for key in (*METRICS, "gain"):
-        difference = b[key] - a[key] if None not in (a[key], b[key]) else None
+        known = None not in (a[key], b[key]) and a["smoke"] == b["smoke"]
+        difference = b[key] - a[key] if known else None
         rows.append({"kind": "metric", "key": key, "a": a[key], "b": b[key], "difference": difference})
     left, right = (_settings(record) for record in (a, b))
     for key in dict.fromkeys([*left, *right]):

@@ -11,6 +11,7 @@ from pkdcli.report.table import Table, best, metric, published, signed
 from pkdcli.runs.collect import METRICS, Record, order, plain
 
 _VARYING = {"batch": "batch", "init": "init", "levels": "levels", "stat_chunk": "chunk", "seed": "seed", "n": "seeds"}
+_SMOKE = "A smoke run evaluates few images: its AP shows that the code runs, and is compared with no whole run's."
 
 
 def table7(records: list[Record], literature: list[Record] | None = None) -> list[Table]:
@@ -47,7 +48,7 @@ def swept(records: list[Record]) -> list[Record]:
 def runs_table(records: list[Record]) -> Table:
     """Every run with its state, finished or not, and why it failed."""
     columns = ["run", "state", "epoch", "mAP", "gain"]
-    rows = [[r["run"], r["state"], _progress(r), metric(r, "mAP"), signed(r["gain"])] for r in records]
+    rows = [[r["run"], _state(r), _progress(r), metric(r, "mAP"), signed(r["gain"])] for r in records]
     words = 2
     if any(record["error"] for record in records):
         columns.insert(2, "last error")
@@ -55,6 +56,10 @@ def runs_table(records: list[Record]) -> Table:
         for row, record in zip(rows, records, strict=True):
             row.insert(2, record["error"] or "")
     return Table(f"{len(records)} run{'s' if len(records) != 1 else ''}", columns, words, [rows])
+
+
+def _state(record: Record) -> str:
+    return f"{record['state']} (smoke run: {record['smoke']})" if record["smoke"] else record["state"]
 
 
 def unfinished_notes(records: list[Record], limit: int = 10) -> list[str]:
@@ -67,7 +72,8 @@ def unfinished_notes(records: list[Record], limit: int = 10) -> list[str]:
         notes.append(f"{record['state']}{progress}: {record['run']}{error}")
     if len(open_) > limit:
         notes.append(f"{len(open_) - limit} more without a result: pkd report --layout runs")
-    alone = [r for r in records if r["mAP"] is not None and _distilled(r) and r["gain"] is None]
+    whole = [r for r in records if r["mAP"] is not None and not r["smoke"]]
+    alone = [r for r in whole if _distilled(r) and r["gain"] is None]
     if alone:
         notes.append(
             f"No gain for {len(alone)} of the runs: no finished baseline has the same student, schedule, data, scale, "
@@ -85,7 +91,13 @@ def _table7(records: list[Record], literature: list[Record] | None) -> Table:
     for number, (pair, members) in enumerate(_sections(records)):
         rows = []
         for teacher in _teachers(pair, members):
-            row = [teacher["label"], "", *("" for _ in extra), *(metric(teacher, name) for name in METRICS), ""]
+            row = [
+                teacher["label"],
+                "",
+                *(teacher.get(key) or "" for key in extra),
+                *(metric(teacher, name) for name in METRICS),
+                "",
+            ]
             if literature is not None:
                 cited = published_teacher(teacher["teacher"], literature)
                 row += [published(cited["paper_mAP"]), ""]
@@ -98,7 +110,7 @@ def _table7(records: list[Record], literature: list[Record] | None) -> Table:
                 row += [published(record["paper_mAP"]), signed(record["paper_difference"])]
                 table.notes += record["paper_notes"]
             if record["role"] != "teacher":
-                group = (number, record["schedule"], record["batch"], record["epoch"])
+                group = (number, record["schedule"], record["batch"], record["epoch"], record["smoke"])
                 competing.append((group, number, len(rows), row))
             rows.append(row)
         table.sections.append(rows)
@@ -135,7 +147,9 @@ def _table8(records: list[Record], paper: bool) -> Table:
             row += [published(record["paper_mAP"]), signed(record["paper_difference"])] if paper else []
             table.notes += record["paper_notes"] if paper else []
             section = len(table.sections)
-            cells.append(((section, record["batch"], record["epoch"]), section, len(rows), row[column]))
+            cells.append(
+                ((section, record["batch"], record["epoch"], record["smoke"]), section, len(rows), row[column])
+            )
             rows.append(row)
         table.sections.append(rows)
     table.bold = best(cells, column)
@@ -189,7 +203,7 @@ def _teachers(pair: str | None, members: list[Record]) -> list[Record]:
     """The rows of a pair's teacher: each distinct set of numbers once; one row where there are none."""
     found: dict[tuple, Record] = {}
     for record in filter(_distilled, members):
-        row = {"teacher": record["teacher"], "label": f"{_teacher_name(record)} (teacher)"}
+        row = {"teacher": record["teacher"], "smoke": record["smoke"], "label": f"{_teacher_name(record)} (teacher)"}
         for name in METRICS:
             row |= {name: record.get(f"teacher_{name}"), f"{name}_std": record.get(f"teacher_{name}_std") or None}
         found.setdefault(tuple(row.values()), row)
@@ -211,6 +225,8 @@ def _extra(records: list[Record]) -> dict[str, str]:
         epochs.setdefault(record["schedule"], set()).add(record["epoch"])
     if any(len(values - {None}) > 1 for values in epochs.values()):
         extra["epoch"] = "epochs"
+    if any(record["smoke"] for record in records):
+        extra["smoke"] = "smoke run"
     shown = ("pair", "role", "loss", "weight", "temperature", "schedule", "student", "teacher", *extra)
     identities = [tuple(record.get(key) for key in shown) for record in records]
     if len(set(identities)) < len(identities):
@@ -236,6 +252,8 @@ def _title(records: list[Record], extra: dict[str, str]) -> str:
 
 def _paper_notes(notes: list[str], records: list[Record], paper: bool) -> list[str]:
     notes = list(dict.fromkeys(notes))
+    if any(record["smoke"] for record in records):
+        notes.insert(0, _SMOKE)
     if paper and any(record["scale"] != "paper" or record["data"] != "coco" for record in records):
         notes.insert(0, "Published numbers are COCO val2017's at scale paper; beside other runs they only orient.")
     return notes

@@ -53,7 +53,7 @@ def add_published(records: list[Record], published: list[Record]) -> None:
 
     A value is None where nothing is published, a number where the sources agree, else a list of the differing
     numbers in the file's order; they are never averaged. The difference is filled only where it means something:
-    one published mAP, scale `paper`, data `coco`, its val split.
+    one published mAP, scale `paper`, data `coco`, its whole val split.
     """
     by_method: dict[Any, list[Record]] = defaultdict(list)
     for row in published:
@@ -68,7 +68,7 @@ def add_published(records: list[Record], published: list[Record]) -> None:
 
 def published_teacher(teacher: str | None, published: list[Record]) -> Record:
     """The `PAPER_COLUMNS` and `paper_notes` of a teacher's row; a teacher keeps its own schedule in every table."""
-    found: Record = {"mAP": None, "scale": None, "data": None, "split": None}
+    found: Record = {"mAP": None, "scale": None, "data": None, "split": None, "smoke": None}
     rows = [row for row in published if row["method"] == "teacher"]
     _join(found, [row for row in rows if teacher and row["teacher_name"] == teacher])
     return found
@@ -90,6 +90,7 @@ def _join(record: Record, rows: list[Record]) -> None:
     record["paper_source"] = "; ".join(dict.fromkeys(row["source"] for row in rows)) or None
     paper = record["paper_mAP"]
     same = record["scale"] == "paper" and record["data"] == "coco" and record["split"] in (None, "val")
+    same = same and not record["smoke"]
     known = same and record["mAP"] is not None and isinstance(paper, float)
     record["paper_difference"] = record["mAP"] - paper if known else None
     record["paper_notes"] = [_cite(row) for row in rows if not _TEMPERATURE.fullmatch(row["note"] or "T=0")]

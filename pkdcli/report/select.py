@@ -12,7 +12,7 @@ AVERAGED = (*METRICS, "gain", "baseline_mAP", *(f"teacher_{name}" for name in ME
 
 _GROUP = (
     *("pair", "teacher", "student", "role", "loss", "weight", "temperature", "schedule", "data", "scale", "split"),
-    *("batch", "init", "levels", "stat_chunk", "epoch", "comparable"),
+    *("batch", "init", "levels", "stat_chunk", "epoch", "comparable", "smoke"),
 )
 _OF_THE_PAIR = ("pair", "teacher", "weight", "temperature", "init", "levels", "stat_chunk")
 
@@ -20,7 +20,7 @@ MEAN_COLUMNS = (
     *("pair", "teacher", "student", "role", "loss", "weight", "temperature", "schedule", "data", "scale"),
     *("seeds", "n"),
     *(column for name in (*METRICS, "gain", "baseline_mAP", "teacher_mAP") for column in (name, f"{name}_std")),
-    *("split", "batch", "init", "levels", "stat_chunk", "epoch"),
+    *("split", "batch", "init", "levels", "stat_chunk", "epoch", "smoke"),
 )
 """The columns of `--seeds mean --format csv`: `seeds` lists the seeds, `n` counts them."""
 

@@ -24,9 +24,11 @@ COLUMNS = (
     *("run", "pair", "teacher", "student", "role", "loss", "weight", "temperature", "schedule", "data", "scale"),
     *("seed", "state", *METRICS, "gain"),
     *("split", "batch", "init", "levels", "stat_chunk", "epoch", "seconds", "images_per_second", "peak_memory_mb"),
-    *("teacher_mAP", "baseline", "baseline_mAP", "error", "path"),
+    *("teacher_mAP", "baseline", "baseline_mAP", "smoke", "error", "path"),
 )
-"""The columns of `pkd report --format csv`, in order; AP in points (0 to 100), time in seconds."""
+"""The columns of `pkd report --format csv`, in order; AP in points (0 to 100), time in seconds.
+
+`smoke` says how little a smoke run did (`2 steps, 8 images`); it is None for a whole run."""
 
 _TEXTS = (
     *("pair", "teacher", "student", "role", "loss", "schedule", "data", "scale", "split", "init", "levels"),
@@ -78,6 +80,12 @@ def order(record: Record) -> tuple:
             _rank(record["batch"]), str(record.get("run")))  # fmt: skip
 
 
+def smoke(result: Record) -> str | None:
+    """What a run was cut down to: its training to so many steps, its evaluation to so many images."""
+    counts = ((_number(result.get(key)), word) for key, word in (("max_iters", "step"), ("val_images", "image")))
+    return ", ".join(f"{plain(n)} {word}{'s' if n != 1 else ''}" for n, word in counts if n is not None) or None
+
+
 def plain(value: Any) -> str:
     """A number without a needless `.0`, true and false as in YAML, any other value as text, None as nothing."""
     if value is None:
@@ -109,6 +117,7 @@ def _read(folder: str, warn: Warn) -> Record | None:
         metrics = result.get(key) if result else None
         for name in METRICS:
             record[prefix + name] = _number(metrics.get(name)) if isinstance(metrics, dict) else None
+    record["smoke"] = smoke(result or {})
     record["run"] = os.path.basename(folder)
     record["path"] = folder
     record["state"] = _state(status, result, folder)
@@ -167,6 +176,9 @@ def _add_gains(records: list[Record]) -> None:
 
 
 def _comparable(record: Record, baseline: Record) -> bool:
+    # The AP of a few images says nothing beside that of all of them.
+    if record["smoke"] != baseline["smoke"]:
+        return False
     return all(None in (record[key], baseline[key]) or record[key] == baseline[key] for key in ("comparable", "split"))
 
 
