@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from pkdcli.data.coco import MIN_SIDE
 from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Recipe, Split
-
-# What mmdet's configs drop from training: images without a usable box, and images below this side in pixels.
-MIN_SIDE = 32
 
 
 def image_size(recipe: Recipe) -> tuple[int, int]:

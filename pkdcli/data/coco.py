@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pkdcli.data.coco_parts import (
     Findings,
@@ -19,6 +20,8 @@ from pkdcli.data.coco_parts import (
     quoted,
 )
 from pkdcli.errors import ExitCode, PkdError, nearest
+
+MIN_SIDE = 32  # pixels; mmdet's configs leave smaller images out of training
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class SplitReport:
         n_zero_size: Boxes with a side below one pixel or an area of zero or less, which mmdet leaves out.
         n_outside: Other boxes that lie wholly outside their image, which mmdet leaves out.
         n_empty: Images without any annotation.
+        n_trainable: Images that mmdet trains on: at least `MIN_SIDE` a side, with an annotation of a class asked for.
         has_masks: Whether every annotation has a segmentation, as a Mask R-CNN needs.
         problems: What is odd but does not stand in the way, one sentence each.
     """
@@ -48,6 +52,7 @@ class SplitReport:
     n_zero_size: int = 0
     n_outside: int = 0
     n_empty: int = 0
+    n_trainable: int = 0
     has_masks: bool = False
     problems: list[str] = field(default_factory=list)
 
@@ -61,6 +66,7 @@ def check_split(
     may_be_empty: bool = False,
     absent: ExitCode = ExitCode.USAGE,
     remedy: str | None = None,
+    only: Collection[str] | None = None,
 ) -> SplitReport:
     """Check one split: the annotation file, what its parts refer to, and that every image file is there.
 
@@ -75,6 +81,7 @@ def check_split(
         absent: The exit code where the file or folder is absent as a whole: `ExitCode.MISSING` for a public data set
             that the machine lacks.
         remedy: What to do about an absent file or folder, for a data set that is known.
+        only: The classes asked for; all of the file's by default.
 
     Raises:
         PkdError: With every problem of the file, the places of the first few, and what to do.
@@ -125,10 +132,20 @@ def check_split(
         n_zero_size=zero,
         n_outside=outside,
         n_empty=len(sizes) - len({item["image_id"] for item in items}),
+        n_trainable=_trainable(coco, classes if only is None else only),
         has_masks=bool(items) and masks == len(items),
     )
     report.problems.extend(_odd(report, masks))
     return report
+
+
+def _trainable(coco: dict[str, Any], classes: Collection[str]) -> int:
+    wanted = {category["id"] for category in coco["categories"] if category["name"] in classes}
+    # Crowds and boxes without area count as well: mmdet drops those boxes, but only later.
+    with_object = {item["image_id"] for item in coco["annotations"] if item["category_id"] in wanted}
+    return sum(
+        image["id"] in with_object and min(image["width"], image["height"]) >= MIN_SIDE for image in coco["images"]
+    )
 
 
 def read_classes(annotations: Path, *, where: str | None = None, absent: ExitCode = ExitCode.USAGE) -> list[str]:

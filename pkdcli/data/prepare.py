@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pkdcli.data import shapes
-from pkdcli.errors import ExitCode, PkdError
+from pkdcli.errors import ExitCode, PkdError, unknown
 from pkdcli.recipe.schema import Data, Split
 from pkdcli.runs.store import read_json, write_json
-
-MIN_SIDE = 32  # pixels; smaller images are left out of training, as in mmdet's configs
 
 
 def prepare(data: Data, cache: Path, progress: Callable[[int, int], None] | None = None) -> Data:
@@ -49,17 +47,19 @@ def facts(data: Data, cache: Path) -> Data:
                 "train_images": data.train_images or shapes.COUNTS["train"],
             }
         )
-    if not all(Path(split.annotations).is_file() for split in (data.train, data.val)):
+    if not all(Path(split.annotations).exists() for split in _splits(data).values()):
         return data
     fingerprint = _fingerprint(data)
     known = cache / "checks" / f"{data.name}-{fingerprint}.json"
     found = read_json(known)
-    if found is None or found.get("folders") != _folders(data):
-        found = {**_check(data), "folders": _folders(data)}
+    asked = {"folders": _folders(data), "listed": data.classes}
+    if not isinstance(found, dict) or any(found.get(key) != value for key, value in asked.items()):
+        found = {**_check(data), **asked}
         write_json(known, found)
     return data.model_copy(
         update={
-            "classes": data.classes or found["classes"],
+            # In the file's order, whatever the recipe's: mmdet's CocoDataset numbers its labels by that.
+            "classes": [name for name in found["classes"] if data.classes is None or name in data.classes],
             "masks": found["masks"] if data.masks is None else data.masks and found["masks"],
             "train_images": found["train_images"],
             "fingerprint": fingerprint,
@@ -100,16 +100,24 @@ def _present(data: Data) -> None:
             " Or set PKD_COCO to the folder where they are.\nWithout COCO, the same experiment runs on this machine in "
             "minutes:\n  {tiny}"
         )
-    raise PkdError(f"data set {data.name} is not there; expected:\n{listing}", hint, ExitCode.MISSING)
+    # A public data set is what the machine lacks; a path in the user's own recipe is a wrong word.
+    code = ExitCode.MISSING if data.get else ExitCode.USAGE
+    raise PkdError(f"data set {data.name} is not there; expected:\n{listing}", hint, code)
 
 
 def _fingerprint(data: Data) -> str:
     digest = hashlib.sha256()
     for name, split in _splits(data).items():
         digest.update(name.encode())
-        with open(split.annotations, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+        try:
+            with open(split.annotations, "rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+        except OSError:
+            from pkdcli.data.coco import read_classes
+
+            read_classes(Path(split.annotations), where=f"data set {data.name}, {name}")  # says what is wrong with it
+            raise
     return digest.hexdigest()[:16]
 
 
@@ -119,42 +127,23 @@ def _check(data: Data) -> dict[str, Any]:
 
     reports = {}
     for name, split in _splits(data).items():
-        reports[name] = coco.check_split(Path(split.images), Path(split.annotations))
+        where = f"data set {data.name}, {name}"
+        reports[name] = coco.check_split(Path(split.images), Path(split.annotations), where=where, only=data.classes)
         for problem in reports[name].problems:
-            _warn(f"{split.annotations}: {problem}")
+            print(f"warning: {split.annotations}: {problem}", file=sys.stderr)
     classes = reports["train"].classes
     for name, report in reports.items():
         coco.same_classes(classes, report.classes, data.train.annotations, _splits(data)[name].annotations)
-    if data.classes:
-        _known(data.classes, classes, data)
+    for name in data.classes or ():
+        if name not in classes:
+            raise unknown("class", name, classes, f"data set {data.name}: classes")
+    if not reports["train"].n_trainable:
+        raise PkdError(
+            f"{data.train.annotations}: no image to train on.",
+            f"mmdet trains on images of at least {coco.MIN_SIDE} pixels a side with an annotation of a listed class.",
+        )
     return {
         "classes": classes,
         "masks": reports["train"].has_masks,
-        "train_images": usable_images(Path(data.train.annotations), data.classes or classes),
+        "train_images": reports["train"].n_trainable,
     }
-
-
-def _warn(text: str) -> None:
-    import sys
-
-    print(f"warning: {text}", file=sys.stderr)
-
-
-def _known(listed: list[str], found: list[str], data: Data) -> None:
-    from pkdcli.errors import unknown
-
-    for name in listed:
-        if name not in found:
-            raise unknown("class", name, found, f"data set {data.name}: classes")
-
-
-def usable_images(annotations: Path, classes: list[str]) -> int:
-    """Training images that mmdet keeps: at least 32 pixels a side and with an annotation of a listed class."""
-    content = json.loads(annotations.read_text(encoding="utf-8"))
-    wanted = {category["id"] for category in content["categories"] if category["name"] in classes}
-    with_object = {a["image_id"] for a in content["annotations"] if a["category_id"] in wanted}
-    return sum(
-        1
-        for image in content["images"]
-        if image["id"] in with_object and min(image["width"], image["height"]) >= MIN_SIDE
-    )
