@@ -10,10 +10,10 @@ import hashlib
 import pprint
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -23,8 +23,11 @@ from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths, teachers_root
 from pkdcli.runs.state import finished, held_by
-from pkdcli.runs.status import QUEUED, Status
+from pkdcli.runs.status import QUEUED, RUNNING, Status
 from pkdcli.runs.store import write_json, write_text
+
+if TYPE_CHECKING:
+    from pkdcli.launch.queue import Outcome
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,27 @@ def spec(planned: Planned, cache: Path) -> JobSpec:
     )
 
 
-def exit_code(outcomes: dict[str, Any]) -> ExitCode:
+def settle(planned: Sequence[Planned], outcomes: Mapping[str, Outcome]) -> None:
+    """Write into the status what a run could not say itself: that it was killed, or never started."""
+    for one in planned:
+        outcome = outcomes.get(one.run)
+        if outcome is None or outcome.code == ExitCode.OK:
+            continue
+        status = Status(one.paths)
+        if outcome.lacked:
+            status.write(error={"message": outcome.cause, "hint": None, "code": int(outcome.code)})
+        elif status.fields.get("state") in (QUEUED, RUNNING):
+            status.fail(outcome.cause, None, int(outcome.code))
+
+
+def settle_interrupted(planned: Sequence[Planned]) -> None:
+    """Write into the status of runs that were killed before they could say so that they were stopped."""
+    for one in planned:
+        if Status(one.paths).fields.get("state") == RUNNING and not held_by(one.paths):
+            Status(one.paths).interrupt()
+
+
+def exit_code(outcomes: Mapping[str, Outcome]) -> ExitCode:
     """The command's exit code: 0 when every run ended well, that of the only failure, else 1."""
     codes = {outcome.code for outcome in outcomes.values() if outcome.code and not outcome.lacked}
     if not codes:

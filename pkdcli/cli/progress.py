@@ -70,7 +70,7 @@ class Watch:
             metrics = (read_json(RunPaths(spec.run_dir).result) or {}).get("metrics", {})
             self.say(f"{spec.name}: done, mAP {_points(metrics.get('mAP'))}")
         elif outcome.lacked:
-            self.complain(f"{spec.name}: not started, since {outcome.lacked} failed")
+            self.complain(f"{spec.name}: {outcome.cause}")
         elif outcome.code == 130:
             self.say(f"{spec.name}: stopped")
         else:
@@ -88,10 +88,7 @@ def why(spec: JobSpec, outcome: Outcome) -> str:
     if error and not outcome.died_by:
         return "\n".join(text for text in (error["message"], error.get("hint"), f"log: {paths.log}") if text)
     lines = paths.log.read_text(errors="replace").splitlines()[-LOG_LINES:] if paths.log.is_file() else []
-    cause = f"killed by {outcome.died_by}" if outcome.died_by else f"exit code {outcome.code}"
-    if outcome.died_by == "SIGKILL":
-        cause += "; on Linux most often for want of memory: try a smaller --batch-size or --workers 0"
-    return "\n".join([cause, *(f"  | {line}" for line in lines), f"log: {paths.log}"])
+    return "\n".join([outcome.cause, *(f"  | {line}" for line in lines), f"log: {paths.log}"])
 
 
 def _points(value: float | None) -> str:
@@ -165,7 +162,9 @@ class JsonLines(Watch):
 
     def ended(self, spec: JobSpec, outcome: Outcome) -> None:
         """A job has ended."""
-        error = None if outcome.code in (0, 130) else outcome.lacked or why(spec, outcome)
+        error = None
+        if outcome.code not in (0, 130):
+            error = outcome.cause if outcome.lacked else why(spec, outcome)
         self._event("ended", spec, code=int(outcome.code), error=error)
 
 

@@ -41,6 +41,16 @@ class Outcome:
     died_by: str | None = None
     lacked: str | None = None
 
+    @property
+    def cause(self) -> str:
+        """How a job that did not end well ended, in words."""
+        if self.lacked:
+            return f"not started, since {self.lacked} failed"
+        cause = f"killed by {self.died_by}" if self.died_by else f"exit code {int(self.code)}"
+        if self.died_by == "SIGKILL":
+            cause += "; on Linux most often for want of memory: try a smaller --batch-size or --workers 0"
+        return cause
+
 
 def run_all(specs: Sequence[JobSpec], watcher: Watcher, done: Sequence[str] = ()) -> dict[str, Outcome]:
     """Run jobs one after the other, in the order given but for what they need.
@@ -68,18 +78,24 @@ def run_all(specs: Sequence[JobSpec], watcher: Watcher, done: Sequence[str] = ()
 
 def _run(spec: JobSpec, watcher: Watcher) -> Outcome:
     process = LocalProcess(spec)
-    watcher.began(spec)
     try:
+        watcher.began(spec)
         while (code := process.poll()) is None:
             watcher.ticked(spec)
             time.sleep(POLL_SECONDS)
-    except KeyboardInterrupt:
-        process.stop()
-        try:
-            while process.poll() is None:
-                time.sleep(POLL_SECONDS)
-        except KeyboardInterrupt:
-            process.kill()
-        watcher.ended(spec, Outcome(ExitCode.INTERRUPTED))
+    except BaseException as error:  # a closed pipe, say: whatever it is, no process is left behind
+        _end(process)
+        if isinstance(error, KeyboardInterrupt):
+            watcher.ended(spec, Outcome(ExitCode.OK if process.poll() == 0 else ExitCode.INTERRUPTED))
         raise
     return Outcome(code, process.died_by)
+
+
+def _end(process: LocalProcess) -> None:
+    """Ask a process to save and stop, and wait; Ctrl-C ends the patience."""
+    try:
+        process.stop()
+        while process.poll() is None:
+            time.sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        process.kill()
