@@ -26,7 +26,7 @@ def refuse(name: str) -> NoReturn:
     cuda = torch.version.cuda
     build = f"CUDA {cuda}" if cuda else "CPU"
     raise PkdError(
-        f"The operator mmcv.ops needs here, {name!r}, exists only in a compiled mmcv, and none is installed.",
+        f"mmcv's operator {name!r} exists only in a compiled mmcv, and none is installed.",
         f"Compile mmcv for this PyTorch ({torch.__version__}, {build}; a C++ compiler is needed): "
         f"pip uninstall -y mmcv-lite && MMCV_WITH_OPS=1 pip install --no-build-isolation --no-binary mmcv "
         f"mmcv=={MMCV}\nor choose a model without this operator (`pkd list detectors` names those that work).",

@@ -77,9 +77,10 @@ def test_samples_on_the_border_count_and_those_beyond_do_not(mode):
     maps = torch.ones(1, 1, 4, 4, dtype=torch.float64)
     # one sample per region, in its middle: at -1, 4 (the limits), and just beyond either
     middles = [-1.0, 4.0, -1.01, 4.01]
-    rois = torch.tensor([[0, 1.0, m - 0.5, 2.0, m + 0.5] for m in middles], dtype=torch.float64)
-    output = roi_align(maps, rois, (1, 1), 1.0, 1, mode, False)
-    assert output.flatten().tolist() == [1.0, 1.0, 0.0, 0.0]
+    rows = [[0, 1.0, m - 0.5, 2.0, m + 0.5] for m in middles]
+    columns = [[0, m - 0.5, 1.0, m + 0.5, 2.0] for m in middles]
+    output = roi_align(maps, torch.tensor(rows + columns, dtype=torch.float64), (1, 1), 1.0, 1, mode, False)
+    assert output.flatten().tolist() == [1.0, 1.0, 0.0, 0.0] * 2
 
 
 @pytest.mark.parametrize("aligned", [True, False])

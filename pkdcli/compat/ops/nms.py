@@ -23,9 +23,11 @@ def nms(bboxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) -
     """
     if bboxes.numel() == 0:
         return bboxes.new_empty(0, dtype=torch.long)
-    # Adding the offset to the far corner adds it to widths, heights and intersections alike.
-    shifted = widened(bboxes) + bboxes.new_tensor([0, 0, offset, offset], dtype=widened(bboxes).dtype)
-    return torchvision.ops.nms(shifted, widened(scores).to(shifted.dtype), iou_threshold)
+    boxes = widened(bboxes)
+    if offset:
+        # Adding the offset to the far corner adds it to widths, heights and intersections alike.
+        boxes = torch.cat([boxes[:, :2], boxes[:, 2:] + offset], dim=1)
+    return torchvision.ops.nms(boxes, widened(scores).to(boxes.dtype), iou_threshold)
 
 
 def _ious(box: Tensor, boxes: Tensor, offset: int) -> Tensor:
