@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from pkdcli.cli import doctor, evaluate, listing, report, show, sweep, train
+from pkdcli.cli import doctor, evaluate, listing, report, reproduce, show, sweep, train
 from pkdcli.errors import ExitCode, PkdError
 
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -30,6 +30,7 @@ _RUN, _LOOK = "Run", "Look"
 for _name, _function, _panel in (
     ("train", train.command, _RUN),
     ("sweep", sweep.command, _RUN),
+    ("reproduce", reproduce.command, _RUN),
     ("eval", evaluate.command, _RUN),
     ("report", report.report, _LOOK),
     ("list", listing.command, _LOOK),

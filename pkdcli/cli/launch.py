@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -16,10 +17,13 @@ from pkdcli.cli.progress import watcher
 from pkdcli.cli.render import metrics_table, out
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.places import cache_root, runs_root
-from pkdcli.recipe.schema import Recipe
+from pkdcli.recipe.schema import Data, Recipe
 from pkdcli.runs.collect import smoke
 from pkdcli.runs.state import finished
 from pkdcli.runs.store import read_json
+
+if TYPE_CHECKING:
+    from pkdcli.launch.queue import Outcome
 
 
 @dataclass(frozen=True)
@@ -39,11 +43,32 @@ def go(recipes: Sequence[Recipe], where: Where, *, sweep: bool = False) -> None:
         PkdError: Something is wrong before anything runs.
     """
     runs, cache = runs_root(where.runs), cache_root()
-    recipes = [_with_data(recipe, cache, where) for recipe in recipes]
-    planned = experiment.plan(recipes, runs, cache)
+    planned = experiment.plan(with_data(recipes, cache, where), runs, cache)
     if where.dry_run:
         _show_plan(planned, cache, where)
         return
+    outcomes = carry_out(planned, cache, where)
+    _show_results(planned, runs, where, sweep)
+    raise typer.Exit(experiment.exit_code(outcomes))
+
+
+def with_data(recipes: Sequence[Recipe], cache: Path, where: Where) -> list[Recipe]:
+    """The recipes with the facts of their data, which is drawn or checked once; a dry run does without the data."""
+    known: dict[str, Data] = {}
+    for recipe in recipes:
+        key = recipe.data.model_dump_json()
+        if key not in known:
+            known[key] = _prepared(recipe.data, cache, where)
+    return [recipe.model_copy(update={"data": known[recipe.data.model_dump_json()]}) for recipe in recipes]
+
+
+def carry_out(planned: Sequence[experiment.Planned], cache: Path, where: Where) -> dict[str, Outcome]:
+    """Run what is not finished yet, and say how every run ended, by name.
+
+    Raises:
+        PkdError: Something is wrong before anything runs.
+        typer.Exit: After Ctrl-C, with its exit code.
+    """
     for one in planned:
         experiment.prepare(one, cache)
     done = [one.run for one in planned if finished(one.paths)]
@@ -58,25 +83,24 @@ def go(recipes: Sequence[Recipe], where: Where, *, sweep: bool = False) -> None:
         with watch:
             outcomes = run_all([experiment.spec(one, cache) for one in todo], watch, done)
     except KeyboardInterrupt:
+        experiment.settle_interrupted(planned)
         print("stopped; type the same command again to go on.", file=sys.stderr)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
-    _show_results(planned, runs, where, sweep)
-    raise typer.Exit(experiment.exit_code(outcomes))
+    experiment.settle(planned, outcomes)
+    return outcomes
 
 
-def _with_data(recipe: Recipe, cache: Path, where: Where) -> Recipe:
+def _prepared(data: Data, cache: Path, where: Where) -> Data:
     from pkdcli.data.prepare import facts, prepare
 
     if where.dry_run:
-        data = facts(recipe.data, cache)
-    else:
-        try:
-            data = prepare(recipe.data, cache, _drawing(where))
-        except PkdError as error:
-            if error.hint and "{tiny}" in error.hint:
-                error.hint = error.hint.replace("{tiny}", _tiny_command())
-            raise
-    return recipe.model_copy(update={"data": data})
+        return facts(data, cache)
+    try:
+        return prepare(data, cache, _drawing(where))
+    except PkdError as error:
+        if error.hint and "{tiny}" in error.hint:
+            error.hint = error.hint.replace("{tiny}", _tiny_command())
+        raise
 
 
 def _tiny_command() -> str:

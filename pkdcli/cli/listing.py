@@ -17,6 +17,7 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "schedules": ("schedules", ("name", "epochs", "milestones", "multi_scale")),
     "data": ("datasets", ("name", "classes", "train", "val", "test")),
     "scales": ("scales", ("name", "image", "batch", "data")),
+    "tables": ("tables", ("name", "title", "layout")),
     "runs": ("", ("run", "state", "mAP")),
 }
 
@@ -25,14 +26,14 @@ def command(
     what: Annotated[
         str | None,
         typer.Argument(
-            help="pairs, detectors, losses, schedules, data, scales or runs; all but runs without a word.",
+            help="pairs, detectors, losses, schedules, data, scales, tables or runs; all but runs without a word.",
             autocompletion=lambda incomplete: [kind for kind in KINDS if kind.startswith(incomplete)],
         ),
     ] = None,
     runs: o.Runs = None,
     json: o.Json = False,
 ) -> None:
-    """List pairs, detectors, losses, schedules, data sets, scales or runs.
+    """List pairs, detectors, losses, schedules, data sets, scales, tables or runs.
 
     [bold]Examples[/bold]
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from pkdcli.report.table import Table
+    from pkdcli.runs.collect import Record
 
 FORMATS = ("table", "md", "csv", "json", "latex")
 LAYOUTS = ("auto", "table7", "table8", "runs")
@@ -61,15 +65,17 @@ def report(
     from pkdcli.places import runs_root
     from pkdcli.runs.collect import collect
 
-    format = format or _SUFFIXES.get(output.suffix.lower() if output else "", "table")
-    words = (("--format", format, FORMATS), ("--layout", layout, LAYOUTS), ("--seeds", seeds, SEEDS))
-    for kind, word, allowed in words:
+    format = format_of(format, output)
+    for kind, word, allowed in (("--layout", layout, LAYOUTS), ("--seeds", seeds, SEEDS)):
         if word not in allowed:
             raise unknown(kind, word, allowed)
     root = runs_root(runs)
     _check(root)
     records = collect(root)
+    tables: list[Table] = []
     notes: list[str] = []
+    rows: list[Record] = []
+    columns: Sequence[str] = ()
     if compare:
         from pkdcli.report.compare import COMPARED, compare_runs, compare_tables
 
@@ -94,6 +100,18 @@ def report(
                 typer.echo(line, err=True)
             notes = [line]
 
+    emit(format, output, tables, notes, rows, columns)
+
+
+def emit(
+    format: str,
+    output: Path | None,
+    tables: list[Table],
+    notes: list[str],
+    rows: list[Record],
+    columns: Sequence[str],
+) -> None:
+    """Print in a format or write to a file: tables and notes where it is for people, rows where it is data."""
     from pkdcli.report import formats
 
     if format == "table":
@@ -110,6 +128,20 @@ def report(
 
         write_text(output, text)
         typer.echo(f"Wrote {output}", err=True)
+
+
+def format_of(format: str | None, output: Path | None) -> str:
+    """The format that was asked for, or the one the file's name ends in.
+
+    Raises:
+        PkdError: No such format.
+    """
+    from pkdcli.errors import unknown
+
+    format = format or _SUFFIXES.get(output.suffix.lower() if output else "", "table")
+    if format not in FORMATS:
+        raise unknown("--format", format, FORMATS)
+    return format
 
 
 def _check(root: Path) -> None:

@@ -43,10 +43,10 @@ def expand(base: Request, grid: Grid) -> list[Recipe]:
             for seed in grid.seeds or [base.seed]:
                 here = replace(base, pair=pair, schedule=schedule, seed=seed, weight=None, temperature=None)
                 if grid.baseline and "none" not in losses:
-                    recipes.append(_baseline(here))
+                    recipes.append(baseline_of(here))
                 for loss in losses:
                     if loss == "none":
-                        recipes.append(_baseline(here))
+                        recipes.append(baseline_of(here))
                         continue
                     for weight in grid.weights or [base.weight]:
                         for temperature in (grid.temperatures if loss in hot else None) or [base.temperature]:
@@ -58,6 +58,7 @@ def expand(base: Request, grid: Grid) -> list[Recipe]:
     return list(unique.values())
 
 
-def _baseline(request: Request) -> Recipe:
+def baseline_of(request: Request) -> Recipe:
+    """The student of a request alone; what was set for its loss and teacher is left out."""
     sets = tuple(text for text in request.sets if not text.split("=")[0].startswith(("loss.", "teacher.")))
-    return resolve(replace(request, loss="none", init=None, sets=sets))
+    return resolve(replace(request, loss="none", weight=None, temperature=None, init=None, sets=sets))

@@ -24,9 +24,10 @@ KINDS: dict[str, type[schema.Strict]] = {
     "schedules": schema.Schedule,
     "datasets": schema.Data,
     "scales": schema.Scale,
+    "tables": schema.TableRecipe,
 }
 SINGULAR = {"pairs": "pair", "detectors": "detector", "losses": "loss", "schedules": "schedule", "datasets": "data set",
-            "scales": "scale"}  # fmt: skip
+            "scales": "scale", "tables": "table"}  # fmt: skip
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -56,7 +57,7 @@ def load(kind: str, name: str) -> Any:
     """Read and check one recipe.
 
     Args:
-        kind: `pairs`, `detectors`, `losses`, `schedules`, `datasets` or `scales`.
+        kind: `pairs`, `detectors`, `losses`, `schedules`, `datasets`, `scales` or `tables`.
         name: The recipe's name, or the path of a YAML file of the user's.
 
     Raises:

@@ -216,6 +216,42 @@ class Scale(Strict):
     notes: str = ""
 
 
+class TableRow(Strict):
+    """A group of lines of a table: one pair, schedule and loss, with the weights that were tried.
+
+    Attributes:
+        weights: Loss weights, a line each; empty for the loss's own default.
+        temperature: For a loss that has one; null for its default.
+        published: The pair whose published numbers stand beside, where that is not `pair` itself.
+    """
+
+    pair: Name
+    schedule: Name
+    loss: Name
+    weights: list[NonNegative] = []
+    temperature: Positive | None = None
+    published: Name | None = None
+
+
+class TableRecipe(Strict):
+    """recipes/tables: the experiments of a table, and where its published numbers are.
+
+    Attributes:
+        title: Stands above the table.
+        layout: `methods` as the paper's Table 7: teacher, student, methods, six metrics; `weights` as its Table 8:
+            baseline, loss weight, mAP.
+        published: The `table` of published.csv that the lines are held against, or null.
+        rows: In the order of the table.
+    """
+
+    name: Name
+    title: str
+    layout: Literal["methods", "weights"]
+    published: str | None = None
+    rows: Annotated[list[TableRow], Field(min_length=1)]
+    notes: str = ""
+
+
 class LossUse(Strict):
     """The distillation loss of one run."""
 

@@ -11,7 +11,7 @@ from pkdcli.report.table import Table, best, metric, published, signed
 from pkdcli.runs.collect import METRICS, Record, order, plain
 
 _VARYING = {"batch": "batch", "init": "init", "levels": "levels", "stat_chunk": "chunk", "seed": "seed", "n": "seeds"}
-_SMOKE = "A smoke run evaluates few images: its AP shows that the code runs, and is compared with no whole run's."
+SMOKE_NOTE = "A smoke run evaluates few images: its AP shows that the code runs, and is compared with no whole run's."
 
 
 def table7(records: list[Record], literature: list[Record] | None = None) -> list[Table]:
@@ -104,7 +104,7 @@ def _table7(records: list[Record], literature: list[Record] | None) -> Table:
                 table.notes += cited["paper_notes"]
             rows.append(row)
         for record in members:
-            row = [_method(record), record["schedule"] or "", *(plain(record.get(key)) for key in extra)]
+            row = [method_name(record), record["schedule"] or "", *(plain(record.get(key)) for key in extra)]
             row += [*(metric(record, name) for name in METRICS), signed(record["gain"], record.get("gain_std"))]
             if literature is not None:
                 row += [published(record["paper_mAP"]), signed(record["paper_difference"])]
@@ -253,13 +253,14 @@ def _title(records: list[Record], extra: dict[str, str]) -> str:
 def _paper_notes(notes: list[str], records: list[Record], paper: bool) -> list[str]:
     notes = list(dict.fromkeys(notes))
     if any(record["smoke"] for record in records):
-        notes.insert(0, _SMOKE)
+        notes.insert(0, SMOKE_NOTE)
     if paper and any(record["scale"] != "paper" or record["data"] != "coco" for record in records):
         notes.insert(0, "Published numbers are COCO val2017's at scale paper; beside other runs they only orient.")
     return notes
 
 
-def _method(record: Record) -> str:
+def method_name(record: Record) -> str:
+    """What stands in the first column of Table 7: a detector and its role, or a loss and its knobs."""
     if record["role"] == "teacher":
         return f"{_student_name(record)} (teacher)"
     if record["role"] == "baseline":

@@ -13,7 +13,7 @@ from pkdcli.places import recipes_root
 from pkdcli.runs.collect import METRICS, Record
 
 _TEMPERATURE = re.compile(r"\bT\s*=\s*(\d+(?:\.\d+)?)")
-_NEEDED = {"source", "teacher", "student", "pair", "schedule", "method", "weight", "note", *METRICS}
+_NEEDED = {"source", "table", "teacher", "student", "pair", "schedule", "method", "weight", "note", *METRICS}
 PAPER_COLUMNS = (*(f"paper_{name}" for name in METRICS), "paper_difference", "paper_source")
 
 
@@ -63,14 +63,14 @@ def add_published(records: list[Record], published: list[Record]) -> None:
         rows = by_method.get(_key(method, record["pair"], record["student"], record["schedule"]), [])
         rows = [row for row in rows if _agrees(row["weight"], record["weight"]) or method == "baseline"]
         rows = [row for row in rows if _agrees(row["temperature"], record["temperature"])]
-        _join(record, rows if record["role"] != "teacher" else [])
+        join(record, rows if record["role"] != "teacher" else [])
 
 
 def published_teacher(teacher: str | None, published: list[Record]) -> Record:
     """The `PAPER_COLUMNS` and `paper_notes` of a teacher's row; a teacher keeps its own schedule in every table."""
     found: Record = {"mAP": None, "scale": None, "data": None, "split": None, "smoke": None}
     rows = [row for row in published if row["method"] == "teacher"]
-    _join(found, [row for row in rows if teacher and row["teacher_name"] == teacher])
+    join(found, [row for row in rows if teacher and row["teacher_name"] == teacher])
     return found
 
 
@@ -83,7 +83,35 @@ def _agrees(published: float | None, ours: float | None) -> bool:
     return published is None or published == ours
 
 
-def _join(record: Record, rows: list[Record]) -> None:
+def rows_of_line(literature: list[Record], table: str, line: Record) -> list[Record]:
+    """The published rows of one line of a table.
+
+    Args:
+        literature: As `read_published` gives it.
+        table: The `table` column.
+        line: `role`, `pair` (under which the numbers were published), `teacher`, `student`, `schedule`, `loss`,
+            `weight`, `temperature`. A teacher's row is found by its name, whatever its schedule; a baseline's by its
+            pair, or where the table names none by its student.
+    """
+    method = line["role"] if line["role"] in ("teacher", "baseline") else line["loss"]
+    found = []
+    for row in literature:
+        if row["table"] != table or row["method"] != method:
+            continue
+        if method == "teacher":
+            same = row["teacher_name"] == line["teacher"]
+        else:
+            same = row["schedule"] == line["schedule"]
+            same &= row["pair"] == line["pair"] if row["pair"] else row["student_name"] == line["student"]
+        if method not in ("teacher", "baseline"):
+            same &= _agrees(row["weight"], line["weight"]) and _agrees(row["temperature"], line["temperature"])
+        if same:
+            found.append(row)
+    return found
+
+
+def join(record: Record, rows: list[Record]) -> None:
+    """Add `PAPER_COLUMNS` and `paper_notes` to a record, from the published rows that are its own."""
     for name in METRICS:
         values = list(dict.fromkeys(row[name] for row in rows if row[name] is not None))
         record[f"paper_{name}"] = values[0] if len(values) == 1 else values or None
