@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pkdcli.engine.losses import mse, normalized
+from pkdcli.engine.losses import normalized
 from pkdcli.engine.losses.base import FeatureLoss, FeatureShapeError
 from pkdcli.engine.losses.registry import LossFacts, available_losses, build_loss, register_loss
 
@@ -12,7 +12,6 @@ __all__ = [
     "LossFacts",
     "available_losses",
     "build_loss",
-    "mse",
     "normalized",
     "register_loss",
 ]

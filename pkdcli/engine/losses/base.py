@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pkdcli.engine.losses.blocks import accumulator
 from pkdcli.engine.losses.parameters import SHARED, Parameter, checked
 from pkdcli.errors import PkdError
 
@@ -60,7 +61,7 @@ class FeatureLoss(nn.Module):
             student, teacher = self.paired(student, teacher)
             if student.numel() == 0:
                 self.warn_once("an empty feature map", student.shape)
-                return student.sum(dtype=wide(student.dtype))
+                return student.sum(dtype=accumulator(student.dtype))
             return self.over_chunks(student, teacher) * self.weight
 
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
@@ -68,17 +69,22 @@ class FeatureLoss(nn.Module):
         raise NotImplementedError
 
     def over_chunks(self, student: Tensor, teacher: Tensor) -> Tensor:
-        images = student.shape[0]
-        if not self.statistics or self.stat_chunk is None or self.stat_chunk >= images:
-            return self.guarded(student, teacher)
-        parts = zip(student.split(self.stat_chunk), teacher.split(self.stat_chunk), strict=True)
-        return torch.stack([self.guarded(s, t) * (s.shape[0] / images) for s, t in parts]).sum()
+        """The unweighted loss: that of each chunk, weighted by its share of the images."""
+        images, chunk = student.shape[0], self.chunk(student)
+        if chunk == images:
+            return self.compare(student, teacher)
+        parts = zip(student.split(chunk), teacher.split(chunk), strict=True)
+        return torch.stack([self.compare(s, t) * (s.shape[0] / images) for s, t in parts]).sum()
 
-    def guarded(self, student: Tensor, teacher: Tensor) -> Tensor:
-        if self.statistics and student.numel() == student.shape[1]:
+    def chunk(self, student: Tensor) -> int:
+        """Images per chunk for this map; warns where a chunk has no standard deviation, and so a loss of zero."""
+        images = student.shape[0]
+        if not self.statistics:
+            return images
+        chunk = min(self.stat_chunk or images, images)
+        if student.shape[2] * student.shape[3] == 1 and (chunk == 1 or images % chunk == 1):
             self.warn_once("one position per channel, which has no standard deviation", student.shape)
-            return (student.to(wide(student.dtype)) * 0).sum()  # times zero keeps the graph, and NaN and inf visible
-        return self.compare(student, teacher)
+        return chunk
 
     def paired(self, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
         """The two maps at the teacher's size and in one floating-point type, the teacher's detached."""
@@ -92,7 +98,7 @@ class FeatureLoss(nn.Module):
         if student.shape[2:] != teacher.shape[2:]:
             if student.numel() == 0 or teacher.numel() == 0:
                 return student[..., :0, :0], teacher[..., :0, :0]
-            student = F.interpolate(student.to(wide(student.dtype)), teacher.shape[2:], mode="bilinear")
+            student = F.interpolate(student.to(accumulator(student.dtype)), teacher.shape[2:], mode="bilinear")
         return student, teacher
 
     def warn_once(self, what: str, shape: torch.Size) -> None:
@@ -103,8 +109,3 @@ class FeatureLoss(nn.Module):
 
     def extra_repr(self) -> str:
         return f"weight={self.weight:g}, stat_chunk={self.stat_chunk or 'batch'}"
-
-
-def wide(*dtypes: torch.dtype) -> torch.dtype:
-    """The type to accumulate in: float64 where any map has it, float32 otherwise."""
-    return torch.float64 if torch.float64 in dtypes else torch.float32

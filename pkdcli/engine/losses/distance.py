@@ -1,0 +1,151 @@
+"""The squared distance of two feature maps, centred and scaled per channel or not: pkd, mse and what lies between.
+
+With w = (x - mean) / (std + 1e-6), either part being optional, and D = w_s - w_t:
+
+    value     mean(D^2) over all elements
+    gradient  2 / (M q) * (D - u k),  u = s - mean_s,  q = std_s + 1e-6,  k = sum(D x) / (q std_s (m - 1)),  x = w_s q
+
+over the m positions of a channel and all M elements; without scaling q is 1 and k is 0.
+D itself is summed, not the closed form in Pearson's r: nothing cancels where the student is close to the teacher.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pkdcli.engine.losses.blocks import (
+    FLOOR,
+    POSITIONS,
+    Block,
+    Ledger,
+    Scratch,
+    accumulator,
+    blocks,
+    centered,
+    exact,
+    norms,
+    positions_of,
+    refuse_twice,
+)
+
+_KEPT = 5  # numbers kept per chunk and channel: the shift of s and of t; a, b, c: the gradient is a s + b t + c
+
+
+@torch.library.custom_op("pkdcli::distance", mutates_args=())
+def distance(student: Tensor, teacher: Tensor, center: bool, scale: bool, chunk: int) -> tuple[Tensor, Tensor]:
+    """The value, and the numbers per channel that the gradient needs.
+
+    Args:
+        student: (N, C, H, W).
+        teacher: The same shape; gets no gradient.
+        center: Subtract each channel's mean.
+        scale: Divide by each channel's standard deviation.
+        chunk: Images whose statistics are taken together.
+
+    Returns:
+        A scalar, and (chunks, 5, C). A chunk with one position per channel counts as zero.
+    """
+    dtype = accumulator(student.dtype, teacher.dtype)
+    scratch, ledger = Scratch(student.device, dtype), Ledger(-(-student.shape[0] // chunk), student.device)
+    for block in blocks(student, chunk):
+        if center or scale:
+            _note_normalized(student, teacher, scale, block, scratch, ledger)
+        else:
+            ledger.note(norm=norms(torch.sub(block.of(student), block.of(teacher), out=scratch.buffer("s", block))))
+    if center or scale:
+        squares, kept = _settle(ledger, positions_of(student, chunk), center, scale)
+    else:
+        squares = ledger["norm"].square()
+        zero, one = torch.zeros_like(squares), torch.ones_like(squares)
+        kept = torch.stack([zero, zero, one, -one, zero], 1)
+    return (squares.sum() / student.numel()).to(dtype), kept
+
+
+def _note_normalized(
+    student: Tensor, teacher: Tensor, scale: bool, block: Block, scratch: Scratch, ledger: Ledger
+) -> None:
+    """What one block has to say of student (s), teacher (t) and the difference of their buffers."""
+    if block.positions == 1:  # no deviation: zero, but NaN and infinity stay visible
+        s, t = (block.of(x).to(scratch.dtype) for x in (student, teacher))
+        zero, one = s * 0 + t * 0, torch.ones_like(s)
+        ledger.note(shift_s=s, shift_t=t, q_s=one, q_t=one)
+        ledger.note(**dict.fromkeys(("rest_s", "rest_t", "norm_s", "norm_t", "norm"), zero))
+        return
+    s, t = centered(student, "s", block, scratch), centered(teacher, "t", block, scratch)
+    q_s, q_t = (s.divisor, t.divisor) if scale else (torch.ones_like(s.divisor), torch.ones_like(t.divisor))
+    rest_s, rest_t = s.buffer.sum(POSITIONS), t.buffer.sum(POSITIONS)
+    difference = t.buffer.mul_(-1 / q_t).addcmul_(s.buffer, 1 / q_s)
+    ledger.note(shift_s=s.shift, shift_t=t.shift, rest_s=rest_s, rest_t=rest_t, q_s=q_s, q_t=q_t)
+    ledger.note(norm_s=s.norm, norm_t=t.norm, norm=norms(difference))
+
+
+def _settle(ledger: Ledger, positions: Tensor, center: bool, scale: bool) -> tuple[Tensor, Tensor]:
+    """The sum of D^2 per chunk and channel, and the five numbers kept."""
+    shift_s, shift_t, q_s, q_t = (ledger[name] for name in ("shift_s", "shift_t", "q_s", "q_t"))
+    # A buffer holds x - shift, and its sum is what the rounding of the shift left: 3e-5 of a mean of 1e3.
+    rest_s, rest_t = ledger["rest_s"] / positions, ledger["rest_t"] / positions
+    # Normalised is x - mean or x itself: the buffer plus a constant, whence a constant in D too.
+    add_s, add_t = (-rest_s, -rest_t) if center else (shift_s, shift_t)
+    constant = add_s / q_s - add_t / q_t
+    total = positions * (rest_s / q_s - rest_t / q_t)
+    squares_s, squares_t, squares = (ledger[name].square() for name in ("norm_s", "norm_t", "norm"))
+    k = torch.zeros_like(squares)
+    if scale:
+        # sum(difference * s) from the three sums of squares, by the law of cosines, in place of one more pass.
+        product = (squares_s / q_s**2 - squares_t / q_t**2 + squares) * q_s / 2
+        product += constant * positions * rest_s + add_s * (total + positions * constant)
+        std = (squares_s / (positions - 1)).sqrt()
+        k = torch.where(std > FLOOR, product / (q_s * std * (positions - 1)), 0.0)
+    kept = (shift_s, shift_t, (1 / q_s - k) / q_s, -1 / (q_t * q_s), (constant + rest_s * k) / q_s)
+    return squares + constant * (2 * total + positions * constant), torch.stack(kept, 1)
+
+
+@distance.register_fake
+def _(student: Tensor, teacher: Tensor, center: bool, scale: bool, chunk: int) -> tuple[Tensor, Tensor]:
+    value = student.new_empty((), dtype=accumulator(student.dtype, teacher.dtype))
+    chunks = -(-student.shape[0] // chunk)
+    return value, student.new_empty(chunks, _KEPT, student.shape[1], dtype=exact(student.device))
+
+
+@torch.library.custom_op("pkdcli::distance_backward", mutates_args=())
+def distance_backward(upstream: Tensor, student: Tensor, teacher: Tensor, kept: Tensor, chunk: int) -> Tensor:
+    """The gradient with respect to the student, in its type and memory format.
+
+    Args:
+        upstream: The gradient of the value, a scalar.
+        student: (N, C, H, W).
+        teacher: The same shape.
+        kept: What `distance` returned, (chunks, 5, C).
+        chunk: As forward.
+    """
+    dtype = accumulator(student.dtype, teacher.dtype)
+    scratch = Scratch(student.device, dtype)
+    gradient = torch.empty_like(student)
+    shifts = kept[:, :2].to(dtype)
+    factors = (kept[:, 2:] * (upstream.to(kept.dtype) * (2 / student.numel()))).to(dtype)
+    for block in blocks(student, chunk):
+        (shift_s, shift_t), (a, b, c) = block.numbers(shifts), block.numbers(factors)
+        s = torch.sub(block.of(student), shift_s, out=scratch.buffer("s", block)).mul_(a)
+        t = torch.sub(block.of(teacher), shift_t, out=scratch.buffer("t", block))
+        torch.add(s.addcmul_(t, b), c, out=block.of(gradient))
+    return gradient
+
+
+@distance_backward.register_fake
+def _(upstream: Tensor, student: Tensor, teacher: Tensor, kept: Tensor, chunk: int) -> Tensor:
+    return torch.empty_like(student)
+
+
+def _setup(ctx, inputs, output) -> None:
+    student, teacher, _, _, chunk = inputs
+    ctx.save_for_backward(student, teacher, output[1])
+    ctx.chunk = chunk
+
+
+def _backward(ctx, upstream: Tensor, _kept: Tensor):
+    return distance_backward(upstream, *ctx.saved_tensors, ctx.chunk), None, None, None, None
+
+
+distance.register_autograd(_backward, setup_context=_setup)
+refuse_twice(distance_backward)

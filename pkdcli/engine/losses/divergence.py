@@ -1,0 +1,213 @@
+"""KL divergence of two normalised feature maps, softmax over the positions of a channel: norm-kl.
+
+With a = z_t / T, b = z_s / T, p = softmax(a), q = softmax(b) and d = log(q / p):
+
+    value     T^2 * sum(p (exp(d) - 1 - d)) averaged over channels
+    gradient  T / (C q_s) * (G - u k),  G = q - p = p (exp(d) - 1),  k = sum(G u) / (q_s std_s (m - 1)),  u = s - mean_s
+
+The textbook sum p (log p - log q) is a difference of numbers T times larger than itself, so in float32 it is off by a
+factor at T = 5000. Here every term of the value is positive, and exp(d) - 1 - d comes from its series where d is small.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from pkdcli.engine.losses.blocks import (
+    FLOOR,
+    POSITIONS,
+    Block,
+    Ledger,
+    Scratch,
+    accumulator,
+    blocks,
+    centered,
+    exact,
+    positions_of,
+    refuse_twice,
+)
+
+# Numbers kept per chunk and channel: the means; 1 / (q T) of either side; the logarithms of the sums of exp(b) and
+# exp(a), the first in far blocks only;
+# whether the block was far; R; k.
+_ROWS = ("shift_s", "shift_t", "per_s", "per_t", "log_s", "log_t", "far", "rest", "k")
+_SMALL = 0.25  # below it the series of exp(d) - 1 - d needs few terms: 5 for float32's digits, 11 for float64's
+_TERMS = {torch.float32: 5, torch.float64: 11}
+
+
+@torch.library.custom_op("pkdcli::divergence", mutates_args=())
+def divergence(student: Tensor, teacher: Tensor, temperature: float, chunk: int) -> tuple[Tensor, Tensor]:
+    """The value, and the numbers per channel that the gradient needs.
+
+    Args:
+        student: (N, C, H, W).
+        teacher: The same shape; gets no gradient.
+        temperature: T.
+        chunk: Images whose statistics are taken together.
+
+    Returns:
+        A scalar, and (chunks, 9, C). A chunk with one position per channel counts as zero.
+    """
+    images, channels = student.shape[:2]
+    dtype = accumulator(student.dtype, teacher.dtype)
+    scratch, ledger = Scratch(student.device, dtype), Ledger(-(-images // chunk), student.device)
+    for block in blocks(student, chunk):
+        if block.positions == 1:  # no deviation: zero, but NaN and infinity stay visible
+            zero = block.of(student).to(dtype) * 0 + block.of(teacher).to(dtype) * 0
+            ledger.note(**dict.fromkeys((*_ROWS[:-1], "kl", "norm", "product"), zero))
+        else:
+            _note(student, teacher, temperature, block, scratch, ledger)
+    positions = positions_of(student, chunk)
+    std = ledger["norm"] / (positions - 1).sqrt()
+    k = torch.where(std > FLOOR, ledger["product"] * temperature / (std * (positions - 1)), 0.0)
+    share = positions / positions.sum() / channels
+    value = (ledger["kl"] * share).sum() * temperature**2
+    return value.to(dtype), torch.stack([*(ledger[name] for name in _ROWS[:-1]), k], 1)
+
+
+def _note(student: Tensor, teacher: Tensor, temperature: float, block: Block, scratch: Scratch, ledger: Ledger) -> None:
+    """What one block has to say.
+
+    Near means every |d| is small. There d lacks log(sum exp a / sum exp b), which need not be known: for d off by any
+    constant per channel, and R = sum(p (exp(d) - 1)), which is 0 only for the right constant,
+    q - p = p (exp(d) - 1 - R) / (1 + R) and KL = sum(p (exp(d) - 1 - d)) - R + log(1 + R).
+    """
+    s, t = centered(student, "s", block, scratch), centered(teacher, "t", block, scratch)
+    per_s, per_t = 1 / (s.divisor * temperature), 1 / (t.divisor * temperature)
+    b, a = s.buffer.mul_(per_s), t.buffer.mul_(per_t)
+    p, spare = scratch.buffer("p", block), scratch.buffer("q", block)
+    log_t = _softmax(a, temperature, p)
+    log_s = torch.zeros_like(log_t)
+    # A GPU would have to wait for the answer, so it always takes the way that is right for both.
+    d = torch.sub(b, a, out=a)
+    far = d.device.type != "cpu" or not _within(d, _SMALL)
+    if far:
+        log_s = _softmax(b, temperature, spare)
+        d.sub_(log_s - log_t)
+    growth = scratch.buffer("growth", block)
+    bent = _grow_far(d, p, spare, growth) if far else _grow_near(d, p, growth, spare)
+    rest = growth.sum(POSITIONS, keepdim=True)
+    ledger.note(shift_s=s.shift, shift_t=t.shift, per_s=per_s, per_t=per_t, log_s=log_s, log_t=log_t, norm=s.norm)
+    growth.addcmul_(p, -rest)
+    exact_rest = rest.to(exact(rest.device))
+    product = torch.mul(growth, b, out=spare).sum(POSITIONS, keepdim=True) / (1 + exact_rest)
+    kl = bent - exact_rest + torch.log1p(exact_rest)
+    ledger.note(far=torch.full_like(rest, far), rest=rest, product=product, kl=kl)
+
+
+def _softmax(x: Tensor, temperature: float, out: Tensor) -> Tensor:
+    """Writes the softmax of a block over a channel's positions; returns the logarithm of the sum of exp(x)."""
+    # |z| is at most sqrt(m), so unless the temperature is low, exp(z / T) is far from overflow as it is.
+    if math.sqrt(x.numel() / x.shape[1]) <= 40 * temperature:
+        total = torch.exp(x, out=out).sum(POSITIONS, keepdim=True)
+        out.mul_(1 / total)
+        return torch.log(total)
+    top = x.amax(POSITIONS, keepdim=True)
+    total = torch.sub(x, top, out=out).exp_().sum(POSITIONS, keepdim=True)
+    out.mul_(1 / total)
+    return torch.log(total) + top
+
+
+def _within(x: Tensor, bound: float) -> bool:
+    low, high = x.aminmax()
+    return max(-low.item(), high.item()) <= bound
+
+
+def _grow_near(d: Tensor, p: Tensor, out: Tensor, spare: Tensor | None = None) -> Tensor | None:
+    """Writes p (exp(d) - 1) to `out`; with a spare buffer also returns sum(p (exp(d) - 1 - d)) per channel."""
+    _bend(d, out)
+    bent = None if spare is None else torch.mul(p, out, out=spare).sum(POSITIONS, keepdim=True)
+    out.add_(d).mul_(p)
+    return bent
+
+
+def _grow_far(d: Tensor, p: Tensor, q: Tensor, out: Tensor) -> Tensor:
+    """As `_grow_near` for any d; overwrites d and q. Where |d| is large, q - p is taken itself: exp(d) may overflow."""
+    far = d.abs() > _SMALL
+    _bend(d, out).mul_(p)
+    q.sub_(p)
+    d.mul_(p)
+    bent = torch.where(far, q - d, out).sum(POSITIONS, keepdim=True)
+    torch.where(far, q, out.add_(d), out=out)
+    return bent
+
+
+def _bend(d: Tensor, out: Tensor) -> Tensor:
+    """Writes exp(d) - 1 - d = d^2 (1/2! + d/3! + d^2/4! + ...) for small d to `out`."""
+    last, *others = [1 / math.factorial(k + 2) for k in reversed(range(_TERMS[d.dtype]))]
+    torch.mul(d, last, out=out).add_(others[0])
+    for coefficient in others[1:]:
+        torch.addcmul(d.new_tensor(coefficient), d, out, out=out)
+    return out.mul_(d).mul_(d)
+
+
+@divergence.register_fake
+def _(student: Tensor, teacher: Tensor, temperature: float, chunk: int) -> tuple[Tensor, Tensor]:
+    value = student.new_empty((), dtype=accumulator(student.dtype, teacher.dtype))
+    chunks = -(-student.shape[0] // chunk)
+    return value, student.new_empty(chunks, len(_ROWS), student.shape[1], dtype=exact(student.device))
+
+
+@torch.library.custom_op("pkdcli::divergence_backward", mutates_args=())
+def divergence_backward(
+    upstream: Tensor, student: Tensor, teacher: Tensor, kept: Tensor, temperature: float, chunk: int
+) -> Tensor:
+    """The gradient with respect to the student, in its type and memory format.
+
+    Args:
+        upstream: The gradient of the value, a scalar.
+        student: (N, C, H, W).
+        teacher: The same shape.
+        kept: What `divergence` returned, (chunks, 9, C).
+        temperature: As forward.
+        chunk: As forward.
+    """
+    images, channels = student.shape[:2]
+    dtype = accumulator(student.dtype, teacher.dtype)
+    scratch = Scratch(student.device, dtype)
+    gradient = torch.empty_like(student)
+    factor = upstream.to(kept.dtype) * (temperature**2 / (images * channels))
+    rest = kept[:, _ROWS.index("rest")]
+    on_growth = factor * kept[:, _ROWS.index("per_s")] / (1 + rest)
+    factors = torch.stack([on_growth, -on_growth * rest, -factor * kept[:, _ROWS.index("k")]], 1).to(dtype)
+    kept = kept.to(dtype)
+    for block in blocks(student, chunk):
+        shift_s, shift_t, per_s, per_t, log_s, log_t, far, *_ = block.numbers(kept)
+        b = torch.sub(block.of(student), shift_s, out=scratch.buffer("s", block)).mul_(per_s)
+        a = torch.sub(block.of(teacher), shift_t, out=scratch.buffer("t", block)).mul_(per_t)
+        p, growth = torch.sub(a, log_t, out=scratch.buffer("p", block)).exp_(), scratch.buffer("growth", block)
+        d = torch.sub(b, a, out=a)
+        if d.device.type != "cpu" or far.flatten()[0].item():
+            q = torch.sub(b, log_s, out=scratch.buffer("q", block)).exp_()
+            _grow_far(d.sub_(log_s - log_t), p, q, growth)
+        else:
+            _grow_near(d, p, growth)
+        on_growth, on_p, on_b = block.numbers(factors) * block.shape[0]
+        growth.mul_(on_growth).addcmul_(p, on_p)
+        torch.addcmul(growth, b, on_b, out=growth)
+        block.of(gradient).copy_(growth)
+    return gradient
+
+
+@divergence_backward.register_fake
+def _(
+    upstream: Tensor, student: Tensor, teacher: Tensor, kept: Tensor, temperature: float, chunk: int
+) -> Tensor:
+    return torch.empty_like(student)
+
+
+def _setup(ctx, inputs, output) -> None:
+    student, teacher, temperature, chunk = inputs
+    ctx.save_for_backward(student, teacher, output[1])
+    ctx.temperature, ctx.chunk = temperature, chunk
+
+
+def _backward(ctx, upstream: Tensor, _kept: Tensor):
+    return divergence_backward(upstream, *ctx.saved_tensors, ctx.temperature, ctx.chunk), None, None, None
+
+
+divergence.register_autograd(_backward, setup_context=_setup)
+refuse_twice(divergence_backward)
