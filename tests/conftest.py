@@ -1,0 +1,115 @@
+"""Fixtures that every test may use: a micro data set, folders of its own, the command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+# Two cores, and trainings that are over in seconds: threads that wait for each other only cost.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command answered."""
+
+    code: int
+    out: str
+    err: str
+
+
+Pkd = Callable[..., Answer]
+
+
+def _run(*words: str | Path, cwd: Path, env: dict[str, str], timeout: float = 600) -> Answer:
+    command = [sys.executable, "-m", "pkdcli", *(str(word) for word in words)]
+    process = subprocess.run(
+        command, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, check=False
+    )
+    return Answer(process.returncode, process.stdout, process.stderr)
+
+
+def _environment(base: Path) -> dict[str, str]:
+    folders = {"PKD_CACHE": str(base / "cache"), "PKD_RUNS": str(base / "runs"), "HOME": str(base)}
+    return {**os.environ, **folders, "COLUMNS": "120", "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def pkd(tmp_path: Path) -> Pkd:
+    """Run `pkd WORDS...` as a user does, in an empty folder with its own cache and runs."""
+    here = tmp_path / "here"
+    here.mkdir()
+
+    def run(*words: str | Path, cwd: Path = here, timeout: float = 600, **env: str) -> Answer:
+        return _run(*words, cwd=cwd, env={**_environment(tmp_path), **env}, timeout=timeout)
+
+    return run
+
+
+def write_micro(folder: Path, counts: dict[str, int]) -> Path:
+    """A COCO-format data set of the first few pictures of `shapes`, with its recipe; returns the YAML file."""
+    from pkdcli.data import shapes
+
+    shapes.generate(folder, counts)
+    lines = ["name: micro", "image: 96"]
+    lines += [f"{split}: {{images: images/{split}/, annotations: annotations/{split}.json}}" for split in counts]
+    recipe = folder / "micro.yaml"
+    recipe.write_text("\n".join(lines) + "\n")
+    return recipe
+
+
+@pytest.fixture(scope="session")
+def micro(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The YAML file of a data set of 16, 8 and 8 pictures."""
+    return write_micro(tmp_path_factory.mktemp("micro"), {"train": 16, "val": 8, "test": 8})
+
+
+# What makes a tiny training on the micro data set last a second.
+MICRO = ("--scale", "tiny", "--epochs", "2", "--batch-size", "4", "--workers", "0", "--set", "scale.teacher.epochs=1")
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Finished runs on the micro data set: a teacher, a baseline and students.
+
+    Attributes:
+        runs: The runs folder.
+        cache: The cache folder.
+        data: The data set's YAML file.
+        answer: What the sweep printed.
+        pkd: The command line with these folders.
+        knobs: The options that make a training short.
+    """
+
+    runs: Path
+    cache: Path
+    data: Path
+    answer: Answer
+    pkd: Pkd
+    knobs: tuple[str, ...] = MICRO
+
+    def run(self, beginning: str) -> Path:
+        """The only run directory whose name begins so."""
+        (found,) = self.runs.glob(f"{beginning}*")
+        return found
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory, micro: Path) -> Iterator[Lab]:
+    """`pkd sweep --loss pkd,mse` on the micro data set, run once for all tests that look at finished runs."""
+    base = tmp_path_factory.mktemp("lab")
+    env = _environment(base)
+    here = base / "here"
+    here.mkdir()
+
+    def pkd(*words: str | Path, cwd: Path = here, timeout: float = 600, **more: str) -> Answer:
+        return _run(*words, cwd=cwd, env={**env, **more}, timeout=timeout)
+
+    answer = pkd("sweep", "--loss", "pkd,mse", "--data", micro, *MICRO)
+    yield Lab(base / "runs", base / "cache", micro, answer, pkd)
