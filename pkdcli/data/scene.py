@@ -11,23 +11,34 @@ from pkdcli.data.raster import ONE, OUTLINES, SUB, TURN, Stream, cos, fill, sin,
 
 # What makes the data set easy or hard. A change here changes every picture: give the set a new version and checksum.
 SIDE = 192  # width and height of a picture, pixels
-OBJECTS = (1, 7)  # objects in a picture
-SIZES = {"small": (11, 31, 36), "medium": (33, 88, 38), "large": (97, 112, 26)}  # root of the area, pixels; percent
+OBJECTS = (1, 6)  # objects in a picture
+SIZES = {"small": (14, 31, 36), "medium": (33, 88, 38), "large": (97, 112, 26)}  # root of the area, pixels; percent
 MAX_LARGE = 2  # large objects in a picture
 ASPECT = (85, 118)  # stretch of an outline along its own axis, percent
-MAX_HIDDEN = 45  # how much of an object later ones may hide, percent
+MAX_HIDDEN = 30  # how much of an object later ones may hide, percent
 MARGIN = 6  # least room around an object in a picture, both sides together, pixels
 TRIES = 12  # places tried for an object before it is left out
-LOW_CONTRAST = 40  # objects that hardly differ from what is behind them, percent
-LOW_STEP = (22, 44)  # their difference in a colour channel, levels of 255
-HIGH_STEP = 60  # least difference in some channel of all other objects
-TEXTURED = 60  # objects with a pattern instead of one colour, percent
-TEXTURE_STEP = (15, 70)  # difference between a pattern's two colours
-CLUTTER = (3, 10)  # irregular patches of colour behind the objects
-SCRIBBLES = (2, 7)  # strokes that belong to no class
-STROKES_OVER = 35  # scribbles drawn over the objects rather than under them, percent
-NOISE = (4, 22)  # amplitude of the noise on every pixel
-SHADE = (0, 60)  # how much darker one side of a picture may be, percent
+LOW_CONTRAST = 10  # objects that hardly differ from what is behind them, percent
+LOW_STEP = (28, 50)  # their difference in a colour channel, levels of 255
+HIGH_STEP = 70  # least difference in some channel of all other objects
+TEXTURED = 25  # objects with a pattern instead of one colour, percent
+TEXTURE_STEP = (15, 45)  # difference between a pattern's two colours
+CLUTTER = (0, 3)  # irregular patches of colour behind the objects
+SCRIBBLES = (0, 3)  # strokes that belong to no class
+STROKES_OVER = 20  # scribbles drawn over the objects rather than under them, percent
+# Each class has a usual colour (RGB), as things in photographs have; some objects wear any other.
+COLOURS = {
+    "circle": (205, 65, 60),
+    "square": (60, 85, 205),
+    "triangle": (215, 185, 55),
+    "star": (65, 175, 80),
+    "cross": (185, 70, 195),
+    "crescent": (70, 190, 200),
+}
+USUAL = 75  # objects in their class's usual colour, percent
+SPREAD = 45  # how far a channel of the usual colour may be off, levels of 255
+NOISE = (2, 10)  # amplitude of the noise on every pixel
+SHADE = (0, 40)  # how much darker one side of a picture may be, percent
 
 _Y, _X = np.mgrid[0:SIDE, 0:SIDE].astype(np.int32)
 
@@ -60,8 +71,8 @@ def compose(stream: Stream) -> tuple[np.ndarray, list[Placed]]:
         if not later:
             _paint(picture, stream, *fill(stroke, SIDE, SIDE))
     placed = _place(stream, _outlines(stream))
-    for _, x0, y0, mask in placed:
-        _paint(picture, stream, x0, y0, mask)
+    for item, x0, y0, mask in placed:
+        _paint(picture, stream, x0, y0, mask, COLOURS[item.name] if stream.chance(USUAL) else None)
     for stroke, later in zip(strokes, over, strict=True):
         if later:
             _paint(picture, stream, *fill(stroke, SIDE, SIDE))
@@ -82,7 +93,7 @@ def _outlines(stream: Stream) -> list[tuple[str, np.ndarray]]:
             size = "large" if large <= MAX_LARGE else "small"
         low, high, _ = SIZES[size]
         side = stream.between(low * SUB, high * SUB)
-        name = list(OUTLINES)[stream.between(0, len(OUTLINES) - 1)]
+        name = list(COLOURS)[stream.between(0, len(COLOURS) - 1)]
         points = np.array(OUTLINES[name], dtype=np.int64)
         points[:, 0] = points[:, 0] * stream.between(*ASPECT) // 100
         scale = isqrt(2 * side * side * ONE * ONE // twice_area(points))
@@ -152,15 +163,25 @@ def _pattern(stream: Stream, kind: int, x: np.ndarray, y: np.ndarray) -> np.ndar
     return cells[y // grain, x // grain]
 
 
-def _paint(picture: np.ndarray, stream: Stream, x0: int, y0: int, mask: np.ndarray) -> None:
-    """Colour the pixels of `mask`, at a chosen contrast with what is there, plain or with a pattern."""
+def _paint(
+    picture: np.ndarray,
+    stream: Stream,
+    x0: int,
+    y0: int,
+    mask: np.ndarray,
+    usual: tuple[int, int, int] | None = None,
+) -> None:
+    """Colour the pixels of `mask`, about `usual` or at a chosen contrast with what is there, plain or with a pattern."""
     y, x = (part.astype(np.int32) for part in mask.nonzero())
     if not len(y):
         return
     y, x = y + y0, x + x0
     at, pixels = y * SIDE + x, picture.reshape(-1, 3)
     mean = (pixels.take(at, axis=0).sum(axis=0) // len(at)).astype(np.int32)
-    if stream.chance(LOW_CONTRAST):
+    if usual is not None:
+        off = [stream.between(-SPREAD, SPREAD) for _ in range(3)]
+        first = (np.array(usual, dtype=np.int32) + off).clip(0, 255).astype(np.int32)
+    elif stream.chance(LOW_CONTRAST):
         first = _step(stream, mean, *LOW_STEP)
     else:
         first = _colour(stream)
@@ -185,10 +206,10 @@ def _clouds(stream: Stream, cell: int) -> np.ndarray:
 
 def _background(stream: Stream) -> np.ndarray:
     colour = _colour(stream)
-    second = _step(stream, colour, 10, 90)
+    second = _step(stream, colour, 5, 40)
     kind = stream.between(0, 6)
     share = _clouds(stream, 48) if kind > 4 else _pattern(stream, kind, _X, _Y)
-    third = _step(stream, colour, 10, 80)
+    third = _step(stream, colour, 5, 40)
     over = _clouds(stream, (8, 16, 32, 64)[stream.between(0, 3)])
     # One channel at a time: an inner loop of length three would cost numpy more than all the rest. In C order, because
     # `_paint` writes through a flat view.

@@ -20,15 +20,15 @@ from typing import Any
 
 import numpy as np
 
-from pkdcli.data.raster import OUTLINES, SUB, Stream
-from pkdcli.data.scene import SIDE, Placed, compose
+from pkdcli.data.raster import SUB, Stream
+from pkdcli.data.scene import COLOURS, SIDE, Placed, compose
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.runs.store import cannot_write, read_json, write_json
 
 VERSION = 1
-CHECKSUM = "91ddddaaa8c2d29594a3bca9cce073349b5e3b840baa3b96ddbfff521719039e"
+CHECKSUM = "58a45bd2b34aab902186141495730dbbee619dd3554a7821d7fa45c7a15d1df6"
 COUNTS = {"train": 800, "val": 200, "test": 200}
-CLASSES = tuple(OUTLINES)
+CLASSES = tuple(COLOURS)
 TRAIN_IMAGES = COUNTS["train"]  # there is something to detect in every one of them
 
 _MARKER = "shapes.json"
