@@ -68,6 +68,13 @@ Init = Annotated[
     str | None,
     typer.Option(help="scratch, or inherit: start from the teacher's neck and head.", rich_help_panel=_WHAT),
 ]
+Levels = Annotated[
+    str | None,
+    typer.Option(
+        help="index (level i with i, the default), stride, or student:teacher levels such as 0:1,1:2.",
+        rich_help_panel=_WHAT,
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override any key of the resolved recipe.", rich_help_panel=_WHAT),

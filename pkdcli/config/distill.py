@@ -1,7 +1,7 @@
 """Teacher + student + loss -> an mmrazor algorithm.
 
 The section reads as in mmrazor's own configs: an algorithm with an `architecture` (the student), a `teacher`, and a
-configurable distiller with recorders, losses and their forward mappings.
+configurable distiller with recorders, connectors, losses and their forward mappings.
 """
 
 from __future__ import annotations
@@ -9,16 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from pkdcli.config.detector import modules
+from pkdcli.config.levels import pairing
+from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Recipe
 
-# mmrazor's official PKD configs pair the first four levels: (0, 0) to (3, 3).
-OFFICIAL_LEVELS = 4
-
-
-def level_pairs(student: dict[str, Any], teacher: dict[str, Any]) -> list[tuple[int, int]]:
-    """(student, teacher) indices of the FPN levels that are compared."""
-    count = min(student["neck"]["num_outs"], teacher["neck"]["num_outs"], OFFICIAL_LEVELS)
-    return [(index, index) for index in range(count)]
+# Where detectors keep their heads; a mask head is the teacher's own affair.
+_HEADS = ("bbox_head", "rpn_head", "roi_head.bbox_head")
 
 
 def distill_model(
@@ -27,20 +23,30 @@ def distill_model(
     """The mmrazor algorithm that trains `student` with `teacher` looking on.
 
     Args:
-        recipe: Names the loss, its weight and its statistics.
+        recipe: Names the loss, its weight and its statistics, the levels it compares, and how the student starts.
         student: mmdet model section.
         teacher: mmdet model section; its pretrained backbone is not loaded, since its own weights follow.
         teacher_weights: Path of the teacher's checkpoint.
+
+    Raises:
+        PkdError: The levels can't be paired, or the student can't inherit from this teacher.
     """
     for module in modules(teacher):
         if isinstance(module.get("init_cfg"), dict) and module["init_cfg"].get("type") == "Pretrained":
             module["init_cfg"] = None
-    losses, mappings = {}, {}
-    for student_level, teacher_level in level_pairs(student, teacher):
+    if recipe.init == "inherit":
+        check_heads(student, teacher)
+    paired = pairing(recipe.loss.levels, student, teacher)
+    losses, mappings, connectors = {}, {}, {}
+    for student_level, teacher_level in paired.pairs:
         name = f"loss_{recipe.loss.name.replace('-', '_')}_fpn{student_level}"
         losses[name] = _loss(recipe)
+        from_student = {"from_student": True, "recorder": "fpn", "data_idx": student_level}
+        if student_level in paired.adapters:
+            connectors[f"adapter{student_level}"] = _adapter(*paired.adapters[student_level])
+            from_student["connector"] = f"adapter{student_level}"
         mappings[name] = {
-            "preds_S": {"from_student": True, "recorder": "fpn", "data_idx": student_level},
+            "preds_S": from_student,
             "preds_T": {"from_student": False, "recorder": "fpn", "data_idx": teacher_level},
         }
     recorder = {"fpn": {"type": "mmrazor.ModuleOutputs", "source": "neck"}}
@@ -54,14 +60,46 @@ def distill_model(
         "architecture": student,
         "teacher": teacher,
         "teacher_ckpt": teacher_weights,
+        "inherit": recipe.init == "inherit",
         "distiller": {
             "type": "PkdDistiller",
             "student_recorders": recorder,
             "teacher_recorders": recorder,
+            "connectors": connectors,
             "distill_losses": losses,
             "loss_forward_mappings": mappings,
         },
     }
+
+
+def check_heads(student: dict[str, Any], teacher: dict[str, Any]) -> None:
+    """Refuse to inherit where the heads are of other types, before a teacher is trained for it.
+
+    Whether all shapes agree is seen once the modules are built (`pkdcli.engine.inherit`).
+
+    Raises:
+        PkdError: A head of the student has no counterpart of its type in the teacher.
+    """
+    for path in _HEADS:
+        ours, theirs = _type_at(student, path), _type_at(teacher, path)
+        if ours != theirs and ours is not None:
+            raise PkdError(
+                f"init: inherit: the student's {path} is a {ours}, the teacher's "
+                f"{f'a {theirs}' if theirs else 'absent'}: their structures differ, so nothing can be inherited.",
+                "Start with --init scratch, or choose a pair whose heads are of one kind, such as gfl101-gfl50.",
+            )
+
+
+def _type_at(model: dict[str, Any], path: str) -> str | None:
+    node: Any = model
+    for part in path.split("."):
+        node = node.get(part) if isinstance(node, dict) else None
+    return node.get("type") if isinstance(node, dict) else None
+
+
+def _adapter(own: int, partner: int) -> dict[str, Any]:
+    """A 1x1 convolution that gives a student's level the number of channels of its partner; only while training."""
+    return {"type": "mmrazor.ConvModuleConnector", "in_channel": own, "out_channel": partner, "act_cfg": None}
 
 
 def _loss(recipe: Recipe) -> dict[str, Any]:

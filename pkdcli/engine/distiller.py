@@ -12,13 +12,35 @@ from mmrazor.models.utils import add_prefix
 from torch import Tensor, nn
 
 from pkdcli.engine.checkpoint import load_into
+from pkdcli.engine.inherit import inherit, inheritance
 
 _HEADS = ("bbox_head", "rpn_head", "roi_head", "mask_head")
 
 
 @MODELS.register_module()
 class PkdDistiller(ConfigurableDistiller):
-    """mmrazor's distiller; its records are let go after each step, so that no feature map outlives it."""
+    """mmrazor's distiller; its records are let go after each step, so that no feature map outlives it.
+
+    The learned parts beside the student, adapters and losses with parameters, are its submodules: they are optimised
+    and checkpointed with the student, and are no part of `architecture`, which is what student.pth holds.
+    """
+
+    @property
+    def level_pairs(self) -> dict[str, tuple[int, int]]:
+        """The (student, teacher) levels of each loss, by its name."""
+        return {
+            name: (mapping["preds_S"]["data_idx"], mapping["preds_T"]["data_idx"])
+            for name, mapping in self.loss_forward_mappings.items()
+        }
+
+    def adapters(self) -> dict[str, list[int]]:
+        """The channels of each adapter, [student's, teacher's], by student level."""
+        return {
+            str(mapping["preds_S"]["data_idx"]): [conv.in_channels, conv.out_channels]
+            for mapping in self.loss_forward_mappings.values()
+            if "connector" in mapping["preds_S"]
+            for conv in [self.connectors[mapping["preds_S"]["connector"]].conv_module.conv]
+        }
 
     def compute_distill_losses(self) -> dict[str, Tensor]:
         """The distillation loss of each level, by name."""
@@ -43,14 +65,16 @@ class PkdDistill(FpnTeacherDistill):
 
     Args:
         teacher_ckpt: A checkpoint of exactly the teacher's architecture.
+        inherit: The student starts from the teacher's neck and heads (`pkdcli.engine.inherit`).
         kwargs: As for mmrazor's SingleTeacherDistill.
     """
 
-    def __init__(self, *args: Any, teacher_ckpt: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, teacher_ckpt: str | None = None, inherit: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, teacher_ckpt=None, **kwargs)
         teacher = self._modules.pop("teacher")
         if teacher_ckpt is not None:
             load_into(teacher, teacher_ckpt, strict="exact", what="the teacher")
+        self.inheritance = inheritance(self.architecture, teacher) if inherit else None
         for head in _HEADS:
             if getattr(teacher, head, None) is not None:
                 delattr(teacher, head)
@@ -61,6 +85,23 @@ class PkdDistill(FpnTeacherDistill):
     def _apply(self, fn: Any, recurse: bool = True) -> nn.Module:
         self.teacher._apply(fn)
         return super()._apply(fn, recurse)
+
+    def init_weights(self) -> None:
+        """Draw the student's weights; what it inherits takes the place of those."""
+        super().init_weights()
+        if self.inheritance is not None:
+            inherit(self.architecture, self.inheritance)
+
+    def facts(self) -> dict[str, Any]:
+        """What result.json says of the distillation beyond the recipe."""
+        distiller = self.distiller
+        own = sum(p.numel() for p in distiller.distill_losses.parameters() if p.requires_grad)
+        return {
+            "levels_paired": [list(pair) for pair in distiller.level_pairs.values()],
+            "adapters": distiller.adapters(),
+            "loss_parameters": own,
+            **(self.inheritance.facts() if self.inheritance is not None else {"inherited": []}),
+        }
 
     def train(self, mode: bool = True) -> PkdDistill:
         """Set the student's mode; the teacher stays in eval mode."""

@@ -44,5 +44,6 @@ def write(recipe: Recipe, paths: RunPaths, outcome: Outcome, job: dict[str, Any]
             "peak_memory_mb": round(outcome.peak_memory_mb, 1),
             "val_images": recipe.val_images,
             "max_iters": recipe.max_iters,
+            **outcome.facts,
         },
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -34,6 +35,7 @@ class Outcome:
         train_seconds: Time in training steps, over all resumes.
         images_seen: Images that went through those steps.
         peak_memory_mb: Of the device, or of this process on a CPU, in MiB.
+        facts: Of a distilled run: the levels that were compared, their adapters, what was inherited.
     """
 
     metrics: dict[str, float]
@@ -41,6 +43,7 @@ class Outcome:
     train_seconds: float
     images_seen: int
     peak_memory_mb: float
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | None, devices: int = 1) -> Outcome:
@@ -55,6 +58,7 @@ def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | 
     start = config.pop("load_from")
     resume = latest_checkpoint(paths) if not recipe.weights else None
     runner = PkdRunner.from_cfg(config)
+    facts = distillation_facts(runner.model)
     if recipe.weights:
         weights = download.resolve_weights(recipe.weights, cache)
         checkpoint.load_into(detector(runner.model), weights, strict="exact", what="the teacher")
@@ -70,8 +74,8 @@ def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | 
             print_log(f"started from {start}; resized: {', '.join(report.mismatched) or 'nothing'}", "current")
         if resume is not None:
             print_log(f"resuming from {resume.name}", "current")
-            runner.resume(str(resume))
-            runner._has_loaded = True
+            # `train` loads it after drawing the weights of init_cfg, which would otherwise be drawn over it.
+            runner._resume, runner._load_from = True, str(resume)
         runner.train()
         # A run killed between its last step and its last evaluation has the one but not the other.
         metrics = last_metrics(paths, runner.iter) or runner.val()
@@ -85,6 +89,7 @@ def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | 
         train_seconds=train_seconds(paths),
         images_seen=iters * recipe.batch,
         peak_memory_mb=peak_memory_mb(),
+        facts=facts,
     )
 
 
@@ -94,8 +99,19 @@ def detector(model: nn.Module) -> nn.Module:
     return getattr(model, "architecture", model)
 
 
+def distillation_facts(model: nn.Module) -> dict[str, Any]:
+    """What a distilled run's result says of its levels, adapters and inheritance; also told in the log."""
+    model = getattr(model, "module", model)
+    if not hasattr(model, "distiller"):
+        return {}
+    facts = model.facts()
+    for name, value in facts.items():
+        print_log(f"{name}: {value}", "current")
+    return facts
+
+
 def last_metrics(paths: RunPaths, at_iter: int) -> dict[str, float] | None:
-    """The metrics that metrics.jsonl, in full precision, has of a step; null comes back as NaN, None if there are none."""
+    """The metrics metrics.jsonl, in full precision, has of a step; null comes back as NaN, None if there are none."""
     for record in read_jsonl(paths.metrics):
         if record.get("kind") == "val" and record.get("iter") == at_iter:
             found = record

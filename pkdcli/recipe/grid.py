@@ -60,5 +60,5 @@ def expand(base: Request, grid: Grid) -> list[Recipe]:
 
 def baseline_of(request: Request) -> Recipe:
     """The student of a request alone; what was set for its loss and teacher is left out."""
-    sets = tuple(text for text in request.sets if not text.split("=")[0].startswith(("loss.", "teacher.")))
-    return resolve(replace(request, loss="none", weight=None, temperature=None, init=None, sets=sets))
+    sets = tuple(text for text in request.sets if not text.split("=")[0].startswith(("loss.", "teacher.", "init")))
+    return resolve(replace(request, loss="none", weight=None, temperature=None, init=None, levels=None, sets=sets))

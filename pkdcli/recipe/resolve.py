@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from pkdcli.errors import PkdError, nearest
+from pkdcli.errors import PkdError, nearest, unknown
 from pkdcli.recipe import library
 from pkdcli.recipe.schema import Data, Detector, Loss, LossUse, Pair, Recipe, Scale, Schedule, Split
 
@@ -31,6 +31,7 @@ class Request:
     temperature: float | None = None
     schedule: str | None = None
     init: str | None = None
+    levels: str | None = None
     seed: int = 0
     epochs: int | None = None
     batch_size: int | None = None
@@ -66,12 +67,21 @@ def resolve(request: Request) -> Recipe:
         raise PkdError(
             "loss none is the baseline and takes no weight or temperature.", "Leave them out, or name a loss."
         )
+    if not distilled and (request.init == "inherit" or request.levels is not None):
+        raise PkdError(
+            "loss none is the baseline: it never inherits and compares no levels.", "Leave --init and --levels out."
+        )
+    if request.init not in (None, "scratch", "inherit"):
+        raise unknown("way to start (--init)", request.init, ["scratch", "inherit"])
     content: dict[str, Any] = {
         "role": "distill" if distilled else "baseline",
         "pair": pair.name,
         "teacher": teacher.model_dump() if distilled else None,
         "student": student.model_dump(),
-        "loss": use_loss(loss, teacher, scale, request.weight, request.temperature).model_dump(),
+        "loss": {
+            **use_loss(loss, teacher, scale, request.weight, request.temperature).model_dump(),
+            "levels": request.levels or "index",
+        },
         "schedule": scaled(schedule, scale, request.epochs).model_dump(),
         "data": data.model_dump(),
         "scale": scale.model_dump(),

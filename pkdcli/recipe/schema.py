@@ -9,7 +9,7 @@ import math
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 NAME = re.compile(r"[a-z0-9][a-z0-9.+_-]{0,63}")
 
@@ -30,11 +30,31 @@ def _finite(value: float) -> float:
     return value
 
 
+def _levels(value: Any) -> str:
+    """The pairing of levels in its one spelling: `index`, `stride`, or pairs such as `0:1,1:2`."""
+    if value in ("index", "stride"):
+        return value
+    pairs = [part.split(":") for part in value.split(",")] if isinstance(value, str) else value
+    try:
+        if not pairs:
+            raise ValueError
+        return ",".join(f"{_index(student)}:{_index(teacher)}" for student, teacher in pairs)
+    except (TypeError, ValueError):
+        raise ValueError("should be index, stride, or student:teacher levels such as 0:1,1:2,2:3") from None
+
+
+def _index(value: Any) -> int:
+    if isinstance(value, bool) or not str(value).strip().isdecimal():
+        raise ValueError
+    return int(value)
+
+
 Name = Annotated[str, AfterValidator(_name)]
 Number = Annotated[float, AfterValidator(_finite)]
 Positive = Annotated[float, Field(gt=0), AfterValidator(_finite)]
 NonNegative = Annotated[float, Field(ge=0), AfterValidator(_finite)]
 Count = Annotated[int, Field(ge=1)]
+Levels = Annotated[str, BeforeValidator(_levels)]
 
 
 class Strict(BaseModel):
@@ -167,7 +187,7 @@ class Rule(Strict):
 
     Attributes:
         match: Keys and values a module (a dict with a `type`) of the mmdet model must have.
-        set: Keys to replace; `null` removes a key.
+        set: Keys to replace, with dots for those inside: `anchor_generator.scales`; `null` removes a key.
         channels: The output channels of a backbone by stage, handed on to the neck.
     """
 
@@ -253,14 +273,19 @@ class TableRecipe(Strict):
 
 
 class LossUse(Strict):
-    """The distillation loss of one run."""
+    """The distillation loss of one run.
+
+    Attributes:
+        levels: Which levels are compared: `index` (0 with 0, 1 with 1, ...; the official way), `stride` (those of equal
+            stride), or pairs of a student's and a teacher's level, `0:1,1:2`; a list of pairs means the same.
+    """
 
     name: Name
     type: str
     weight: NonNegative | None = None
     temperature: Positive | None = None
     stat_chunk: Literal["batch"] | Count = "batch"
-    levels: Literal["index"] = "index"
+    levels: Levels = "index"
     params: dict[str, Any] = {}
 
 
@@ -312,4 +337,6 @@ class Recipe(Strict):
             raise ValueError("a distilled run needs a teacher, and only a distilled run has one")
         if (self.role == "distill") == (self.loss.name == "none"):
             raise ValueError("loss `none` is the baseline's, and a distilled run needs another")
+        if self.role != "distill" and self.init != "scratch":
+            raise ValueError(f"init: a {self.role} has no teacher to inherit from; only `scratch` is possible")
         return self

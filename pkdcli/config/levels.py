@@ -1,0 +1,171 @@
+"""Which level of the student's neck is compared with which of the teacher's, and what must lie between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from pkdcli.errors import PkdError
+
+# mmrazor's official PKD configs pair the first four levels: (0, 0) to (3, 3).
+OFFICIAL_LEVELS = 4
+_REMEDY = (
+    "Name the levels yourself: --levels 0:0,1:1 pairs the student's level 0 with the teacher's level 0, and so on."
+)
+
+
+class Level(NamedTuple):
+    """One output of a neck.
+
+    Attributes:
+        stride: Pixels of the image per position, or None where the backbone is not one whose strides are known.
+        channels: Of the feature map.
+    """
+
+    stride: int | None
+    channels: int
+
+    def __str__(self) -> str:
+        return "" if self.stride is None else f" (stride {self.stride})"
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """The levels that are compared.
+
+    Attributes:
+        pairs: (student, teacher) indices.
+        adapters: For a student level of another number of channels than its partner: (its own, the partner's).
+        alone_student: Levels of the student that are not compared.
+        alone_teacher: Levels of the teacher that are not compared.
+        warnings: What a user may not have meant.
+    """
+
+    pairs: list[tuple[int, int]]
+    adapters: dict[int, tuple[int, int]] = field(default_factory=dict)
+    alone_student: list[int] = field(default_factory=list)
+    alone_teacher: list[int] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def pairing(levels: str, student: dict[str, Any], teacher: dict[str, Any]) -> Pairing:
+    """Pair the levels of two detectors.
+
+    Args:
+        levels: `index`: level i with level i, the first four, as in mmrazor's official configs, whatever the strides.
+            `stride`: levels of equal stride, the student's first four of those. Or pairs, `0:1,1:2`.
+        student: mmdet model section.
+        teacher: mmdet model section.
+
+    Raises:
+        PkdError: No level has a partner, a level does not exist or stands twice, or the strides can't be told.
+    """
+    ours, theirs = neck_levels(student, "student"), neck_levels(teacher, "teacher")
+    if levels == "index":
+        count = min(len(ours), len(theirs), OFFICIAL_LEVELS)
+        pairs = [(index, index) for index in range(count)]
+        expected = range(min(len(ours), OFFICIAL_LEVELS))
+    elif levels == "stride":
+        pairs = _by_stride(ours, theirs)
+        expected = range(min(len(ours), OFFICIAL_LEVELS))
+    else:
+        pairs = _as_given(levels, ours, theirs)
+        expected = range(0)
+    paired_student, paired_teacher = {s for s, _ in pairs}, {t for _, t in pairs}
+    alone = [index for index in range(len(ours)) if index not in paired_student]
+    return Pairing(
+        pairs=pairs,
+        adapters={
+            s: (ours[s].channels, theirs[t].channels) for s, t in pairs if ours[s].channels != theirs[t].channels
+        },
+        alone_student=alone,
+        alone_teacher=[index for index in range(len(theirs)) if index not in paired_teacher],
+        warnings=[
+            f"the student's level {index}{ours[index]} has no partner among the teacher's {len(theirs)} levels "
+            f"(--levels {levels}) and learns nothing from it. {_REMEDY}"
+            for index in alone
+            if index in expected
+        ],
+    )
+
+
+def neck_levels(model: dict[str, Any], who: str) -> list[Level]:
+    """The outputs of a detector's neck, finest first.
+
+    Raises:
+        PkdError: The detector has no feature pyramid whose levels can be told from its config.
+    """
+    neck = neck_section(model, who)
+    count, channels = neck["num_outs"], neck["out_channels"]
+    strides = backbone_strides(model.get("backbone") or {})
+    if strides is not None:
+        end = neck.get("end_level", -1)
+        used = strides[neck.get("start_level", 0) : None if end == -1 else end + 1][:count]
+        # Levels above the backbone's are each made from the one below with stride 2.
+        strides = used + [used[-1] * 2 ** (i + 1) for i in range(count - len(used))] if used else None
+    return [Level(strides[index] if strides else None, channels) for index in range(count)]
+
+
+def neck_section(model: dict[str, Any], who: str) -> dict[str, Any]:
+    """The part of a neck, or of a list of necks, that says how many levels of how many channels come out.
+
+    Raises:
+        PkdError: There is none.
+    """
+    necks = model.get("neck")
+    for neck in reversed(necks if isinstance(necks, (list, tuple)) else [necks]):
+        if isinstance(neck, dict) and "num_outs" in neck and "out_channels" in neck:
+            return neck
+    raise PkdError(
+        f"the {who} ({model.get('type')}) has no feature pyramid (neck) with num_outs and out_channels to compare.",
+        "Choose detectors with an FPN, such as those of `pkd list detectors`.",
+    )
+
+
+def backbone_strides(backbone: dict[str, Any]) -> list[int] | None:
+    """Strides of a backbone's outputs in pixels; None for a family this does not know.
+
+    Of ResNet's family (a stem of stride 4, then stages of stride 1, 2, 2, 2) and Swin's (patches of 4, then 2, 2, 2).
+    """
+    family = str(backbone.get("type", ""))
+    if "Swin" in family:
+        steps, stem = backbone.get("strides", (4, 2, 2, 2)), 1
+    elif family.startswith(("Res", "DetectoRS_Res", "SSDRes", "TridentRes")):
+        steps, stem = backbone.get("strides", (1, 2, 2, 2)), 4
+    else:
+        return None
+    strides, total = [], stem
+    for step in steps:
+        total *= step
+        strides.append(total)
+    return [strides[index] for index in backbone.get("out_indices", range(len(strides)))]
+
+
+def _by_stride(ours: list[Level], theirs: list[Level]) -> list[tuple[int, int]]:
+    for who, levels in (("student", ours), ("teacher", theirs)):
+        if levels[0].stride is None:
+            raise PkdError(f"--levels stride: the strides of the {who}'s backbone are not known.", _REMEDY)
+    partner = {level.stride: index for index, level in enumerate(theirs)}
+    pairs = [(index, partner[level.stride]) for index, level in enumerate(ours) if level.stride in partner]
+    if not pairs:
+        s, t = (", ".join(str(level.stride) for level in levels) for levels in (ours, theirs))
+        raise PkdError(
+            f"--levels stride: no level has a partner; the student's strides are {s}, the teacher's {t}.", _REMEDY
+        )
+    return pairs[:OFFICIAL_LEVELS]
+
+
+def _as_given(levels: str, ours: list[Level], theirs: list[Level]) -> list[tuple[int, int]]:
+    pairs = [tuple(int(index) for index in pair.split(":")) for pair in levels.split(",")]
+    for who, known, indices in (("student", ours, [s for s, _ in pairs]), ("teacher", theirs, [t for _, t in pairs])):
+        for index in indices:
+            if not 0 <= index < len(known):
+                raise PkdError(
+                    f"--levels: the {who} has no level {index}; it has levels 0 to {len(known) - 1}, of strides "
+                    f"{', '.join(str(level.stride or '?') for level in known)}.",
+                    _REMEDY,
+                )
+    twice = next((s for s, _ in pairs if [a for a, _ in pairs].count(s) > 1), None)
+    if twice is not None:
+        raise PkdError(f"--levels: the student's level {twice} stands twice; each has one partner.", _REMEDY)
+    return pairs
