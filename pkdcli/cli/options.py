@@ -147,9 +147,7 @@ def number(text: str | None, option: str, *, above: float | None = None, least: 
 
 def numbers(text: str | None, option: str, *, above: float | None = None, least: float | None = None) -> list[float]:
     """Finite numbers with commas between them."""
-    values = [number(word, option, above=above, least=least) for word in words(text)]
-    if text is not None and not values:
-        raise PkdError(f"{option}: an empty list.", f"Example: {option} 10,30,50")
+    values = [number(word, option, above=above, least=least) for word in words(text, option)]
     return [value for value in values if value is not None]
 
 
@@ -161,6 +159,13 @@ def whole_numbers(text: str | None, option: str) -> list[int]:
     return [int(value) for value in values]
 
 
-def words(text: str | None) -> list[str]:
-    """Words with commas between them."""
-    return [word.strip() for word in (text or "").split(",") if word.strip()]
+def words(text: str | None, option: str) -> list[str]:
+    """Words with commas between them; none where the option was not given.
+
+    Raises:
+        PkdError: The option was given without a word.
+    """
+    found = [word.strip() for word in (text or "").split(",") if word.strip()]
+    if text is not None and not found:
+        raise PkdError(f"{option}: an empty list.", "Leave it out, or give some values with commas between them.")
+    return found

@@ -79,11 +79,11 @@ def command(
         sets=tuple(sets or ()),
     )
     grid = Grid(
-        pairs=o.words(pair),
-        losses=o.words(loss),
+        pairs=o.words(pair, "--pair"),
+        losses=o.words(loss, "--loss"),
         weights=o.numbers(weights, "--weights", least=0),
         temperatures=o.numbers(temperatures, "--temperatures", above=0),
-        schedules=o.words(schedule),
+        schedules=o.words(schedule, "--schedule"),
         seeds=o.whole_numbers(seeds, "--seeds"),
         baseline=baseline,
     )

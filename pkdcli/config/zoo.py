@@ -70,11 +70,17 @@ def load_config(config: str, where: str = "config") -> dict[str, Any]:
     """An mmdet config as plain nested dicts; the caller's own copy."""
     path = config_path(config, where)
     try:
-        return _plain(_read(path).to_dict())
+        content = _plain(_read(path).to_dict())
     except PkdError:
         raise
     except Exception as error:  # a config is Python: anything can go wrong in a user's own
         raise PkdError(f"{where}: can't read {path}: {type(error).__name__}: {error}.") from error
+    missing = [key for key in ("model", "optim_wrapper", "train_cfg", "param_scheduler") if key not in content]
+    if missing:
+        raise PkdError(
+            f"{where}: {path} has no {', '.join(missing)}.", "A detector's config is a whole one, as mmdet trains it."
+        )
+    return content
 
 
 def _plain(value: Any) -> Any:

@@ -18,6 +18,8 @@ def content(recipe: Recipe) -> dict[str, Any]:
     whole = {key: value for key, value in recipe.model_dump().items() if key not in _NOT_IDENTITY}
     data = whole["data"]
     whole["data"] = {key: data[key] for key in ("name", "generator", "classes", "image", "fingerprint")}
+    if recipe.student.mask or (recipe.teacher is not None and recipe.teacher.mask):
+        whole["data"]["masks"] = data["masks"]  # without them, a Mask R-CNN loses its mask head
     for part in ("teacher", "student", "schedule", "scale"):
         if whole[part] is not None:
             whole[part] = {key: value for key, value in whole[part].items() if key not in _TEXTS}
@@ -42,6 +44,7 @@ def comparable(recipe: Recipe) -> str:
     for key in ("role", "teacher", "loss", "init", "teacher_seed", "teacher_checkpoint", "weights_sha256", "weights"):
         whole.pop(key, None)
     del whole["scale"]["teacher"], whole["scale"]["stat_chunk"]
+    whole["data"].pop("masks", None)
     return _hash(whole)
 
 

@@ -6,6 +6,7 @@ lies in the folder exists. A user's own recipe is named by its path, which ends 
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +31,7 @@ SINGULAR = {"pairs": "pair", "detectors": "detector", "losses": "loss", "schedul
             "scales": "scale", "tables": "table"}  # fmt: skip
 
 T = TypeVar("T", bound=BaseModel)
+_DICTIONARY = re.compile(r"a valid dictionary( or instance of \w+)?")
 
 
 def names(kind: str) -> list[str]:
@@ -139,8 +141,10 @@ def explain(model: type[BaseModel], error: ValidationError, where: str) -> tuple
             text = "is missing"
         else:
             text = problem["msg"].removeprefix("Value error, ").replace("Input should", "should")
-            shown = repr(problem["input"])
-            if loc and len(shown) < 80:
+            text = _DICTIONARY.sub("a mapping of keys to values", text)
+            # Of scalars only: a few lines of YAML can stand for a list of a billion.
+            scalar = isinstance(problem["input"], (str, int, float, bool))
+            if loc and scalar and len(shown := repr(problem["input"])) < 80:
                 text += f", not {shown}"
         line = f"{key}: {text}"
         if line not in lines:

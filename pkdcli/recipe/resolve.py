@@ -16,6 +16,15 @@ from pkdcli.recipe.schema import Data, Detector, Loss, LossUse, Pair, Recipe, Sc
 
 ALPHA = {"two-stage": 6.0, "one-stage": 10.0}  # appendix A.2: by the teacher's kind
 DEFAULT_PAIR = "gfl101-fcos50"
+# What a scale says of these is already carried out in a resolved recipe: setting them would change nothing.
+_CARRIED_OUT = {
+    "scale.batch": "--set batch=8",
+    "scale.data": "--data NAME",
+    "scale.pretrained": "--no-pretrained",
+    "scale.stat_chunk": "--set loss.stat_chunk=batch",
+    "scale.val_interval": "--set val_interval=1",
+    "scale.workers": "--set workers=0",
+}
 BASE_BATCH = 16  # appendix A.2: 8 GPUs with 2 images each
 
 
@@ -173,7 +182,7 @@ def assign(content: dict[str, Any], assignment: str) -> None:
     Under `config`, `student.set`, `teacher.set` and `loss.params` the rest of the path is a key of its own.
 
     Raises:
-        PkdError: No `=`, or a key path that leads nowhere, with the nearest key.
+        PkdError: No `=`, a key path that leads nowhere, with the nearest key, or one that would change nothing.
     """
     path, equals, text = assignment.partition("=")
     parts = path.strip().split(".")
@@ -183,6 +192,9 @@ def assign(content: dict[str, Any], assignment: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise PkdError(f"--set {path}: {text!r} is not a YAML value.") from error
+    if path.strip() in _CARRIED_OUT:
+        hint = f"Type instead: {_CARRIED_OUT[path.strip()]}"
+        raise PkdError(f"--set {path}: the scale is carried out already, so this would change nothing.", hint)
     node: Any = content
     for depth, part in enumerate(parts):
         here = ".".join(parts[:depth]) or "the recipe"

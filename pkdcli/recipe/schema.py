@@ -173,7 +173,7 @@ class Data(Strict):
     test: Split | None = None
     root: str | None = None
     generator: Literal["shapes"] | None = None
-    classes: list[str] | None = None
+    classes: Annotated[list[str], Field(min_length=1)] | None = None
     image: Count | None = None
     masks: bool | None = None
     train_images: Count | None = None
