@@ -67,7 +67,7 @@ def shrink(model: dict[str, Any], rules: list[Rule]) -> list[int] | None:
             if value is None and key not in ("init_cfg",):
                 module.pop(key, None)
             else:
-                module[key] = _copy(value)
+                set_key(module, key, _copy(value), f"scale's rule for {module['type']}: set")
         channels = rule.channels or channels
     return channels
 
