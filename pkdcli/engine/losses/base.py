@@ -36,7 +36,7 @@ class FeatureLoss(nn.Module):
 
     title: ClassVar[str] = ""
     source: ClassVar[str] = ""
-    parameters: ClassVar[dict[str, Parameter]] = {}
+    options: ClassVar[dict[str, Parameter]] = {}
     statistics: ClassVar[bool] = True
     """Whether the loss has statistics over the batch: without any, chunks change nothing and are not made."""
 

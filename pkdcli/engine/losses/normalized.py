@@ -91,13 +91,13 @@ class NormKL(FeatureLoss):
 
     title = "KL divergence of the normalised features, softened by a temperature"
     source = "PKD appendix A.3"
-    parameters: ClassVar[dict[str, Parameter]] = {
+    options: ClassVar[dict[str, Parameter]] = {
         "temperature": Parameter("temperature", 50.0, minimum=1, maximum=10000, summary="softens; the limit is pkd"),
     }
 
     def __init__(self, weight: float = 1.0, stat_chunk: int | str | None = None, temperature: float = 50.0) -> None:
         super().__init__(weight, stat_chunk)
-        self.temperature = float(checked(self.parameters["temperature"], temperature))
+        self.temperature = float(checked(self.options["temperature"], temperature))
 
     def over_chunks(self, student: Tensor, teacher: Tensor) -> Tensor:
         value, _ = divergence(student, teacher, self.temperature, self.chunk(student))

@@ -10,7 +10,7 @@ from typing import Any
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
-from pkdcli.engine.losses.registry import _find, build_loss, own_parameters
+from pkdcli.engine.losses.registry import build_loss, takes_temperature
 
 
 @MODELS.register_module(name="PkdLoss")
@@ -34,7 +34,7 @@ class PkdLoss(nn.Module):
         **parameters: Any,
     ) -> None:
         super().__init__()
-        if temperature is not None and "temperature" in own_parameters(_find(loss)):
+        if temperature is not None and takes_temperature(loss):
             parameters["temperature"] = temperature
         self.loss = build_loss(loss, weight=loss_weight, stat_chunk=stat_chunk, **parameters)
 

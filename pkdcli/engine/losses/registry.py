@@ -8,11 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
 from torch import Tensor, nn
 
 from pkdcli.engine.losses.base import FeatureLoss
 from pkdcli.engine.losses.parameters import SHARED, Parameter, checked
 from pkdcli.errors import PkdError, unknown
+from pkdcli.places import recipes_root
 
 _LOSSES: dict[str, type[nn.Module]] = {}
 
@@ -83,9 +85,20 @@ def available_losses() -> dict[str, LossFacts]:
     return {name: _facts(name, cls) for name, cls in sorted(_LOSSES.items())}
 
 
+def unavailable_losses() -> dict[str, str]:
+    """mmrazor's other losses, by class name, each with the reason why no recipe can name it."""
+    text = (recipes_root() / "losses-unavailable.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)
+
+
+def takes_temperature(name: str) -> bool:
+    """Whether the loss of that name has a parameter `temperature`."""
+    return "temperature" in own_parameters(_find(name))
+
+
 def own_parameters(cls: type[nn.Module]) -> dict[str, Parameter]:
     """A loss class's parameters beside weight and stat_chunk: as declared, else as its signature tells."""
-    declared = dict(getattr(cls, "parameters", {}) if issubclass(cls, FeatureLoss) else {})
+    declared = dict(cls.options if issubclass(cls, FeatureLoss) else {})
     for key, argument in inspect.signature(cls.__init__).parameters.items():
         named = argument.kind not in (argument.VAR_KEYWORD, argument.VAR_POSITIONAL)
         if named and key != "self" and key not in SHARED and key not in declared:
