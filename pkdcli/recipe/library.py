@@ -150,7 +150,7 @@ def explain(model: type[BaseModel], error: ValidationError, where: str) -> tuple
         if line not in lines:
             lines.append(line)
     if len(lines) == 1:
-        return f"{where}: {lines[0]}.", hint
+        return f"{where}: {lines[0]}{'' if lines[0].endswith('?') else '.'}", hint
     return f"{where}: {len(lines)} problems:\n" + "\n".join(f"  {line}" for line in lines), hint
 
 
