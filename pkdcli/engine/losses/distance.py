@@ -67,10 +67,9 @@ def _note_normalized(
 ) -> None:
     """What one block has to say of student (s), teacher (t) and the difference of their buffers."""
     if block.positions == 1:  # no deviation: zero, but NaN and infinity stay visible
-        s, t = (block.of(x).to(scratch.dtype) for x in (student, teacher))
-        zero, one = s * 0 + t * 0, torch.ones_like(s)
-        ledger.note(shift_s=s, shift_t=t, q_s=one, q_t=one)
-        ledger.note(**dict.fromkeys(("rest_s", "rest_t", "norm_s", "norm_t", "norm"), zero))
+        zero = block.of(student).to(scratch.dtype) * 0 + block.of(teacher).to(scratch.dtype) * 0
+        names = ("shift_s", "shift_t", "rest_s", "rest_t", "norm_s", "norm_t", "norm")
+        ledger.note(**dict.fromkeys(names, zero), q_s=zero + 1, q_t=zero + 1)
         return
     s, t = centered(student, "s", block, scratch), centered(teacher, "t", block, scratch)
     q_s, q_t = (s.divisor, t.divisor) if scale else (torch.ones_like(s.divisor), torch.ones_like(t.divisor))
@@ -97,7 +96,8 @@ def _settle(ledger: Ledger, positions: Tensor, center: bool, scale: bool) -> tup
         product += constant * positions * rest_s + add_s * (total + positions * constant)
         std = (squares_s / (positions - 1)).sqrt()
         k = torch.where(std > FLOOR, product / (q_s * std * (positions - 1)), 0.0)
-    kept = (shift_s, shift_t, (1 / q_s - k) / q_s, -1 / (q_t * q_s), (constant + rest_s * k) / q_s)
+    pull = (positions > 1) / q_s  # a lone position has no say
+    kept = (shift_s, shift_t, (1 / q_s - k) * pull, -1 / q_t * pull, (constant + rest_s * k) * pull)
     return squares + constant * (2 * total + positions * constant), torch.stack(kept, 1)
 
 
