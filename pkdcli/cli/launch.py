@@ -44,6 +44,8 @@ def go(recipes: Sequence[Recipe], where: Where, *, sweep: bool = False) -> None:
     """
     runs, cache = runs_root(where.runs), cache_root()
     planned = experiment.plan(with_data(recipes, cache, where), runs, cache)
+    if not where.quiet and not where.json:
+        _say_mask_heads(planned)
     if where.dry_run:
         _show_plan(planned, cache, where)
         return
@@ -126,6 +128,16 @@ def _drawing(where: Where):
         print(f"\rdrawing the data set shapes: {done}/{total} pictures", end=end, file=sys.stderr, flush=True)
 
     return progress
+
+
+def _say_mask_heads(planned: Sequence[experiment.Planned]) -> None:
+    dropped = {}
+    for one in planned:
+        for detector in (one.recipe.teacher, one.recipe.student):
+            if one.recipe.mask_head and detector is not None and detector.mask:
+                dropped[detector.title] = one.recipe.mask_head
+    for title, fate in dropped.items():
+        print(f"note: {title}'s mask head is {fate}.", file=sys.stderr)
 
 
 def _show_plan(planned: Sequence[experiment.Planned], cache: Path, where: Where) -> None:

@@ -58,6 +58,8 @@ def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | 
     start = config.pop("load_from")
     resume = latest_checkpoint(paths) if not recipe.weights else None
     runner = PkdRunner.from_cfg(config)
+    if recipe.mask_head:
+        print_log(f"mask head {recipe.mask_head}", "current")
     facts = distillation_facts(runner.model)
     if recipe.weights:
         weights = download.resolve_weights(recipe.weights, cache)

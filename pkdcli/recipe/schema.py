@@ -331,6 +331,13 @@ class Recipe(Strict):
     weights_sha256: str | None = None
     config: dict[str, Any] = {}
 
+    @property
+    def mask_head(self) -> str | None:
+        """What becomes of a mask head: `dropped: ...` where the data can't train it, null where nothing is dropped."""
+        masked = any(detector is not None and detector.mask for detector in (self.teacher, self.student))
+        known = self.data.classes is not None
+        return "dropped: the data has no segmentations" if masked and known and not self.data.masks else None
+
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
         if (self.role == "distill") != (self.teacher is not None):

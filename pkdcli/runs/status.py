@@ -43,6 +43,7 @@ def columns(recipe: Recipe, run: str) -> dict[str, Any]:
         "levels": recipe.loss.levels if distilled else None,
         "init": recipe.init,
         "stat_chunk": recipe.loss.stat_chunk if distilled else None,
+        "mask_head": recipe.mask_head,
         "recipe_hash": digest(recipe),
         "comparable": comparable(recipe),
     }
