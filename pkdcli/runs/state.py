@@ -6,26 +6,26 @@ import os
 import socket
 
 from pkdcli.runs.paths import RunPaths
-from pkdcli.runs.store import read_json
+from pkdcli.runs.store import read_object
 
 
 def finished(paths: RunPaths) -> bool:
     """Whether the run's result and its exported detector are there."""
-    result = read_json(paths.result)
-    if not isinstance(result, dict) or "metrics" not in result:
+    result = read_object(paths.result)
+    if "metrics" not in result:
         return False
     return paths.weights(result.get("role", "distill")).is_file()
 
 
 def alive(pid: int | None, host: str | None) -> bool:
     """Whether a process of this machine lives; one of another machine is taken to."""
-    if not pid:
+    if not isinstance(pid, int) or pid <= 0:
         return False
     if host != socket.gethostname():
         return True
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True
@@ -34,7 +34,7 @@ def alive(pid: int | None, host: str | None) -> bool:
 
 def held_by(paths: RunPaths) -> str | None:
     """Who is at work in a run directory, in words; None where nobody is."""
-    status = read_json(paths.status) or {}
+    status = read_object(paths.status)
     if status.get("state") == "running" and alive(status.get("pid"), status.get("host")):
         return f"process {status.get('pid')} on {status.get('host')}"
     return None

@@ -10,7 +10,7 @@ from typing import Any
 from pkdcli.recipe.identity import comparable, digest
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
-from pkdcli.runs.store import read_json, write_json
+from pkdcli.runs.store import read_object, write_json
 
 DONE, FAILED, RUNNING, QUEUED, INTERRUPTED = "done", "failed", "running", "queued", "interrupted"
 
@@ -59,7 +59,7 @@ class Status:
 
     def __init__(self, paths: RunPaths, recipe: Recipe | None = None) -> None:
         self.paths = paths
-        self.fields: dict[str, Any] = read_json(paths.status) or {}
+        self.fields: dict[str, Any] = read_object(paths.status)
         if recipe is not None:
             self.fields.update(columns(recipe, paths.run))
         self.fields.setdefault("started", now())

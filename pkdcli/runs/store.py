@@ -55,8 +55,10 @@ def cannot_write(path: Path, error: OSError) -> PkdError:
             "then type the same command again: it goes on where it stopped.",
             ExitCode.MISSING,
         )
+    inside_a_file = error.errno in (errno.EEXIST, errno.ENOTDIR)
+    reason = "a file stands where a folder should be" if inside_a_file else error.strerror or error
     return PkdError(
-        f"can't write {path}: {error.strerror or error}.",
+        f"can't write {path}: {reason}.",
         "Check the folder's permissions, or choose another with --runs DIR or the environment variable PKD_CACHE.",
         ExitCode.MISSING,
     )
@@ -95,11 +97,19 @@ def read_json(path: Path) -> Any | None:
         return None
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; an empty one where it is absent, not whole, or something else."""
+    content = read_json(path)
+    return content if isinstance(content, dict) else {}
+
+
 def append_jsonl(path: Path, record: dict[str, Any]) -> None:
-    """Append one record as one line, in a single write."""
+    """Append one record as one line, in a single write; after a line that was cut short, on a line of its own."""
     line = json.dumps(_finite(record), ensure_ascii=False, allow_nan=False) + "\n"
     try:
-        with open(path, "ab") as file:
+        with open(path, "ab+") as file:
+            if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
+                line = "\n" + line
             file.write(line.encode("utf-8"))
     except OSError as error:
         raise cannot_write(path, error) from error
@@ -111,7 +121,7 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
         text = Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return
-    for line in text.splitlines():
+    for line in text.split("\n"):
         with suppress(ValueError):
             record = json.loads(line)
             if isinstance(record, dict):

@@ -139,7 +139,7 @@ def test_wrong_words_and_values(changes, message):
         ("=3", "--set: '=3' should look like a.b.c=value.", "Example: --set schedule.epochs=4"),
         ("a..b=3", "--set: 'a..b=3' should look like a.b.c=value.", "Example: --set schedule.epochs=4"),
         ("seed=[", "--set seed: '[' is not a YAML value.", None),
-        ("sed=1", "--set sed: the recipe has no key 'sed'.", "Did you mean 'seed'? Keys of the recipe: accumulate, amp"),
+        ("sed=1", "--set sed: the recipe has no key 'sed'.", "Did you mean 'seed'? Keys of the recipe: acc"),
         (
             "schedule.epoch=3",
             "--set schedule.epoch: schedule has no key 'epoch'.",
@@ -189,11 +189,12 @@ def test_settings_on_lists_and_new_keys():
 @settings(deadline=None, max_examples=50)
 @given(st.text(max_size=30), st.text(max_size=10))
 def test_whatever_is_set_is_carried_out_or_refused_in_words(path, value):
+    error = None
     try:
         resolve(Request(scale="tiny", sets=(f"{path}={value}",)))
-    except PkdError as error:
-        assert error.code == ExitCode.USAGE
-        assert error.message
+    except PkdError as caught:
+        error = caught
+    assert error is None or (error.code == ExitCode.USAGE and error.message)
 
 
 # Where data lie
