@@ -38,6 +38,7 @@ class Watch:
     def __init__(self, planned: Mapping[str, Planned], done: Sequence[str]) -> None:
         self.planned = planned
         self.done = list(done)
+        self._heeded: set[tuple[str, str]] = set()
 
     def __enter__(self) -> Watch:
         for run in self.done:
@@ -62,10 +63,23 @@ class Watch:
         """A job has started."""
 
     def ticked(self, spec: JobSpec) -> None:
-        """A job is still running."""
+        """A job is still running: pass on the warnings it has written down."""
+        self.heed(spec)
+
+    def heed(self, spec: JobSpec) -> None:
+        """Pass on those of a run's warnings that are new."""
+        for text in self.status(spec).get("warnings", []):
+            if (spec.name, text) not in self._heeded:
+                self._heeded.add((spec.name, text))
+                self.warn(spec, text)
+
+    def warn(self, spec: JobSpec, text: str) -> None:
+        """Print a warning of a run."""
+        self.complain(f"{spec.name}: warning: {text}")
 
     def ended(self, spec: JobSpec, outcome: Outcome) -> None:
         """A job has ended: say how, and where it failed why."""
+        self.heed(spec)
         if outcome.code == 0:
             metrics = (read_json(RunPaths(spec.run_dir).result) or {}).get("metrics", {})
             self.say(f"{spec.name}: done, mAP {_points(metrics.get('mAP'))}")
@@ -134,6 +148,7 @@ class Lines(Watch):
 
     def ticked(self, spec: JobSpec) -> None:
         """Say how far it is, now and then."""
+        self.heed(spec)
         if time.monotonic() >= self._next:
             self._next += LINE_SECONDS
             self.say(f"{spec.name}: {describe(self.status(spec))}")
@@ -151,8 +166,13 @@ class JsonLines(Watch):
         """A job has started."""
         self._event("began", spec, dir=str(spec.run_dir))
 
+    def warn(self, spec: JobSpec, text: str) -> None:
+        """A run has a warning."""
+        self._event("warning", spec, text=text)
+
     def ticked(self, spec: JobSpec) -> None:
         """A job's status may have changed."""
+        self.heed(spec)
         keys = ("phase", "epoch", "epochs", "iter", "iters", "train_loss", "it_per_s", "eta_s")
         status = self.status(spec)
         fields = {key: status.get(key) for key in keys}
@@ -162,6 +182,7 @@ class JsonLines(Watch):
 
     def ended(self, spec: JobSpec, outcome: Outcome) -> None:
         """A job has ended."""
+        self.heed(spec)
         error = None
         if outcome.code not in (0, 130):
             error = outcome.cause if outcome.lacked else why(spec, outcome)
@@ -204,6 +225,7 @@ class Bars(Watch):
 
     def ticked(self, spec: JobSpec) -> None:
         """Move the bar."""
+        self.heed(spec)
         status = self.status(spec)
         self._progress.update(
             self._tasks[spec.name],

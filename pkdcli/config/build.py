@@ -49,7 +49,7 @@ def build_config(
             "logger": None,
             "checkpoint": {"type": "PkdCheckpointHook", "keep": 2},
         },
-        "custom_hooks": [{"type": "PkdProgressHook"}],
+        "custom_hooks": hooks(recipe),
         "visualizer": {"type": "DetLocalVisualizer", "vis_backends": [], "name": "visualizer"},
         "log_processor": {"type": "LogProcessor", "window_size": 50, "by_epoch": not recipe.max_iters},
         "env_cfg": {
@@ -69,6 +69,12 @@ def build_config(
     for path, value in recipe.config.items():
         set_key(config, path, value, "config")
     return config
+
+
+def hooks(recipe: Recipe) -> list[dict[str, Any]]:
+    """Progress for every run; a distilled one is also measured and checked."""
+    distilled = [{"type": "PkdSanityHook"}, {"type": "PkdDiagnosticsHook"}] if recipe.role == "distill" else []
+    return [{"type": "PkdProgressHook"}, *distilled]
 
 
 def model(recipe: Recipe, teacher_weights: Path | str | None = None) -> dict[str, Any]:

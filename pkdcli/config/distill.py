@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from pkdcli.config.detector import modules
-from pkdcli.config.levels import pairing
+from pkdcli.config.levels import neck_section, pairing
 from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Recipe
 
@@ -40,7 +40,7 @@ def distill_model(
     losses, mappings, connectors = {}, {}, {}
     for student_level, teacher_level in paired.pairs:
         name = f"loss_{recipe.loss.name.replace('-', '_')}_fpn{student_level}"
-        losses[name] = _loss(recipe)
+        losses[name] = _loss(recipe, neck_section(teacher, "teacher")["out_channels"])
         from_student = {"from_student": True, "recorder": "fpn", "data_idx": student_level}
         if student_level in paired.adapters:
             connectors[f"adapter{student_level}"] = _adapter(*paired.adapters[student_level])
@@ -102,7 +102,8 @@ def _adapter(own: int, partner: int) -> dict[str, Any]:
     return {"type": "mmrazor.ConvModuleConnector", "in_channel": own, "out_channel": partner, "act_cfg": None}
 
 
-def _loss(recipe: Recipe) -> dict[str, Any]:
+def _loss(recipe: Recipe, channels: int) -> dict[str, Any]:
+    """One level's loss; a loss that is built for a number of channels gets that of the level."""
     section = {
         "type": "PkdLoss",
         "loss": recipe.loss.type,
@@ -112,4 +113,6 @@ def _loss(recipe: Recipe) -> dict[str, Any]:
     }
     if recipe.loss.temperature is not None:
         section["temperature"] = recipe.loss.temperature
+    if "channels" in recipe.loss.params:
+        section["channels"] = channels
     return section

@@ -77,6 +77,24 @@ def load_state(path: str | Path) -> OrderedDict[str, torch.Tensor]:
     return _student_of(state)
 
 
+def classes_of(path: str | Path) -> list[str] | None:
+    """The class names that a checkpoint of mmengine or mmdet carries, or None.
+
+    Raises:
+        PkdError: As `read_checkpoint`.
+    """
+    content = read_checkpoint(path)
+    meta = content.get("meta") if isinstance(content, Mapping) else None
+    if not isinstance(meta, Mapping):
+        return None
+    inner = meta.get("dataset_meta")
+    for place in (inner if isinstance(inner, Mapping) else {}, meta):
+        for key in ("classes", "CLASSES"):
+            if isinstance(place.get(key), (list, tuple)) and place[key]:
+                return [str(name) for name in place[key]]
+    return None
+
+
 _WANTED = "Give a checkpoint of mmengine, mmdet, mmrazor or torchvision: a .pth file with a state_dict."
 
 

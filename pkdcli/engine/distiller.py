@@ -12,6 +12,7 @@ from mmrazor.models.utils import add_prefix
 from torch import Tensor, nn
 
 from pkdcli.engine.checkpoint import load_into
+from pkdcli.engine.diagnostics import LevelMeasures, measure
 from pkdcli.engine.inherit import inherit, inheritance
 
 _HEADS = ("bbox_head", "rpn_head", "roi_head", "mask_head")
@@ -19,11 +20,21 @@ _HEADS = ("bbox_head", "rpn_head", "roi_head", "mask_head")
 
 @MODELS.register_module()
 class PkdDistiller(ConfigurableDistiller):
-    """mmrazor's distiller; its records are let go after each step, so that no feature map outlives it.
+    """mmrazor's distiller, which can measure its levels; no feature map outlives its step.
 
     The learned parts beside the student, adapters and losses with parameters, are its submodules: they are optimised
     and checkpointed with the student, and are no part of `architecture`, which is what student.pth holds.
+
+    Attributes:
+        measuring: Set it to have the next step measured.
+        measured: What was measured in the last step, by student level; empty where nothing was.
     """
+
+    measuring: bool = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.measured: dict[int, LevelMeasures] = {}
 
     @property
     def level_pairs(self) -> dict[str, tuple[int, int]]:
@@ -44,7 +55,15 @@ class PkdDistiller(ConfigurableDistiller):
 
     def compute_distill_losses(self) -> dict[str, Tensor]:
         """The distillation loss of each level, by name."""
-        losses = super().compute_distill_losses()
+        losses = {}
+        self.measured = {}
+        for name, mapping in self.loss_forward_mappings.items():
+            student, teacher = self.get_record(**mapping["preds_S"]), self.get_record(**mapping["preds_T"])
+            losses[name] = self.distill_losses[name](student, teacher)
+            if self.measuring:
+                level = self.get_record(**{**mapping["preds_S"], "connector": None})
+                self.measured[mapping["preds_S"]["data_idx"]] = measure(losses[name], level, student, teacher)
+        self.measuring = False
         for manager in (self.student_recorders, self.teacher_recorders):
             for recorder in manager.recorders.values():
                 recorder.reset_data_buffer()

@@ -22,6 +22,13 @@ STATUS_SECONDS = 0.5  # how often status.json is written while training
 RECORDS = 200  # about so many records of losses a run
 
 
+def status_of(runner: Runner) -> Status:
+    """The one writer of a runner's status.json: a second one would not know what the first has written."""
+    if not hasattr(runner, "pkd_status"):
+        runner.pkd_status = Status(RunPaths(Path(runner.work_dir)))
+    return runner.pkd_status
+
+
 @HOOKS.register_module()
 class PkdProgressHook(Hook):
     """Writes status.json twice a second and metrics.jsonl at regular steps; stops the run when asked to."""
@@ -30,7 +37,7 @@ class PkdProgressHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Start counting."""
-        self._status = Status(RunPaths(Path(runner.work_dir)))
+        self._status = status_of(runner)
         self._first_iter = runner.iter
         self._begin = self._written = time.perf_counter()
         self._every = max(1, min(50, runner.max_iters // RECORDS))
@@ -94,7 +101,7 @@ class PkdProgressHook(Hook):
         STOP.check()
         self._val_begin = time.perf_counter()
         if is_main_process():
-            Status(RunPaths(Path(runner.work_dir))).write(phase="evaluate", iter=runner.iter)
+            status_of(runner).write(phase="evaluate", iter=runner.iter)
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Stop when asked to."""

@@ -8,5 +8,5 @@ from mmdet.utils import register_all_modules  # noqa: E402
 
 register_all_modules(init_default_scope=False)
 
-from pkdcli.engine import coco_metric, distiller, hooks, preprocess  # noqa: E402, F401
+from pkdcli.engine import coco_metric, diagnostics, distiller, hooks, preprocess, sanity  # noqa: E402, F401
 from pkdcli.engine.losses import registered  # noqa: E402, F401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 import sys
 import time
@@ -17,9 +18,12 @@ from torch import nn
 
 from pkdcli.config import schedule
 from pkdcli.config.build import build_config
+from pkdcli.config.levels import pairing
 from pkdcli.engine import checkpoint, download
+from pkdcli.engine.hooks import status_of
 from pkdcli.engine.runner import PkdRunner, latest_checkpoint
-from pkdcli.errors import PkdError
+from pkdcli.engine.sanity import before_training
+from pkdcli.errors import ExitCode, PkdError
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import read_jsonl
@@ -53,6 +57,10 @@ def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | 
         PkdError: Weights that can't be had or don't fit, data that differ from what the recipe says.
         StopRequested: Somebody asked the run to stop.
     """
+    if recipe.amp and not torch.cuda.is_available():
+        raise PkdError(
+            "--amp needs a GPU, and torch sees none.", "Leave out --amp, or see `pkd doctor`.", ExitCode.MISSING
+        )
     download.install_into_mmengine(cache)
     config = Config(build_config(recipe, paths.root, teacher_weights, devices))
     start = config.pop("load_from")
@@ -61,6 +69,8 @@ def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | 
     if recipe.mask_head:
         print_log(f"mask head {recipe.mask_head}", "current")
     facts = distillation_facts(runner.model)
+    if recipe.role == "distill":
+        _look_before(recipe, paths, runner, teacher_weights)
     if recipe.weights:
         weights = download.resolve_weights(recipe.weights, cache)
         checkpoint.load_into(detector(runner.model), weights, strict="exact", what="the teacher")
@@ -82,7 +92,9 @@ def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | 
         # A run killed between its last step and its last evaluation has the one but not the other.
         metrics = last_metrics(paths, runner.iter) or runner.val()
     if is_main_process():
-        meta = {"dataset_meta": {"classes": list(recipe.data.classes or [])}, "run": paths.run}
+        # A given teacher keeps the names of its own classes, by which a run with it is checked.
+        classes = checkpoint.classes_of(weights) if recipe.weights else None
+        meta = {"dataset_meta": {"classes": classes or list(recipe.data.classes or [])}, "run": paths.run}
         checkpoint.export_student(detector(runner.model), paths.weights(recipe.role), meta)
     iters = runner.iter if not recipe.weights else 0
     return Outcome(
@@ -110,6 +122,17 @@ def distillation_facts(model: nn.Module) -> dict[str, Any]:
     for name, value in facts.items():
         print_log(f"{name}: {value}", "current")
     return facts
+
+
+def _look_before(recipe: Recipe, paths: RunPaths, runner: PkdRunner, teacher_weights: Path | None) -> None:
+    """Say what speaks against a distilled run, in its log and its status."""
+    model = runner.cfg["model"]
+    unpaired = pairing(recipe.loss.levels, model["architecture"], model["teacher"]).warnings
+    teacher = teacher_weights.parent if teacher_weights else None
+    for text in before_training(recipe, paths, teacher, unpaired):
+        print_log(text, "current", logging.WARNING)
+        if is_main_process():
+            status_of(runner).warn(text)
 
 
 def last_metrics(paths: RunPaths, at_iter: int) -> dict[str, float] | None:

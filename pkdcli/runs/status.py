@@ -70,6 +70,11 @@ class Status:
         self.fields["updated"] = now()
         write_json(self.paths.status, self.fields)
 
+    def warn(self, text: str) -> None:
+        """Add a warning to those that the command line prints and the result keeps; none stands twice."""
+        if text not in self.fields.setdefault("warnings", []):
+            self.write(warnings=[*self.fields["warnings"], text])
+
     def start(self) -> None:
         """The worker has started in this process."""
         self.write(state=RUNNING, phase="start", pid=os.getpid(), host=socket.gethostname(), error=None, started=now())
