@@ -16,7 +16,6 @@ from torch import Tensor
 
 from pkdcli.engine.losses.blocks import (
     FLOOR,
-    POSITIONS,
     Block,
     Ledger,
     Scratch,
@@ -24,12 +23,13 @@ from pkdcli.engine.losses.blocks import (
     blocks,
     centered,
     exact,
+    leftover,
     norms,
     positions_of,
     refuse_twice,
 )
 
-_KEPT = 5  # numbers kept per chunk and channel: the shift of s and of t; a, b, c: the gradient is a s + b t + c
+_KEPT = 5  # numbers kept per chunk and channel: shifts of s and t; a, b, c: gradient a (s - shift) + b (t - shift) + c
 
 
 @torch.library.custom_op("pkdcli::distance", mutates_args=())
@@ -57,8 +57,7 @@ def distance(student: Tensor, teacher: Tensor, center: bool, scale: bool, chunk:
         squares, kept = _settle(ledger, positions_of(student, chunk), center, scale)
     else:
         squares = ledger["norm"].square()
-        zero, one = torch.zeros_like(squares), torch.ones_like(squares)
-        kept = torch.stack([zero, zero, one, -one, zero], 1)
+        kept = squares.new_zeros(squares.shape[0], _KEPT, squares.shape[1])
     return (squares.sum() / student.numel()).to(dtype), kept
 
 
@@ -72,9 +71,14 @@ def _note_normalized(
         ledger.note(**dict.fromkeys(names, zero), q_s=zero + 1, q_t=zero + 1)
         return
     s, t = centered(student, "s", block, scratch), centered(teacher, "t", block, scratch)
-    q_s, q_t = (s.divisor, t.divisor) if scale else (torch.ones_like(s.divisor), torch.ones_like(t.divisor))
-    rest_s, rest_t = s.buffer.sum(POSITIONS), t.buffer.sum(POSITIONS)
-    difference = t.buffer.mul_(-1 / q_t).addcmul_(s.buffer, 1 / q_s)
+    rest_s, rest_t = leftover(s), leftover(t)
+    if scale:
+        q_s, q_t = s.divisor, t.divisor
+        # Its sign does not matter: only its square is taken.
+        difference = t.buffer.mul_(q_t.reciprocal()).addcmul_(s.buffer, q_s.reciprocal(), value=-1)
+    else:
+        q_s = q_t = torch.ones_like(s.divisor)
+        difference = s.buffer.sub_(t.buffer)
     ledger.note(shift_s=s.shift, shift_t=t.shift, rest_s=rest_s, rest_t=rest_t, q_s=q_s, q_t=q_t)
     ledger.note(norm_s=s.norm, norm_t=t.norm, norm=norms(difference))
 
@@ -109,7 +113,9 @@ def _(student: Tensor, teacher: Tensor, center: bool, scale: bool, chunk: int) -
 
 
 @torch.library.custom_op("pkdcli::distance_backward", mutates_args=())
-def distance_backward(upstream: Tensor, student: Tensor, teacher: Tensor, kept: Tensor, chunk: int) -> Tensor:
+def distance_backward(
+    upstream: Tensor, student: Tensor, teacher: Tensor, kept: Tensor, chunk: int, plain: bool
+) -> Tensor:
     """The gradient with respect to the student, in its type and memory format.
 
     Args:
@@ -118,33 +124,44 @@ def distance_backward(upstream: Tensor, student: Tensor, teacher: Tensor, kept: 
         teacher: The same shape.
         kept: What `distance` returned, (chunks, 5, C).
         chunk: As forward.
+        plain: Neither centred nor scaled.
     """
     dtype = accumulator(student.dtype, teacher.dtype)
     scratch = Scratch(student.device, dtype)
     gradient = torch.empty_like(student)
+    if plain:
+        factor = (upstream * (2 / student.numel())).to(dtype)
+        for block in blocks(student, chunk):
+            s = torch.sub(block.of(student), block.of(teacher), out=scratch.buffer("s", block))
+            torch.mul(s, factor, out=block.of(gradient))
+        return gradient
     shifts = kept[:, :2].to(dtype)
     factors = (kept[:, 2:] * (upstream.to(kept.dtype) * (2 / student.numel()))).to(dtype)
+    # Without means far from zero c is 0; a GPU would have to wait to know.
+    constant = student.device.type != "cpu" or bool(factors[:, 2].any())
     for block in blocks(student, chunk):
         (shift_s, shift_t), (a, b, c) = block.numbers(shifts), block.numbers(factors)
         s = torch.sub(block.of(student), shift_s, out=scratch.buffer("s", block)).mul_(a)
         t = torch.sub(block.of(teacher), shift_t, out=scratch.buffer("t", block))
-        torch.add(s.addcmul_(t, b), c, out=block.of(gradient))
+        if constant:
+            s.add_(c)
+        torch.addcmul(s, t, b, out=block.of(gradient))
     return gradient
 
 
 @distance_backward.register_fake
-def _(upstream: Tensor, student: Tensor, teacher: Tensor, kept: Tensor, chunk: int) -> Tensor:
+def _(upstream: Tensor, student: Tensor, teacher: Tensor, kept: Tensor, chunk: int, plain: bool) -> Tensor:
     return torch.empty_like(student)
 
 
 def _setup(ctx, inputs, output) -> None:
-    student, teacher, _, _, chunk = inputs
+    student, teacher, center, scale, chunk = inputs
     ctx.save_for_backward(student, teacher, output[1])
-    ctx.chunk = chunk
+    ctx.chunk, ctx.plain = chunk, not (center or scale)
 
 
 def _backward(ctx, upstream: Tensor, _kept: Tensor):
-    return distance_backward(upstream, *ctx.saved_tensors, ctx.chunk), None, None, None, None
+    return distance_backward(upstream, *ctx.saved_tensors, ctx.chunk, ctx.plain), None, None, None, None
 
 
 distance.register_autograd(_backward, setup_context=_setup)
