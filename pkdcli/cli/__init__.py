@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from pkdcli.cli import doctor, evaluate, listing, report, reproduce, show, sweep, train
+from pkdcli.cli import doctor, evaluate, listing, report, reproduce, show, sweep, train, verify
 from pkdcli.errors import ExitCode, PkdError
 
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -35,6 +35,7 @@ for _name, _function, _panel in (
     ("report", report.report, _LOOK),
     ("list", listing.command, _LOOK),
     ("show", show.command, _LOOK),
+    ("verify", verify.command, _LOOK),
     ("doctor", doctor.command, _LOOK),
 ):
     app.command(_name, rich_help_panel=_panel, context_settings=_CONTEXT)(_function)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -94,12 +95,10 @@ def plan_rows(planned: Sequence[experiment.Planned], roots: Sequence[Path]) -> l
 
 def plan_table(table: TableRecipe, rows: Sequence[Record]) -> Table:
     """The plan as a table, with the sum of its estimates."""
-    cells = [
-        [row["run"], row["role"], row["state"], str(row["steps"] or "-"), _time(row)]
-        for row in rows
-    ]  # fmt: skip
-    roles = [f"{sum(row['role'] == role for row in rows)} {word}" for role, word in
-             (("teacher", "teachers"), ("baseline", "baselines"), ("distill", "distilled"))]  # fmt: skip
+    cells = [[row["run"], row["role"], row["state"], str(row["steps"] or "-"), _time(row)] for row in rows]
+    counts = Counter(row["role"] for row in rows)
+    words = [(counts["teacher"], "teacher"), (counts["baseline"], "baseline")]
+    parts = [f"{count} {word}{'s' if count != 1 else ''}" for count, word in words] + [f"{counts['distill']} distilled"]
     todo = [row for row in rows if row["state"] != "done"]
     known = [row["estimated_seconds"] for row in todo if row["estimated_seconds"] is not None]
     note = f"{len(rows) - len(todo)} done, {len(todo)} to do."
@@ -108,7 +107,7 @@ def plan_table(table: TableRecipe, rows: Sequence[Record]) -> Table:
         note += f" Estimated time, from the steps of finished runs: {duration(sum(known))}{of}."
     elif todo:
         note += " Estimated time: unknown, since no finished run has the same student and scale."
-    title = f"{table.name}: {len(rows)} runs ({', '.join(roles)})"
+    title = f"{table.name}: {len(rows)} runs ({', '.join(parts)})"
     return Table(title, ["run", "role", "state", "steps", "time"], 3, [cells], notes=[note])
 
 

@@ -142,7 +142,8 @@ def _measured(recipes: Mapping[int, Recipe], found: Mapping[str, Record]) -> Rec
     for seed, run in runs.items():
         one = known.get(seed, {"mAP": None, "state": "not started", "error": None})
         if one["mAP"] is None:
-            record["unfinished"].append((run, one["state"], one["error"]))
+            state = "not started" if one["state"] == "queued" else one["state"]
+            record["unfinished"].append((run, state, one["error"]))
     if record["unfinished"]:
         _, record["state"], record["error"] = record["unfinished"][0]
     return record

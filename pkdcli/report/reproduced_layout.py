@@ -144,4 +144,8 @@ def _std(record: Record, name: str) -> float | None:
 
 
 def _unfinished(record: Record) -> list[str]:
-    return [f"{state}: {run}" + (f": {error}" if error else "") for run, state, error in record["unfinished"]]
+    notes = []
+    for run, state, error in record["unfinished"]:
+        said = bool(error) and error.startswith(state)
+        notes.append(": ".join(filter(None, (None if said else state, run, error))))
+    return notes
