@@ -1,0 +1,145 @@
+"""The command line in this process, and a stand-in for the worker that needs no torch."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+# What `pkdcli.engine.worker` does towards the outside, in the twentieth of a second.
+WORKER = """\
+import json, os, signal, sys, time
+folder = sys.argv[1]
+def read(path):
+    with open(path) as file:
+        return json.load(file)
+def write(name, content):
+    with open(f"{folder}/{name}.part", "w") as file:
+        json.dump(content, file)
+    os.replace(f"{folder}/{name}.part", f"{folder}/{name}")
+status, job = read(f"{folder}/status.json"), read(f"{folder}/job.json")
+def say(**fields):
+    status.update(fields)
+    write("status.json", status)
+def asked(*_):
+    say(state="interrupted", phase=None)
+    sys.exit(130)
+def fail(message, hint, code):
+    say(state="failed", phase=None, error={"message": message, "hint": hint, "code": code})
+    sys.exit(code)
+signal.signal(signal.SIGINT, asked)
+say(state="running", phase="start", pid=os.getpid(), host=os.uname().nodename)
+manners = dict(pair.split("=") for pair in os.environ.get("MANNERS", "").split(",") if pair)
+manner = next((manner for part, manner in manners.items() if part in status["run"]), "well")
+print("the worker of", status["run"], "is", manner, flush=True)
+if manner == "fails":
+    fail("the loss is NaN at step 3.", "Try a smaller --weight.", 1)
+if manner == "lacks":
+    fail("no weights.", "Download them.", 3)
+if manner == "dies":
+    os.kill(os.getpid(), signal.SIGKILL)
+if manner == "waits":
+    say(phase="train", epoch=1, epochs=6, iter=3, iters=600, train_loss=1.5, it_per_s=2.0, eta_s=3700)
+    time.sleep(60)
+    sys.exit(77)
+mAP = {"teacher": 70.0, "baseline": 20.0}.get(status["role"]) or 30.0 + status["weight"] / 10
+metrics = {"mAP": mAP, "AP50": mAP + 20, "AP75": mAP + 1, "AP_S": None, "AP_M": mAP, "AP_L": mAP + 5}
+knobs = dict(line.rstrip().split(": ") for line in open(f"{folder}/recipe.yaml") if line.startswith(("max_", "val_im")))
+open(f"{folder}/{'teacher' if status['role'] == 'teacher' else 'student'}.pth", "w").close()
+write("result.json", {
+    **status, "split": "val", "epoch": 6, "metrics": metrics,
+    "teacher_metrics": read(f"{job['teacher']}/result.json")["metrics"] if job["teacher"] else None,
+    **{key: None if value == "null" else int(value) for key, value in knobs.items()},
+})
+say(state="done", phase=None, epoch=6, epochs=6)
+"""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command said, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """An empty folder to type commands in, with a cache of its own, no COCO and a narrow terminal."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    for name in ("PKD_RUNS", "PKD_COCO", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"PKD_CACHE": str(tmp_path / "cache"), "COLUMNS": "80", "NO_COLOR": "1"}.items():
+        monkeypatch.setenv(name, value)
+    return folder
+
+
+@pytest.fixture
+def type_(here, monkeypatch, capsys):
+    """Type a command as a user does: the real entry point, in this process."""
+    from pkdcli.cli import run
+
+    def type_(*words: str | Path) -> Said:
+        monkeypatch.setattr(sys, "argv", ["pkd", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            run()
+        return Said(left.value.code or 0, *capsys.readouterr())
+
+    return type_
+
+
+@pytest.fixture
+def own(here) -> Path:
+    """The recipe of a small data set of one's own; the check does not open its images."""
+    folder = here.parent / "own"
+    (folder / "images").mkdir(parents=True)
+    images = [{"id": n, "file_name": f"{n}.jpg", "width": 64, "height": 64} for n in range(1, 9)]
+    boxes = [
+        {"id": n, "image_id": n, "category_id": 1 + n % 2, "bbox": [4, 4, 20, 20], "area": 400} for n in range(1, 9)
+    ]
+    classes = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
+    for image in images:
+        (folder / "images" / image["file_name"]).write_bytes(b"\xff\xd8")
+    for name in ("train", "val"):
+        coco = {"images": images, "annotations": boxes, "categories": classes}
+        (folder / f"{name}.json").write_text(json.dumps(coco))
+    lines = ["name: own", *(f"{name}: {{images: images/, annotations: {name}.json}}" for name in ("train", "val"))]
+    (folder / "own.yaml").write_text("\n".join(lines) + "\n")
+    return folder / "own.yaml"
+
+
+@pytest.fixture
+def worker(tmp_path, monkeypatch):
+    """Jobs run a small script in the worker's place.
+
+    `worker(teacher="fails")` says how the runs with `teacher` in their id end; the others end well.
+    """
+    from pkdcli import experiment
+    from pkdcli.launch import queue
+
+    script = tmp_path / "worker.py"
+    script.write_text(WORKER)
+    real = experiment.spec
+
+    def spec(planned, *rest):
+        return replace(real(planned, *rest), argv=(sys.executable, "-S", "-I", str(script), str(planned.paths.root)))
+
+    monkeypatch.setattr(experiment, "spec", spec)
+    monkeypatch.setattr(queue, "POLL_SECONDS", 0.01)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+
+    def manners(**manners: str) -> None:
+        words = ",".join(f"{part.replace('_', '-')}={manner}" for part, manner in manners.items())
+        monkeypatch.setenv("MANNERS", words)
+
+    yield manners
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

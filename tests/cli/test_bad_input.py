@@ -1,0 +1,278 @@
+"""What a user can get wrong: the words, the exit code, and never a traceback."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+
+import pytest
+
+from pkdcli.recipe.library import names
+
+PAIRS, LOSSES = ", ".join(names("pairs")), ", ".join(names("losses"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            "train --pair gfl101-fcos51",
+            f"error: unknown pair 'gfl101-fcos51'.\nDid you mean 'gfl101-fcos50'? Allowed: {PAIRS}.\n",
+        ),
+        ("train --loss pdk", f"error: unknown loss 'pdk'.\nDid you mean 'pkd'? Allowed: {LOSSES}.\n"),
+        ("train --weight abc", "error: --weight: 'abc' is not a finite number of 0 or more.\nExample: --weight 10\n"),
+        ("train --weight -1", "error: --weight: '-1' is not a finite number of 0 or more.\nExample: --weight 10\n"),
+        ("train --weight nan", "error: --weight: 'nan' is not a finite number of 0 or more.\nExample: --weight 10\n"),
+        ("train --weight=inf", "error: --weight: 'inf' is not a finite number of 0 or more.\nExample: --weight 10\n"),
+        ("train --temperature 5", "error: loss pkd has no temperature.\nLosses with one: norm-kl.\n"),
+        (
+            "train --loss norm-kl --temperature 0",
+            "error: --temperature: '0' is not a finite number above 0.\nExample: --temperature 10\n",
+        ),
+        ("train --schedule 3x", "error: unknown schedule '3x'.\nDid you mean '2x'? Allowed: 1x, 2x, 2x+ms.\n"),
+        ("train --scale tinny", "error: unknown scale 'tinny'.\nDid you mean 'tiny'? Allowed: paper, tiny.\n"),
+        (
+            "train --data cococo",
+            "error: unknown data set 'cococo'.\nDid you mean 'coco'? Allowed: coco, shapes.\n",
+        ),
+        ("train --data no.yaml", "error: there is no recipe file no.yaml.\nIt should describe a data set.\n"),
+        (
+            "train --set sed=1",
+            "error: --set sed: the recipe has no key 'sed'.\nDid you mean 'seed'? Keys of the recipe: accumulate, amp, batch, "
+            "data, init, loss, max_iters, pair, pretrained, role, scale, schedule, seed, student, teacher, "
+            "teacher_checkpoint, teacher_seed, val_images, val_interval, workers.\n",
+        ),
+        (
+            "train --set seed=x",
+            "error: the resolved recipe: seed: should be a valid integer, unable to parse string as an integer, not 'x'.\n",
+        ),
+        (
+            "sweep --weights 10,abc",
+            "error: --weights: 'abc' is not a finite number of 0 or more.\nExample: --weights 10\n",
+        ),
+        (
+            "sweep --weights ,",
+            "error: --weights: an empty list.\nLeave it out, or give some values with commas between them.\n",
+        ),
+        (
+            "sweep --pair ,",
+            "error: --pair: an empty list.\nLeave it out, or give some values with commas between them.\n",
+        ),
+        (
+            "sweep --seeds 0,1.5",
+            "error: --seeds: '0,1.5' has a number that is not whole.\nExample: --seeds 0,1,2\n",
+        ),
+        ("sweep --temperatures 10", "error: --temperatures: mse has no temperature.\nLosses with one: norm-kl.\n"),
+        (
+            "list pears",
+            "error: unknown kind of thing 'pears'.\nDid you mean 'pairs'? Allowed: data, detectors, losses, pairs, runs, "
+            "scales, schedules, tables.\n",
+        ),
+        ("report --where foo", "error: --where 'foo' is not of the form key=value.\nFor example: --where scale=tiny.\n"),
+    ],
+)  # fmt: skip
+def test_a_wrong_word(type_, here, words, said):
+    answer = type_(*words.split())
+    assert (answer.out, answer.err, answer.code) == ("", said, 2)
+    assert list(here.parent.rglob("*")) == [here]
+
+
+USAGE = """\
+Usage: pkd train [OPTIONS]
+Try 'pkd train -h' for help.
+╭─ Error ──────────────────────────────────────────────────────────────────────╮
+│ No such option: --weihgt (Possible options: --set, --weight)                 │
+╰──────────────────────────────────────────────────────────────────────────────╯
+"""
+
+
+def test_a_wrong_option(type_):
+    answer = type_("train", "--weihgt", "3")
+    assert (answer.code, answer.out, answer.err) == (2, "", USAGE)
+
+
+@pytest.mark.parametrize(
+    "words", ["trian", "train --seed x", "train --batch-size 0", "train --weight", "show", "--foo"]
+)
+def test_typers_own_errors_have_exit_code_2_and_a_box(type_, words):
+    answer = type_(*words.split())
+    assert (answer.code, answer.out) == (2, "")
+    assert "╭─ Error " in answer.err
+
+
+def test_a_bare_pkd_shows_its_help(type_):
+    answer = type_()
+    assert answer.code == 2
+    assert "Usage: pkd [OPTIONS] COMMAND [ARGS]..." in answer.out
+
+
+def test_debug_adds_the_traceback(type_):
+    answer = type_("--debug", "train", "--loss", "pdk")
+    assert answer.code == 2
+    assert answer.err.startswith("Traceback (most recent call last):\n")
+    assert "\nerror: unknown loss 'pdk'.\n" in answer.err
+
+
+# Data
+
+
+def broken(own, text, split="train"):
+    file = own.parent / f"{split}.json"
+    file.write_text(text)
+    return file
+
+
+def refused(type_, own, code=2):
+    answer = type_("train", "--scale", "tiny", "--data", own)
+    assert (answer.code, answer.out) == (code, "")
+    assert "Traceback" not in answer.err
+    return answer.err
+
+
+def test_empty_json(type_, own):
+    file = broken(own, "")
+    assert refused(type_, own) == (
+        f"error: data set own, train: {file} is empty.\n"
+        "Its download or conversion was probably interrupted: fetch or make it again.\n"
+    )
+
+
+def test_unreadable_json(type_, own):
+    file = broken(own, '{"images": [', "val")
+    assert refused(type_, own) == (
+        f"error: data set own, val: {file} stops too early: line 1, column 13: Expecting value.\n"
+        "Its download or conversion was probably interrupted: fetch or make it again.\n"
+    )
+
+
+def test_annotations_that_name_missing_images(type_, own):
+    (own.parent / "images" / "3.jpg").unlink()
+    folder = own.parent / "images"
+    assert refused(type_, own) == (
+        f"error: data set own, train: {own.parent / 'train.json'}: 1 of 8 image files are not in {folder}: 3.jpg.\n"
+        "`images` in a data recipe names the folder that the `file_name`s in the JSON are relative to: check it, and that "
+        "the images were all copied there.\n"
+    )
+
+
+def test_a_data_set_without_annotations(type_, own):
+    content = json.loads((own.parent / "train.json").read_text())
+    file = broken(own, json.dumps({**content, "annotations": []}))
+    assert refused(type_, own) == (
+        f"error: data set own, train: {file}: annotations is an empty list.\n"
+        "Nothing can be learned from images without boxes, or measured on them: label them, or name another file.\n"
+    )
+
+
+def test_boxes_without_area_are_left_out_with_a_warning(type_, own, worker):
+    worker()
+    content = json.loads((own.parent / "train.json").read_text())
+    content["annotations"][0]["bbox"] = [4, 4, 0, 20]
+    file = broken(own, json.dumps(content))
+    answer = type_("train", "--scale", "tiny", "--data", own, "-q")
+    assert answer.code == 0
+    assert answer.err == (f"warning: {file}: 1 of 8 boxes have a side below one pixel or no area and are ignored.\n")
+
+
+def test_only_boxes_without_area(type_, own):
+    content = json.loads((own.parent / "train.json").read_text())
+    for item in content["annotations"]:
+        item["bbox"] = [4, 4, 0, 20]
+    file = broken(own, json.dumps(content))
+    assert refused(type_, own).startswith(
+        f"error: data set own, train: {file}: none of its 8 annotations is a usable box.\n"
+    )
+
+
+def test_a_wrong_path_in_the_recipe(type_, own):
+    (own.parent / "val.json").unlink()
+    assert refused(type_, own) == (
+        f"error: data set own is not there; expected:\n  {own.parent / 'val.json'}\n"
+        "Correct the paths in the data recipe: they are relative to its own folder.\n"
+    )
+
+
+def test_a_wrong_key_in_the_recipe(type_, own):
+    own.write_text(own.read_text() + "clases: [cat]\n")
+    assert refused(type_, own) == (
+        f"error: {own}: clases: unknown key; did you mean 'classes'?\n"
+        "Allowed keys there: classes, fingerprint, generator, get, image, masks, name, notes, root, test, train, "
+        "train_images, val.\n"
+    )
+
+
+def test_brackets_in_a_path_are_shown_as_they_are(type_, here):
+    answer = type_("train", "--data", "[bold]no[/bold].yaml")
+    assert answer.err.startswith("error: there is no recipe file [bold]no[/bold].yaml.\n")
+
+
+# The machine
+
+
+def test_a_wrong_checkpoint_path(type_, own):
+    answer = type_("train", "--scale", "tiny", "--data", own, "--teacher-checkpoint", "no.pth")
+    assert answer.code == 2
+    assert answer.err == (
+        f"error: --teacher-checkpoint: there is no file {os.getcwd()}/no.pth.\n"
+        "Give a checkpoint of the teacher's architecture, such as the teacher.pth of another run.\n"
+    )
+
+
+def test_no_space_left(type_, own, monkeypatch, here):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    error = refused(type_, own, code=3)
+    monkeypatch.undo()
+    assert error.startswith("error: no space left to write ")
+    assert error.endswith(
+        "Free some space, or choose other folders with --runs DIR and the environment variable PKD_CACHE; then type the same "
+        "command again: it goes on where it stopped.\n"
+    )
+    assert not [path for path in here.parent.rglob("*") if ".part" in path.name]
+
+
+def test_a_file_in_the_place_of_the_runs_folder(type_, own, here):
+    (here / "file").write_text("")
+    answer = type_("train", "--scale", "tiny", "--data", own, "--runs", "file")
+    assert answer.code == 3
+    assert answer.err.splitlines()[0].endswith("/recipe.yaml: a file stands where a folder should be.")
+
+
+def test_a_defect_is_told_as_one_without_a_traceback(type_, monkeypatch):
+    from pkdcli.recipe import library
+
+    def broken(*_):
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(library, "load", broken)
+    answer = type_("train")
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err == (
+        "error: unforeseen ZeroDivisionError: division by zero\nThis is a defect of pkd; `pkd --debug ...` shows where.\n"
+    )
+
+
+def test_a_file_that_cannot_be_read_is_named(type_, monkeypatch):
+    from pkdcli.recipe import library
+
+    def broken(*_):
+        raise PermissionError(errno.EACCES, "Permission denied", "/secret")
+
+    monkeypatch.setattr(library, "load", broken)
+    answer = type_("train")
+    assert (answer.code, answer.err) == (3, "error: /secret: Permission denied.\n")
+
+
+def test_ctrl_c_before_anything_runs(type_, monkeypatch):
+    from pkdcli.recipe import library
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(library, "load", interrupted)
+    answer = type_("train")
+    assert answer.code == 130
+    assert "Traceback" not in answer.err
