@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import defaultdict
@@ -14,12 +15,14 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from pkdcli.engine.stop import STOP
+from pkdcli.errors import ExitCode, PkdError
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.status import Status
 from pkdcli.runs.store import append_jsonl, cannot_write
 
 STATUS_SECONDS = 0.5  # how often status.json is written while training
 RECORDS = 200  # about so many records of losses a run
+DIVERGED = 3  # records in a row without a finite loss: one may be an overflow that mixed precision recovers from
 
 
 def status_of(runner: Runner) -> Status:
@@ -42,7 +45,7 @@ class PkdProgressHook(Hook):
         self._begin = self._written = time.perf_counter()
         self._every = max(1, min(50, runner.max_iters // RECORDS))
         self._sums: dict[str, float] = defaultdict(float)
-        self._count = 0
+        self._count = self._not_finite = 0
         if is_main_process():
             append_jsonl(self._status.paths.metrics, {"kind": "start", "iter": runner.iter, "epoch": runner.epoch})
 
@@ -68,6 +71,7 @@ class PkdProgressHook(Hook):
     def _record(self, runner: Runner, step: int) -> None:
         means = {name: float(value) / self._count for name, value in self._sums.items()}
         self._last_loss = means.get("loss")
+        self._not_finite = 0 if math.isfinite(means.get("loss", 0.0)) else self._not_finite + 1
         rate = runner.optim_wrapper.get_lr()
         record = {
             "kind": "train",
@@ -81,6 +85,12 @@ class PkdProgressHook(Hook):
         append_jsonl(self._status.paths.metrics, record)
         self._sums.clear()
         self._count = 0
+        if self._not_finite == DIVERGED:
+            raise PkdError(
+                f"training diverged: the loss is {self._last_loss} at step {step}.",
+                "Lower the learning rate (--set scale.lr_factor=X), or the weight of the distillation loss (--weight).",
+                ExitCode.RUN_FAILED,
+            )
 
     def _say(self, runner: Runner, step: int) -> None:
         self._written = time.perf_counter()

@@ -168,15 +168,26 @@ def check_values(values: Mapping[int, Sequence[float]], measured: Mapping[int, L
 
 
 def fault_of(values: Sequence[float], measured: LevelMeasures | None) -> str | None:
-    """What is wrong with a level's loss over some steps, and why as far as the features tell; None if nothing is."""
+    """What is wrong with a level's loss over some steps, and why as far as the features tell; None if nothing is.
+
+    Args:
+        values: The loss in each step, one or more.
+        measured: Of the first step.
+    """
     first, count = values[0], len(values)
-    if not any(math.isfinite(value) for value in values):
+    # A single value that is not finite may be an overflow that mixed precision recovers from.
+    if not math.isfinite(values[-1]):
+        since = count - next((i for i, value in enumerate(reversed(values)) if math.isfinite(value)), count)
+        if since:
+            return (
+                f"is {values[-1]} from step {since + 1} on: training diverges. Lower its weight or the learning rate."
+            )
         fault = f"is {first} in each of the first {count} steps"
     elif all(value == 0 for value in values):
         fault = f"is zero in each of the first {count} steps"
     elif measured is not None and float(measured.grad_norm) == 0:
         fault = f"is {first:.6g}, but its gradient is zero"
-    elif count >= _ENOUGH and max(values) - min(values) <= _SAME * max(map(abs, values)):
+    elif count >= _ENOUGH and all(abs(value - first) <= _SAME * abs(first) for value in values):
         fault = f"has the same value, {first:.6g}, in each of the first {count} steps"
     else:
         return None
@@ -215,7 +226,7 @@ class PkdSanityHook(Hook):
         """Begin anew."""
         distiller = distiller_of(runner)
         self._levels = {name: student for name, (student, _) in distiller.level_pairs.items()}
-        self._loss = next(iter(distiller.distill_losses.values())).loss
+        self._loss = next(iter(self._levels)).removeprefix("loss_").rpartition("_fpn")[0].replace("_", "-")
         self._values: dict[int, list[Any]] = {level: [] for level in self._levels.values()}
         self._measured: dict[int, LevelMeasures] = {}
         self._seen = 0
@@ -233,7 +244,7 @@ class PkdSanityHook(Hook):
             return
         if self._seen == 0:
             self._measured = dict(distiller_of(runner).measured)
-            check_connection(self._measured, self._name)
+            check_connection(self._measured, self._loss)
         for name, level in self._levels.items():
             # Kept on their device: reading them would wait for it in every step.
             self._values[level].append(outputs[f"distill.{name}"].detach())
@@ -241,15 +252,11 @@ class PkdSanityHook(Hook):
         if self._seen == self.iterations or runner.iter + 1 == runner.max_iters:
             self._judge(runner)
 
-    @property
-    def _name(self) -> str:
-        return getattr(self._loss, "name", None) or type(self._loss).__name__
-
     def _judge(self, runner: Runner) -> None:
         self._seen = self.iterations
         values = {level: [float(value) for value in seen] for level, seen in self._values.items()}
         if all(module.loss.weight == 0 for module in distiller_of(runner).distill_losses.values()):
             return  # asked for, and said before
-        for text in check_values(values, self._measured, self._name):
+        for text in check_values(values, self._measured, self._loss):
             status_of(runner).warn(text)
             runner.logger.warning(text)

@@ -67,13 +67,17 @@ def test_one_bad_level_among_good_ones_is_a_warning():
         ([0.7, 0.7, 0.7], "has the same value, 0.7, in each of the first 3 steps"),
         ([float("nan")] * 3, "is nan in each of the first 3 steps"),
         ([float("inf"), float("nan")], "is inf in each"),
+        ([2.0, 7.0, float("inf"), float("nan")], "is nan from step 3 on: training diverges. Lower its weight"),
     ],
 )
 def test_faults_of_values(values, words):
     assert words in sanity.fault_of(values, None)
 
 
-@pytest.mark.parametrize("values", [[0.7, 0.7], [0.7, 0.7, 0.70001], [0.0, 1.0, 0.0], [float("nan"), 1.0, 2.0], [5.0]])
+@pytest.mark.parametrize(
+    "values",
+    [[0.7, 0.7], [0.7, 0.7, 0.70001], [0.0, 1.0, 0.0], [float("nan"), 1.0, 2.0], [5.0], [2.0, float("inf"), 2.0, 3.0]],
+)
 def test_values_without_fault(values):
     assert sanity.fault_of(values, None) is None
 
