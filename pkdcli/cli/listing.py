@@ -88,7 +88,7 @@ def _print(kind: str, rows: list[dict[str, Any]], as_json: bool) -> None:
         import json
 
         for row in rows:
-            print(json.dumps({"kind": kind, **row}, default=str))
+            print(json.dumps({"list": kind, **row}, default=str))
         return
     from rich.markup import escape
     from rich.table import Table

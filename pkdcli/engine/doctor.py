@@ -18,15 +18,15 @@ def findings() -> list[Finding]:
         found.append(Finding("GPU", f"none; torch is {built}", None, "Scale tiny runs on the CPU in minutes."))
     found.append(Finding("CPU threads", str(torch.get_num_threads()), True))
     try:
-        from mmcv import ops
+        from pkdcli.compat import activate
+
+        activate()  # before anything of mmcv is imported
+        from mmcv import _ext
 
         import pkdcli.engine.register  # noqa: F401
 
-        kept = (
-            "mmcv's own, compiled"
-            if not hasattr(ops.nms.__globals__["ext_module"], "pkd")
-            else "pkdcli's, over torchvision"
-        )
+        # Only a compiled one is a file.
+        kept = "mmcv's own, compiled" if getattr(_ext, "__file__", None) else "pkdcli's, over torchvision"
         found.append(Finding("mmcv operators", kept, True))
         found.append(Finding("mmdet and mmrazor", "import and register", True))
     except Exception as error:

@@ -39,13 +39,14 @@ PAIRS, LOSSES = ", ".join(names("pairs")), ", ".join(names("losses"))
         ("train --data no.yaml", "error: there is no recipe file no.yaml.\nIt should describe a data set.\n"),
         (
             "train --set sed=1",
-            "error: --set sed: the recipe has no key 'sed'.\nDid you mean 'seed'? Keys of the recipe: accumulate, amp, batch, "
-            "data, init, loss, max_iters, pair, pretrained, role, scale, schedule, seed, student, teacher, "
+            "error: --set sed: the recipe has no key 'sed'.\nDid you mean 'seed'? Keys of the recipe: accumulate, amp, "
+            "batch, data, init, loss, max_iters, pair, pretrained, role, scale, schedule, seed, student, teacher, "
             "teacher_checkpoint, teacher_seed, val_images, val_interval, workers.\n",
         ),
         (
             "train --set seed=x",
-            "error: the resolved recipe: seed: should be a valid integer, unable to parse string as an integer, not 'x'.\n",
+            "error: the resolved recipe: seed: should be a valid integer, unable to parse string as an integer, "
+            "not 'x'.\n",
         ),
         (
             "sweep --weights 10,abc",
@@ -66,10 +67,10 @@ PAIRS, LOSSES = ", ".join(names("pairs")), ", ".join(names("losses"))
         ("sweep --temperatures 10", "error: --temperatures: mse has no temperature.\nLosses with one: norm-kl.\n"),
         (
             "list pears",
-            "error: unknown kind of thing 'pears'.\nDid you mean 'pairs'? Allowed: data, detectors, losses, pairs, runs, "
-            "scales, schedules, tables.\n",
+            "error: unknown kind of thing 'pears'.\nDid you mean 'pairs'? Allowed: data, detectors, losses, pairs, "
+            "runs, scales, schedules, tables.\n",
         ),
-        ("report --where foo", "error: --where 'foo' is not of the form key=value.\nFor example: --where scale=tiny.\n"),
+        ("report --where a", "error: --where 'a' is not of the form key=value.\nFor example: --where scale=tiny.\n"),
     ],
 )  # fmt: skip
 def test_a_wrong_word(type_, here, words, said):
@@ -151,8 +152,8 @@ def test_annotations_that_name_missing_images(type_, own):
     folder = own.parent / "images"
     assert refused(type_, own) == (
         f"error: data set own, train: {own.parent / 'train.json'}: 1 of 8 image files are not in {folder}: 3.jpg.\n"
-        "`images` in a data recipe names the folder that the `file_name`s in the JSON are relative to: check it, and that "
-        "the images were all copied there.\n"
+        "`images` in a data recipe names the folder that the `file_name`s in the JSON are relative to: check it, and "
+        "that the images were all copied there.\n"
     )
 
 
@@ -228,8 +229,8 @@ def test_no_space_left(type_, own, monkeypatch, here):
     monkeypatch.undo()
     assert error.startswith("error: no space left to write ")
     assert error.endswith(
-        "Free some space, or choose other folders with --runs DIR and the environment variable PKD_CACHE; then type the same "
-        "command again: it goes on where it stopped.\n"
+        "Free some space, or choose other folders with --runs DIR and the environment variable PKD_CACHE; then type "
+        "the same command again: it goes on where it stopped.\n"
     )
     assert not [path for path in here.parent.rglob("*") if ".part" in path.name]
 
@@ -251,7 +252,8 @@ def test_a_defect_is_told_as_one_without_a_traceback(type_, monkeypatch):
     answer = type_("train")
     assert (answer.code, answer.out) == (1, "")
     assert answer.err == (
-        "error: unforeseen ZeroDivisionError: division by zero\nThis is a defect of pkd; `pkd --debug ...` shows where.\n"
+        "error: unforeseen ZeroDivisionError: division by zero\n"
+        "This is a defect of pkd; `pkd --debug ...` shows where.\n"
     )
 
 
