@@ -27,6 +27,7 @@ def command(
         list[str] | None, typer.Option("--only", metavar="PAIR", help="Only this pair of the table; repeatable.")
     ] = None,
     init: o.Init = None,
+    levels: o.Levels = None,
     sets: o.Set = None,
     epochs: o.Epochs = None,
     batch_size: o.BatchSize = None,
@@ -70,6 +71,7 @@ def command(
         scale=scale,
         data=data,
         init=init,
+        levels=levels,
         epochs=epochs,
         batch_size=batch_size,
         accumulate=accumulate,

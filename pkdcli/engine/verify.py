@@ -149,6 +149,7 @@ def features(request: Mapping[str, Any]) -> list[Level]:
         PkdError: Weights that don't fit, or a file that is no image.
     """
     from mmdet.registry import MODELS
+    from mmengine.config import ConfigDict
     from mmengine.registry import init_default_scope
 
     import pkdcli.engine.register  # noqa: F401
@@ -160,7 +161,7 @@ def features(request: Mapping[str, Any]) -> list[Level]:
     init_default_scope("mmdet")
     recipe = parse(Recipe, request["recipe"], "the recipe to verify")
     torch.manual_seed(recipe.seed)
-    section = model(recipe, request["teacher"])
+    section = ConfigDict(model(recipe, request["teacher"]))  # two-stage detectors read `cfg.rpn`
     mappings = section["distiller"]["loss_forward_mappings"].values()
     algorithm = MODELS.build(section)
     if request["student"]:
@@ -217,8 +218,9 @@ def main(argv: Sequence[str]) -> int:
         write_json(output, {"levels": shapes, **verify(levels)})
     except Exception as error:
         if not isinstance(error, PkdError):
-            traceback.print_exc()
+            where = traceback.extract_tb(error.__traceback__)[-1]
             error = as_user_error(error)
+            error.hint = f"This is a defect of pkd; it stopped in {where.filename}, line {where.lineno}."
         write_json(output, {"error": {"message": error.message, "hint": error.hint, "code": int(error.code)}})
         return int(error.code)
     return 0

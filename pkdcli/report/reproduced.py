@@ -178,9 +178,10 @@ def _add_gain(record: Record, baseline: Record, line: Line, found: Mapping[str, 
     theirs, alone = record["paper_mAP"], baseline["paper_mAP"]
     if isinstance(theirs, float) and isinstance(alone, float):
         record["paper_gain"] = round(theirs - alone, 6)
-    if record["gain"] is not None and record["paper_gain"] is not None:
+    # The AP of a smoke run says nothing, so neither does its sign.
+    if record["gain"] is not None and record["paper_gain"] is not None and not record["smoke"]:
         same = _sign(record["gain"]) == _sign(record["paper_gain"])
-        record["sign"] = "same" if same else "opposite"
+        record["sign"] = "same" if same else "different"
 
 
 def _sign(value: float) -> int:
@@ -194,7 +195,8 @@ def _add_ranks(records: list[Record]) -> float | None:
     ranked = {}
     for key, rank in (("mAP", "rank"), ("paper_mAP", "paper_rank")):
         values = [record[key] for record in records]
-        if all(isinstance(value, (int, float)) for value in values):
+        worth = key != "mAP" or not any(record["smoke"] for record in records)
+        if worth and all(isinstance(value, (int, float)) for value in values):
             ranked[key] = values
             for record in records:
                 record[rank] = 1 + sum(value > record[key] for value in values)

@@ -192,6 +192,29 @@ def test_features_are_those_of_the_two_detectors_with_their_own_weights_and_inpu
             assert not torch.allclose(getattr(level, name), now.double(), rtol=1e-2), "the weights given were not used"
 
 
+def test_a_student_of_other_levels_is_resized_to_its_teacher_s(request_):
+    recipe = resolve(Request(pair="maskswin-fcos50", scale="tiny", init="scratch"))
+    data = recipe.data.model_copy(update={"classes": ["a", "b", "c"], "image": LONGEST})
+    whole = recipe.model_copy(update={"data": data}).model_dump(mode="json")
+    levels = features({**request_, "recipe": whole})
+    # A two-stage teacher's P2 to P5 against a one-stage student's P3 to P6: strides 4 to 32 of 128 pixels.
+    assert [tuple(level.teacher.shape[2:]) for level in levels] == [(32, 32), (16, 16), (8, 8), (4, 4)]
+    assert [level.student.shape for level in levels] == [level.teacher.shape for level in levels]
+
+
+def test_an_unforeseen_error_is_said_with_its_place(request_, tmp_path, monkeypatch):
+    def broken(request):
+        raise RuntimeError("on purpose")
+
+    monkeypatch.setattr(module, "features", broken)
+    write_json(tmp_path / "request.json", request_)
+    assert main([str(tmp_path / "request.json")]) == 1
+    with open(request_["output"]) as file:
+        error = json.load(file)["error"]
+    assert error["message"] == "RuntimeError: on purpose"
+    assert error["hint"].startswith(f"This is a defect of pkd; it stopped in {__file__}, line ")
+
+
 def test_main_writes_the_whole_answer(request_, tmp_path):
     write_json(tmp_path / "request.json", request_)
     assert main([str(tmp_path / "request.json")]) == 0

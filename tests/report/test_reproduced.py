@@ -139,7 +139,7 @@ def test_signs_and_ranks():
         fixture.set(number, ran(mAP))
         fixture.baseline(number, ran(15.0))
     one, two = fixture.filled()
-    assert [line["sign"] for line in one.lines] == ["same", "opposite"]
+    assert [line["sign"] for line in one.lines] == ["same", "different"]
     assert [line["rank"] for line in one.lines] == [1, 2]
     assert one.correlation == -1.0
     assert [line["rank"] for line in two.lines] == [5, 1, 3, 4, 2]
@@ -148,12 +148,22 @@ def test_signs_and_ranks():
     assert {line["rank_correlation"] for line in two.lines} == {two.correlation}
 
 
+def test_a_smoke_run_has_neither_sign_nor_rank():
+    fixture = Fixture(only=("gfl101-fcos50",), max_iters=2)
+    for number in range(7):
+        fixture.set(number, ran(30.0 + number, smoke="2 steps, 8 images"))
+        fixture.baseline(number, ran(15.0, smoke="2 steps, 8 images"))
+    for group in fixture.filled():
+        assert {(line["sign"], line["rank"], line["rank_correlation"]) for line in group.lines} == {(None, None, None)}
+        assert None not in {line["paper_rank"] for line in group.lines}
+
+
 def test_a_gain_of_zero_has_the_sign_of_no_gain():
     fixture = Fixture("table7", only=("gfl101-gfl50",))
     fixture.set(0, ran(15.0))
     fixture.baseline(0, ran(15.0))
     (line,) = fixture.filled()[0].lines
-    assert (line["gain"], line["sign"]) == (0.0, "opposite")
+    assert (line["gain"], line["sign"]) == (0.0, "different")
 
 
 @pytest.mark.parametrize(
