@@ -84,8 +84,8 @@ def check_heads(student: dict[str, Any], teacher: dict[str, Any]) -> None:
         ours, theirs = _type_at(student, path), _type_at(teacher, path)
         if ours != theirs and ours is not None:
             raise PkdError(
-                f"init: inherit: the student's {path} is a {ours}, the teacher's "
-                f"{f'a {theirs}' if theirs else 'absent'}: their structures differ, so nothing can be inherited.",
+                f"init: inherit: the student's {path} is a {ours}, the teacher "
+                f"{f'has a {theirs}' if theirs else 'has none'}: their structures differ, so nothing can be inherited.",
                 "Start with --init scratch, or choose a pair whose heads are of one kind, such as gfl101-gfl50.",
             )
 

@@ -180,5 +180,5 @@ def test_every_pair_that_inherits_by_default_may(pair):
 @pytest.mark.parametrize("pair", ["gfl101-fcos50", "fcosx101-retina50", "maskswin-retina50", "maskswin-fcos50"])
 def test_heads_of_other_types_are_refused_before_the_teacher_is_trained(pair):
     one = library.load("pairs", pair)
-    with pytest.raises(PkdError, match=r"bbox_head is a .*Head, the teacher's (a|absent)"):
+    with pytest.raises(PkdError, match=r"bbox_head is a .*Head, the teacher has (a .*Head|none):"):
         distill_model(recipe(pair=pair, init="inherit"), section(one.student), section(one.teacher), None)
