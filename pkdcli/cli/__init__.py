@@ -13,6 +13,7 @@ import typer
 
 from pkdcli.cli import doctor, evaluate, listing, report, reproduce, show, sweep, train, verify
 from pkdcli.errors import ExitCode, PkdError
+from pkdcli.places import cache_root
 
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
 
@@ -61,6 +62,8 @@ def _main(
 
 def run() -> None:
     """Run the command line and leave with its exit code; errors are shown without a traceback."""
+    # matplotlib, which mmengine imports too, would otherwise write its font list into the user's home.
+    os.environ.setdefault("MPLCONFIGDIR", str(cache_root() / "matplotlib"))
     try:
         app(prog_name="pkd")
     except PkdError as error:

@@ -38,6 +38,10 @@ def build_config(
         "val_dataloader": data.val_dataloader(recipe, val),
         "val_evaluator": data.evaluator(recipe, val),
         "val_cfg": {"type": "ValLoop"},
+        # pkd evaluates with the three above; these are for stock mmdet tools.
+        "test_dataloader": data.val_dataloader(recipe, val),
+        "test_evaluator": data.evaluator(recipe, val),
+        "test_cfg": {"type": "TestLoop"},
         "train_cfg": schedule.train_cfg(recipe),
         "optim_wrapper": schedule.optim_wrapper(recipe),
         "param_scheduler": schedule.param_scheduler(recipe),

@@ -46,6 +46,8 @@ def optim_wrapper(recipe: Recipe) -> dict[str, Any]:
     """The mmengine optimizer wrapper of a run."""
     own = zoo.load_config(recipe.student.config)["optim_wrapper"]
     wrapper = {key: own[key] for key in ("paramwise_cfg", "clip_grad") if own.get(key) is not None}
+    if recipe.scale.clip_grad is not None:
+        wrapper.setdefault("clip_grad", {"max_norm": recipe.scale.clip_grad, "norm_type": 2})
     if recipe.role == "teacher":
         optimizer = {**own["optimizer"], "lr": learning_rate(recipe)}
     else:

@@ -10,21 +10,21 @@ import numpy as np
 from pkdcli.data.raster import ONE, OUTLINES, SUB, TURN, Stream, cos, fill, sin, turned, twice_area
 
 # What makes the data set easy or hard. A change here changes every picture: give the set a new version and checksum.
-SIDE = 192  # width and height of a picture, pixels
-OBJECTS = (1, 6)  # objects in a picture
+SIDE = 160  # width and height of a picture, pixels
+OBJECTS = (1, 4)  # objects in a picture
 SIZES = {"small": (14, 31, 36), "medium": (33, 88, 38), "large": (97, 112, 26)}  # root of the area, pixels; percent
 MAX_LARGE = 2  # large objects in a picture
 ASPECT = (85, 118)  # stretch of an outline along its own axis, percent
-MAX_HIDDEN = 30  # how much of an object later ones may hide, percent
+MAX_HIDDEN = 25  # how much of an object later ones may hide, percent
 MARGIN = 6  # least room around an object in a picture, both sides together, pixels
 TRIES = 12  # places tried for an object before it is left out
-LOW_CONTRAST = 10  # objects that hardly differ from what is behind them, percent
+LOW_CONTRAST = 5  # objects that hardly differ from what is behind them, percent
 LOW_STEP = (28, 50)  # their difference in a colour channel, levels of 255
 HIGH_STEP = 70  # least difference in some channel of all other objects
-TEXTURED = 25  # objects with a pattern instead of one colour, percent
+TEXTURED = 15  # objects with a pattern instead of one colour, percent
 TEXTURE_STEP = (15, 45)  # difference between a pattern's two colours
-CLUTTER = (0, 3)  # irregular patches of colour behind the objects
-SCRIBBLES = (0, 3)  # strokes that belong to no class
+CLUTTER = (0, 2)  # irregular patches of colour behind the objects
+SCRIBBLES = (0, 2)  # strokes that belong to no class
 STROKES_OVER = 20  # scribbles drawn over the objects rather than under them, percent
 # Each class has a usual colour (RGB), as things in photographs have; some objects wear any other.
 COLOURS = {
@@ -35,10 +35,10 @@ COLOURS = {
     "cross": (185, 70, 195),
     "crescent": (70, 190, 200),
 }
-USUAL = 75  # objects in their class's usual colour, percent
-SPREAD = 45  # how far a channel of the usual colour may be off, levels of 255
-NOISE = (2, 10)  # amplitude of the noise on every pixel
-SHADE = (0, 40)  # how much darker one side of a picture may be, percent
+USUAL = 90  # objects in their class's usual colour, percent
+SPREAD = 35  # how far a channel of the usual colour may be off, levels of 255
+NOISE = (2, 6)  # amplitude of the noise on every pixel
+SHADE = (0, 30)  # how much darker one side of a picture may be, percent
 
 _Y, _X = np.mgrid[0:SIDE, 0:SIDE].astype(np.int32)
 
@@ -61,7 +61,7 @@ class Placed:
 
 
 def compose(stream: Stream) -> tuple[np.ndarray, list[Placed]]:
-    """A picture (192, 192, 3) uint8, RGB, and its objects, the one furthest behind first."""
+    """A picture (160, 160, 3) uint8, RGB, and its objects, the one furthest behind first."""
     picture = _background(stream)
     for _ in range(stream.between(*CLUTTER)):
         _paint(picture, stream, *fill(_blob(stream), SIDE, SIDE))
@@ -196,7 +196,7 @@ def _paint(
 
 
 def _clouds(stream: Stream, cell: int) -> np.ndarray:
-    """Smooth random hills, (192, 192), 0 to 256: random heights every `cell` pixels, joined linearly."""
+    """Smooth random hills, (160, 160), 0 to 256: random heights every `cell` pixels, joined linearly."""
     knots = SIDE // cell + 2
     heights = stream.octets(knots * knots).reshape(knots, knots)
     at, part = np.arange(SIDE, dtype=np.int32) // cell, np.arange(SIDE, dtype=np.int32) % cell
@@ -249,7 +249,7 @@ def _scribble(stream: Stream) -> np.ndarray:
 
 
 def _exposed(picture: np.ndarray, stream: Stream) -> np.ndarray:
-    """The picture under uneven light, with noise, (192, 192, 3) uint8."""
+    """The picture under uneven light, with noise, (160, 160, 3) uint8."""
     shade = _pattern(stream, 3, _X, _Y) * stream.between(*SHADE) // 100
     amplitude = stream.between(*NOISE)
     planes = 1 if stream.chance(50) else 3

@@ -26,7 +26,7 @@ from pkdcli.errors import ExitCode, PkdError
 from pkdcli.runs.store import cannot_write, read_json, write_json
 
 VERSION = 1
-CHECKSUM = "58a45bd2b34aab902186141495730dbbee619dd3554a7821d7fa45c7a15d1df6"
+CHECKSUM = "cb6ab85d028ab0ab240b52833aad0439218a8f88d2254f92f2f58238291984ea"
 COUNTS = {"train": 800, "val": 200, "test": 200}
 CLASSES = tuple(COLOURS)
 TRAIN_IMAGES = COUNTS["train"]  # there is something to detect in every one of them

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pkdcli.errors import ExitCode, PkdError
+from pkdcli.places import cache_root
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.status import Status
 from pkdcli.runs.store import read_json
@@ -28,6 +29,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--eval", type=Path, help="evaluate as this JSON file asks instead of training")
     args = parser.parse_args(argv)
     paths = RunPaths(args.run_dir.absolute())
+    # mmengine imports matplotlib, which would otherwise write its font list into the user's home.
+    os.environ.setdefault("MPLCONFIGDIR", str(cache_root() / "matplotlib"))
     status = None if args.eval else Status(paths)
     rank_zero = int(os.environ.get("RANK", "0")) == 0
     try:
