@@ -12,6 +12,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,11 +82,16 @@ def with_weights_hash(recipe: Recipe) -> Recipe:
             f"--teacher-checkpoint: there is no file {path}.",
             "Give a checkpoint of the teacher's architecture, such as the teacher.pth of another run.",
         )
+    return recipe.model_copy(update={"teacher_checkpoint": str(path), "weights_sha256": _sha256(path)})
+
+
+@lru_cache  # a sweep's recipes name the same file over and over
+def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
-    return recipe.model_copy(update={"teacher_checkpoint": str(path), "weights_sha256": digest.hexdigest()})
+    return digest.hexdigest()
 
 
 def recipe_yaml(recipe: Recipe) -> str:

@@ -43,6 +43,8 @@ def go(recipes: Sequence[Recipe], where: Where, *, sweep: bool = False) -> None:
         PkdError: Something is wrong before anything runs.
     """
     runs, cache = runs_root(where.runs), cache_root()
+    # A checkpoint that is not there is said at once, not when the data has been drawn.
+    recipes = [experiment.with_weights_hash(recipe) for recipe in recipes]
     planned = experiment.plan(with_data(recipes, cache, where), runs, cache)
     if not where.quiet and not where.json:
         _say_mask_heads(planned)

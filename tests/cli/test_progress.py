@@ -1,0 +1,141 @@
+"""What is said of a run while it runs."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from pkdcli.cli import progress
+from pkdcli.cli.options import number, numbers, whole_numbers, words
+from pkdcli.errors import PkdError
+from pkdcli.launch.job import JobSpec
+from pkdcli.launch.queue import Outcome
+from pkdcli.runs.store import write_json
+
+TRAINING = {"phase": "train", "epoch": 2, "epochs": 6, "iter": 30, "iters": 600}
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        ({}, "starting"),
+        ({"phase": "start"}, "starting"),
+        ({"phase": "evaluate", "iters": 600}, "evaluating"),
+        ({"phase": "train"}, "starting"),
+        (TRAINING, "epoch 2/6, step 30/600"),
+        ({**TRAINING, "epochs": None}, "step 30/600"),
+        (
+            {**TRAINING, "train_loss": 1.23456, "it_per_s": 2.5, "eta_s": 61.4},
+            "epoch 2/6, step 30/600, loss 1.235, 2.50 it/s, 1:01 left",
+        ),
+        # The column `loss` is the loss's name and no number to print.
+        ({**TRAINING, "loss": "pkd", "train_loss": None}, "epoch 2/6, step 30/600"),
+    ],
+)
+def test_how_far_a_run_is(status, text):
+    assert progress.describe(status) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (59.4, "0:59"), (59.6, "1:00"), (3599.6, "1:00:00"), (86400, "24:00:00")]
+)
+def test_durations(seconds, text):
+    assert progress.duration(seconds) == text
+
+
+@pytest.fixture
+def spec(tmp_path):
+    write_json(tmp_path / "run-a" / "status.json", {**TRAINING, "loss": "pkd", "train_loss": 1.5})
+    return JobSpec("run-a", ("x",), tmp_path / "run-a")
+
+
+def test_why_a_run_failed_is_its_own_words(spec):
+    write_json(spec.run_dir / "status.json", {"error": {"message": "NaN.", "hint": "Less."}})
+    assert progress.why(spec, Outcome(1)) == f"NaN.\nLess.\nlog: {spec.run_dir}/log.txt"
+
+
+def test_or_the_end_of_its_log(spec):
+    (spec.run_dir / "log.txt").write_bytes(b"\n".join(b"line %d \xff" % n for n in range(100)))
+    lines = progress.why(spec, Outcome(1, died_by="SIGSEGV")).splitlines()
+    assert lines[0] == "killed by SIGSEGV"
+    assert lines[1:-1] == [f"  | line {n} \ufffd" for n in range(60, 100)]
+    assert lines[-1] == f"log: {spec.run_dir}/log.txt"
+
+
+def test_or_its_exit_code_where_there_is_no_log(spec):
+    assert progress.why(spec, Outcome(5)) == f"exit code 5\nlog: {spec.run_dir}/log.txt"
+
+
+def test_plain_lines_come_now_and_then(spec, capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    lines = progress.Lines({}, [])
+    lines.began(spec)
+    for second in range(25):
+        now[0] = float(second)
+        lines.ticked(spec)
+    assert capsys.readouterr().err == "run-a: started\n" + 2 * "run-a: epoch 2/6, step 30/600, loss 1.500\n"
+
+
+def test_json_lines_come_when_something_changes(spec, capsys):
+    watch = progress.JsonLines({}, [])
+    watch.began(spec)
+    for step in (30, 30, 31):
+        write_json(spec.run_dir / "status.json", {**TRAINING, "iter": step})
+        watch.ticked(spec)
+    watch.ended(spec, Outcome(130))
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(event["event"], event.get("iter"), event.get("code")) for event in events] == [
+        ("began", None, None),
+        ("status", 30, None),
+        ("status", 31, None),
+        ("ended", None, 130),
+    ]
+
+
+def test_bars_show_what_runs_and_how_it_ended(spec, tmp_path):
+    from pkdcli import experiment
+    from pkdcli.recipe.resolve import Request, resolve
+    from pkdcli.runs.paths import RunPaths
+
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=120, color_system=None)
+    planned = experiment.Planned(resolve(Request(scale="tiny", loss="mse", weight=30)), RunPaths(spec.run_dir))
+    bars = progress.Bars({"run-a": planned}, ["run-0"], console)
+    with bars:
+        bars.began(spec)
+        bars.ticked(spec)
+        bars._progress.refresh()
+        bars.ended(spec, Outcome(0))
+    text = out.getvalue()
+    assert "run-0: done before" in text
+    assert "FCOS-Res50 mse w=30" in text
+    assert "epoch 2/6, step 30/600, loss 1.500" in text
+    assert "run-a: done, mAP -" in text
+
+
+# Numbers and words as they are typed
+
+
+@pytest.mark.parametrize("text", ["abc", "", "-1", "nan", "inf", "-inf", "1,5", "1e999", "0x10"])
+def test_what_is_no_weight(text):
+    with pytest.raises(PkdError) as caught:
+        number(text, "--weight", least=0)
+    assert caught.value.message == f"--weight: {text!r} is not a finite number of 0 or more."
+
+
+def test_numbers_and_words():
+    assert number(None, "--weight") is None
+    assert (number("0", "--weight", least=0), number(" 1e1 ", "--weight")) == (0.0, 10.0)
+    assert numbers("10, 30,50,", "--weights", least=0) == [10.0, 30.0, 50.0]
+    assert numbers(None, "--weights") == words(None, "--loss") == []
+    assert whole_numbers("0,1,2", "--seeds") == [0, 1, 2]
+    assert words(" pkd ,mse", "--loss") == ["pkd", "mse"]
+    with pytest.raises(PkdError, match="above 0"):
+        numbers("1,0", "--temperatures", above=0)
+    for wrong in ("1.5", "-1", "x"):
+        with pytest.raises(PkdError):
+            whole_numbers(wrong, "--seeds")
