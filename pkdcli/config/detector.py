@@ -19,7 +19,7 @@ def detector_model(
         detector: The recipe; its mmdet config gives the architecture, its `set` has the last word.
         scale: Its rules shrink modules; scale `paper` has none.
         num_classes: Outputs of every classification head but the region proposals'.
-        pretrained: Keep the backbone's pretrained weights.
+        pretrained: Keep the backbone's pretrained weights; without them none of it is frozen.
         with_mask: Keep a mask head; False where the data has no segmentations.
 
     Raises:
@@ -39,6 +39,7 @@ def detector_model(
             init = module.get("init_cfg")
             if isinstance(init, dict) and init.get("type") == "Pretrained":
                 module["init_cfg"] = None
+                unfreeze(module)
     for path, value in detector.set.items():
         set_key(model, path, value, f"detector {detector.name}: set")
     return model
@@ -80,6 +81,19 @@ def _copy(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _copy(item) for key, item in value.items()}
     return [_copy(item) for item in value] if isinstance(value, list) else value
+
+
+def unfreeze(backbone: dict[str, Any]) -> None:
+    """Let a backbone that learns from nothing learn all of it, as mmdet's configs/scratch do.
+
+    Statistics and stages are frozen for the sake of pretrained weights. Frozen at their initial values, batch norm does
+    nothing, and the features of a ResNeXt-101 double with every block.
+    """
+    for key, value in (("frozen_stages", -1), ("norm_eval", False)):
+        if key in backbone:
+            backbone[key] = value
+    if isinstance(backbone.get("norm_cfg"), dict):
+        backbone["norm_cfg"] = {**backbone["norm_cfg"], "requires_grad": True}
 
 
 def drop_mask_head(model: dict[str, Any]) -> None:

@@ -283,6 +283,24 @@ def test_reppoints_teacher_keeps_its_deformable_convolutions_at_every_scale():
         assert tuple(backbone["stage_with_dcn"]) == (False, True, True, True)
 
 
+@pytest.mark.parametrize("name", DETECTORS)
+def test_without_pretrained_weights_nothing_of_the_backbone_is_frozen(name):
+    def backbone(pretrained):
+        paper_scale = library.load("scales", "paper")
+        return detector_model(library.load("detectors", name), paper_scale, 80, pretrained=pretrained)["backbone"]
+
+    usual, scratch = backbone(True), backbone(False)
+    assert usual["init_cfg"]["type"] == "Pretrained"
+    assert scratch["init_cfg"] is None
+    if name == "maskswin":
+        assert scratch == {**usual, "init_cfg": None}
+        return
+    assert (usual["frozen_stages"], usual["norm_eval"]) == (1, True)
+    assert (scratch["frozen_stages"], scratch["norm_eval"]) == (-1, False)
+    assert usual["norm_cfg"]["requires_grad"] == (not name.startswith("fcos50"))
+    assert scratch["norm_cfg"] == {"type": "BN", "requires_grad": True}
+
+
 @pytest.mark.parametrize("pair", PAIRS)
 def test_at_tiny_2x_is_exactly_twice_1x(pair):
     def shapes(name):
