@@ -53,8 +53,41 @@ class StandIn(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self.fill(module)
 
 
+class KeepRecursionLimit(importlib.abc.MetaPathFinder):
+    """Imports some modules as they are, but for the recursion limit that they raise for the whole process.
+
+    mmrazor sets it to a million, for its pruning: from then on an endless recursion, or a JSON file nested too deeply,
+    overflows the C stack and kills the process where it should raise a RecursionError.
+
+    Args:
+        names: The modules' full names.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target) if fullname in self.names else None
+        if spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            limit = sys.getrecursionlimit()
+            try:
+                execute(module)
+            finally:
+                sys.setrecursionlimit(limit)
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
 EXTENSION = StandIn("mmcv._ext", _fill_extension)
 QUANTIZATION = StandIn("mmrazor.structures.quantization", _fill_quantization, package=True)
+LIMIT = KeepRecursionLimit("mmrazor.structures.graph.channel_flow", "mmrazor.models.task_modules.tracer.fx_tracer")
 
 
 def install() -> None:
@@ -65,3 +98,5 @@ def install() -> None:
     # First: the package is there, but fails to import.
     if QUANTIZATION not in sys.meta_path:
         sys.meta_path.insert(0, QUANTIZATION)
+    if LIMIT not in sys.meta_path:
+        sys.meta_path.insert(0, LIMIT)
