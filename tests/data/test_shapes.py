@@ -23,6 +23,7 @@ from pkdcli.data.coco import check_split, same_classes
 from pkdcli.data.raster import SUB, Stream, fill
 from pkdcli.errors import ExitCode, PkdError
 
+STAR = 1 + shapes.CLASSES.index("star")
 SPLITS = ("train", "val", "test")
 SMALL = {"train": 3, "val": 2, "test": 1}
 
@@ -90,11 +91,11 @@ def test_every_size_and_class_has_a_good_share(full, split):
     coco = json.loads((folder / "annotations" / f"{split}.json").read_text())
     areas = np.array([a["area"] for a in coco["annotations"]])
     shares = [(areas < 32**2).mean(), ((areas >= 32**2) & (areas <= 96**2)).mean(), (areas > 96**2).mean()]
-    assert np.allclose(shares, [0.4, 0.4, 0.2], atol=0.05)
-    classes = np.bincount([a["category_id"] for a in coco["annotations"]], minlength=9)[1:]
-    assert classes.min() > 0.09 * classes.sum()
+    assert np.allclose(shares, [0.43, 0.38, 0.19], atol=0.03)
+    classes = np.bincount([a["category_id"] for a in coco["annotations"]], minlength=7)[1:]
+    assert classes.min() > 0.13 * classes.sum()
     per_image = np.bincount([a["image_id"] for a in coco["annotations"]])[1:]
-    assert (per_image.min(), per_image.max()) == (1, 7)
+    assert (per_image.min(), per_image.max()) == (1, 4)
     assert {a["iscrowd"] for a in coco["annotations"]} == {0}
     assert min(min(a["bbox"][2:]) for a in coco["annotations"]) >= 4
 
@@ -112,22 +113,23 @@ def test_masks_areas_and_boxes_agree_with_pycocotools(full, split):
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         x, y, width, height = item["bbox"]
         edges = [columns[0] - x, rows[0] - y, columns[-1] + 1 - x - width, rows[-1] + 1 - y - height]
-        assert np.abs(edges).max() <= 1, item
+        # On that grid the last pixel of a star's tip can be too thin to be filled.
+        assert np.abs(edges).max() <= (2 if item["category_id"] == STAR else 1), item
 
 
 def test_boxes_are_tight_for_an_independent_rasteriser(full):
     folder, _ = full
     coco = json.loads((folder / "annotations" / "test.json").read_text())
-    centres = np.stack(np.meshgrid(np.arange(192) + 0.5, np.arange(192) + 0.5), axis=-1).reshape(-1, 2)
+    centres = np.stack(np.meshgrid(np.arange(160) + 0.5, np.arange(160) + 0.5), axis=-1).reshape(-1, 2)
     for item in coco["annotations"][:80]:
         points = np.array(item["segmentation"][0]).reshape(-1, 2)
-        mask = Outline(points).contains_points(centres).reshape(192, 192)
+        mask = Outline(points).contains_points(centres).reshape(160, 160)
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         x, y, width, height = item["bbox"]
         edges = [columns[0] - x, rows[0] - y, columns[-1] + 1 - x - width, rows[-1] + 1 - y - height]
         assert np.abs(edges).max() <= 1, item
         assert min(x, y) >= 0
-        assert max(x + width, y + height) <= 192
+        assert max(x + width, y + height) <= 160
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -140,14 +142,14 @@ def test_no_object_is_mostly_hidden_by_later_ones(full, split):
         by_image.setdefault(item["image_id"], []).append(points)
     hidden = []
     for outlines in by_image.values():
-        owner = np.full((192, 192), -1)
+        owner = np.full((160, 160), -1)
         whole = []
         for index, points in enumerate(outlines):
-            x0, y0, mask = fill(points, 192, 192)
+            x0, y0, mask = fill(points, 160, 160)
             owner[y0 : y0 + mask.shape[0], x0 : x0 + mask.shape[1]][mask] = index
             whole.append(mask.sum())
         hidden += [1 - (owner == index).sum() / size for index, size in enumerate(whole)]
-    assert max(hidden) <= 0.45
+    assert max(hidden) <= 0.25
     assert np.mean(np.array(hidden) > 0.05) > 0.1  # and yet there is occlusion
 
 
@@ -161,7 +163,7 @@ def test_pictures_are_as_annotated(full):
             continue
         picture = _picture(folder / "images" / "val" / f"{item['image_id'] - 1:06d}.png").astype(float)
         points = (np.array(item["segmentation"][0]) * SUB).astype(np.int64).reshape(-1, 2)
-        x0, y0, mask = fill(points, 192, 192)
+        x0, y0, mask = fill(points, 160, 160)
         window = picture[y0 : y0 + mask.shape[0], x0 : x0 + mask.shape[1]]
         distances.append(np.abs(window[mask].mean(axis=0) - window[~mask].mean(axis=0)).max())
     assert np.mean(np.array(distances) > 20) > 0.75
@@ -183,11 +185,11 @@ def test_every_patch_stroke_and_object_is_drawn_where_it_should_be(monkeypatch):
     calls = []
     paint = scene._paint
 
-    def watched(picture, stream, x0, y0, mask):
+    def watched(picture, stream, x0, y0, mask, usual=None):
         before = picture.copy()
-        paint(picture, stream, x0, y0, mask)
+        paint(picture, stream, x0, y0, mask, usual)
         changed = (picture != before).any(axis=-1)
-        inside = np.zeros((192, 192), dtype=bool)
+        inside = np.zeros((160, 160), dtype=bool)
         inside[y0 : y0 + mask.shape[0], x0 : x0 + mask.shape[1]] = mask
         assert not changed[~inside].any()
         if inside.any():
@@ -198,7 +200,7 @@ def test_every_patch_stroke_and_object_is_drawn_where_it_should_be(monkeypatch):
     for index in range(40):
         calls.clear()
         picture, objects = scene.compose(Stream(1, 0, index))
-        assert (picture.shape, picture.dtype) == ((192, 192, 3), np.uint8)
+        assert (picture.shape, picture.dtype) == ((160, 160, 3), np.uint8)
         boxes = []
         for inside in calls:
             rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
@@ -237,11 +239,11 @@ def test_annotation_files_are_in_cocos_format(tmp_path):
     shapes.generate(tmp_path, SMALL)
     coco = json.loads((tmp_path / "annotations" / "val.json").read_text())
     assert coco["images"] == [
-        {"id": 1, "file_name": "000000.png", "width": 192, "height": 192},
-        {"id": 2, "file_name": "000001.png", "width": 192, "height": 192},
+        {"id": 1, "file_name": "000000.png", "width": 160, "height": 160},
+        {"id": 2, "file_name": "000001.png", "width": 160, "height": 160},
     ]
     assert [c["name"] for c in coco["categories"]] == list(shapes.CLASSES)
-    assert [c["id"] for c in coco["categories"]] == list(range(1, 9))
+    assert [c["id"] for c in coco["categories"]] == list(range(1, len(shapes.CLASSES) + 1))
     assert [a["id"] for a in coco["annotations"]] == list(range(1, len(coco["annotations"]) + 1))
     for item in coco["annotations"]:
         assert sorted(item) == ["area", "bbox", "category_id", "id", "image_id", "iscrowd", "segmentation"]
