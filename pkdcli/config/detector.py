@@ -40,6 +40,11 @@ def detector_model(
             if isinstance(init, dict) and init.get("type") == "Pretrained":
                 module["init_cfg"] = None
                 unfreeze(module)
+    for module in modules(model):
+        if module.get("dcn") and module.get("init_cfg", ...) is None:
+            # mmdet's default draws the offsets' weights too, where deformable convolutions start from offsets of zero
+            # (and draw their own weights so): gradients through 30 layers of offsets at random are infinite.
+            module["init_cfg"] = []
     for path, value in detector.set.items():
         set_key(model, path, value, f"detector {detector.name}: set")
     return model

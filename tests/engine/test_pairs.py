@@ -119,6 +119,15 @@ def test_one_step_moves_the_student_and_leaves_the_teacher(pair):
     assert all(p.grad is None for p in algorithm.teacher.parameters())
 
 
+def test_deformable_convolutions_start_without_offsets(pair):
+    offsets = [module for name, module in pair.alone.backbone.named_modules() if name.endswith("conv_offset")]
+    if not hasattr(pair.alone.backbone, "dcn") or pair.alone.backbone.dcn is None:
+        assert offsets == []
+        return
+    assert len(offsets) == 4 + 6 + 3
+    assert all(not parameter.any() for module in offsets for parameter in module.parameters())
+
+
 def test_student_predicts(pair):
     algorithm = pair.algorithm.eval()
     with torch.no_grad():
