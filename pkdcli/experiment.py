@@ -7,8 +7,10 @@ jobs that `pkdcli.launch` runs.
 from __future__ import annotations
 
 import hashlib
+import os
 import pprint
 import shlex
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +23,10 @@ import yaml
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.launch.job import JobSpec
 from pkdcli.recipe.identity import run_id
-from pkdcli.recipe.schema import Recipe
+from pkdcli.recipe.schema import Launcher, Recipe
 from pkdcli.runs.paths import RunPaths, teachers_root
 from pkdcli.runs.state import finished, held_by
-from pkdcli.runs.status import QUEUED, RUNNING, Status
+from pkdcli.runs.status import FAILED, QUEUED, RUNNING, Status
 from pkdcli.runs.store import write_json, write_text
 
 if TYPE_CHECKING:
@@ -110,8 +112,14 @@ def config_py(planned: Planned, devices: int = 1) -> str:
     return "\n".join(lines) + "\n"
 
 
-def prepare(planned: Planned, cache: Path, devices: int = 1) -> None:
+def prepare(planned: Planned, cache: Path, devices: int = 1, launcher: Launcher | None = None) -> None:
     """Write the run directory, unless the run is finished.
+
+    Args:
+        planned: The run.
+        cache: The cache folder.
+        devices: Worker processes of the run, over all its machines.
+        launcher: Noted down, so that the run can be launched again in the same way.
 
     Raises:
         PkdError: Another process is at it, or the folder can't be written.
@@ -123,7 +131,8 @@ def prepare(planned: Planned, cache: Path, devices: int = 1) -> None:
         raise PkdError(f"{planned.run} is running already: {holder}.", "Wait for it, or stop it first.")
     write_text(planned.paths.recipe, recipe_yaml(planned.recipe))
     write_text(planned.paths.config, config_py(planned, devices))
-    write_json(planned.paths.job, job(planned, cache, devices))
+    launched = {"launcher": launcher.model_dump(mode="json", exclude_unset=True), **by_whom()} if launcher else {}
+    write_json(planned.paths.job, {**job(planned, cache, devices), **launched})
     Status(planned.paths, planned.recipe).write(state=QUEUED, phase=None, error=None)
 
 
@@ -131,6 +140,11 @@ def job(planned: Planned, cache: Path, devices: int = 1) -> dict[str, Any]:
     """What the worker needs beside the recipe: folders of this machine."""
     teacher = str(planned.teacher.paths.root) if planned.teacher else None
     return {"cache": str(cache), "teacher": teacher, "devices": devices}
+
+
+def by_whom() -> dict[str, Any]:
+    """The process that will carry runs out: when it has gone, nobody starts those that are still queued."""
+    return {"queue": {"pid": os.getpid(), "host": socket.gethostname()}}
 
 
 def spec(planned: Planned, cache: Path) -> JobSpec:
@@ -154,7 +168,16 @@ def settle(planned: Sequence[Planned], outcomes: Mapping[str, Outcome]) -> None:
         if outcome.lacked:
             status.write(error={"message": outcome.cause, "hint": None, "code": int(outcome.code)})
         elif status.fields.get("state") in (QUEUED, RUNNING):
-            status.fail(outcome.cause, None, int(outcome.code))
+            fail_silent(one.paths, outcome.cause, int(outcome.code))
+
+
+def fail_silent(paths: RunPaths, cause: str, code: int = 1) -> None:
+    """Write into the status of a run that died without a word that it failed, and the likely reason.
+
+    Its log is all there is to go by, so `pkd status` shows the end of it.
+    """
+    error = {"message": cause, "hint": None, "code": code, "silent": True}
+    Status(paths).write(state=FAILED, phase=None, eta_s=None, error=error)
 
 
 def settle_interrupted(planned: Sequence[Planned]) -> None:

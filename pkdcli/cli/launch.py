@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from pkdcli import experiment
+from pkdcli.cli.launcher import launcher as load_launcher
+from pkdcli.cli.launcher import processes
 from pkdcli.cli.progress import watcher
 from pkdcli.cli.render import metrics_table, out
 from pkdcli.errors import ExitCode, PkdError
@@ -24,16 +26,24 @@ from pkdcli.runs.store import read_json
 
 if TYPE_CHECKING:
     from pkdcli.launch.queue import Outcome
+    from pkdcli.recipe.schema import Launcher
 
 
 @dataclass(frozen=True)
 class Where:
-    """Folders and manners of a command."""
+    """Folders, manners and machines of a command.
+
+    Attributes:
+        launcher: Where runs are carried out; None for one process of this machine.
+        wait: Wait for a cluster's jobs to end.
+    """
 
     runs: Path | None = None
     dry_run: bool = False
     json: bool = False
     quiet: bool = False
+    launcher: Launcher | None = None
+    wait: bool = False
 
 
 def go(recipes: Sequence[Recipe], where: Where, *, sweep: bool = False) -> None:
@@ -73,19 +83,24 @@ def carry_out(planned: Sequence[experiment.Planned], cache: Path, where: Where) 
         PkdError: Something is wrong before anything runs.
         typer.Exit: After Ctrl-C, with its exit code.
     """
+    launcher = where.launcher or load_launcher()
     for one in planned:
-        experiment.prepare(one, cache)
+        experiment.prepare(one, cache, processes(launcher), launcher)
     done = [one.run for one in planned if finished(one.paths)]
     todo = [one for one in planned if one.run not in done]
     watch = watcher({one.run: one for one in planned}, done, json=where.json, quiet=where.quiet)
     # Losing the terminal is no reason to leave a worker behind.
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup asks
+            signal.signal(number, signal.default_int_handler)
     from pkdcli.launch.queue import run_all
+    from pkdcli.launch.slots import slots
+
+    room = slots(launcher.devices, launcher.processes, launcher.jobs)
 
     try:
         with watch:
-            outcomes = run_all([experiment.spec(one, cache) for one in todo], watch, done)
+            outcomes = run_all([experiment.spec(one, cache) for one in todo], watch, done, room, launcher.retries)
     except KeyboardInterrupt:
         experiment.settle_interrupted(planned)
         print("stopped; type the same command again to go on.", file=sys.stderr)
@@ -148,7 +163,8 @@ def _show_plan(planned: Sequence[experiment.Planned], cache: Path, where: Where)
     from pkdcli.config import schedule
 
     # Everything a real run would refuse is refused here as well.
-    configs = {one.run: experiment.config_py(one) for one in planned if one.recipe.data.classes}
+    devices = processes(where.launcher) if where.launcher else 1
+    configs = {one.run: experiment.config_py(one, devices) for one in planned if one.recipe.data.classes}
     if where.json:
         for one in planned:
             spec = experiment.spec(one, cache)

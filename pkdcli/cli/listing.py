@@ -18,6 +18,7 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "data": ("datasets", ("name", "classes", "train", "val", "test")),
     "scales": ("scales", ("name", "image", "batch", "data")),
     "tables": ("tables", ("name", "title", "layout")),
+    "launchers": ("launchers", ("name", "kind", "notes")),
     "runs": ("", ("run", "state", "mAP")),
 }
 
@@ -26,14 +27,14 @@ def command(
     what: Annotated[
         str | None,
         typer.Argument(
-            help="pairs, detectors, losses, schedules, data, scales, tables or runs; all but runs without a word.",
+            help="pairs, detectors, losses, schedules, data, scales, tables, launchers or runs; none: all but runs.",
             autocompletion=lambda incomplete: [kind for kind in KINDS if kind.startswith(incomplete)],
         ),
     ] = None,
     runs: o.Runs = None,
     json: o.Json = False,
 ) -> None:
-    """List pairs, detectors, losses, schedules, data sets, scales, tables or runs.
+    """List pairs, detectors, losses, schedules, data sets, scales, tables, launchers or runs.
 
     [bold]Examples[/bold]
 

@@ -21,6 +21,7 @@ def _complete(kind: str):
 
 
 _WHAT, _HOW, _WHERE = "What", "How", "Where and how to print"
+_LOCAL, _SLURM = "Processes and machines", "On a Slurm cluster (--launcher slurm)"
 
 Pair = Annotated[
     str, typer.Option(help="Teacher and student.", autocompletion=_complete("pairs"), rich_help_panel=_WHAT)
@@ -119,6 +120,50 @@ DryRun = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON lines.", rich_help_panel=_WHERE)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.", rich_help_panel=_WHERE)]
+
+LauncherName = Annotated[
+    str,
+    typer.Option(
+        "--launcher",
+        help="local, slurm, or the YAML file of a launcher of your own.",
+        autocompletion=_complete("launchers"),
+        rich_help_panel=_LOCAL,
+    ),
+]
+Gpus = Annotated[int | None, typer.Option(min=1, help="The first N GPUs, a process each.", rich_help_panel=_LOCAL)]
+Devices = Annotated[
+    str | None, typer.Option(metavar="0,1", help="These GPUs, a process each.", rich_help_panel=_LOCAL)
+]
+Procs = Annotated[
+    int | None, typer.Option(min=1, help="Processes of a run on the CPU (on each node).", rich_help_panel=_LOCAL)
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", "-j", min=1, help="Runs at a time, which share out the GPUs.", rich_help_panel=_LOCAL),
+]
+Retries = Annotated[
+    int | None,
+    typer.Option(min=0, help="Start a run whose worker was killed again, so many times.", rich_help_panel=_LOCAL),
+]
+Nodes = Annotated[int | None, typer.Option(min=1, help="Machines of a run.", rich_help_panel=_SLURM)]
+GpusPerNode = Annotated[
+    int | None, typer.Option(min=0, help="GPUs of a run on each, a process each.", rich_help_panel=_SLURM)
+]
+CpusPerProcess = Annotated[int | None, typer.Option(min=1, help="Cores of each process.", rich_help_panel=_SLURM)]
+Partition = Annotated[str | None, typer.Option(rich_help_panel=_SLURM)]
+Account = Annotated[str | None, typer.Option(rich_help_panel=_SLURM)]
+Qos = Annotated[str | None, typer.Option(rich_help_panel=_SLURM)]
+Constraint = Annotated[str | None, typer.Option(rich_help_panel=_SLURM)]
+Time = Annotated[
+    str | None,
+    typer.Option(help="Time limit of a job; a run saves before it and is queued again.", rich_help_panel=_SLURM),
+]
+Setup = Annotated[
+    list[str] | None,
+    typer.Option(metavar="LINE", help="A line of shell before the run; repeatable.", rich_help_panel=_SLURM),
+]
+MaxParallel = Annotated[int | None, typer.Option(min=1, help="Runs of an array at a time.", rich_help_panel=_SLURM)]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait for the jobs to end.", rich_help_panel=_SLURM)]
 
 
 def number(text: str | None, option: str, *, above: float | None = None, least: float | None = None) -> float | None:

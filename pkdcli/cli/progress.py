@@ -77,6 +77,11 @@ class Watch:
         """Print a warning of a run."""
         self.complain(f"{spec.name}: warning: {text}")
 
+    def again(self, spec: JobSpec, outcome: Outcome, left: int) -> None:
+        """A lost job is started again."""
+        times = f"; {left} more {'time' if left == 1 else 'times'} if need be" if left else ", for the last time"
+        self.complain(f"{spec.name}: {outcome.cause}; started again{times}")
+
     def ended(self, spec: JobSpec, outcome: Outcome) -> None:
         """A job has ended: say how, and where it failed why."""
         self.heed(spec)
@@ -135,7 +140,11 @@ def duration(seconds: float) -> str:
 
 
 class Lines(Watch):
-    """Plain lines, one every ten seconds."""
+    """Plain lines, one every ten seconds and run."""
+
+    def __init__(self, planned: Mapping[str, Planned], done: Sequence[str]) -> None:
+        super().__init__(planned, done)
+        self._next: dict[str, float] = {}
 
     def say(self, line: str) -> None:
         """Print a line of news."""
@@ -143,21 +152,23 @@ class Lines(Watch):
 
     def began(self, spec: JobSpec) -> None:
         """Name the run."""
-        self._next = time.monotonic() + LINE_SECONDS
+        self._next[spec.name] = time.monotonic() + LINE_SECONDS
         self.say(f"{spec.name}: started")
 
     def ticked(self, spec: JobSpec) -> None:
         """Say how far it is, now and then."""
         self.heed(spec)
-        if time.monotonic() >= self._next:
-            self._next += LINE_SECONDS
+        if time.monotonic() >= self._next[spec.name]:
+            self._next[spec.name] += LINE_SECONDS
             self.say(f"{spec.name}: {describe(self.status(spec))}")
 
 
 class JsonLines(Watch):
     """One JSON object a line on stdout, whenever the status changes."""
 
-    _last: dict[str, Any] | None = None
+    def __init__(self, planned: Mapping[str, Planned], done: Sequence[str]) -> None:
+        super().__init__(planned, done)
+        self._last: dict[str, dict[str, Any]] = {}
 
     def _event(self, name: str, spec: JobSpec, **fields: Any) -> None:
         print(json.dumps({"event": name, "run": spec.name, **fields}), flush=True)
@@ -176,9 +187,13 @@ class JsonLines(Watch):
         keys = ("phase", "epoch", "epochs", "iter", "iters", "train_loss", "it_per_s", "eta_s")
         status = self.status(spec)
         fields = {key: status.get(key) for key in keys}
-        if fields != self._last:
-            self._last = fields
+        if fields != self._last.get(spec.name):
+            self._last[spec.name] = fields
             self._event("status", spec, **fields)
+
+    def again(self, spec: JobSpec, outcome: Outcome, left: int) -> None:
+        """A lost job is started again."""
+        self._event("again", spec, error=outcome.cause, left=left)
 
     def ended(self, spec: JobSpec, outcome: Outcome) -> None:
         """A job has ended."""
@@ -221,7 +236,8 @@ class Bars(Watch):
         what = f"{recipe.student.title} {recipe.role if recipe.role != 'distill' else recipe.loss.name}"
         if recipe.role == "distill" and recipe.loss.weight is not None:
             what += f" w={recipe.loss.weight:g}"
-        self._tasks[spec.name] = self._progress.add_task(what, total=None, say="starting")
+        if spec.name not in self._tasks:
+            self._tasks[spec.name] = self._progress.add_task(what, total=None, say="starting")
 
     def ticked(self, spec: JobSpec) -> None:
         """Move the bar."""

@@ -37,6 +37,23 @@ def command(
     pretrained: o.Pretrained = True,
     val_interval: o.ValInterval = None,
     workers: o.Workers = None,
+    launcher: o.LauncherName = "local",
+    gpus: o.Gpus = None,
+    devices: o.Devices = None,
+    procs: o.Procs = None,
+    jobs: o.Jobs = None,
+    retries: o.Retries = None,
+    nodes: o.Nodes = None,
+    gpus_per_node: o.GpusPerNode = None,
+    cpus_per_process: o.CpusPerProcess = None,
+    partition: o.Partition = None,
+    account: o.Account = None,
+    qos: o.Qos = None,
+    constraint: o.Constraint = None,
+    time: o.Time = None,
+    setup: o.Setup = None,
+    max_parallel: o.MaxParallel = None,
+    wait: o.Wait = False,
     runs: o.Runs = None,
     format: Annotated[
         str | None,
@@ -61,12 +78,33 @@ def command(
       pkd reproduce table7 --scale tiny --seeds 0,1,2
     """
     from pkdcli.cli.launch import Where
+    from pkdcli.cli.launcher import launcher as of_options
+    from pkdcli.cli.launcher import processes
     from pkdcli.cli.report import format_of
     from pkdcli.cli.reproduction import reproduce
     from pkdcli.recipe import library
     from pkdcli.recipe.resolve import Request
 
     format = format_of(format, output)
+    where_to = of_options(
+        launcher,
+        dry_run=dry_run,
+        gpus=gpus,
+        devices=devices,
+        procs=procs,
+        jobs=jobs,
+        retries=retries,
+        nodes=nodes,
+        gpus_per_node=gpus_per_node,
+        cpus_per_process=cpus_per_process,
+        partition=partition,
+        account=account,
+        qos=qos,
+        constraint=constraint,
+        time=time,
+        setup=setup,
+        max_parallel=max_parallel,
+    )
     base = Request(
         scale=scale,
         data=data,
@@ -80,8 +118,9 @@ def command(
         max_iters=max_iters,
         val_interval=val_interval,
         workers=workers,
+        devices=processes(where_to),
         sets=tuple(sets or ()),
     )
     wanted = o.whole_numbers(seeds, "--seeds")
-    where = Where(runs=runs, dry_run=dry_run, json=False, quiet=quiet)
+    where = Where(runs, dry_run, False, quiet, where_to, wait)
     reproduce(library.load("tables", table), base, wanted, tuple(only or ()), where, format, output)

@@ -40,6 +40,23 @@ def command(
     teacher_checkpoint: o.TeacherCheckpoint = None,
     val_interval: o.ValInterval = None,
     workers: o.Workers = None,
+    launcher: o.LauncherName = "local",
+    gpus: o.Gpus = None,
+    devices: o.Devices = None,
+    procs: o.Procs = None,
+    jobs: o.Jobs = None,
+    retries: o.Retries = None,
+    nodes: o.Nodes = None,
+    gpus_per_node: o.GpusPerNode = None,
+    cpus_per_process: o.CpusPerProcess = None,
+    partition: o.Partition = None,
+    account: o.Account = None,
+    qos: o.Qos = None,
+    constraint: o.Constraint = None,
+    time: o.Time = None,
+    setup: o.Setup = None,
+    max_parallel: o.MaxParallel = None,
+    wait: o.Wait = False,
     runs: o.Runs = None,
     dry_run: o.DryRun = False,
     json: o.Json = False,
@@ -57,11 +74,34 @@ def command(
       pkd sweep --loss norm-kl --temperatures 1,10,50 --weights 10 --scale tiny
 
       pkd sweep --loss pkd,mse --seeds 0,1,2 --schedules 1x,2x --scale tiny --dry-run
+
+      pkd sweep --loss mse --weights 10,30,50 --devices 0,1,2,3 --jobs 2
     """
     from pkdcli.cli.launch import Where, go
+    from pkdcli.cli.launcher import launcher as of_options
+    from pkdcli.cli.launcher import processes
     from pkdcli.recipe.grid import Grid, expand
     from pkdcli.recipe.resolve import Request
 
+    where_to = of_options(
+        launcher,
+        dry_run=dry_run,
+        gpus=gpus,
+        devices=devices,
+        procs=procs,
+        jobs=jobs,
+        retries=retries,
+        nodes=nodes,
+        gpus_per_node=gpus_per_node,
+        cpus_per_process=cpus_per_process,
+        partition=partition,
+        account=account,
+        qos=qos,
+        constraint=constraint,
+        time=time,
+        setup=setup,
+        max_parallel=max_parallel,
+    )
     base = Request(
         scale=scale,
         data=data,
@@ -76,6 +116,7 @@ def command(
         val_interval=val_interval,
         workers=workers,
         teacher_checkpoint=str(teacher_checkpoint) if teacher_checkpoint else None,
+        devices=processes(where_to),
         sets=tuple(sets or ()),
     )
     grid = Grid(
@@ -87,4 +128,4 @@ def command(
         seeds=o.whole_numbers(seeds, "--seeds"),
         baseline=baseline,
     )
-    go(expand(base, grid), Where(runs=runs, dry_run=dry_run, json=json, quiet=quiet), sweep=True)
+    go(expand(base, grid), Where(runs, dry_run, json, quiet, where_to, wait), sweep=True)

@@ -26,6 +26,23 @@ def command(
     teacher_checkpoint: o.TeacherCheckpoint = None,
     val_interval: o.ValInterval = None,
     workers: o.Workers = None,
+    launcher: o.LauncherName = "local",
+    gpus: o.Gpus = None,
+    devices: o.Devices = None,
+    procs: o.Procs = None,
+    jobs: o.Jobs = None,
+    retries: o.Retries = None,
+    nodes: o.Nodes = None,
+    gpus_per_node: o.GpusPerNode = None,
+    cpus_per_process: o.CpusPerProcess = None,
+    partition: o.Partition = None,
+    account: o.Account = None,
+    qos: o.Qos = None,
+    constraint: o.Constraint = None,
+    time: o.Time = None,
+    setup: o.Setup = None,
+    max_parallel: o.MaxParallel = None,
+    wait: o.Wait = False,
     runs: o.Runs = None,
     dry_run: o.DryRun = False,
     json: o.Json = False,
@@ -45,10 +62,33 @@ def command(
       pkd train --pair gfl101-fcos50 --loss none --scale tiny    [dim]# the baseline[/dim]
 
       pkd train --pair gfl101-fcos50 --scale tiny --set schedule.gamma=0.2 --dry-run
+
+      pkd train --pair gfl101-fcos50 --gpus 8
     """
     from pkdcli.cli.launch import Where, go
+    from pkdcli.cli.launcher import launcher as of_options
+    from pkdcli.cli.launcher import processes
     from pkdcli.recipe.resolve import Request, resolve
 
+    where_to = of_options(
+        launcher,
+        dry_run=dry_run,
+        gpus=gpus,
+        devices=devices,
+        procs=procs,
+        jobs=jobs,
+        retries=retries,
+        nodes=nodes,
+        gpus_per_node=gpus_per_node,
+        cpus_per_process=cpus_per_process,
+        partition=partition,
+        account=account,
+        qos=qos,
+        constraint=constraint,
+        time=time,
+        setup=setup,
+        max_parallel=max_parallel,
+    )
     recipe = resolve(
         Request(
             pair=pair,
@@ -70,7 +110,8 @@ def command(
             val_interval=val_interval,
             workers=workers,
             teacher_checkpoint=str(teacher_checkpoint) if teacher_checkpoint else None,
+            devices=processes(where_to),
             sets=tuple(sets or ()),
         )
     )
-    go([recipe], Where(runs=runs, dry_run=dry_run, json=json, quiet=quiet))
+    go([recipe], Where(runs, dry_run, json, quiet, where_to, wait))

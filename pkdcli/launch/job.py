@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class JobSpec:
-    """One process to run; knows nothing of recipes.
+    """One run to carry out; knows nothing of recipes.
 
     Attributes:
         name: The run's id.
@@ -16,6 +16,7 @@ class JobSpec:
         run_dir: Where the job writes; its output goes to `log.txt` there.
         env: Variables to add to the environment.
         needs: Names of the jobs that must end well before this one starts.
+        processes: How many worker processes `argv` starts; with more than one it is torchrun's command.
     """
 
     name: str
@@ -23,3 +24,4 @@ class JobSpec:
     run_dir: Path
     env: dict[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    processes: int = 1

@@ -1,4 +1,4 @@
-"""Run many jobs: each after what it needs, one failure stopping nothing but what depends on it."""
+"""Run many jobs on this machine: each after what it needs, one failure stopping nothing but what depends on it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Protocol
 from pkdcli.errors import ExitCode
 from pkdcli.launch.job import JobSpec
 from pkdcli.launch.local import LocalProcess
+from pkdcli.launch.slots import Slot
 
 POLL_SECONDS = 0.1
 
@@ -22,6 +23,9 @@ class Watcher(Protocol):
 
     def ticked(self, spec: JobSpec) -> None:
         """A job is still running; called about ten times a second."""
+
+    def again(self, spec: JobSpec, outcome: Outcome, left: int) -> None:
+        """A lost job is started again; `left` more times if need be."""
 
     def ended(self, spec: JobSpec, outcome: Outcome) -> None:
         """A job has ended, or can't start."""
@@ -52,50 +56,113 @@ class Outcome:
         return cause
 
 
-def run_all(specs: Sequence[JobSpec], watcher: Watcher, done: Sequence[str] = ()) -> dict[str, Outcome]:
-    """Run jobs one after the other, in the order given but for what they need.
+def run_all(
+    specs: Sequence[JobSpec],
+    watcher: Watcher,
+    done: Sequence[str] = (),
+    slots: Sequence[Slot] = (Slot(),),
+    retries: int = 0,
+) -> dict[str, Outcome]:
+    """Run jobs, one in each slot at a time, in the order given but for what they need.
 
-    The first Ctrl-C asks the running job to save and stop, and starts no other; a second one kills it.
+    The first Ctrl-C asks the running jobs to save and stop, and starts no other; a second one kills them.
 
     Args:
-        specs: The jobs; what one needs stands before it or in `done`.
+        specs: The jobs; what one needs is among them or in `done`.
         watcher: Told of what happens.
         done: Names of jobs that have ended well before.
+        slots: Where jobs run, and so how many at a time.
+        retries: How many times a job that was killed by a signal is started again.
 
     Returns:
         How each job ended, by name.
 
     Raises:
-        KeyboardInterrupt: After Ctrl-C, when the running job has ended.
+        KeyboardInterrupt: After Ctrl-C, when the running jobs have ended.
     """
-    outcomes = dict.fromkeys(done, Outcome(ExitCode.OK))
-    for spec in specs:
-        lacked = next((need for need in spec.needs if outcomes.get(need, Outcome(1)).code != ExitCode.OK), None)
-        outcomes[spec.name] = Outcome(ExitCode.RUN_FAILED, lacked=lacked) if lacked else _run(spec, watcher)
-        watcher.ended(spec, outcomes[spec.name])
-    return outcomes
+    return _Queue(specs, watcher, done, slots, retries).run()
 
 
-def _run(spec: JobSpec, watcher: Watcher) -> Outcome:
-    process = LocalProcess(spec)
+class _Queue:
+    def __init__(
+        self, specs: Sequence[JobSpec], watcher: Watcher, done: Sequence[str], slots: Sequence[Slot], retries: int
+    ) -> None:
+        self.waiting = list(specs)
+        self.watcher = watcher
+        self.free = list(slots)
+        self.retries = dict.fromkeys((spec.name for spec in specs), retries)
+        self.running: list[tuple[JobSpec, Slot, LocalProcess]] = []
+        self.outcomes = dict.fromkeys(done, Outcome(ExitCode.OK))
+
+    def run(self) -> dict[str, Outcome]:
+        try:
+            self.begin()
+            while self.running:
+                for spec, _, _ in self.running:
+                    self.watcher.ticked(spec)
+                time.sleep(POLL_SECONDS)
+                for job in list(self.running):
+                    self.look(*job)
+                self.begin()
+        except BaseException as error:  # a closed pipe, say: whatever it is, no process is left behind
+            _end([process for _, _, process in self.running])
+            if isinstance(error, KeyboardInterrupt):
+                for spec, _, process in self.running:
+                    code = ExitCode.OK if process.poll() == 0 else ExitCode.INTERRUPTED
+                    self.watcher.ended(spec, Outcome(code))
+            raise
+        return self.outcomes
+
+    def begin(self) -> None:
+        """Start what can be started, and give up what never can."""
+        for spec in list(self.waiting):
+            if not self.free:
+                return
+            to_come = {other.name for other in self.waiting} | {other.name for other, _, _ in self.running}
+            lacked = next((need for need in spec.needs if self._failed(need, to_come)), None)
+            if lacked:
+                self.waiting.remove(spec)
+                self.end(spec, Outcome(ExitCode.RUN_FAILED, lacked=lacked))
+            elif all(need in self.outcomes for need in spec.needs):
+                self.waiting.remove(spec)
+                self.start(spec, self.free.pop(0))
+
+    def _failed(self, need: str, to_come: set[str]) -> bool:
+        return self.outcomes[need].code != ExitCode.OK if need in self.outcomes else need not in to_come
+
+    def start(self, spec: JobSpec, slot: Slot) -> None:
+        """Start a job in a slot."""
+        self.running.append((spec, slot, LocalProcess(slot.place(spec))))
+        self.watcher.began(spec)
+
+    def look(self, spec: JobSpec, slot: Slot, process: LocalProcess) -> None:
+        """Heed a job that has ended: start it again where it was lost, and else give its slot to another."""
+        code = process.poll()
+        if code is None:
+            return
+        self.running.remove((spec, slot, process))
+        outcome = Outcome(code, process.died_by)
+        if outcome.died_by and self.retries[spec.name]:
+            self.retries[spec.name] -= 1
+            self.watcher.again(spec, outcome, self.retries[spec.name])
+            self.start(spec, slot)
+            return
+        self.free.insert(0, slot)
+        self.end(spec, outcome)
+
+    def end(self, spec: JobSpec, outcome: Outcome) -> None:
+        """Note how a job ended."""
+        self.outcomes[spec.name] = outcome
+        self.watcher.ended(spec, outcome)
+
+
+def _end(processes: Sequence[LocalProcess]) -> None:
+    """Ask processes to save and stop, and wait; Ctrl-C ends the patience."""
     try:
-        watcher.began(spec)
-        while (code := process.poll()) is None:
-            watcher.ticked(spec)
-            time.sleep(POLL_SECONDS)
-    except BaseException as error:  # a closed pipe, say: whatever it is, no process is left behind
-        _end(process)
-        if isinstance(error, KeyboardInterrupt):
-            watcher.ended(spec, Outcome(ExitCode.OK if process.poll() == 0 else ExitCode.INTERRUPTED))
-        raise
-    return Outcome(code, process.died_by)
-
-
-def _end(process: LocalProcess) -> None:
-    """Ask a process to save and stop, and wait; Ctrl-C ends the patience."""
-    try:
-        process.stop()
-        while process.poll() is None:
+        for process in processes:
+            process.stop()
+        while any(process.poll() is None for process in processes):
             time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
-        process.kill()
+        for process in processes:
+            process.kill()

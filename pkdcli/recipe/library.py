@@ -26,9 +26,10 @@ KINDS: dict[str, type[schema.Strict]] = {
     "datasets": schema.Data,
     "scales": schema.Scale,
     "tables": schema.TableRecipe,
+    "launchers": schema.Launcher,
 }
 SINGULAR = {"pairs": "pair", "detectors": "detector", "losses": "loss", "schedules": "schedule", "datasets": "data set",
-            "scales": "scale", "tables": "table"}  # fmt: skip
+            "scales": "scale", "tables": "table", "launchers": "launcher"}  # fmt: skip
 
 T = TypeVar("T", bound=BaseModel)
 _DICTIONARY = re.compile(r"a valid dictionary( or instance of \w+)?")
@@ -59,7 +60,7 @@ def load(kind: str, name: str) -> Any:
     """Read and check one recipe.
 
     Args:
-        kind: `pairs`, `detectors`, `losses`, `schedules`, `datasets`, `scales` or `tables`.
+        kind: `pairs`, `detectors`, `losses`, `schedules`, `datasets`, `scales`, `tables` or `launchers`.
         name: The recipe's name, or the path of a YAML file of the user's.
 
     Raises:

@@ -114,7 +114,7 @@ def test_list_names_what_the_folders_hold(type_):
     folders = {"data": "datasets"}
     assert found == {
         kind: library.names(folders.get(kind, kind))
-        for kind in ("pairs", "detectors", "losses", "schedules", "data", "scales", "tables")
+        for kind in ("pairs", "detectors", "losses", "schedules", "data", "scales", "tables", "launchers")
     }
     detectors = {row["name"]: row["box AP on COCO"] for row in rows if row["list"] == "detectors"}
     assert {row["kind"] for row in rows if row["list"] == "detectors"} == {"one-stage", "two-stage"}

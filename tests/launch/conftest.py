@@ -14,14 +14,15 @@ WORKER = """\
 import json, os, signal, sys, time
 folder, manner = sys.argv[1:3]
 def status(**fields):
-    with open(os.path.join(folder, "status.json.part"), "w") as file:
+    with open(os.path.join(folder, f"status.json.{os.getpid()}.part"), "w") as file:
         json.dump({"pid": os.getpid(), **fields}, file)
-    os.replace(os.path.join(folder, "status.json.part"), os.path.join(folder, "status.json"))
+    os.replace(os.path.join(folder, f"status.json.{os.getpid()}.part"), os.path.join(folder, "status.json"))
 def asked(*_):
     status(state="interrupted")
     print("saved", flush=True)
     sys.exit(130)
-signal.signal(signal.SIGINT, signal.SIG_IGN if manner == "deaf" else asked)
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_IGN if manner == "deaf" else asked)
 status(state="running")
 print("hello from", os.path.basename(folder), flush=True)
 if manner == "well":
@@ -34,6 +35,15 @@ elif manner == "lacks":
 elif manner == "dies":
     print("\\n".join(f"line {n}" for n in range(60)), flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
+elif manner == "dies-once":
+    if not os.path.exists(os.path.join(folder, "died")):
+        open(os.path.join(folder, "died"), "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+elif manner == "second-dies":
+    if os.environ["RANK"] == "1":
+        time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(60)
 elif manner == "crashes":
     os.abort()
 else:

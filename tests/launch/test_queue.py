@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
 
 import pytest
 
-from pkdcli.launch import queue
+from pkdcli.launch import processes, queue
+from pkdcli.launch.job import JobSpec
 from pkdcli.launch.local import LocalProcess
 from pkdcli.launch.queue import Outcome, run_all
+from pkdcli.launch.slots import Slot, slots
 
 
 class Log:
@@ -32,6 +36,9 @@ class Log:
 
     def ticked(self, spec):
         self._note("ticked", spec.name)
+
+    def again(self, spec, outcome, left):
+        self._note("again", spec.name, outcome, left)
 
     def ended(self, spec, outcome):
         self._note("ended", spec.name, outcome)
@@ -211,3 +218,139 @@ def test_stopping_and_killing_what_has_ended_is_no_error(job):
     process.stop()
     process.kill()
     assert (process.poll(), process.died_by) == (0, None)
+
+
+# Several at a time
+
+
+@pytest.fixture
+def together(tmp_path):
+    """A factory of jobs that end well only when `others` run at the same time."""
+
+    def make(name, others, needs=(), seconds=20):
+        (tmp_path / "here").mkdir(exist_ok=True)
+        code = (
+            "import os, sys, time\n"
+            f"os.mkdir({str(tmp_path / 'here' / name)!r})\n"
+            f"end = time.monotonic() + {seconds}\n"
+            "while time.monotonic() < end:\n"
+            f"    if all(os.path.isdir(os.path.join({str(tmp_path / 'here')!r}, other)) for other in {others!r}):\n"
+            "        print(os.environ.get('CUDA_VISIBLE_DEVICES'))\n"
+            "        sys.exit(0)\n"
+            "    time.sleep(0.01)\n"
+            "sys.exit(1)\n"
+        )
+        return JobSpec(name, (sys.executable, "-S", "-c", code), tmp_path / "runs" / name, {}, needs)
+
+    return make
+
+
+def test_as_many_jobs_at_a_time_as_there_are_slots_each_with_its_devices(together, tmp_path):
+    jobs = [together("a", ["b"]), together("b", ["a"]), together("c", ["d"]), together("d", ["c"])]
+    outcomes = run_all(jobs, Log(), slots=slots(["5", "7"], jobs=2))
+    assert set(outcomes.values()) == {Outcome(0)}
+    devices = [(tmp_path / "runs" / name / "log.txt").read_text().strip() for name in "abcd"]
+    assert sorted(devices[:2]) == sorted(devices[2:]) == ["5", "7"]
+
+
+def test_one_slot_runs_one_job_at_a_time(together):
+    outcomes = run_all([together("a", ["b"], seconds=0.3), together("b", [])], Log())
+    assert [outcomes["a"].code, outcomes["b"].code] == [1, 0]
+
+
+def test_a_free_slot_goes_to_the_next_job_that_may_start(together, job):
+    # The student waits for its teacher, and the baseline behind it does not.
+    jobs = [together("teacher", ["baseline"]), together("student", [], ("teacher",)), together("baseline", [])]
+    log = Log()
+    assert set(run_all(jobs, log, slots=slots(jobs=2)).values()) == {Outcome(0)}
+    assert [name for (name,) in log["began"]] == ["teacher", "baseline", "student"]
+
+
+def test_ctrl_c_stops_every_running_job(job, tmp_path):
+    log = Log()
+    folders = [tmp_path / "runs" / name for name in "ab"]
+
+    def go():
+        for folder in folders:
+            wait_for(folder / "status.json")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=go, daemon=True)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        run_all([job("a", "waits"), job("b", "waits"), job("c")], log, slots=slots(jobs=2))
+    thread.join()
+    assert [json.loads((folder / "status.json").read_text())["state"] for folder in folders] == ["interrupted"] * 2
+    assert log["ended"] == [("a", Outcome(130)), ("b", Outcome(130))]
+
+
+# Lost workers
+
+
+def test_a_lost_worker_is_started_again_as_often_as_was_said(job, tmp_path):
+    log = Log()
+    assert run_all([job("a", "dies")], log, retries=2)["a"] == Outcome(1, died_by="SIGKILL")
+    assert [event[2] for event in log["again"]] == [1, 0]
+    assert (tmp_path / "runs" / "a" / "log.txt").read_text().count("hello from a") == 3
+
+
+def test_a_lost_worker_that_comes_back_ends_well(job):
+    assert run_all([job("a", "dies-once")], Log(), retries=1)["a"] == Outcome(0)
+
+
+def test_a_worker_that_failed_in_its_own_words_is_not_started_again(job):
+    log = Log()
+    assert run_all([job("a", "fails")], log, retries=3)["a"] == Outcome(1)
+    assert log["again"] == []
+
+
+def test_a_job_stops_when_its_queue_is_killed(job, tmp_path):
+    spec = job("a", "waits")
+    code = (
+        "from pathlib import Path\nfrom pkdcli.launch.job import JobSpec\nfrom pkdcli.launch.queue import run_all\n"
+        "class Silent:\n    def __getattr__(self, name):\n        return lambda *_: None\n"
+        f"run_all([JobSpec('a', {spec.argv!r}, Path({str(spec.run_dir)!r}))], Silent())\n"
+    )
+    queue_process = subprocess.Popen([sys.executable, "-c", code])
+    wait_for(spec.run_dir / "status.json")
+    queue_process.kill()
+    queue_process.wait()
+    wait_for(spec.run_dir / "status.json", "interrupted")
+
+
+# Several processes of one job, through torchrun
+
+
+@pytest.mark.parametrize(
+    ("manner", "outcome"),
+    [("well", Outcome(0)), ("lacks", Outcome(3)), ("second-dies", Outcome(1, died_by="SIGKILL"))],
+)
+def test_two_processes_end_as_the_first_of_them_that_failed(job, tmp_path, manner, outcome):
+    spec = Slot((), 2, cpu=True).place(job("a", manner))
+    assert run_all([spec], Log())["a"] == outcome
+    assert (tmp_path / "runs" / "a" / "log.txt").read_text().count("hello from a") == 2
+
+
+def test_ctrl_c_reaches_both_processes_and_not_torchrun(job, tmp_path):
+    log, run = Log(), tmp_path / "runs" / "a"
+    spec = Slot((), 2, cpu=True).place(job("a", "waits"))
+    thread = threading.Thread(target=lambda: (wait_for(run / "log.txt", "hello from a\nhello"),
+                                              os.kill(os.getpid(), signal.SIGINT)), daemon=True)  # fmt: skip
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        run_all([spec], log)
+    thread.join()
+    assert (run / "log.txt").read_text().count("saved") == 2
+    assert log["ended"] == [("a", Outcome(130))]
+
+
+def test_killing_ends_both_processes(job, tmp_path):
+    process = LocalProcess(Slot((), 2, cpu=True).place(job("a", "deaf")))
+    wait_for(tmp_path / "runs" / "a" / "log.txt", "hello from a\nhello")
+    rest = processes.descendants(process.pid)
+    assert len(rest) >= 2
+    process.kill()
+    deadline = time.monotonic() + 10
+    while not all(gone(pid) for pid in rest) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert [pid for pid in rest if not gone(pid)] == []

@@ -1,0 +1,98 @@
+"""From the options about machines to a launcher."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pkdcli.errors import ExitCode, PkdError
+
+if TYPE_CHECKING:
+    from pkdcli.recipe.schema import Launcher
+
+
+def launcher(name: str = "local", *, dry_run: bool = False, **options: Any) -> Launcher:
+    """A launcher recipe with what was typed in its place.
+
+    Args:
+        name: Of the recipe, or the path of one's own.
+        dry_run: Nothing will run, so devices need not be there.
+        **options: By the names of the command line's options; None where one was not given.
+
+    Raises:
+        PkdError: An option of the other kind of launcher, a value Slurm can't take, a device that is not there.
+    """
+    from pkdcli.launch.slots import devices_per_job
+    from pkdcli.recipe import library
+    from pkdcli.recipe.schema import LOCAL_KEYS, SLURM_KEYS, Launcher
+
+    recipe: Launcher = library.load("launchers", name)
+    given = {key: value for key, value in options.items() if value is not None and value != []}
+    others = SLURM_KEYS if recipe.kind == "local" else (*LOCAL_KEYS, "gpus")
+    wrong = ["--" + key.replace("_", "-") for key in given if key in others]
+    if wrong:
+        kind = "slurm" if recipe.kind == "local" else "local"
+        hint = f"Give --launcher {kind} too, or leave it out." if len(wrong) == 1 else f"They are for {kind}."
+        raise PkdError(f"{', '.join(wrong)}: not for --launcher {name}.", hint)
+    gpus, devices = given.pop("gpus", None), given.pop("devices", None)
+    if given.get("procs") and (gpus or devices or given.get("gpus_per_node")):
+        raise PkdError("--procs is for the CPU: each GPU has a process of its own.", "Leave out one of the two.")
+    if gpus and devices:
+        raise PkdError("--gpus and --devices name the same thing twice.", "Leave out one of the two.")
+    if "procs" in given:
+        given["processes"] = given.pop("procs")
+    if gpus or devices:
+        given["devices"] = _named(devices) if devices else _first(gpus)
+        if not dry_run:
+            _check_there(given["devices"])
+    content = {**recipe.model_dump(exclude_unset=True), **given}
+    if "setup" in given:
+        content["setup"] = [*recipe.setup, *given["setup"]]
+    found = library.parse(Launcher, content, f"launcher {recipe.name}")
+    devices_per_job(found.devices, found.processes, found.jobs)
+    return found
+
+
+def processes(launcher: Launcher) -> int:
+    """Worker processes of one run, over all its machines."""
+    from pkdcli.launch.slots import devices_per_job
+
+    if launcher.kind == "slurm":
+        return launcher.nodes * launcher.per_node
+    return devices_per_job(launcher.devices, launcher.processes, launcher.jobs)
+
+
+def _named(text: str) -> list[str]:
+    names = [word.strip() for word in text.split(",")]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise PkdError(f"--devices: {', '.join(twice)} stands twice.", "Example: --devices 0,1")
+    return names
+
+
+def _first(count: int) -> list[str]:
+    """The first so many GPUs, of those that the environment leaves visible."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return [str(number) for number in range(count)]
+    names = [name.strip() for name in visible.split(",") if name.strip()]
+    if len(names) < count:
+        raise PkdError(
+            f"--gpus {count}: CUDA_VISIBLE_DEVICES={visible!r} leaves {len(names)} visible.",
+            "Give a smaller number, or change the variable.",
+            ExitCode.MISSING,
+        )
+    return names[:count]
+
+
+def _check_there(devices: list[str]) -> None:
+    # Asking torch would take seconds. WSL and ROCm have devices of other names, whose number is not known.
+    found = len([path for path in Path("/dev").glob("nvidia*") if path.name[6:].isdecimal()])
+    if not found and any(Path(path).exists() for path in ("/dev/dxg", "/dev/kfd")):
+        return
+    numbers = [int(name) for name in devices if name.isdecimal()]
+    if found <= max(numbers, default=0):
+        word = "GPU" if found == 1 else "GPUs"
+        hint = "For processes on the CPU: --procs N." if not found else f"Give numbers below {found}."
+        raise PkdError(f"devices {','.join(devices)}: this machine has {found or 'no'} {word}.", hint, ExitCode.MISSING)
