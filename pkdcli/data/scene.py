@@ -12,16 +12,16 @@ from pkdcli.data.raster import ONE, OUTLINES, SUB, TURN, Stream, cos, fill, sin,
 # What makes the data set easy or hard. A change here changes every picture: give the set a new version and checksum.
 SIDE = 160  # width and height of a picture, pixels
 OBJECTS = (1, 4)  # objects in a picture
-SIZES = {"small": (14, 31, 36), "medium": (33, 88, 38), "large": (97, 112, 26)}  # root of the area, pixels; percent
+SIZES = {"small": (18, 31, 36), "medium": (33, 88, 38), "large": (97, 112, 26)}  # root of the area, pixels; percent
 MAX_LARGE = 2  # large objects in a picture
 ASPECT = (85, 118)  # stretch of an outline along its own axis, percent
-MAX_HIDDEN = 25  # how much of an object later ones may hide, percent
+MAX_HIDDEN = 15  # how much of an object later ones may hide, percent
 MARGIN = 6  # least room around an object in a picture, both sides together, pixels
 TRIES = 12  # places tried for an object before it is left out
 LOW_CONTRAST = 5  # objects that hardly differ from what is behind them, percent
 LOW_STEP = (28, 50)  # their difference in a colour channel, levels of 255
 HIGH_STEP = 70  # least difference in some channel of all other objects
-TEXTURED = 15  # objects with a pattern instead of one colour, percent
+TEXTURED = 10  # objects with a pattern instead of one colour, percent
 TEXTURE_STEP = (15, 45)  # difference between a pattern's two colours
 CLUTTER = (0, 2)  # irregular patches of colour behind the objects
 SCRIBBLES = (0, 2)  # strokes that belong to no class
@@ -35,9 +35,9 @@ COLOURS = {
     "cross": (185, 70, 195),
     "crescent": (70, 190, 200),
 }
-USUAL = 90  # objects in their class's usual colour, percent
-SPREAD = 35  # how far a channel of the usual colour may be off, levels of 255
-NOISE = (2, 6)  # amplitude of the noise on every pixel
+USUAL = 95  # objects in their class's usual colour, percent
+SPREAD = 28  # how far a channel of the usual colour may be off, levels of 255
+NOISE = (1, 4)  # amplitude of the noise on every pixel
 SHADE = (0, 30)  # how much darker one side of a picture may be, percent
 
 _Y, _X = np.mgrid[0:SIDE, 0:SIDE].astype(np.int32)
@@ -206,10 +206,10 @@ def _clouds(stream: Stream, cell: int) -> np.ndarray:
 
 def _background(stream: Stream) -> np.ndarray:
     colour = _colour(stream)
-    second = _step(stream, colour, 5, 40)
+    second = _step(stream, colour, 5, 30)
     kind = stream.between(0, 6)
     share = _clouds(stream, 48) if kind > 4 else _pattern(stream, kind, _X, _Y)
-    third = _step(stream, colour, 5, 40)
+    third = _step(stream, colour, 5, 30)
     over = _clouds(stream, (8, 16, 32, 64)[stream.between(0, 3)])
     # One channel at a time: an inner loop of length three would cost numpy more than all the rest. In C order, because
     # `_paint` writes through a flat view.

@@ -26,7 +26,7 @@ from pkdcli.errors import ExitCode, PkdError
 from pkdcli.runs.store import cannot_write, read_json, write_json
 
 VERSION = 1
-CHECKSUM = "cb6ab85d028ab0ab240b52833aad0439218a8f88d2254f92f2f58238291984ea"
+CHECKSUM = "f24ef0419025771c937c37757caa56673856cf575275bee6a820d9ff857a4005"
 COUNTS = {"train": 800, "val": 200, "test": 200}
 CLASSES = tuple(COLOURS)
 TRAIN_IMAGES = COUNTS["train"]  # there is something to detect in every one of them
