@@ -8,6 +8,9 @@ from pkdcli.data.coco import MIN_SIDE
 from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Recipe, Split
 
+GROUP = 2
+"""Consecutive images with the longer side in common: one GPU's in the paper's runs, whatever the devices here."""
+
 
 def image_size(recipe: Recipe) -> tuple[int, int]:
     """(longest, shorter) side in pixels that images are resized into, keeping their ratio."""
@@ -31,7 +34,7 @@ def train_pipeline(recipe: Recipe) -> list[dict[str, Any]]:
         sides = [round(side * size[1] / 800) for side in recipe.schedule.multi_scale]
         resize = {"type": "RandomResize", "scale": [(size[0], side) for side in sides], "keep_ratio": True}
     return [
-        {"type": "LoadImageFromFile", "backend_args": None},
+        {"type": "PkdLoadImage", "backend_args": None},
         {"type": "LoadAnnotations", "with_bbox": True, "with_mask": wants_masks(recipe)},
         resize,
         {"type": "RandomFlip", "prob": 0.5},
@@ -43,7 +46,7 @@ def val_pipeline(recipe: Recipe) -> list[dict[str, Any]]:
     """Loading and resizing of an image to evaluate."""
     meta = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")
     return [
-        {"type": "LoadImageFromFile", "backend_args": None},
+        {"type": "PkdLoadImage", "backend_args": None},
         {"type": "Resize", "scale": image_size(recipe), "keep_ratio": True},
         {"type": "PackDetInputs", "meta_keys": meta},
     ]
@@ -51,7 +54,8 @@ def val_pipeline(recipe: Recipe) -> list[dict[str, Any]]:
 
 def _dataset(recipe: Recipe, split: Split, pipeline: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
     return {
-        "type": "CocoDataset",
+        "type": "PkdCocoDataset",
+        "seed": recipe.seed,
         "data_root": "",
         "ann_file": split.annotations,
         "data_prefix": {"img": split.images},
@@ -62,13 +66,12 @@ def _dataset(recipe: Recipe, split: Split, pipeline: list[dict[str, Any]], **mor
     }
 
 
-def _loader(recipe: Recipe, dataset: dict[str, Any], batch: int, *, shuffle: bool) -> dict[str, Any]:
+def _loader(recipe: Recipe, dataset: dict[str, Any], batch: int, **samplers: Any) -> dict[str, Any]:
     return {
         "batch_size": batch,
         "num_workers": recipe.workers,
         "persistent_workers": recipe.workers > 0,
-        "drop_last": False,
-        "sampler": {"type": "DefaultSampler", "shuffle": shuffle},
+        **samplers,
         "dataset": dataset,
     }
 
@@ -86,12 +89,11 @@ def train_dataloader(recipe: Recipe, devices: int = 1) -> dict[str, Any]:
         )
     filters = {"filter_empty_gt": True, "min_size": MIN_SIDE}
     dataset = _dataset(recipe, recipe.data.train, train_pipeline(recipe), filter_cfg=filters)
-    loader = _loader(recipe, dataset, recipe.batch // devices, shuffle=True)
-    if recipe.max_iters:
-        loader["sampler"]["type"] = "InfiniteSampler"
+    batches: dict[str, Any] = {"type": "PkdBatchSampler"}
     if recipe.scale.upscale:
-        loader["batch_sampler"] = {"type": "AspectRatioBatchSampler"}
-    return loader
+        batches["group"] = GROUP if recipe.batch % GROUP == 0 else recipe.batch
+    sampler = {"type": "PkdSampler", "seed": recipe.seed}
+    return _loader(recipe, dataset, recipe.batch // devices, sampler=sampler, batch_sampler=batches)
 
 
 def val_dataloader(recipe: Recipe, split: Split) -> dict[str, Any]:
@@ -99,7 +101,8 @@ def val_dataloader(recipe: Recipe, split: Split) -> dict[str, Any]:
     dataset = _dataset(recipe, split, val_pipeline(recipe), test_mode=True)
     if recipe.val_images:
         dataset["indices"] = recipe.val_images
-    return _loader(recipe, dataset, recipe.scale.val_batch, shuffle=False)
+    sampler = {"type": "DefaultSampler", "shuffle": False}
+    return _loader(recipe, dataset, recipe.scale.val_batch, sampler=sampler, drop_last=False)
 
 
 def evaluator(recipe: Recipe, split: Split) -> dict[str, Any]:

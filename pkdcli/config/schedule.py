@@ -57,7 +57,7 @@ def optim_wrapper(recipe: Recipe) -> dict[str, Any]:
             "momentum": recipe.schedule.momentum,
             "weight_decay": recipe.schedule.weight_decay,
         }
-    kind = "AmpOptimWrapper" if recipe.amp else "OptimWrapper"
+    kind = "PkdAmpOptimWrapper" if recipe.amp else "PkdOptimWrapper"
     return {"type": kind, "optimizer": optimizer, "accumulative_counts": recipe.accumulate, **wrapper}
 
 
@@ -88,12 +88,10 @@ def _warmup_shape(recipe: Recipe) -> dict[str, Any]:
 
 
 def train_cfg(recipe: Recipe) -> dict[str, Any]:
-    """The mmengine training loop: by epochs, or by iterations for a smoke run."""
-    if recipe.max_iters:
-        iters = total_iters(recipe)
-        return {"type": "IterBasedTrainLoop", "max_iters": iters, "val_interval": iters}
+    """The training loop: whole epochs, or the first steps of them for a smoke run."""
     return {
-        "type": "EpochBasedTrainLoop",
+        "type": "PkdTrainLoop",
         "max_epochs": recipe.schedule.epochs,
         "val_interval": recipe.val_interval,
+        "max_iters": recipe.max_iters,
     }

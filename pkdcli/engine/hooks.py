@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import math
-import os
 import time
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from pkdcli.engine.stop import STOP
-from pkdcli.errors import ExitCode, PkdError
+from pkdcli.engine import processes, recovery
+from pkdcli.engine.finite import check_weights
+from pkdcli.engine.stop import STOP, StopRequested
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.status import Status
-from pkdcli.runs.store import append_jsonl, cannot_write
+from pkdcli.runs.store import append_jsonl
 
 STATUS_SECONDS = 0.5  # how often status.json is written while training
 RECORDS = 200  # about so many records of losses a run
-DIVERGED = 3  # records in a row without a finite loss: one may be an overflow that mixed precision recovers from
 
 
 def status_of(runner: Runner) -> Status:
@@ -32,11 +30,36 @@ def status_of(runner: Runner) -> Status:
     return runner.pkd_status
 
 
+def checkpoints_of(runner: Runner) -> PkdCheckpointHook:
+    """The hook that writes a runner's training states."""
+    return next(hook for hook in runner.hooks if isinstance(hook, PkdCheckpointHook))
+
+
 @HOOKS.register_module()
 class PkdProgressHook(Hook):
-    """Writes status.json twice a second and metrics.jsonl at regular steps; stops the run when asked to."""
+    """Writes status.json twice a second and metrics.jsonl at regular steps.
+
+    What a record in the making has gathered, and the seconds so far, go into the training state, so that the records of
+    a run that was resumed are those of one that was not.
+    """
 
     priority = "VERY_LOW"
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Any] = {}
+        self._count = 0
+        self._seconds = 0.0  # of training, before this start
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Put into the state what a start from it needs."""
+        sums = {name: torch.as_tensor(value).cpu() for name, value in self._sums.items()}
+        checkpoint["pkd"] = {"seconds": self._spent(), "count": self._count, "sums": sums}
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Go on with what the state has gathered."""
+        carried = checkpoint.get("pkd", {})
+        self._seconds, self._count = carried.get("seconds", 0.0), carried.get("count", 0)
+        self._sums = dict(carried.get("sums", {}))
 
     def before_train(self, runner: Runner) -> None:
         """Start counting."""
@@ -44,25 +67,27 @@ class PkdProgressHook(Hook):
         self._first_iter = runner.iter
         self._begin = self._written = time.perf_counter()
         self._every = max(1, min(50, runner.max_iters // RECORDS))
-        self._sums: dict[str, float] = defaultdict(float)
-        self._count = self._not_finite = 0
         if is_main_process():
+            recovery.rewind(self._status.paths.metrics, runner.iter)
             append_jsonl(self._status.paths.metrics, {"kind": "start", "iter": runner.iter, "epoch": runner.epoch})
+
+    def _spent(self) -> float:
+        """Seconds of training, over all starts."""
+        return self._seconds + time.perf_counter() - self._begin
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
-        """Note the losses; say how far the run is."""
-        STOP.check()
+        """Note the losses, their mean over the processes; say how far the run is."""
+        losses = {name: value for name, value in (outputs or {}).items() if "loss" in name}
+        losses = processes.mean(losses)
         if not is_main_process():
             return
         step = runner.iter + 1
         self._count += 1
-        for name, value in (outputs or {}).items():
-            if name != "loss" and "loss" not in name:
-                continue
+        for name, value in losses.items():
             # Adding tensors does not wait for the device; reading them does, and happens once a record.
-            self._sums[name] = self._sums[name] + value.detach()
+            self._sums[name] = self._sums.get(name, 0.0) + value.detach()
         if step % self._every == 0 or step == runner.max_iters:
             self._record(runner, step)
         if time.perf_counter() - self._written >= STATUS_SECONDS or step == runner.max_iters:
@@ -71,26 +96,19 @@ class PkdProgressHook(Hook):
     def _record(self, runner: Runner, step: int) -> None:
         means = {name: float(value) / self._count for name, value in self._sums.items()}
         self._last_loss = means.get("loss")
-        self._not_finite = 0 if math.isfinite(means.get("loss", 0.0)) else self._not_finite + 1
         rate = runner.optim_wrapper.get_lr()
         record = {
             "kind": "train",
             "epoch": runner.epoch + 1,
             "iter": step,
             "lr": rate.get("base_lr", rate.get("lr"))[0],
-            "seconds": round(time.perf_counter() - self._begin, 3),
+            "seconds": round(self._spent(), 3),
             "data_seconds": round(runner.message_hub.get_scalar("train/data_time").mean(self._count), 5),
             **means,
         }
         append_jsonl(self._status.paths.metrics, record)
         self._sums.clear()
         self._count = 0
-        if self._not_finite == DIVERGED:
-            raise PkdError(
-                f"training diverged: the loss is {self._last_loss} at step {step}.",
-                "Lower the learning rate (--set scale.lr_factor=X), or the weight of the distillation loss (--weight).",
-                ExitCode.RUN_FAILED,
-            )
 
     def _say(self, runner: Runner, step: int) -> None:
         self._written = time.perf_counter()
@@ -108,14 +126,9 @@ class PkdProgressHook(Hook):
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Say that the run is evaluating."""
-        STOP.check()
         self._val_begin = time.perf_counter()
         if is_main_process():
             status_of(runner).write(phase="evaluate", iter=runner.iter)
-
-    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Stop when asked to."""
-        STOP.check()
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Note the metrics, in AP points."""
@@ -129,33 +142,85 @@ class PkdProgressHook(Hook):
 
 @HOOKS.register_module()
 class PkdCheckpointHook(Hook):
-    """Writes the training state at the end of every epoch, whole or not at all.
+    """Writes the training state at the end of every epoch and now and then within it, and when the run shall stop.
+
+    A state is only written where the optimizer has just moved: gradients that are still being added are in no state.
 
     Args:
         keep: How many states to keep; the one before the last is there if the last can't be read.
+        minutes: Write one when so much time has passed since the last; 0 for at epoch ends only.
+        iters: Write one every so many steps, or None.
     """
 
-    priority = "VERY_LOW"
+    priority = "LOWEST"  # behind all hooks whose state it saves
 
-    def __init__(self, keep: int = 2) -> None:
+    def __init__(self, keep: int = 2, minutes: float = 10.0, iters: int | None = None) -> None:
         self.keep = keep
+        self.minutes = minutes
+        self.iters = iters
+        self._saved: int | None = None
+        self._overdue = self._stop = False
+
+    def before_train(self, runner: Runner) -> None:
+        """Start the clock."""
+        self._saved = runner.iter
+        self._clock = time.monotonic()
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
+    ) -> None:
+        """Save where it is time to; stop where asked to.
+
+        Raises:
+            StopRequested: Somebody asked, and the state is saved.
+        """
+        # Agreed here for the end of the epoch too: a signal in between may have reached this process alone.
+        self._stop, step = STOP.agreed(), runner.iter + 1
+        # At an epoch's end, what hooks do there comes first.
+        if step == runner.max_iters or step % len(runner.train_dataloader) == 0:
+            return
+        timed = self.minutes > 0 and time.monotonic() - self._clock >= 60 * self.minutes
+        counted = self.iters is not None and step % self.iters == 0
+        self._settle(runner, step, timed or counted)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Save, then let go of the oldest."""
-        folder = RunPaths(Path(runner.work_dir)).checkpoints
-        name = f"epoch_{runner.epoch + 1:04d}.pth"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            runner.save_checkpoint(str(folder), f".{name}.part", save_param_scheduler=True, by_epoch=True)
+        """Save; stop where asked to."""
+        self._settle(runner, runner.iter, True)
+
+    def _settle(self, runner: Runner, step: int, due: bool) -> None:
+        self._overdue = self._overdue or due or self._stop
+        if self._overdue and self._moved(runner, step):
+            self.save_now(runner, step)
+            if self._stop:
+                raise StopRequested
+
+    def save_now(self, runner: Runner, step: int) -> None:
+        """Save the state after `step` steps, unless that was done or gradients are still being added.
+
+        Raises:
+            PkdError: It can't be written, or the weights are not finite.
+        """
+        if not self._moved(runner, step):
+            return
+        if step != self._saved:
+            check_weights(runner, step)
             if is_main_process():
-                os.replace(folder / f".{name}.part", folder / name)
-                for old in sorted(folder.glob("epoch_*.pth"))[: -self.keep]:
-                    old.unlink()
-        except (OSError, RuntimeError) as error:
-            cause = error if isinstance(error, OSError) else error.__cause__ or error.__context__
-            full = "No space left" in str(error) or "file write failed" in str(error) or "unexpected pos" in str(error)
-            if isinstance(cause, OSError) or full:
-                raise cannot_write(
-                    folder / name, cause if isinstance(cause, OSError) else OSError(28, "No space")
-                ) from error
-            raise
+                recovery.save(runner, step, self.keep)
+        self._saved, self._overdue, self._clock = step, False, time.monotonic()
+
+    @staticmethod
+    def _moved(runner: Runner, step: int) -> bool:
+        added = getattr(runner.optim_wrapper, "_accumulative_counts", 1)
+        return step % added == 0 or step == runner.max_iters
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Stop when asked to."""
+        self._check()
+
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Stop when asked to."""
+        self._check()
+
+    def _check(self) -> None:
+        if STOP.agreed() and not self._overdue:  # else a few steps more, to where a state can be saved
+            raise StopRequested

@@ -8,5 +8,16 @@ from mmdet.utils import register_all_modules  # noqa: E402
 
 register_all_modules(init_default_scope=False)
 
-from pkdcli.engine import coco_metric, diagnostics, distiller, hooks, preprocess, sanity  # noqa: E402, F401
+from pkdcli.engine import (  # noqa: E402, F401
+    coco_metric,
+    dataset,
+    diagnostics,
+    distiller,
+    finite,
+    hooks,
+    loop,
+    preprocess,
+    sampling,
+    sanity,
+)
 from pkdcli.engine.losses import registered  # noqa: E402, F401

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.logging import MMLogger
+from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import Runner
-
-from pkdcli.errors import PkdError
-from pkdcli.runs.paths import RunPaths
+from torch import nn
 
 
 class PkdRunner(Runner):
@@ -27,15 +26,12 @@ class PkdRunner(Runner):
     def dump_config(self) -> None:
         """Nothing: config.py is already there."""
 
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        """The model for several processes; mmengine names a GPU also where there is none."""
+        if self.distributed and not torch.cuda.is_available():
+            return MMDistributedDataParallel(module=model, broadcast_buffers=False)
+        return super().wrap_model(model_wrapper_cfg, model)
 
-def latest_checkpoint(paths: RunPaths) -> Path | None:
-    """The newest training state that can be read; a damaged one is passed over."""
-    from pkdcli.engine.checkpoint import load_state
-
-    for path in sorted(paths.checkpoints.glob("epoch_*.pth"), reverse=True):
-        try:
-            load_state(path)
-            return path
-        except PkdError as error:
-            print(f"passing over {path.name}: {error.message}", flush=True)
-    return None
+    def load_checkpoint(self, filename: str, map_location: Any = "cpu", strict: bool = True, **kwargs: Any) -> Any:
+        """As mmengine's, but a state with other weights than the model's is an error, not half loaded."""
+        return super().load_checkpoint(filename, map_location=map_location, strict=strict, **kwargs)

@@ -19,9 +19,10 @@ from torch import nn
 from pkdcli.config import schedule
 from pkdcli.config.build import build_config
 from pkdcli.config.levels import pairing
-from pkdcli.engine import checkpoint, download
+from pkdcli.engine import checkpoint, download, processes, recovery
 from pkdcli.engine.hooks import status_of
-from pkdcli.engine.runner import PkdRunner, latest_checkpoint
+from pkdcli.engine.loop import last_metrics
+from pkdcli.engine.runner import PkdRunner
 from pkdcli.engine.sanity import before_training
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.recipe.schema import Recipe
@@ -50,8 +51,10 @@ class Outcome:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | None, devices: int = 1) -> Outcome:
+def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | None) -> Outcome:
     """Carry out a recipe in its run directory and export the detector.
+
+    Called in every process that the launcher has started for the run.
 
     Raises:
         PkdError: Weights that can't be had or don't fit, data that differ from what the recipe says.
@@ -62,10 +65,11 @@ def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | 
             "--amp needs a GPU, and torch sees none.", "Leave out --amp, or see `pkd doctor`.", ExitCode.MISSING
         )
     download.install_into_mmengine(cache)
-    config = Config(build_config(recipe, paths.root, teacher_weights, devices))
+    config = Config(build_config(recipe, paths.root, teacher_weights, processes.count()))
     start = config.pop("load_from")
-    resume = latest_checkpoint(paths) if not recipe.weights else None
+    processes.join()
     runner = PkdRunner.from_cfg(config)
+    resume = _state_to_resume(paths, runner) if not recipe.weights else None
     if recipe.mask_head:
         print_log(f"mask head {recipe.mask_head}", "current")
     facts = distillation_facts(runner.model)
@@ -76,7 +80,7 @@ def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | 
         checkpoint.load_into(detector(runner.model), weights, strict="exact", what="the teacher")
         metrics = runner.val()
     else:
-        _same_length(runner, recipe, devices)
+        _same_length(runner, recipe)
         if start and resume is None:
             # After the weights of init_cfg, which would otherwise be drawn over these.
             runner._init_model_weights()
@@ -89,8 +93,7 @@ def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | 
             # `train` loads it after drawing the weights of init_cfg, which would otherwise be drawn over it.
             runner._resume, runner._load_from = True, str(resume)
         runner.train()
-        # A run killed between its last step and its last evaluation has the one but not the other.
-        metrics = last_metrics(paths, runner.iter) or runner.val()
+        metrics = last_metrics(paths, runner.iter)
     if is_main_process():
         # A given teacher keeps the names of its own classes, by which a run with it is checked.
         classes = checkpoint.classes_of(weights) if recipe.weights else None
@@ -135,26 +138,22 @@ def _look_before(recipe: Recipe, paths: RunPaths, runner: PkdRunner, teacher_wei
             status_of(runner).warn(text)
 
 
-def last_metrics(paths: RunPaths, at_iter: int) -> dict[str, float] | None:
-    """The metrics metrics.jsonl, in full precision, has of a step; null comes back as NaN, None if there are none."""
-    for record in read_jsonl(paths.metrics):
-        if record.get("kind") == "val" and record.get("iter") == at_iter:
-            found = record
-            break
-    else:
-        return None
-    return {name: float("nan") if value is None else value for name, value in found.items()}
+def _state_to_resume(paths: RunPaths, runner: PkdRunner) -> Path | None:
+    """The training state to go on from, the same in all processes; what is to be said of damaged ones is said."""
+    found, said = None, []
+    if is_main_process():
+        recovery.clear_away(paths)
+        found, said = recovery.newest(paths)
+    for text in said:
+        print_log(text, "current", logging.WARNING)
+        status_of(runner).warn(text)
+    return processes.from_first(found)
 
 
 def train_seconds(paths: RunPaths) -> float:
-    """Seconds spent in training steps, summed over all starts of the run."""
-    total = last = 0.0
-    for record in read_jsonl(paths.metrics):
-        if record.get("kind") == "start":
-            total, last = total + last, 0.0
-        elif record.get("kind") == "train":
-            last = record.get("seconds") or last
-    return total + last
+    """Seconds spent in the steps that the result is made of; a step that was taken again counts once."""
+    records = [record for record in read_jsonl(paths.metrics) if record.get("kind") == "train"]
+    return records[-1].get("seconds") or 0.0 if records else 0.0
 
 
 def peak_memory_mb() -> float:
@@ -165,7 +164,7 @@ def peak_memory_mb() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def _same_length(runner: PkdRunner, recipe: Recipe, devices: int) -> None:
+def _same_length(runner: PkdRunner, recipe: Recipe) -> None:
     """The schedule counts on as many steps as the loader has: make sure of it before training for hours."""
     begin = time.perf_counter()
     loader = runner.build_dataloader(runner._train_dataloader, seed=runner.seed)

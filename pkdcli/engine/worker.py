@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import time
 import traceback
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+from pkdcli.engine.stop import STOP, StopRequested
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.places import cache_root
+from pkdcli.runs.lock import RunLock
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.status import Status
-from pkdcli.runs.store import read_json
+from pkdcli.runs.store import read_json, read_object, write_json
+
+_WAIT = 3.0  # seconds that the first process waits for what another has to say of its end
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -31,54 +35,87 @@ def main(argv: list[str] | None = None) -> int:
     paths = RunPaths(args.run_dir.absolute())
     # mmengine imports matplotlib, which would otherwise write its font list into the user's home.
     os.environ.setdefault("MPLCONFIGDIR", str(cache_root() / "matplotlib"))
-    status = None if args.eval else Status(paths)
-    rank_zero = int(os.environ.get("RANK", "0")) == 0
+    STOP.catch()
+    if args.eval:
+        return _evaluate(args.eval)
+    rank = int(os.environ.get("RANK", "0"))
     try:
-        if status and rank_zero:
-            status.start()
-        _catch_signals()
-        if args.eval:
-            from pkdcli.engine.evaluate import evaluate_request
+        with RunLock(paths) if rank == 0 else nullcontext():
+            return _train(paths, rank)
+    except PkdError as error:  # the lock: the status is that of whoever holds it
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return error.code
 
-            evaluate_request(read_json(args.eval))
-        else:
-            run(paths, read_json(paths.job) or {})
+
+def _train(paths: RunPaths, rank: int) -> int:
+    told = paths.root / f".error-{os.environ.get('TORCHELASTIC_RUN_ID', '')}.json"
+    try:
+        if rank == 0:
+            told.unlink(missing_ok=True)
+            Status(paths).start()
+        job = read_object(paths.job)
+        if "cache" not in job:
+            raise PkdError(f"{paths.job} is absent or damaged.", "Type the command that made the run again.")
+        run(paths, job)
+        if rank == 0:
+            Status(paths).done()
     except BaseException as error:
-        return _explain(error, Status(paths) if status else None, args.eval, rank_zero)
-    if status and rank_zero:
-        Status(paths).done()
+        return _explain(error, Status(paths), None, rank, told)
     return ExitCode.OK
 
 
-def _catch_signals() -> None:
-    from pkdcli.engine.stop import STOP
+def _evaluate(request: Path) -> int:
+    try:
+        from pkdcli.engine.evaluate import evaluate_request
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, STOP.set)
+        evaluate_request(read_json(request))
+    except BaseException as error:
+        return _explain(error, None, request)
+    return ExitCode.OK
 
 
-def _explain(error: BaseException, status: Status | None, request: Path | None, rank_zero: bool) -> int:
-    """Write down why the worker stopped; returns its exit code."""
-    from pkdcli.engine.stop import StopRequested
+def _explain(
+    error: BaseException, status: Status | None, request: Path | None, rank: int = 0, told: Path | None = None
+) -> int:
+    """Write down why the worker stopped; returns its exit code.
 
+    Args:
+        error: What was raised.
+        status: Of the run; None for an evaluation.
+        request: Of an evaluation, into which its error goes.
+        rank: This process's.
+        told: Where another process than the first leaves its error: what the first sees is then only that the others
+            have gone.
+    """
     if isinstance(error, (StopRequested, KeyboardInterrupt)):
-        if status and rank_zero:
+        if status and rank == 0:
             status.interrupt()
         return ExitCode.INTERRUPTED
     if not isinstance(error, PkdError):
         traceback.print_exc()
-        error = as_user_error(error)
+        error = (told and rank == 0 and _from_another(told)) or as_user_error(error)
     print(f"error: {error}", file=sys.stderr, flush=True)
     try:
-        if status and rank_zero:
+        if told and rank > 0:
+            write_json(told, {"message": error.message, "hint": error.hint, "code": error.code})
+        elif status:
             status.fail(error.message, error.hint, error.code)
         elif request:
-            from pkdcli.runs.store import write_json
-
             write_json(request, {"error": {"message": error.message, "hint": error.hint, "code": error.code}})
     except PkdError as second:  # a full disk can't take the status either
         print(f"error: {second}", file=sys.stderr, flush=True)
     return error.code
+
+
+def _from_another(told: Path) -> PkdError | None:
+    """The error of another process, which may be a moment behind; None where none has left one."""
+    deadline = time.monotonic() + (_WAIT if int(os.environ.get("WORLD_SIZE", "1")) > 1 else 0)
+    while not told.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    found = read_object(told)
+    with suppress(OSError):
+        told.unlink()
+    return PkdError(found["message"], found.get("hint"), found.get("code", 1)) if "message" in found else None
 
 
 def as_user_error(error: BaseException) -> PkdError:
@@ -96,18 +133,21 @@ def run(paths: RunPaths, job: dict[str, Any]) -> None:
 
     Args:
         paths: The run directory.
-        job: `cache` (folder), `teacher` (the teacher's run directory or None), `devices` (processes).
+        job: `cache` (folder), `teacher` (the teacher's run directory or None).
     """
     begin = time.perf_counter()
     import pkdcli.engine.register  # noqa: F401
-    from pkdcli.engine import environment, result, train
+    from pkdcli.engine import environment, processes, result, train
     from pkdcli.recipe.library import parse, read_yaml
     from pkdcli.recipe.schema import Recipe
 
     recipe = parse(Recipe, read_yaml(paths.recipe), str(paths.recipe))
-    environment.write(paths.env)
-    outcome = train.train(recipe, paths, Path(job["cache"]), _teacher_weights(job), job.get("devices", 1))
+    if processes.rank() == 0:
+        Status(paths, recipe).write()  # what identifies the run, in case the file was lost or damaged
+        environment.write(paths.env)
+    outcome = train.train(recipe, paths, Path(job["cache"]), _teacher_weights(job))
     result.write(recipe, paths, outcome, job, time.perf_counter() - begin)
+    processes.leave()
 
 
 def _teacher_weights(job: dict[str, Any]) -> Path | None:

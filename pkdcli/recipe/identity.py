@@ -9,7 +9,7 @@ from typing import Any
 from pkdcli.recipe.schema import Recipe
 
 # What does not change the result: where files lie, how often one looks, and texts for people.
-_NOT_IDENTITY = {"pair", "val_interval", "workers"}
+_NOT_IDENTITY = {"pair", "val_interval", "workers", "checkpoint_minutes", "checkpoint_iters"}
 _TEXTS = {"title", "notes", "summary", "get"}
 
 

@@ -104,6 +104,8 @@ def resolve(request: Request) -> Recipe:
         "val_images": request.val_images or (8 if request.max_iters else None),
         "val_interval": request.val_interval or scale.val_interval,
         "workers": scale.workers if request.workers is None else request.workers,
+        "checkpoint_minutes": 10.0,
+        "checkpoint_iters": None,
         "teacher_seed": 0,
         "teacher_checkpoint": request.teacher_checkpoint if distilled else None,
     }

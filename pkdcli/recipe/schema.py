@@ -387,6 +387,9 @@ class Recipe(Strict):
         accumulate: Steps whose gradients are added before the optimizer moves.
         max_iters: Stop after so many iterations (a smoke run), or null.
         val_images: Evaluate only the first so many images, or null for all.
+        checkpoint_minutes: Save the training state when so many minutes have passed, besides at the end of every epoch;
+            0 for at epoch ends only.
+        checkpoint_iters: Save it every so many steps too, or null.
         teacher_seed: Seed of the teacher's own training: students of all seeds share one teacher.
         teacher_checkpoint: The weights the user gave for the teacher, or null.
         weights: For a teacher that is not trained here: the file or address its weights come from.
@@ -413,6 +416,8 @@ class Recipe(Strict):
     val_images: Count | None = None
     val_interval: Count = 1
     workers: Annotated[int, Field(ge=0)] = 2
+    checkpoint_minutes: NonNegative = 10.0
+    checkpoint_iters: Count | None = None
     teacher_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     teacher_checkpoint: str | None = None
     weights: str | None = None

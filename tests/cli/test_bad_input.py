@@ -40,7 +40,8 @@ PAIRS, LOSSES = ", ".join(names("pairs")), ", ".join(names("losses"))
         (
             "train --set sed=1",
             "error: --set sed: the recipe has no key 'sed'.\nDid you mean 'seed'? Keys of the recipe: accumulate, amp, "
-            "batch, data, init, loss, max_iters, pair, pretrained, role, scale, schedule, seed, student, teacher, "
+            "batch, checkpoint_iters, checkpoint_minutes, data, init, loss, max_iters, pair, pretrained, role, scale, "
+            "schedule, seed, student, teacher, "
             "teacher_checkpoint, teacher_seed, val_images, val_interval, workers.\n",
         ),
         (

@@ -62,8 +62,9 @@ def test_loaders(make):
     assert (loader["batch_size"], loader["num_workers"], loader["persistent_workers"]) == (4, 0, False)
     assert loader["dataset"]["filter_cfg"] == {"filter_empty_gt": True, "min_size": 32}
     assert loader["dataset"]["metainfo"] == {"classes": tuple(recipe.data.classes)}
-    assert "batch_sampler" not in loader
-    assert data.train_dataloader(make(scale="paper"))["batch_sampler"] == {"type": "AspectRatioBatchSampler"}
+    assert loader["batch_sampler"] == {"type": "PkdBatchSampler"}
+    assert data.train_dataloader(make(scale="paper"))["batch_sampler"] == {"type": "PkdBatchSampler", "group": 2}
+    assert data.train_dataloader(make(scale="paper", batch_size=3))["batch_sampler"]["group"] == 3
     assert "indices" not in data.val_dataloader(recipe, recipe.data.val)["dataset"]
 
 
@@ -80,8 +81,7 @@ def test_a_smoke_run_sees_a_few_images_and_its_metric_knows(make):
     config = build_config(recipe, "/runs/x")
     assert config["val_dataloader"]["dataset"]["indices"] == 8
     assert config["val_evaluator"]["partial"] is True
-    assert config["train_cfg"] == {"type": "IterBasedTrainLoop", "max_iters": 3, "val_interval": 3}
-    assert config["train_dataloader"]["sampler"]["type"] == "InfiniteSampler"
+    assert (config["train_cfg"]["type"], config["train_cfg"]["max_iters"]) == ("PkdTrainLoop", 3)
 
 
 def test_a_split_that_is_not_there(make):
@@ -132,8 +132,8 @@ def test_half_epochs_are_steps(make):
 
 def test_amp_and_accumulation(make):
     wrapper = schedule.optim_wrapper(make(amp=True, accumulate=4))
-    assert (wrapper["type"], wrapper["accumulative_counts"]) == ("AmpOptimWrapper", 4)
-    assert schedule.optim_wrapper(make())["type"] == "OptimWrapper"
+    assert (wrapper["type"], wrapper["accumulative_counts"]) == ("PkdAmpOptimWrapper", 4)
+    assert schedule.optim_wrapper(make())["type"] == "PkdOptimWrapper"
 
 
 def test_what_the_paper_does_not_name_stays_as_in_the_students_config(make):

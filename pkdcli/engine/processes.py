@@ -1,0 +1,74 @@
+"""The processes of one run, as torchrun starts them: who they are, and what they agree on.
+
+Gradients go over NCCL on GPUs and gloo on the CPU. What the processes agree on between steps (shall we stop?) goes over
+gloo, which does not wait for the GPUs.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+from torch import distributed
+
+_control: Any = None  # the process group of agreements
+
+
+def count() -> int:
+    """The number of processes that share this run, as the launcher says."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def rank() -> int:
+    """This process's place among them."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def join() -> None:
+    """Meet the other processes; nothing for a process alone."""
+    global _control
+    if count() == 1 or distributed.is_initialized():
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        distributed.init_process_group("nccl")
+        _control = distributed.new_group(backend="gloo")
+    else:
+        distributed.init_process_group("gloo")
+        _control = distributed.group.WORLD
+
+
+def leave() -> None:
+    """Part from the others, all having come to the end."""
+    global _control
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+        _control = None
+
+
+def any_says(yes: bool) -> bool:
+    """Whether any process says yes; every process must ask at the same point."""
+    if _control is None:
+        return yes
+    flag = torch.tensor([int(yes)])
+    distributed.all_reduce(flag, distributed.ReduceOp.MAX, group=_control)
+    return bool(flag.item())
+
+
+def mean(values: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The mean of scalars over the processes, all of which have the same names; as they are for a process alone."""
+    if _control is None or not values:
+        return values
+    together = torch.stack([value.detach().double().reshape(()).cpu() for value in values.values()])
+    distributed.all_reduce(together, group=_control)
+    return dict(zip(values, together / count(), strict=True))
+
+
+def from_first(value: Any) -> Any:
+    """What the first process gives, in all of them."""
+    if _control is None:
+        return value
+    holder = [value]
+    distributed.broadcast_object_list(holder, src=0, group=_control)
+    return holder[0]
