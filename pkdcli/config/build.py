@@ -34,6 +34,7 @@ def build_config(
         "work_dir": str(work_dir),
         "experiment_name": Path(work_dir).name,
         "model": model(recipe, teacher_weights),
+        "channels_last": recipe.scale.channels_last,
         "train_dataloader": data.train_dataloader(recipe, 1 if recipe.weights else devices),
         "val_dataloader": data.val_dataloader(recipe, val),
         "val_evaluator": data.evaluator(recipe, val),

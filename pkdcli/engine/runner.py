@@ -26,6 +26,11 @@ class PkdRunner(Runner):
     def dump_config(self) -> None:
         """Nothing: config.py is already there."""
 
+    def build_model(self, model: nn.Module | dict) -> nn.Module:
+        """The model, its feature maps laid out channels last where the scale says so."""
+        built = super().build_model(model)
+        return built.to(memory_format=torch.channels_last) if self.cfg.get("channels_last") else built
+
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """The model for several processes; mmengine names a GPU also where there is none."""
         if self.distributed and not torch.cuda.is_available():
