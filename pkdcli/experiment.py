@@ -22,12 +22,13 @@ import yaml
 
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.launch.job import JobSpec
+from pkdcli.launch.state import end
 from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.schema import Launcher, Recipe
 from pkdcli.runs.paths import RunPaths, teachers_root
 from pkdcli.runs.state import finished, held_by
 from pkdcli.runs.status import FAILED, QUEUED, RUNNING, Status
-from pkdcli.runs.store import write_json, write_text
+from pkdcli.runs.store import read_object, write_json, write_text
 
 if TYPE_CHECKING:
     from pkdcli.launch.queue import Outcome
@@ -149,13 +150,33 @@ def by_whom() -> dict[str, Any]:
 
 def spec(planned: Planned, cache: Path) -> JobSpec:
     """The job of a run."""
+    words = [word for word in sys.argv[1:] if word != "--dry-run"]  # so that a dry run shows the very same job
     return JobSpec(
         name=planned.run,
         argv=(sys.executable, "-m", "pkdcli.engine.worker", str(planned.paths.root)),
         run_dir=planned.paths.root,
-        env={"PKD_COMMAND": "pkd " + shlex.join(sys.argv[1:]), "PKD_CACHE": str(cache)},
+        env={"PKD_COMMAND": f"pkd {shlex.join(words)}", "PKD_CACHE": str(cache)},
         needs=(planned.teacher.run,) if planned.teacher else (),
     )
+
+
+def restored(paths: RunPaths, cache: Path) -> tuple[list[Planned], dict[str, Any]]:
+    """A run from its directory: itself behind its teacher, and how it was launched.
+
+    Raises:
+        PkdError: Its recipe or its job.json is absent or damaged.
+    """
+    from pkdcli.config.teacher import teacher_recipe
+    from pkdcli.recipe.library import parse, read_yaml
+
+    recipe = parse(Recipe, read_yaml(paths.recipe), str(paths.recipe))
+    found = read_object(paths.job)
+    if recipe.teacher is None:
+        return [Planned(recipe, paths)], found
+    own = teacher_recipe(recipe)
+    root = Path(found["teacher"]) if found.get("teacher") else teachers_root(cache) / run_id(own)
+    teacher = Planned(own, RunPaths(root))
+    return [teacher, Planned(recipe, paths, teacher)], found
 
 
 def settle(planned: Sequence[Planned], outcomes: Mapping[str, Outcome]) -> None:
@@ -168,16 +189,7 @@ def settle(planned: Sequence[Planned], outcomes: Mapping[str, Outcome]) -> None:
         if outcome.lacked:
             status.write(error={"message": outcome.cause, "hint": None, "code": int(outcome.code)})
         elif status.fields.get("state") in (QUEUED, RUNNING):
-            fail_silent(one.paths, outcome.cause, int(outcome.code))
-
-
-def fail_silent(paths: RunPaths, cause: str, code: int = 1) -> None:
-    """Write into the status of a run that died without a word that it failed, and the likely reason.
-
-    Its log is all there is to go by, so `pkd status` shows the end of it.
-    """
-    error = {"message": cause, "hint": None, "code": code, "silent": True}
-    Status(paths).write(state=FAILED, phase=None, eta_s=None, error=error)
+            end(one.paths, FAILED, outcome.cause, int(outcome.code), silent=True)
 
 
 def settle_interrupted(planned: Sequence[Planned]) -> None:

@@ -11,7 +11,22 @@ import sys
 
 import typer
 
-from pkdcli.cli import doctor, evaluate, listing, report, reproduce, show, sweep, train, verify
+from pkdcli.cli import (
+    cancel,
+    clean,
+    doctor,
+    evaluate,
+    listing,
+    logs,
+    report,
+    reproduce,
+    resume,
+    show,
+    status,
+    sweep,
+    train,
+    verify,
+)
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.places import cache_root
 
@@ -33,11 +48,16 @@ for _name, _function, _panel in (
     ("sweep", sweep.command, _RUN),
     ("reproduce", reproduce.command, _RUN),
     ("eval", evaluate.command, _RUN),
+    ("resume", resume.command, _RUN),
+    ("cancel", cancel.command, _RUN),
+    ("status", status.command, _LOOK),
+    ("logs", logs.command, _LOOK),
     ("report", report.report, _LOOK),
     ("list", listing.command, _LOOK),
     ("show", show.command, _LOOK),
     ("verify", verify.command, _LOOK),
     ("doctor", doctor.command, _LOOK),
+    ("clean", clean.command, _LOOK),
 ):
     app.command(_name, rich_help_panel=_panel, context_settings=_CONTEXT)(_function)
 

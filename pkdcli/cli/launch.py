@@ -60,9 +60,13 @@ def go(recipes: Sequence[Recipe], where: Where, *, sweep: bool = False) -> None:
         _say_mask_heads(planned)
     if where.dry_run:
         _show_plan(planned, cache, where)
+        if where.launcher and where.launcher.kind == "slurm":
+            from pkdcli.cli.submission import show_scripts
+
+            show_scripts(planned, runs, cache, where)
         return
     outcomes = carry_out(planned, cache, where)
-    _show_results(planned, runs, where, sweep)
+    show_results(planned, runs, where, sweep)
     raise typer.Exit(experiment.exit_code(outcomes))
 
 
@@ -84,6 +88,10 @@ def carry_out(planned: Sequence[experiment.Planned], cache: Path, where: Where) 
         typer.Exit: After Ctrl-C, with its exit code.
     """
     launcher = where.launcher or load_launcher()
+    if launcher.kind == "slurm":
+        from pkdcli.cli.submission import submit_all
+
+        return submit_all(planned, cache, launcher, where)
     for one in planned:
         experiment.prepare(one, cache, processes(launcher), launcher)
     done = [one.run for one in planned if finished(one.paths)]
@@ -97,7 +105,6 @@ def carry_out(planned: Sequence[experiment.Planned], cache: Path, where: Where) 
     from pkdcli.launch.slots import slots
 
     room = slots(launcher.devices, launcher.processes, launcher.jobs)
-
     try:
         with watch:
             outcomes = run_all([experiment.spec(one, cache) for one in todo], watch, done, room, launcher.retries)
@@ -193,7 +200,8 @@ def _show_plan(planned: Sequence[experiment.Planned], cache: Path, where: Where)
         print("note: the data is not there, so steps and the run's final name are not known yet.", file=sys.stderr)
 
 
-def _show_results(planned: Sequence[experiment.Planned], runs: Path, where: Where, sweep: bool) -> None:
+def show_results(planned: Sequence[experiment.Planned], runs: Path, where: Where, sweep: bool) -> None:
+    """Print what came out: a sweep's table, or a run's metrics beside its teacher's and its baseline's."""
     results = {one.run: read_json(one.paths.result) for one in planned if finished(one.paths)}
     if where.json:
         for result in results.values():

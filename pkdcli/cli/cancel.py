@@ -1,0 +1,73 @@
+"""`pkd cancel`: stop runs, wherever they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pkdcli.cli import options as o
+
+if TYPE_CHECKING:
+    from pkdcli.launch.state import Found
+
+
+def command(
+    names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs' ids; their beginnings are enough.")],
+    runs: o.Runs = None,
+) -> None:
+    """Stop runs: those at work save first, those in a cluster's queue leave it.
+
+    `pkd resume` goes on with them.
+
+    [bold]Examples[/bold]
+
+      pkd cancel gfl101-fcos50__mse-w10
+
+      pkd cancel gfl101-fcos50__mse fcos50__baseline
+    """
+    from pkdcli.cli.find import all_runs, chosen
+    from pkdcli.launch.slurm import cluster
+    from pkdcli.launch.state import look_all, settle
+
+    found = look_all(chosen(names, all_runs(runs)))
+    active = [one for one in found if one.state in ("queued", "running")]
+    cluster.scancel([one.job for one in active if one.job])
+    failed = False
+    for one in found:
+        if one not in active:
+            settle(one)
+            print(f"{one.paths.run}: is {one.state} already")
+        elif one.job:
+            _end_if_queued(one)
+            print(f"{one.paths.run}: cancelled, Slurm {one.job}")
+        elif one.state == "running":
+            failed |= not _stop(one)
+        else:
+            failed = True
+            print(f"{one.paths.run}: waits in the queue of a pkd that runs; stop that one with Ctrl-C")
+    raise typer.Exit(1 if failed else 0)
+
+
+def _end_if_queued(one: Found) -> None:
+    from pkdcli.launch.state import end
+
+    if one.status.get("state") == "queued":
+        end(one.paths, "interrupted", "cancelled before it started", 130, silent=False)
+
+
+def _stop(one: Found) -> bool:
+    """Ask a run of this machine to save and stop; whether it could be asked."""
+    import signal
+    import socket
+
+    from pkdcli.launch.processes import send
+
+    pid, host = one.status.get("pid"), one.status.get("host")
+    if host != socket.gethostname():
+        print(f"{one.paths.run}: runs on {host}; type the command there")
+        return False
+    # The processes of a run agree between two steps to stop, so one of them is enough.
+    send([pid], signal.SIGINT)
+    print(f"{one.paths.run}: asked process {pid} to save and stop")
+    return True
