@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,14 @@ Pkd = Callable[..., Answer]
 def _run(*words: str | Path, cwd: Path, env: dict[str, str], timeout: float = 600) -> Answer:
     command = [sys.executable, "-m", "pkdcli", *(str(word) for word in words)]
     process = subprocess.run(
-        command, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, check=False
+        command,
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        stdin=subprocess.DEVNULL,
+        check=False,
     )
     return Answer(process.returncode, process.stdout, process.stderr)
 
@@ -101,7 +108,7 @@ class Lab:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory, micro: Path) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory, micro: Path) -> Lab:
     """`pkd sweep --loss pkd,mse` on the micro data set, run once for all tests that look at finished runs."""
     base = tmp_path_factory.mktemp("lab")
     env = _environment(base)
@@ -112,4 +119,4 @@ def lab(tmp_path_factory: pytest.TempPathFactory, micro: Path) -> Iterator[Lab]:
         return _run(*words, cwd=cwd, env={**env, **more}, timeout=timeout)
 
     answer = pkd("sweep", "--loss", "pkd,mse", "--data", micro, *MICRO)
-    yield Lab(base / "runs", base / "cache", micro, answer, pkd)
+    return Lab(base / "runs", base / "cache", micro, answer, pkd)

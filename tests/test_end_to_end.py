@@ -58,7 +58,12 @@ def test_result_json_keeps_the_contract(lab):
 
 def test_the_baseline_has_no_teacher(lab):
     result = read(lab.run("fcos50__baseline") / "result.json")
-    assert (result["role"], result["teacher"], result["weight"], result["teacher_metrics"]) == ("baseline", None, None, None)
+    assert (result["role"], result["teacher"], result["weight"], result["teacher_metrics"]) == (
+        "baseline",
+        None,
+        None,
+        None,
+    )
 
 
 def test_the_result_is_of_the_last_epoch(lab):

@@ -38,14 +38,18 @@ def test_there_are_commands():
 @pytest.mark.parametrize("line", [line for line in commands() if line.split()[1] in ("train", "sweep", "reproduce")])
 def test_a_training_command_plans_what_it_says(line, lab, tmp_path):
     """Trainings are planned, with everything a real run would refuse refused; the main one runs for real below."""
-    (tmp_path / "bccd.yaml").write_text(lab.data.read_text().replace("images: images", f"images: {lab.data.parent}/images")
-                                        .replace("annotations: annotations", f"annotations: {lab.data.parent}/annotations"))  # fmt: skip
+    text = lab.data.read_text()
+    for key in ("images", "annotations"):
+        text = text.replace(f"{key}: {key}", f"{key}: {lab.data.parent}/{key}")
+    (tmp_path / "bccd.yaml").write_text(text)
     answer = lab.pkd(*shlex.split(line)[1:], "--dry-run", cwd=tmp_path)
     assert answer.code == 0, answer.err
     assert "runs" in answer.out
 
 
-@pytest.mark.parametrize("line", [line for line in commands() if line.split()[1] not in ("train", "sweep", "reproduce")])
+@pytest.mark.parametrize(
+    "line", [line for line in commands() if line.split()[1] not in ("train", "sweep", "reproduce")]
+)
 def test_a_command_that_looks_does_so(line, lab):
     words = shlex.split(line)[1:]
     words = [lab.run("gfl101-fcos50__pkd").name if word == "RUN" else word for word in words]

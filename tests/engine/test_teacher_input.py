@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-import pkdcli.engine.register  # noqa: F401
+import pkdcli.engine.register  # noqa: F401  (first of all: it makes mmdet importable)
+
+# isort: split
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
+
 from pkdcli.config.build import model
 from pkdcli.recipe.resolve import Request, resolve
 
@@ -35,7 +38,9 @@ def batch(sizes=((96, 128), (80, 96))) -> dict:
     samples, images = [], []
     for height, width in sizes:
         images.append(torch.randint(0, 256, (3, height, width), generator=generator, dtype=torch.uint8))
-        sample = DetDataSample(metainfo={"img_shape": (height, width), "ori_shape": (height, width), "scale_factor": (1, 1)})
+        sample = DetDataSample(
+            metainfo={"img_shape": (height, width), "ori_shape": (height, width), "scale_factor": (1, 1)}
+        )
         sample.gt_instances = InstanceData(bboxes=torch.tensor([[8.0, 8.0, 60.0, 70.0]]), labels=torch.tensor([1]))
         samples.append(sample)
     return {"inputs": images, "data_samples": samples}
