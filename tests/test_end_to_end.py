@@ -39,7 +39,7 @@ def test_a_run_directory_is_complete(lab):
 def test_nothing_is_written_elsewhere(lab):
     assert list((lab.runs.parent / "here").iterdir()) == []
     assert {path.name for path in lab.runs.parent.iterdir()} <= {"runs", "cache", "here"}
-    assert {path.name for path in lab.cache.iterdir()} <= {"teachers", "checks", "matplotlib"}
+    assert {path.name for path in lab.cache.iterdir()} <= {"teachers", "checks", "matplotlib", "YAPF"}
 
 
 def test_result_json_keeps_the_contract(lab):

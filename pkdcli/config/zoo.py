@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import yaml
 
 from pkdcli.errors import ExitCode, PkdError, nearest
+from pkdcli.places import cache_root
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,22 @@ def config_path(config: str, where: str = "config") -> Path:
 
 @cache
 def _read(path: Path) -> Any:
-    from mmengine.config import Config
+    return _config_class().fromfile(str(path))
 
-    return Config.fromfile(str(path))
+
+@cache
+def _config_class() -> Any:
+    """mmengine's Config, imported such that yapf, which it imports, does not write into the user's home."""
+    before = os.environ.get("XDG_CACHE_HOME")
+    os.environ["XDG_CACHE_HOME"] = str(cache_root())
+    try:
+        from mmengine.config import Config
+    finally:
+        if before is None:
+            del os.environ["XDG_CACHE_HOME"]
+        else:
+            os.environ["XDG_CACHE_HOME"] = before
+    return Config
 
 
 def load_config(config: str, where: str = "config") -> dict[str, Any]:

@@ -171,7 +171,7 @@ def _paint(
     mask: np.ndarray,
     usual: tuple[int, int, int] | None = None,
 ) -> None:
-    """Colour the pixels of `mask`, about `usual` or at a chosen contrast with what is there, plain or with a pattern."""
+    """Colour the pixels of `mask`, about `usual` or at some contrast with what is there, plain or with a pattern."""
     y, x = (part.astype(np.int32) for part in mask.nonzero())
     if not len(y):
         return

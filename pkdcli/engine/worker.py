@@ -33,7 +33,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--eval", type=Path, help="evaluate as this JSON file asks instead of training")
     args = parser.parse_args(argv)
     paths = RunPaths(args.run_dir.absolute())
-    # mmengine imports matplotlib, which would otherwise write its font list into the user's home.
+    # mmengine imports matplotlib and yapf, which would otherwise write their caches into the user's home.
+    os.environ["PKD_CACHE"] = os.environ["XDG_CACHE_HOME"] = str(cache_root())
     os.environ.setdefault("MPLCONFIGDIR", str(cache_root() / "matplotlib"))
     STOP.catch()
     if args.eval:

@@ -68,8 +68,8 @@ PAIRS, LOSSES = ", ".join(names("pairs")), ", ".join(names("losses"))
         ("sweep --temperatures 10", "error: --temperatures: mse has no temperature.\nLosses with one: norm-kl.\n"),
         (
             "list pears",
-            "error: unknown kind of thing 'pears'.\nDid you mean 'pairs'? Allowed: data, detectors, losses, pairs, "
-            "runs, scales, schedules, tables.\n",
+            "error: unknown kind of thing 'pears'.\nDid you mean 'pairs'? Allowed: data, detectors, launchers, losses, "
+            "pairs, runs, scales, schedules, tables.\n",
         ),
         ("report --where a", "error: --where 'a' is not of the form key=value.\nFor example: --where scale=tiny.\n"),
     ],
@@ -84,7 +84,7 @@ USAGE = """\
 Usage: pkd train [OPTIONS]
 Try 'pkd train -h' for help.
 ╭─ Error ──────────────────────────────────────────────────────────────────────╮
-│ No such option: --weihgt (Possible options: --set, --weight)                 │
+│ No such option: --weihgt (Possible options: --set, --wait, --weight)         │
 ╰──────────────────────────────────────────────────────────────────────────────╯
 """
 

@@ -101,7 +101,8 @@ def test_a_dry_run_without_coco_works(type_, here):
     assert "gfl101-fcos50__pkd-w10__2x__coco-paper__s0-" in said.out
     assert "\nclasses:" not in said.out
     assert "  - toothbrush\n" in said.out
-    assert list(here.parent.rglob("*")) == [here]
+    files = {path.relative_to(here.parent).parts[:2] for path in here.parent.rglob("*") if path.is_file()}
+    assert files <= {("cache", "YAPF")}  # what a library of mmengine's keeps of its own
 
 
 # list, show, doctor
@@ -246,7 +247,9 @@ def test_a_reader_that_goes_away_is_no_error(here):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_can_be_shown(type_, shell):
+def test_completion_can_be_shown(type_, shell, monkeypatch):
+    # Otherwise Typer asks which shell started this process, and under a test runner that may be none.
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
     said = type_("--show-completion", shell)
     assert said.code == 0
     assert "_PKD_COMPLETE" in said.out

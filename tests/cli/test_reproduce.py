@@ -229,7 +229,7 @@ def test_a_dry_run_estimates_from_finished_runs(desk, micro, monkeypatch):
 | run | role | state | steps | time |
 | --- | --- | --- | ---: | ---: |
 | fcos50__baseline__1x__micro-tiny__s0 | baseline | done | 6 |  |
-| gfl101__teacher__own__micro-tiny__s0 | teacher | to do | 24 | unknown |
+| gfl101__teacher__own__micro-tiny__s0 | teacher | to do | 16 | unknown |
 | gfl101-fcos50__mse-w50__1x__micro-tiny__s0 | distill | done | 6 |  |
 | gfl101-fcos50__mse-w70__1x__micro-tiny__s0 | distill | to do | 6 | 2:06 |
 | fcos50__baseline__2x__micro-tiny__s0 | baseline | to do | 12 | 0:48 |

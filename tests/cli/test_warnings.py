@@ -21,7 +21,7 @@ def spec(tmp_path):
 @pytest.mark.parametrize("kind", [Watch, Lines])
 def test_a_warning_is_printed_on_stderr_once(spec, kind, capsys):
     watch, status = kind({}, []), Status(RunPaths(spec.run_dir))
-    watch._next = float("inf")
+    watch._next = {spec.name: float("inf")}
     watch.ticked(spec)
     status.warn("the teacher has 0.0 mAP")
     watch.ticked(spec)

@@ -115,7 +115,7 @@ def test_mmrazors_distiller_builds_the_losses(losses, maps):
 
     from pkdcli.engine.losses import registered  # noqa: F401
 
-    recorder = {"fpn": {"type": "ModuleOutputs", "source": "neck"}}
+    recorder = {"fpn": {"type": "mmrazor.ModuleOutputs", "source": "neck"}}
     distiller = ConfigurableDistiller(
         student_recorders=recorder,
         teacher_recorders=recorder,
