@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+# A process started in the background ignores Ctrl-C, and its children do: here Ctrl-C is tested.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Two cores, and trainings that are over in seconds: threads that wait for each other only cost.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
