@@ -44,7 +44,9 @@ def test_two_processes_of_this_machine_train_a_run(pkd, micro, tmp_path):
 
 def test_a_sweep_on_a_cluster_loses_tasks_and_is_resumed(cluster, pkd, micro, tmp_path):
     """One task is cancelled and one killed; both finish after `pkd resume`, and the report is complete."""
-    words = ("--weights", "10,30,50", "--max-parallel", "2", "--data", micro, *MICRO, "--epochs", "4")
+    # Long enough to be caught at it, on a quick machine too.
+    length = ("--epochs", "40", "--val-interval", "40")
+    words = ("--weights", "10,30,50", "--max-parallel", "2", "--data", micro, *MICRO, *length)
     answer = pkd("sweep", "--loss", "mse", *words, *SLURM)
     assert answer.code == 0, answer.err
     first = until(lambda: (one := status(pkd).get("mse-w10", {})).get("phase") == "train" and one)
@@ -79,7 +81,7 @@ def test_two_nodes_of_two_processes_train_a_run(cluster, pkd, micro, tmp_path):
 
 
 def test_usr1_requeues_a_run_which_goes_on(cluster, pkd, micro, tmp_path):
-    words = ("--data", micro, *MICRO, "--epochs", "20")
+    words = ("--data", micro, *MICRO, "--epochs", "80", "--val-interval", "80")
     assert pkd("train", "--loss", "none", *words, *SLURM).code == 0
     one = until(lambda: (found := status(pkd)["baseline"])["epoch"] and found["epoch"] > 2 and found)
     cluster.slurm("scancel", "--signal=USR1", one["job"])
