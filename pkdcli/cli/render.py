@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pkdcli.errors import PkdError
-
-METRICS = ("mAP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
+from pkdcli.runs.collect import METRICS
 
 
 def out() -> Console:

@@ -131,8 +131,3 @@ def set_key(node: dict[str, Any], path: str, value: Any, where: str) -> None:
         node[parts[-1]] = value
     else:
         raise PkdError(f"{where}: {path}: there is no key {parts[-1]!r}.")
-
-
-def neck_channels(model: dict[str, Any]) -> int:
-    """Output channels of a model's neck."""
-    return model["neck"]["out_channels"]

@@ -16,10 +16,9 @@ from pkdcli.engine import checkpoint
 from pkdcli.engine.runner import PkdRunner
 from pkdcli.recipe.library import parse
 from pkdcli.recipe.schema import Recipe
+from pkdcli.runs.collect import METRICS
 from pkdcli.runs.status import now
 from pkdcli.runs.store import write_json
-
-METRICS = ("mAP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
 
 
 def evaluate_request(request: dict[str, Any]) -> None:
