@@ -116,7 +116,7 @@ def _on_slurm(paths: RunPaths, status: dict[str, Any], task: str, jobs: Jobs | N
     if job and job.active:
         if job.state == "PENDING":
             again = "queued again; " if state == INTERRUPTED else ""
-            state, reason = QUEUED, f"{again}waits for {job.reason}"
+            state, reason = QUEUED, f"{again}{_wait(job.reason)}"
         elif state in (QUEUED, INTERRUPTED) and job.state in ("RUNNING", "CONFIGURING"):
             state, reason = RUNNING, None
         return Found(paths, state, reason, where, status, silent, task)
@@ -144,6 +144,11 @@ def _on_slurm(paths: RunPaths, status: dict[str, Any], task: str, jobs: Jobs | N
         else:
             reason = _silent_end(paths, "the scheduler no longer knows it")
     return Found(paths, state, reason, where, status, silent, task)
+
+
+def _wait(reason: str) -> str:
+    # Slurm gives no reason, or "None", until its scheduler has looked at a task.
+    return f"waits for {reason}" if reason not in ("", "None") else "waits to be scheduled"
 
 
 def settle(found: Found) -> None:

@@ -32,8 +32,8 @@ def asked(*_):
     sys.exit(130)
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, signal.SIG_IGN if manner == "deaf" else asked)
-status(state="running")
 print("hello from", os.path.basename(folder), flush=True)
+status(state="running")
 if manner == "well":
     status(state="done")
 elif manner == "fails":
