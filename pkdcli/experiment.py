@@ -25,6 +25,7 @@ from pkdcli.launch.job import JobSpec
 from pkdcli.launch.state import end
 from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.schema import Launcher, Recipe
+from pkdcli.runs.lock import holder
 from pkdcli.runs.paths import RunPaths, teachers_root
 from pkdcli.runs.state import finished, held_by
 from pkdcli.runs.status import FAILED, QUEUED, RUNNING, Status
@@ -127,9 +128,8 @@ def prepare(planned: Planned, cache: Path, devices: int = 1, launcher: Launcher 
     """
     if finished(planned.paths):
         return
-    holder = held_by(planned.paths)
-    if holder:
-        raise PkdError(f"{planned.run} is running already: {holder}.", "Wait for it, or stop it first.")
+    if who := held_by(planned.paths):
+        raise PkdError(f"{planned.run} is running already: {who}.", "Wait for it, or stop it first.")
     write_text(planned.paths.recipe, recipe_yaml(planned.recipe))
     write_text(planned.paths.config, config_py(planned, devices))
     launched = {"launcher": launcher.model_dump(mode="json", exclude_unset=True), **by_whom()} if launcher else {}
@@ -183,7 +183,7 @@ def settle(planned: Sequence[Planned], outcomes: Mapping[str, Outcome]) -> None:
     """Write into the status what a run could not say itself: that it was killed, or never started."""
     for one in planned:
         outcome = outcomes.get(one.run)
-        if outcome is None or outcome.code == ExitCode.OK:
+        if outcome is None or outcome.code == ExitCode.OK or holder(one.paths):  # whose status it is
             continue
         status = Status(one.paths)
         if outcome.lacked:

@@ -15,6 +15,7 @@ from pkdcli.errors import ExitCode, PkdError
 from pkdcli.launch.queue import Outcome
 from pkdcli.recipe.grid import Grid, expand
 from pkdcli.recipe.resolve import Request, resolve
+from pkdcli.runs.lock import RunLock
 from pkdcli.runs.status import Status
 from pkdcli.runs.store import read_json, write_json
 
@@ -140,6 +141,16 @@ def test_the_dead_and_the_unborn_are_spoken_for(plan, tmp_path):
     ]
     experiment.prepare(lacking, tmp_path)
     assert error(lacking) is None
+
+
+def test_the_status_of_a_run_that_another_process_is_at_stays_as_it_is(plan, tmp_path):
+    (run,) = plan(loss="none")
+    Status(run.paths).start()
+    before = run.paths.status.read_bytes()
+    with RunLock(run.paths):
+        for outcome in (Outcome(2), Outcome(1, died_by="SIGKILL"), Outcome(1, lacked="t")):
+            experiment.settle([run], {run.run: outcome})
+    assert run.paths.status.read_bytes() == before
 
 
 def test_a_run_killed_by_a_second_ctrl_c_was_interrupted(plan, tmp_path):

@@ -16,7 +16,7 @@ def command(
     names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs' ids; their beginnings are enough.")],
     runs: o.Runs = None,
 ) -> None:
-    """Stop runs: those at work save first, those in a cluster's queue leave it.
+    """Stop runs: those at work save first, those in a queue leave it.
 
     `pkd resume` goes on with them.
 
@@ -44,8 +44,8 @@ def command(
         elif one.state == "running":
             failed |= not _stop(one)
         else:
-            failed = True
-            print(f"{one.paths.run}: waits in the queue of a pkd that runs; stop that one with Ctrl-C")
+            _end_if_queued(one)  # which its queue sees when its turn comes
+            print(f"{one.paths.run}: cancelled before it started")
     raise typer.Exit(1 if failed else 0)
 
 

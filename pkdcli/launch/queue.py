@@ -11,6 +11,9 @@ from pkdcli.errors import ExitCode
 from pkdcli.launch.job import JobSpec
 from pkdcli.launch.local import LocalProcess
 from pkdcli.launch.slots import Slot
+from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.status import INTERRUPTED
+from pkdcli.runs.store import read_object
 
 POLL_SECONDS = 0.1
 
@@ -114,10 +117,14 @@ class _Queue:
         return self.outcomes
 
     def begin(self) -> None:
-        """Start what can be started, and give up what never can."""
+        """Start what can be started, and give up what never can or was cancelled."""
         for spec in list(self.waiting):
             if not self.free:
                 return
+            if read_object(RunPaths(spec.run_dir).status).get("state") == INTERRUPTED:  # as `pkd cancel` writes
+                self.waiting.remove(spec)
+                self.end(spec, Outcome(ExitCode.INTERRUPTED))
+                continue
             to_come = {other.name for other in self.waiting} | {other.name for other, _, _ in self.running}
             lacked = next((need for need in spec.needs if self._failed(need, to_come)), None)
             if lacked:

@@ -91,7 +91,10 @@ def look(paths: RunPaths, jobs: Jobs | None) -> Found:
 
 def _on_a_machine(paths: RunPaths, status: dict[str, Any]) -> Found:
     state, reason, where, silent = *_own_words(status), _process(status), _was_silent(status)
-    if state == RUNNING and not held_by(paths):
+    held = held_by(paths)
+    if state == QUEUED and held:  # it has only just begun, or its status was damaged
+        state, reason, where = RUNNING, None, held
+    elif state == RUNNING and not held:
         state, reason, silent = FAILED, _silent_end(paths, "its process is gone"), True
     elif state == RUNNING and (minutes := _minutes_since(status)) > SILENT_MINUTES and not _here(status):
         state, reason, silent = FAILED, f"no sign of life from {where} for {minutes:.0f} minutes", True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ try:
     import fcntl
 except ImportError:  # not POSIX: nothing is locked there
     fcntl = None
+
+PATIENCE = 0.5  # seconds: whoever asks who holds a lock has it for a moment
 
 _held: set[Path] = set()
 
@@ -40,11 +43,11 @@ def holder(paths: RunPaths) -> str | None:
     if fcntl is None:
         return None
     try:
-        handle = os.open(path, os.O_RDWR)
+        handle = os.open(path, os.O_RDONLY)
     except OSError:
         return None
     try:
-        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return _in_words(_read(handle))
     finally:
@@ -80,6 +83,7 @@ class RunLock:
         return self
 
     def _open(self) -> int:
+        patience = time.monotonic() + PATIENCE
         while True:
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
             try:
@@ -94,6 +98,9 @@ class RunLock:
             except BlockingIOError:
                 who = _in_words(_read(handle))
                 os.close(handle)
+                if time.monotonic() < patience:
+                    time.sleep(0.02)
+                    continue
                 raise PkdError(
                     f"{self.paths.run} is running already: {who}.", "Wait for it, or stop it first."
                 ) from None

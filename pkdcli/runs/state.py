@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 
+from pkdcli.runs.lock import holder, lock_file
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import read_object
 
@@ -34,7 +35,13 @@ def alive(pid: int | None, host: str | None) -> bool:
 
 def held_by(paths: RunPaths) -> str | None:
     """Who is at work in a run directory, in words; None where nobody is."""
+    if who := holder(paths):
+        return who
     status = read_object(paths.status)
-    if status.get("state") == "running" and alive(status.get("pid"), status.get("host")):
-        return f"process {status.get('pid')} on {status.get('host')}"
-    return None
+    pid, host = status.get("pid"), status.get("host")
+    if status.get("state") != "running" or not alive(pid, host):
+        return None
+    # Numbers of processes come round again: on this machine a lock that nobody holds says that its holder was killed.
+    if host == socket.gethostname() and lock_file(paths).exists():
+        return None
+    return f"process {pid} on {host}"

@@ -219,6 +219,34 @@ def test_a_cancelled_run_stops_and_a_resumed_one_ends(type_, worker, own, here):
     assert type_("resume", "--all").out == "nothing to resume\n"
 
 
+def test_a_run_that_waits_in_a_local_queue_leaves_it(type_, worker, own, here):
+    worker(baseline="waits")
+    answers = []
+
+    def cancel():
+        until(lambda: [path for path in (here / "runs").glob("*__baseline*/log.txt") if path.read_text()])
+        for name in ("gfl101-fcos50__mse-w30", "fcos50__baseline"):
+            command = [sys.executable, "-m", "pkdcli", "cancel", name]
+            answers.append(subprocess.run(command, cwd=here, capture_output=True, text=True, check=False))
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    said = type_("sweep", "--weights", "10,30", *TINY, own)
+    thread.join()
+    assert [answer.returncode for answer in answers] == [0, 0], answers
+    assert answers[0].stdout.endswith(": cancelled before it started\n")
+    assert said.code == 130
+    assert {run.split("__")[1]: found for run, found in shown(type_).items()} == {
+        "teacher": ("done", None),
+        "baseline": ("interrupted", None),
+        "mse-w10": ("done", None),
+        "mse-w30": ("interrupted", "cancelled before it started"),
+    }
+    worker()
+    assert type_("resume", "--all").code == 0
+    assert {state for state, _ in shown(type_).values()} == {"done"}
+
+
 def test_a_student_is_resumed_with_the_teacher_it_lacks(type_, worker, own, here):
     worker(teacher="fails")
     assert type_("sweep", "--weights", "10,30", *TINY, own).code == 1
