@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
 METRICS = ("mAP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
 FILES = {"recipe.yaml", "config.py", "job.json", "status.json", "metrics.jsonl", "log.txt", "env.json", "checkpoints",
-         "student.pth", "result.json"}  # fmt: skip
+         "student.pth", "result.json", "samples.json"}  # fmt: skip
 
 
 def read(path):
@@ -72,6 +74,16 @@ def test_the_result_is_of_the_last_epoch(lab):
     last = [record for record in records if record["kind"] == "val"][-1]
     assert last["iter"] == 8
     assert {name: last[name] for name in METRICS} == read(run / "result.json")["metrics"]
+    samples = read(run / "samples.json")
+    assert (samples["epoch"], samples["iter"], len(samples["images"])) == (2, 8, 8)
+
+
+def test_teacher_baseline_and_student_show_the_same_images(lab):
+    runs = [*lab.runs.iterdir(), *(lab.cache / "teachers").iterdir()]
+    images = [[(one["path"], one["truth"]) for one in read(run / "samples.json")["images"]] for run in runs]
+    assert len(images) == 4
+    assert all(one == images[0] for one in images)
+    assert all(Path(path).is_file() and truth for path, truth in images[0])
 
 
 def test_losses_of_every_level_are_recorded(lab):
@@ -145,6 +157,7 @@ def test_eval_of_a_run_equals_its_result_exactly(lab):
     assert answer.code == 0, answer.err
     assert json.loads(answer.out)["metrics"] == read(run / "result.json")["metrics"]
     assert read(run / "eval" / "micro-val.json")["metrics"] == read(run / "result.json")["metrics"]
+    assert read(run / "eval" / "micro-val.samples.json")["images"] == read(run / "samples.json")["images"]
     assert (run / "result.json").read_bytes() == before
     for path in sorted((run / "eval").iterdir(), reverse=True):
         path.unlink()
@@ -156,8 +169,7 @@ def test_eval_of_the_teacher_equals_its_result_exactly(lab):
     answer = lab.pkd("eval", run, "--model", "teacher", "--json")
     assert answer.code == 0, answer.err
     assert json.loads(answer.out)["metrics"] == read(run / "result.json")["teacher_metrics"]
-    (run / "eval" / "teacher-micro-val.json").unlink()
-    (run / "eval").rmdir()
+    shutil.rmtree(run / "eval")
 
 
 def test_a_student_is_trained_with_a_given_teacher(lab, tmp_path):

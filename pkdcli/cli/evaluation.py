@@ -59,7 +59,8 @@ def evaluate(
         _same_classes(classes, recipe)
     name = f"{'teacher-' if model == 'teacher' else ''}{recipe.data.name}"
     output = paths.evaluation(name, split) if paths is not None else None
-    written = run_worker(recipe, weights, split, paths, output, model, quiet or as_json)
+    samples = paths.evaluation_samples(name, split) if paths is not None else None
+    written = run_worker(recipe, weights, split, paths, output, samples, model, quiet or as_json)
     if as_json:
         print(json.dumps(written))
         return
@@ -154,7 +155,14 @@ def _same_classes(classes: list[str] | None, recipe: Recipe) -> None:
 
 
 def run_worker(
-    recipe: Recipe, weights: Path, split: str, paths: RunPaths | None, output: Path | None, model: str, quiet: bool
+    recipe: Recipe,
+    weights: Path,
+    split: str,
+    paths: RunPaths | None,
+    output: Path | None,
+    samples: Path | None,
+    model: str,
+    quiet: bool,
 ) -> dict[str, Any]:
     """Have a worker process evaluate, and return what it wrote.
 
@@ -172,6 +180,7 @@ def run_worker(
             "work_dir": folder,
             "output": str(answer),
             "columns": columns,
+            "samples": str(samples) if samples is not None else None,
         }
         write_json(request, content)
         command = [sys.executable, "-m", "pkdcli.engine.worker", folder, "--eval", str(request)]

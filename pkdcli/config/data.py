@@ -107,7 +107,7 @@ def val_dataloader(recipe: Recipe, split: Split) -> dict[str, Any]:
 
 def evaluator(recipe: Recipe, split: Split) -> dict[str, Any]:
     """The six COCO metrics of a split, in AP points."""
-    section = {"type": "PkdCocoMetric", "ann_file": split.annotations}
+    section = {"type": "PkdCocoMetric", "ann_file": split.annotations, "images": split.images}
     return {**section, "partial": True} if recipe.val_images else section
 
 

@@ -15,6 +15,7 @@ import hotcoco
 import numpy as np
 
 from pkdcli.compat import activate
+from pkdcli.engine import samples
 from pkdcli.errors import ExitCode, PkdError, nearest
 from pkdcli.runs.store import write_text
 
@@ -152,6 +153,7 @@ class PkdCocoMetric(BaseMetric):
         max_dets: Detections kept per image and class, ascending; the six metrics use the last.
         outfile: Where to write the detections too, in COCO's results format (JSON).
         partial: Evaluate only the images that were predicted (a smoke run's first few), not the whole file.
+        images: The folder of the images; given, a few of them with their detections are kept as `samples`.
 
     Raises:
         PkdError: The annotation file is absent, not COCO's, or lacks one of the data set's classes.
@@ -163,6 +165,7 @@ class PkdCocoMetric(BaseMetric):
         max_dets: Sequence[int] = MAX_DETS,
         outfile: str | None = None,
         partial: bool = False,
+        images: str | None = None,
     ) -> None:
         # "gpu" gathers through the process group, also on the CPU; "cpu" would write files into the current folder.
         super().__init__(collect_device="gpu", prefix="unused")
@@ -170,6 +173,8 @@ class PkdCocoMetric(BaseMetric):
         self.max_dets = tuple(max_dets)
         self.outfile = outfile
         self.partial = partial
+        self.images = images
+        self.samples: list[dict[str, Any]] = []  # of the last evaluation, in the first process
         self._truth = load_annotations(ann_file)
 
     @BaseMetric.dataset_meta.setter
@@ -189,7 +194,10 @@ class PkdCocoMetric(BaseMetric):
     def compute_metrics(self, results: Sequence[tuple[int, np.ndarray]]) -> dict[str, float]:
         """mAP, AP50, AP75, AP_S, AP_M, AP_L in AP points, NaN where the data has no object of that size."""
         classes = self.dataset_meta["classes"]
-        rows = _coco_rows(results, np.array(category_ids(self._truth, classes), dtype=np.float64))
+        ids, by_image = category_ids(self._truth, classes), _by_image(results)
+        if self.images is not None:
+            self.samples = samples.pick(by_image, self._truth, ids, self.images)
+        rows = _coco_rows(by_image, np.array(ids, dtype=np.float64))
         finite = np.isfinite(rows).all(axis=1)
         if not finite.all():
             print_log(f"{np.sum(~finite)} detections with a NaN or infinite box or score are left out.", "current", 30)
@@ -200,11 +208,16 @@ class PkdCocoMetric(BaseMetric):
         return evaluate_detections(self._truth, rows, classes=classes, images=images, max_dets=self.max_dets)
 
 
-def _coco_rows(results: Iterable[tuple[int, np.ndarray]], ids: np.ndarray) -> np.ndarray:
-    """float64 (N, 7) rows of COCO's results format; each image once, however often a sampler padded it in."""
+def _by_image(results: Iterable[tuple[int, np.ndarray]]) -> dict[int, np.ndarray]:
+    """Each image once, however often a sampler padded it in."""
     by_image: dict[int, np.ndarray] = {}
     for image, array in results:
         by_image.setdefault(image, array)
+    return by_image
+
+
+def _coco_rows(by_image: Mapping[int, np.ndarray], ids: np.ndarray) -> np.ndarray:
+    """float64 (N, 7) rows of COCO's results format."""
     if not by_image:
         return np.zeros((0, 7))
     # Widths are subtracted in float64, as pycocotools would see them from JSON.

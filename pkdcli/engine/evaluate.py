@@ -12,7 +12,7 @@ from mmengine.dist import is_main_process
 import pkdcli.engine.register  # noqa: F401
 from pkdcli.config import data as data_section
 from pkdcli.config.build import build_config
-from pkdcli.engine import checkpoint
+from pkdcli.engine import checkpoint, samples
 from pkdcli.engine.runner import PkdRunner
 from pkdcli.recipe.library import parse
 from pkdcli.recipe.schema import Recipe
@@ -26,14 +26,17 @@ def evaluate_request(request: dict[str, Any]) -> None:
 
     Args:
         request: `recipe` (of a detector alone: role `baseline` or `teacher`), `weights` (file), `split`, `work_dir`,
-            `output` (file to write), `columns` (written along).
+            `output` (file to write), `columns` (written along), `samples` (file for a few images' detections, or None).
 
     Raises:
         PkdError: Weights that are damaged or of another architecture, data that is wrong.
     """
     recipe = parse(Recipe, request["recipe"], "the recipe to evaluate")
     begin = time.perf_counter()
-    metrics = evaluate(recipe, Path(request["weights"]), request["split"], Path(request["work_dir"]))
+    keep = request.get("samples")
+    metrics = evaluate(
+        recipe, Path(request["weights"]), request["split"], Path(request["work_dir"]), Path(keep) if keep else None
+    )
     if is_main_process():
         written = {
             **request["columns"],
@@ -47,7 +50,7 @@ def evaluate_request(request: dict[str, Any]) -> None:
         write_json(Path(request["output"]), written)
 
 
-def evaluate(recipe: Recipe, weights: Path, split: str, work_dir: Path) -> dict[str, float]:
+def evaluate(recipe: Recipe, weights: Path, split: str, work_dir: Path, keep: Path | None = None) -> dict[str, float]:
     """The six metrics of a detector alone, in AP points; NaN where the data has no object of that size.
 
     Args:
@@ -55,6 +58,7 @@ def evaluate(recipe: Recipe, weights: Path, split: str, work_dir: Path) -> dict[
         weights: Any checkpoint of that detector; of a distilled one the student.
         split: `train`, `val` or `test`.
         work_dir: An existing folder; nothing is written to it.
+        keep: A file for the detections in a few images.
     """
     config = build_config(recipe, work_dir)
     where = data_section.split_of(recipe, split)
@@ -67,4 +71,6 @@ def evaluate(recipe: Recipe, weights: Path, split: str, work_dir: Path) -> dict[
     runner = PkdRunner.from_cfg(Config(config))
     checkpoint.load_into(runner.model, weights, strict="exact", what="the detector")
     metrics = runner.val()
+    if keep is not None:
+        samples.write(runner, keep, split=split)
     return {name: metrics[name] for name in METRICS}

@@ -12,7 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from pkdcli.engine import processes, recovery
+from pkdcli.engine import processes, recovery, samples
 from pkdcli.engine.finite import check_weights
 from pkdcli.engine.stop import STOP, StopRequested
 from pkdcli.runs.paths import RunPaths
@@ -136,6 +136,8 @@ class PkdProgressHook(Hook):
             seconds = time.perf_counter() - self._val_begin
             if hasattr(self, "_begin"):
                 self._begin += seconds  # the speed is that of training
+            # Before the metrics: where they are on record, nothing is evaluated again.
+            samples.write(runner, RunPaths(Path(runner.work_dir)).samples, epoch=runner.epoch, iter=runner.iter)
             record = {"kind": "val", "epoch": runner.epoch, "iter": runner.iter, "val_seconds": round(seconds, 3)}
             append_jsonl(RunPaths(Path(runner.work_dir)).metrics, {**record, **metrics})
 

@@ -76,9 +76,18 @@ class RunPaths:
         """Metrics of the last epoch."""
         return self.root / "result.json"
 
+    @property
+    def samples(self) -> Path:
+        """Objects and detections in a few images of the last evaluation."""
+        return self.root / "samples.json"
+
     def evaluation(self, data: str, split: str) -> Path:
         """The result of `pkd eval` on a split of a data set."""
         return self.root / "eval" / f"{data}-{split}.json"
+
+    def evaluation_samples(self, data: str, split: str) -> Path:
+        """Objects and detections in a few images of that evaluation."""
+        return self.root / "eval" / f"{data}-{split}.samples.json"
 
     def weights(self, role: str) -> Path:
         """The exported detector of a run with this role."""

@@ -49,6 +49,8 @@ def test_every_file_has_its_place(paths):
         *("student.pth", "teacher.pth", "result.json"),
     ]
     assert paths.evaluation("bccd", "test") == paths.root / "eval" / "bccd-test.json"
+    assert paths.evaluation_samples("bccd", "test") == paths.root / "eval" / "bccd-test.samples.json"
+    assert paths.samples == paths.root / "samples.json"
     assert (paths.run, teachers_root(paths.root)) == ("run-a", paths.root / "teachers")
     assert [paths.weights(role).name for role in ("teacher", "distill", "baseline")] == [
         "teacher.pth",

@@ -1,0 +1,97 @@
+"""What a detector found in a few images of an evaluation, kept for people to look at; nothing is computed again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import hotcoco
+import numpy as np
+from mmengine.dist import is_main_process
+from mmengine.runner import Runner
+
+from pkdcli.runs.store import write_json
+
+IMAGES = 8
+DETECTIONS = 30
+MIN_SCORE = 0.05
+
+
+def choose(ids: Sequence[int], count: int = IMAGES) -> list[int]:
+    """So many of the image ids, spread evenly over them in ascending order: the same for every detector."""
+    ids = sorted(ids)
+    places = np.linspace(0, len(ids) - 1, min(count, len(ids))).round().astype(int)
+    return [ids[place] for place in places]
+
+
+def pick(
+    found: Mapping[int, np.ndarray], truth: hotcoco.COCO, category_ids: Sequence[int], images: str
+) -> list[dict[str, Any]]:
+    """Objects and detections of a few of the evaluated images.
+
+    Args:
+        found: By image id, the detections, float32 (n, 6): x1, y1, x2, y2 in pixels, score, label.
+        truth: The annotations.
+        category_ids: The category of each label.
+        images: The folder that the file names are relative to.
+
+    Returns:
+        One dict an image: `id`, `file` (as annotated), `path`, `width`, `height`, `truth` and `detections`, both lists
+        of `box` (x1, y1, x2, y2 in pixels) and `label` (its place among the classes); a crowd has `crowd`, a detection
+        `score` (0 to 1). Detections from 0.05 on, the best first, at most 30.
+    """
+    labels = {int(category): label for label, category in enumerate(category_ids)}
+    return [
+        {
+            **_file(truth.imgs[image], images),
+            "truth": _objects(truth, image, labels),
+            "detections": _detections(found[image]),
+        }
+        for image in choose(list(found))
+    ]
+
+
+def _file(image: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    path = os.path.abspath(os.path.join(folder, image["file_name"]))
+    return {"id": image["id"], "file": image["file_name"], "path": path, "width": image["width"],
+            "height": image["height"]}  # fmt: skip
+
+
+def _objects(truth: hotcoco.COCO, image: int, labels: Mapping[int, int]) -> list[dict[str, Any]]:
+    objects = []
+    for one in truth.load_anns(truth.get_ann_ids(img_ids=[image])):
+        if one["category_id"] in labels:
+            x, y, width, height = one["bbox"]
+            crowd = {"crowd": True} if one.get("iscrowd") else {}
+            objects.append(
+                {"box": _rounded([x, y, x + width, y + height]), "label": labels[one["category_id"]], **crowd}
+            )
+    return objects
+
+
+def _detections(found: np.ndarray) -> list[dict[str, Any]]:
+    kept = found[np.isfinite(found).all(axis=1) & (found[:, 4] >= MIN_SCORE)]
+    kept = kept[np.argsort(-kept[:, 4], kind="stable")][:DETECTIONS].tolist()
+    return [{"box": _rounded(row[:4]), "label": int(row[5]), "score": round(row[4], 3)} for row in kept]
+
+
+def _rounded(box: Sequence[float]) -> list[float]:
+    return [round(float(side), 1) for side in box]
+
+
+def write(runner: Runner, path: Path, **facts: Any) -> None:
+    """Write down what the last evaluation has found in its few images.
+
+    Args:
+        runner: It has just evaluated; with another metric than `PkdCocoMetric` nothing is written.
+        path: The file, written by the first process.
+        facts: Written along: `epoch` and so on.
+    """
+    if not is_main_process():
+        return
+    for metric in runner.val_loop.evaluator.metrics:
+        if getattr(metric, "samples", None):
+            classes = list(metric.dataset_meta["classes"])
+            write_json(path, {"schema": 1, **facts, "classes": classes, "images": metric.samples})
