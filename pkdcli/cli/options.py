@@ -110,6 +110,17 @@ ValInterval = Annotated[
     int | None,
     typer.Option(min=1, help="Epochs between evaluations; the last is always evaluated.", rich_help_panel=_HOW),
 ]
+CheckpointMinutes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="M",
+        help="Save the training state so often, besides at epoch ends (default 10; 0 for never).",
+        rich_help_panel=_HOW,
+    ),
+]
+CheckpointIters = Annotated[
+    int | None, typer.Option(min=1, help="Save it every so many steps too.", rich_help_panel=_HOW)
+]
 Workers = Annotated[int | None, typer.Option(min=0, help="Loader processes.", rich_help_panel=_HOW)]
 Runs = Annotated[
     Path | None,

@@ -20,6 +20,7 @@ DEFAULT_PAIR = "gfl101-fcos50"
 _CARRIED_OUT = {
     "scale.batch": "--set batch=8",
     "scale.data": "--data NAME",
+    "scale.lr": "--set student.lr=0.01",
     "scale.pretrained": "--no-pretrained",
     "scale.stat_chunk": "--set loss.stat_chunk=batch",
     "scale.val_interval": "--set val_interval=1",
@@ -50,6 +51,8 @@ class Request:
     max_iters: int | None = None
     val_images: int | None = None
     val_interval: int | None = None
+    checkpoint_minutes: float | None = None
+    checkpoint_iters: int | None = None
     workers: int | None = None
     teacher_checkpoint: str | None = None
     devices: int = 1
@@ -86,7 +89,7 @@ def resolve(request: Request) -> Recipe:
         "role": "distill" if distilled else "baseline",
         "pair": pair.name,
         "teacher": teacher.model_dump() if distilled else None,
-        "student": student.model_dump(),
+        "student": {**student.model_dump(), "lr": scale.lr or student.lr},
         "loss": {
             **use_loss(loss, teacher, scale, request.weight, request.temperature).model_dump(),
             "levels": request.levels or "index",
@@ -104,8 +107,8 @@ def resolve(request: Request) -> Recipe:
         "val_images": request.val_images or (8 if request.max_iters else None),
         "val_interval": request.val_interval or scale.val_interval,
         "workers": scale.workers if request.workers is None else request.workers,
-        "checkpoint_minutes": 10.0,
-        "checkpoint_iters": None,
+        "checkpoint_minutes": 10.0 if request.checkpoint_minutes is None else request.checkpoint_minutes,
+        "checkpoint_iters": request.checkpoint_iters,
         "teacher_seed": 0,
         "teacher_checkpoint": request.teacher_checkpoint if distilled else None,
     }
@@ -128,7 +131,7 @@ def use_loss(loss: Loss, teacher: Detector, scale: Scale, weight: float | None, 
         raise PkdError(f"--weight: {weight} is not a loss weight.", "Give a finite number of zero or more, such as 10.")
     rule = loss.temperature
     if rule is None and temperature is not None:
-        raise PkdError(f"loss {loss.name} has no temperature.", "Losses with one: norm-kl.")
+        raise PkdError(f"loss {loss.name} has no temperature.", library.losses_with_temperature())
     if rule is not None:
         temperature = rule.default if temperature is None else temperature
         if not rule.minimum <= temperature <= rule.maximum:

@@ -25,7 +25,11 @@ PAIRS, LOSSES = ", ".join(names("pairs")), ", ".join(names("losses"))
         ("train --weight -1", "error: --weight: '-1' is not a finite number of 0 or more.\nExample: --weight 10\n"),
         ("train --weight nan", "error: --weight: 'nan' is not a finite number of 0 or more.\nExample: --weight 10\n"),
         ("train --weight=inf", "error: --weight: 'inf' is not a finite number of 0 or more.\nExample: --weight 10\n"),
-        ("train --temperature 5", "error: loss pkd has no temperature.\nLosses with one: norm-kl.\n"),
+        (
+            "train --checkpoint-minutes -5",
+            "error: --checkpoint-minutes: '-5' is not a finite number of 0 or more.\nExample: --checkpoint-minutes 10\n",
+        ),
+        ("train --temperature 5", "error: loss pkd has no temperature.\nLosses with one: cwd, norm-kl.\n"),
         (
             "train --loss norm-kl --temperature 0",
             "error: --temperature: '0' is not a finite number above 0.\nExample: --temperature 10\n",
@@ -65,7 +69,7 @@ PAIRS, LOSSES = ", ".join(names("pairs")), ", ".join(names("losses"))
             "sweep --seeds 0,1.5",
             "error: --seeds: '0,1.5' has a number that is not whole.\nExample: --seeds 0,1,2\n",
         ),
-        ("sweep --temperatures 10", "error: --temperatures: mse has no temperature.\nLosses with one: norm-kl.\n"),
+        ("sweep --temperatures 10", "error: --temperatures: mse has no temperature.\nLosses with one: cwd, norm-kl.\n"),
         (
             "list pears",
             "error: unknown kind of thing 'pears'.\nDid you mean 'pairs'? Allowed: data, detectors, launchers, losses, "
@@ -95,7 +99,11 @@ def test_a_wrong_option(type_):
 
 
 @pytest.mark.parametrize(
-    "words", ["trian", "train --seed x", "train --batch-size 0", "train --weight", "show", "--foo"]
+    "words",
+    [
+        *("trian", "train --seed x", "train --batch-size 0", "train --checkpoint-iters 0", "train --weight", "show"),
+        "--foo",
+    ],
 )
 def test_typers_own_errors_have_exit_code_2_and_a_box(type_, words):
     answer = type_(*words.split())

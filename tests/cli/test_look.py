@@ -105,6 +105,26 @@ def test_a_dry_run_without_coco_works(type_, here):
     assert files <= {("cache", "YAPF")}  # what a library of mmengine's keeps of its own
 
 
+@pytest.mark.parametrize("words", ["train", "sweep --loss pkd", "reproduce table7 --only gfl101-gfl50"])
+@pytest.mark.parametrize(
+    ("typed", "saved"),
+    [
+        ("", (10.0, None)),
+        ("--checkpoint-minutes 0", (0.0, None)),
+        ("--checkpoint-minutes 0.5 --checkpoint-iters 200", (0.5, 200)),
+    ],
+)
+def test_training_states_are_saved_as_often_as_typed(type_, monkeypatch, words, typed, saved):
+    from pkdcli import experiment
+
+    seen, plan = [], experiment.plan
+    monkeypatch.setattr(experiment, "plan", lambda *args: seen.extend(plan(*args)) or plan(*args))
+    said = type_(*words.split(), "--scale", "tiny", "--dry-run", *typed.split())
+    assert said.code == 0, said.err
+    assert {one.recipe.role for one in seen} >= {"teacher", "distill"}
+    assert {(one.recipe.checkpoint_minutes, one.recipe.checkpoint_iters) for one in seen} == {saved}
+
+
 # list, show, doctor
 
 

@@ -62,6 +62,8 @@ def test_what_is_typed_has_the_last_word():
             amp=True,
             epochs=5,
             val_interval=2,
+            checkpoint_minutes=0.0,
+            checkpoint_iters=50,
             workers=0,
             sets=("schedule.gamma=0.5", "loss.stat_chunk=batch", "config.a.b=3", "student.set.neck.num_outs=4"),
         )
@@ -70,6 +72,7 @@ def test_what_is_typed_has_the_last_word():
     assert (recipe.schedule.name, recipe.schedule.epochs, recipe.schedule.gamma) == ("1x", 5, 0.5)
     assert (recipe.seed, recipe.batch, recipe.accumulate, recipe.amp) == (7, 6, 2, True)
     assert (recipe.val_interval, recipe.workers) == (2, 0)
+    assert (recipe.checkpoint_minutes, recipe.checkpoint_iters) == (0.0, 50)
     assert (recipe.config, recipe.student.set) == ({"a.b": 3}, {"neck.num_outs": 4})
 
 
