@@ -28,11 +28,11 @@ def total_iters(recipe: Recipe) -> int:
 def learning_rate(recipe: Recipe) -> float:
     """The learning rate after warm-up, scaled linearly to the images of one optimizer step."""
     if recipe.role == "teacher":
-        own = zoo.load_config(recipe.student.config)["optim_wrapper"]["optimizer"]["lr"]
-        base, factor = own, recipe.scale.teacher.lr_factor
+        own = zoo.load_config(recipe.student.config)["optim_wrapper"]["optimizer"]
+        base = recipe.scale.teacher.lr.get(own["type"], own["lr"])
     else:
-        base, factor = recipe.student.lr, recipe.scale.lr_factor
-    return base * factor * recipe.batch * recipe.accumulate / BASE_BATCH
+        base = recipe.student.lr * recipe.scale.lr_factor
+    return base * recipe.batch * recipe.accumulate / BASE_BATCH
 
 
 def warmup_iters(recipe: Recipe) -> int:

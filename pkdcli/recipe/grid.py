@@ -36,7 +36,7 @@ def expand(base: Request, grid: Grid) -> list[Recipe]:
     losses = list(grid.losses) or [base.loss]
     hot = {name for name in losses if name != "none" and library.load("losses", name).temperature is not None}
     if grid.temperatures and not hot:
-        raise PkdError(f"--temperatures: {', '.join(losses)} has no temperature.", "Losses with one: norm-kl.")
+        raise PkdError(f"--temperatures: {', '.join(losses)} has no temperature.", library.losses_with_temperature())
     recipes: list[Recipe] = []
     for pair in grid.pairs or [base.pair]:
         for schedule in grid.schedules or [base.schedule]:

@@ -180,3 +180,8 @@ def _model_in(annotation: Any) -> Any:
 def load_all(kind: str) -> tuple[Any, ...]:
     """Every built-in recipe of a kind, in the order of their names."""
     return tuple(load(kind, name) for name in names(kind))
+
+
+def losses_with_temperature() -> str:
+    """The remedy where a temperature was given for a loss that has none."""
+    return f"Losses with one: {', '.join(loss.name for loss in load_all('losses') if loss.temperature is not None)}."

@@ -197,10 +197,15 @@ class Rule(Strict):
 
 
 class TeacherTraining(Strict):
-    """How a teacher is trained where no weights exist; its optimizer is its own config's."""
+    """How a teacher is trained where no weights exist; its optimizer is its own config's.
+
+    Attributes:
+        epochs: Length of the training; by default its own config's, times the scale's `epoch_factor`.
+        lr: The learning rate at 16 images by the optimizer's name, in place of its own config's.
+    """
 
     epochs: Count | None = None
-    lr_factor: Positive = 1.0
+    lr: dict[str, Positive] = {}
 
 
 class Scale(Strict):
@@ -213,7 +218,8 @@ class Scale(Strict):
         val_batch: Images per device and step of an evaluation.
         epoch_factor: Epochs of a schedule are multiplied by this; milestones follow.
         warmup_share: Warm-up takes at most this share of the run.
-        lr_factor: Learning rates are multiplied by this.
+        lr: The learning rate at 16 images of every student, in place of each detector's own.
+        lr_factor: Students' learning rates are multiplied by this.
         channels_last: Memory format of weights and feature maps; a tenth faster on a CPU, equal but for rounding.
         clip_grad: Largest norm of a gradient, where the detector's own config names none.
         pretrained: Start from pretrained weights (backbones from the zoo; on COCO teachers too).
@@ -228,6 +234,7 @@ class Scale(Strict):
     val_batch: Count = 1
     epoch_factor: Positive = 1.0
     warmup_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    lr: Positive | None = None
     lr_factor: Positive = 1.0
     channels_last: bool = False
     clip_grad: Positive | None = None

@@ -317,7 +317,7 @@ def test_a_dry_run_and_the_run_agree(type_, worker, own, here, plain):
 
 def test_a_dry_run_as_a_table(type_, own, plain):
     knobs = ("--epochs", "6", "--set", "student.lr=0.01", "--set", "scale.lr_factor=4")
-    knobs += ("--set", "scale.teacher.epochs=12", "--set", "scale.teacher.lr_factor=1")
+    knobs += ("--set", "scale.teacher.epochs=12", "--set", "scale.teacher.lr.SGD=0.01")
     said = type_("train", "--dry-run", *knobs, *TINY, own)
     table, recipe = plain(said.out).split("version: 1\n")
     assert (
