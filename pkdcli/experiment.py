@@ -13,6 +13,7 @@ import shlex
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -61,11 +62,12 @@ def plan(recipes: Sequence[Recipe], runs: Path, cache: Path) -> list[Planned]:
     Raises:
         PkdError: A teacher's weights can't be had, or its file is not there.
     """
+    from pkdcli.config.build import with_adapters
     from pkdcli.config.teacher import teacher_recipe
 
     planned: dict[str, Planned] = {}
     for recipe in recipes:
-        recipe = with_weights_hash(recipe)
+        recipe = with_adapters(with_weights_hash(recipe))
         teacher = None
         if recipe.teacher is not None:
             own = teacher_recipe(recipe)
@@ -186,17 +188,19 @@ def settle(planned: Sequence[Planned], outcomes: Mapping[str, Outcome]) -> None:
         if outcome is None or outcome.code == ExitCode.OK or holder(one.paths):  # whose status it is
             continue
         status = Status(one.paths)
-        if outcome.lacked:
-            status.write(error={"message": outcome.cause, "hint": None, "code": int(outcome.code)})
-        elif status.fields.get("state") in (QUEUED, RUNNING):
-            end(one.paths, FAILED, outcome.cause, int(outcome.code), silent=True)
+        with suppress(PkdError):  # a full disk: the watcher has said what there is to say
+            if outcome.lacked:
+                status.write(error={"message": outcome.cause, "hint": None, "code": int(outcome.code)})
+            elif status.fields.get("state") in (QUEUED, RUNNING):
+                end(one.paths, FAILED, outcome.cause, int(outcome.code), silent=True)
 
 
 def settle_interrupted(planned: Sequence[Planned]) -> None:
     """Write into the status of runs that were killed before they could say so that they were stopped."""
     for one in planned:
         if Status(one.paths).fields.get("state") == RUNNING and not held_by(one.paths):
-            Status(one.paths).interrupt()
+            with suppress(PkdError):
+                Status(one.paths).interrupt()
 
 
 def exit_code(outcomes: Mapping[str, Outcome]) -> ExitCode:

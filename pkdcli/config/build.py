@@ -8,6 +8,7 @@ from typing import Any
 from pkdcli.config import data, schedule
 from pkdcli.config.detector import detector_model, set_key
 from pkdcli.config.distill import distill_model
+from pkdcli.config.levels import pairing
 from pkdcli.config.zoo import entry
 from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Detector, Recipe
@@ -79,6 +80,18 @@ def build_config(
     for path, value in recipe.config.items():
         set_key(config, path, value, "config")
     return config
+
+
+def with_adapters(recipe: Recipe) -> Recipe:
+    """The recipe of a distilled run with the adapters that its levels need written into it.
+
+    Raises:
+        PkdError: The levels can't be paired.
+    """
+    if recipe.teacher is None or not recipe.data.classes:
+        return recipe
+    student, teacher = detector(recipe, recipe.student), detector(recipe, recipe.teacher)
+    return recipe.model_copy(update={"adapters": pairing(recipe.loss.levels, student, teacher).adapters})
 
 
 def hooks(recipe: Recipe) -> list[dict[str, Any]]:

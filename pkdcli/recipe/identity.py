@@ -8,8 +8,8 @@ from typing import Any
 
 from pkdcli.recipe.schema import Recipe
 
-# What does not change the result: where files lie, how often one looks, and texts for people.
-_NOT_IDENTITY = {"pair", "val_interval", "workers", "checkpoint_minutes", "checkpoint_iters"}
+# What does not change the result: where files lie, how often one looks, texts for people, what follows from the rest.
+_NOT_IDENTITY = {"pair", "val_interval", "workers", "checkpoint_minutes", "checkpoint_iters", "adapters"}
 _TEXTS = {"title", "notes", "summary", "get"}
 
 
@@ -23,7 +23,7 @@ def content(recipe: Recipe) -> dict[str, Any]:
     for part in ("teacher", "student", "schedule", "scale"):
         if whole[part] is not None:
             whole[part] = {key: value for key, value in whole[part].items() if key not in _TEXTS}
-    for key in ("val_interval", "workers", "batch", "data"):
+    for key in ("val_interval", "workers", "batch", "data", "lr"):
         del whole["scale"][key]
     if recipe.role != "distill":
         del whole["teacher_seed"]

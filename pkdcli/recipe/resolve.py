@@ -18,6 +18,7 @@ ALPHA = {"two-stage": 6.0, "one-stage": 10.0}  # appendix A.2: by the teacher's 
 DEFAULT_PAIR = "gfl101-fcos50"
 # What a scale says of these is already carried out in a resolved recipe: setting them would change nothing.
 _CARRIED_OUT = {
+    "adapters": "--levels index",
     "scale.batch": "--set batch=8",
     "scale.data": "--data NAME",
     "scale.lr": "--set student.lr=0.01",

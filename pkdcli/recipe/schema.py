@@ -403,6 +403,8 @@ class Recipe(Strict):
         teacher_checkpoint: The weights the user gave for the teacher, or null.
         weights: For a teacher that is not trained here: the file or address its weights come from.
         weights_sha256: The hash of the weights the user gave, so that a run is known by their content.
+        adapters: Found out by comparing the two necks: the student's levels that need a 1x1 convolution to be compared,
+            each with its channels and its partner's. They are trained along and left out of student.pth.
         config: Keys of the final mmengine config to replace, with dots.
     """
 
@@ -431,6 +433,7 @@ class Recipe(Strict):
     teacher_checkpoint: str | None = None
     weights: str | None = None
     weights_sha256: str | None = None
+    adapters: dict[int, tuple[Count, Count]] = {}
     config: dict[str, Any] = {}
 
     @property

@@ -6,11 +6,13 @@ import pytest
 from pydantic import ValidationError
 
 from pkdcli.config.detector import detector_model
+from pkdcli.config.build import with_adapters
 from pkdcli.config.distill import distill_model
 from pkdcli.config.levels import backbone_strides, neck_levels, pairing
 from pkdcli.errors import PkdError
 from pkdcli.recipe import library
 from pkdcli.recipe.grid import Grid, expand
+from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import LossUse
 
@@ -97,6 +99,14 @@ def test_what_can_not_be_paired_is_refused(levels, teacher, words):
         pairing(levels, ONE_STAGE, teacher)
     assert words in error.value.message
     assert error.value.hint
+
+
+def test_adapters_are_written_into_the_recipe_and_change_no_name():
+    narrow = recipe(sets=("student.set.neck.out_channels=48", "student.set.bbox_head.in_channels=48"), levels="0:0,2:1")
+    known = with_adapters(narrow)
+    assert known.adapters == {0: (48, 64), 2: (48, 64)}
+    assert run_id(known) == run_id(narrow)
+    assert with_adapters(recipe()).adapters == with_adapters(recipe(loss="none")).adapters == {}
 
 
 def test_the_last_of_several_necks_gives_the_levels():
