@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pkdcli.engine.checkpoint import load_into
 from pkdcli.engine.diagnostics import LevelMeasures, measure
 from pkdcli.engine.inherit import inherit, inheritance
+from pkdcli.engine.lesson import Lesson
 
 _HEADS = ("bbox_head", "rpn_head", "roi_head", "mask_head")
 
@@ -86,7 +87,12 @@ class PkdDistill(FpnTeacherDistill):
         teacher_ckpt: A checkpoint of exactly the teacher's architecture.
         inherit: The student starts from the teacher's neck and heads (`pkdcli.engine.inherit`).
         kwargs: As for mmrazor's SingleTeacherDistill.
+
+    Attributes:
+        lesson: Shared with other students of the same teacher (`pkdcli.engine.group`); None for one alone.
     """
+
+    lesson: Lesson | None = None
 
     def __init__(self, *args: Any, teacher_ckpt: str | None = None, inherit: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, teacher_ckpt=None, **kwargs)
@@ -139,9 +145,31 @@ class PkdDistill(FpnTeacherDistill):
             return self.architecture(inputs, data_samples, mode=mode)
         if teacher_inputs is None:
             raise ValueError("mode 'loss' needs teacher_inputs: use PkdPreprocessor as the data_preprocessor")
-        with self.distiller.teacher_recorders, torch.no_grad():
-            self.teacher.extract_feat(teacher_inputs)
+        self._teach(teacher_inputs)
         with self.distiller.student_recorders:
             losses = dict(self.student(inputs, data_samples, mode="loss"))
         losses.update(add_prefix(self.distiller.compute_distill_losses(), "distill"))
         return losses
+
+    def attend(self, lesson: Lesson) -> None:
+        """Share the teacher with the other students of a lesson; the first one's own teaches them all."""
+        if lesson.teacher is None:
+            lesson.teacher = self.teacher
+        else:
+            object.__setattr__(self, "teacher", lesson.teacher)
+            self.distiller.prepare_from_teacher(self.teacher)
+        self.lesson = self.data_preprocessor.lesson = lesson
+
+    def _teach(self, inputs: Tensor) -> None:
+        """Fill the teacher's recorders."""
+        if self.lesson is None:
+            self._look(inputs)
+            return
+        for name, buffer in self.lesson.records(inputs, lambda: self._look(inputs)).items():
+            self.distiller.teacher_recorders.recorders[name]._data_buffer = buffer
+
+    def _look(self, inputs: Tensor) -> dict[str, list[Any]]:
+        """Have the teacher look at a batch; what its recorders hold then."""
+        with self.distiller.teacher_recorders, torch.no_grad():
+            self.teacher.extract_feat(inputs)
+        return {name: one.data_buffer for name, one in self.distiller.teacher_recorders.recorders.items()}

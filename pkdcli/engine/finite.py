@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,8 +35,15 @@ class NotFinite(Exception):
         self.loss = loss
 
 
+class Diverged(PkdError):
+    """A training that has diverged, which all processes of it find out at the same point."""
+
+
 class _Guard:
-    """Looks at a loss before it goes backward; mmengine's own log reads every loss in every step anyway."""
+    """Looks at a loss before it goes backward; mmengine's own log reads every loss in every step anyway.
+
+    The loss of one process is enough: the others would wait for its gradients.
+    """
 
     tolerance = 1
     _in_a_row = 0
@@ -46,7 +54,7 @@ class _Guard:
         Raises:
             NotFinite: So many losses in a row were not finite.
         """
-        self._in_a_row = 0 if torch.isfinite(loss).all() else self._in_a_row + 1
+        self._in_a_row = self._in_a_row + 1 if processes.any_says(not torch.isfinite(loss).all()) else 0
         if self._in_a_row >= self.tolerance:
             raise NotFinite(float(loss.detach()))
         super().update_params(loss, *args, **kwargs)
@@ -72,7 +80,7 @@ def check_weights(runner: Any, step: int) -> None:
     """
     spoilt = _spoilt_weights(runner.model)
     if spoilt:
-        raise PkdError(
+        raise Diverged(
             f"training diverged: {len(spoilt)} weights, {spoilt[0]} first, are no longer finite after step {step}.",
             "Lower the learning rate (--set scale.lr_factor=X), or the weight of the distillation loss (--weight). "
             "The state saved before is whole.",
@@ -87,24 +95,32 @@ def _spoilt_weights(model: nn.Module) -> list[str]:
     return [name for name, value in named if not torch.isfinite(value).all()]
 
 
-def stopped(runner: Any, batch: Any, error: NotFinite) -> PkdError:
+def stopped(runner: Any, batch: Any, error: NotFinite) -> Diverged:
     """Look for the place where a loss became NaN or infinite, write it to nan.json, and put it in words.
+
+    Called in all processes, and the same in all: the words of the first whose loss it is.
 
     Args:
         runner: Stands before the step, its weights untouched.
         batch: As the loader gave it.
         error: What the step raised.
     """
-    file = RunPaths(Path(runner.work_dir)).root / "nan.json"
     found = begun(runner, batch)
-    rank = processes.rank()
+    own = None if math.isfinite(error.loss) else _noted(runner, batch, error, found)
+    message, hint = processes.from_any(own)
+    return Diverged(message, hint, ExitCode.RUN_FAILED)
+
+
+def _noted(runner: Any, batch: Any, error: NotFinite, found: Mapping[str, Any]) -> tuple[str, str]:
+    """Write nan.json; a message and a hint."""
+    file = RunPaths(Path(runner.work_dir)).root / "nan.json"
     rate = runner.optim_wrapper.get_lr()
     write_json(
         file,
         {
             "iter": runner.iter + 1,
             "epoch": runner.epoch + 1,
-            "process": rank,
+            "process": processes.rank(),
             "loss": str(error.loss),
             "lr": rate.get("base_lr", rate.get("lr"))[0],
             "images": [sample.img_path for sample in batch["data_samples"]],
@@ -112,11 +128,8 @@ def stopped(runner: Any, batch: Any, error: NotFinite) -> PkdError:
             "losses": {name: str(value) for name, value in found.get("losses", {}).items()},
         },
     )
-    return PkdError(
-        f"training diverged: the loss is {error.loss} at step {runner.iter + 1}{_in_words(found)}.",
-        _HINT.format(file=file),
-        ExitCode.RUN_FAILED,
-    )
+    message = f"training diverged: the loss is {error.loss} at step {runner.iter + 1}{_in_words(found)}."
+    return message, _HINT.format(file=file)
 
 
 def begun(runner: Any, batch: Any) -> dict[str, Any]:

@@ -49,6 +49,7 @@ class PkdProgressHook(Hook):
         self._sums: dict[str, Any] = {}
         self._count = 0
         self._seconds = 0.0  # of training, before this start
+        self._away = 0.0
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Put into the state what a start from it needs."""
@@ -73,7 +74,11 @@ class PkdProgressHook(Hook):
 
     def _spent(self) -> float:
         """Seconds of training, over all starts."""
-        return self._seconds + time.perf_counter() - self._begin
+        return self._seconds + time.perf_counter() - self._begin - self._away
+
+    def was_away(self, seconds: float) -> None:
+        """So much time went by in which others were at work in this process: it is no time of this training's."""
+        self._away += seconds
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
@@ -196,19 +201,20 @@ class PkdCheckpointHook(Hook):
             if self._stop:
                 raise StopRequested
 
-    def save_now(self, runner: Runner, step: int) -> None:
-        """Save the state after `step` steps, unless that was done or gradients are still being added.
+    def save_now(self, runner: Runner, step: int) -> bool:
+        """Save the state after `step` steps, unless that was done; false where gradients are still being added.
 
         Raises:
             PkdError: It can't be written, or the weights are not finite.
         """
         if not self._moved(runner, step):
-            return
+            return False
         if step != self._saved:
             check_weights(runner, step)
             if is_main_process():
                 recovery.save(runner, step, self.keep)
         self._saved, self._overdue, self._clock = step, False, time.monotonic()
+        return True
 
     @staticmethod
     def _moved(runner: Runner, step: int) -> bool:

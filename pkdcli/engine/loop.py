@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,13 @@ from mmengine.registry import LOOPS
 from mmengine.runner import EpochBasedTrainLoop
 
 from pkdcli.engine import processes
+from pkdcli.engine.batches import Alone, Batches, Steps, drive
 from pkdcli.engine.dataset import ImageError
 from pkdcli.engine.finite import NotFinite, stopped
 from pkdcli.engine.hooks import checkpoints_of
 from pkdcli.engine.randomness import seed_step
 from pkdcli.engine.sampling import PkdBatchSampler
+from pkdcli.engine.stop import StopRequested
 from pkdcli.errors import PkdError
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import read_jsonl
@@ -50,7 +51,15 @@ class PkdTrainLoop(EpochBasedTrainLoop):
             )
 
     def run(self) -> Any:
-        """Train to the end from wherever the runner stands."""
+        """Train to the end from wherever the runner stands; nothing where the runner's `steps` does so."""
+        if not getattr(self.runner, "by_steps", False):
+            own = Alone()
+            own.batches = Batches(self.dataloader)
+            drive(self.steps(), own)
+        return self.runner.model
+
+    def steps(self) -> Steps[None]:
+        """Train to the end from wherever the runner stands, with batches that somebody hands over."""
         runner, per_epoch = self.runner, len(self.dataloader)
         runner.call_hook("before_train")
         self._epoch = self._max_epochs if self._iter >= self._max_iters else self._iter // per_epoch
@@ -58,24 +67,32 @@ class PkdTrainLoop(EpochBasedTrainLoop):
         if self._iter and self._due() and not self._evaluated():
             runner.val_loop.run()
         while self._iter < self._max_iters:
-            self.run_epoch()
+            yield from self._epoch_steps()
             if self._due():
                 runner.val_loop.run()
         runner.call_hook("after_train")
-        return runner.model
 
-    def run_epoch(self) -> None:
+    def _epoch_steps(self) -> Steps[None]:
         """Train to the end of the epoch, from wherever in it the runner stands."""
-        skip = self._iter - self._epoch * len(self.dataloader)
-        self.dataloader.batch_sampler.go_to(self._epoch, skip)
+        begin = self._epoch * len(self.dataloader)
         self.runner.call_hook("before_train_epoch")
         self.runner.model.train()
-        for index, batch in enumerate(self._batches(), skip):
-            self.run_iter(index, batch)
-            if self._iter == self._max_iters:
-                break
+        while self._iter < min(begin + len(self.dataloader), self._max_iters):
+            batch = yield from self._ask()
+            self.run_iter(self._iter - begin, batch)
         self.runner.call_hook("after_train_epoch")
         self._epoch += 1
+
+    def _ask(self) -> Steps[Any]:
+        """The batch of the next step; what was learned so far is saved where there is none to be had."""
+        while True:
+            try:
+                return (yield self._iter)
+            except (ImageError, StopRequested) as error:
+                saved = checkpoints_of(self.runner).save_now(self.runner, self._iter)
+                # Gradients that are still being added are in no state: a few steps more, then the hook stops the run.
+                if saved or isinstance(error, ImageError):
+                    raise
 
     def run_iter(self, idx: int, data_batch: Any) -> None:
         """One step, with random numbers of its own.
@@ -88,19 +105,6 @@ class PkdTrainLoop(EpochBasedTrainLoop):
             super().run_iter(idx, data_batch)
         except NotFinite as error:
             raise stopped(self.runner, data_batch, error) from error
-
-    def _batches(self) -> Iterator[Any]:
-        batches = iter(self.dataloader)
-        while True:
-            try:
-                batch = next(batches)
-            except StopIteration:
-                return
-            except ImageError:
-                # What was learned so far is good: only this image keeps the run from going on.
-                checkpoints_of(self.runner).save_now(self.runner, self._iter)
-                raise
-            yield batch
 
     def _due(self) -> bool:
         if self.runner.val_loop is None:

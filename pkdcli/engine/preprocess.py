@@ -6,11 +6,14 @@ ImageNet mean and std: its teacher sees garbage. Here both start from the same l
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 from mmdet.registry import MODELS
 from mmengine.model import BaseDataPreprocessor
+
+from pkdcli.engine.lesson import Lesson
 
 
 @MODELS.register_module()
@@ -20,7 +23,12 @@ class PkdPreprocessor(BaseDataPreprocessor):
     Args:
         student: The student's `data_preprocessor` section.
         teacher: The teacher's; without batch augmentations, which would move the pixels.
+
+    Attributes:
+        lesson: Where students that share a teacher share its view of the batch; None for one alone.
     """
+
+    lesson: Lesson | None = None
 
     def __init__(self, student: dict[str, Any], teacher: dict[str, Any]) -> None:
         super().__init__()
@@ -40,11 +48,14 @@ class PkdPreprocessor(BaseDataPreprocessor):
         images = data["inputs"]
         batch = self.student(data, training)
         if training:
-            images = self.cast_data(images)
-            batch["teacher_inputs"] = self.teacher({"inputs": images, "data_samples": None}, False)["inputs"]
-            if batch["teacher_inputs"].shape[-2:] != batch["inputs"].shape[-2:]:
-                batch["teacher_inputs"] = self._pad_alike(batch["teacher_inputs"], batch["inputs"])
+            like = batch["inputs"]
+            make = partial(self._for_teacher, images, like)
+            batch["teacher_inputs"] = self.lesson.inputs(like.shape, make) if self.lesson else make()
         return batch
+
+    def _for_teacher(self, images: Any, like: torch.Tensor) -> torch.Tensor:
+        inputs = self.teacher({"inputs": self.cast_data(images), "data_samples": None}, False)["inputs"]
+        return inputs if inputs.shape[-2:] == like.shape[-2:] else self._pad_alike(inputs, like)
 
     @staticmethod
     def _pad_alike(images: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

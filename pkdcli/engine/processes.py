@@ -72,3 +72,12 @@ def from_first(value: Any) -> Any:
     holder = [value]
     distributed.broadcast_object_list(holder, src=0, group=_control)
     return holder[0]
+
+
+def from_any(value: Any) -> Any:
+    """What the first of the processes that have one gives, in all of them; None where none has."""
+    if _control is None:
+        return value
+    values: list[Any] = [None] * count()
+    distributed.all_gather_object(values, value, group=_control)
+    return next((one for one in values if one is not None), None)

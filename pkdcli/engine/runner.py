@@ -10,9 +10,27 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import Runner
 from torch import nn
 
+from pkdcli.engine.batches import Steps
+
 
 class PkdRunner(Runner):
     """A Runner whose log goes to the process's output, which the launcher keeps as log.txt."""
+
+    by_steps = False
+    """Its loop leaves the steps to `steps`."""
+
+    def steps(self) -> Steps[None]:
+        """Train as `train` does, with batches that somebody hands over."""
+        self.by_steps = True
+        self.train()  # all that comes before the first step
+        self.by_steps = False
+        yield from self.train_loop.steps()
+        self.call_hook("after_run")
+
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        """As mmengine's; the end of `train` is not that of the run where the steps are still to come."""
+        if not (self.by_steps and fn_name == "after_run"):
+            super().call_hook(fn_name, **kwargs)
 
     @property
     def timestamp(self) -> str:

@@ -20,6 +20,7 @@ from pkdcli.config import schedule
 from pkdcli.config.build import build_config
 from pkdcli.config.levels import pairing
 from pkdcli.engine import checkpoint, download, processes, recovery
+from pkdcli.engine.batches import Alone, Steps, drive
 from pkdcli.engine.hooks import status_of
 from pkdcli.engine.loop import last_metrics
 from pkdcli.engine.runner import PkdRunner
@@ -57,6 +58,25 @@ def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | 
     Called in every process that the launcher has started for the run.
 
     Raises:
+        PkdError, StopRequested: As `steps`.
+    """
+    own = Alone()
+    return drive(steps(recipe, paths, cache, teacher_weights, own), own)
+
+
+def steps(
+    recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | None, own: Alone
+) -> Steps[Outcome]:
+    """The same, with batches that somebody hands over.
+
+    Args:
+        recipe: What to carry out.
+        paths: Its run directory.
+        cache: The cache folder.
+        teacher_weights: The teacher's checkpoint, for a distilled run.
+        own: Loads the data; students that share a teacher have one that shares these, too.
+
+    Raises:
         PkdError: Weights that can't be had or don't fit, data that differ from what the recipe says.
         StopRequested: Somebody asked the run to stop.
     """
@@ -69,6 +89,7 @@ def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | 
     start = config.pop("load_from")
     processes.join()
     runner = PkdRunner.from_cfg(config)
+    own.join(runner)
     resume = _state_to_resume(paths, runner) if not recipe.weights else None
     if recipe.mask_head:
         print_log(f"mask head {recipe.mask_head}", "current")
@@ -80,7 +101,7 @@ def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | 
         checkpoint.load_into(detector(runner.model), weights, strict="exact", what="the teacher")
         metrics = runner.val()
     else:
-        _same_length(runner, recipe)
+        _same_length(runner, recipe, own)
         if start and resume is None:
             # After the weights of init_cfg, which would otherwise be drawn over these.
             runner._init_model_weights()
@@ -92,7 +113,7 @@ def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | 
             print_log(f"resuming from {resume.name}", "current")
             # `train` loads it after drawing the weights of init_cfg, which would otherwise be drawn over it.
             runner._resume, runner._load_from = True, str(resume)
-        runner.train()
+        yield from runner.steps()
         metrics = last_metrics(paths, runner.iter)
     if is_main_process():
         # A given teacher keeps the names of its own classes, by which a run with it is checked.
@@ -106,7 +127,7 @@ def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | 
         train_seconds=train_seconds(paths),
         images_seen=iters * recipe.batch,
         peak_memory_mb=peak_memory_mb(),
-        facts=facts,
+        facts={**facts, **own.facts()},
     )
 
 
@@ -164,11 +185,10 @@ def peak_memory_mb() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def _same_length(runner: PkdRunner, recipe: Recipe) -> None:
+def _same_length(runner: PkdRunner, recipe: Recipe, own: Alone) -> None:
     """The schedule counts on as many steps as the loader has: make sure of it before training for hours."""
     begin = time.perf_counter()
-    loader = runner.build_dataloader(runner._train_dataloader, seed=runner.seed)
-    runner._train_dataloader = loader
+    loader = runner._train_dataloader = own.load(runner)
     length = len(loader.dataset)
     if length != recipe.data.train_images:
         raise PkdError(

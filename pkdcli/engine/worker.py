@@ -13,7 +13,7 @@ import time
 import traceback
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pkdcli.engine.stop import STOP, StopRequested
 from pkdcli.errors import ExitCode, PkdError
@@ -23,46 +23,70 @@ from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.status import Status
 from pkdcli.runs.store import read_json, read_object, write_json
 
-_WAIT = 3.0  # seconds that the first process waits for what another has to say of its end
+if TYPE_CHECKING:
+    from pkdcli.engine.batches import Alone, Steps
+
+WAIT = 3.0  # seconds that the first process waits for what another has to say of its end
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the worker of one run directory; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m pkdcli.engine.worker", description=__doc__)
-    parser.add_argument("run_dir", type=Path)
+    parser.add_argument("run_dirs", type=Path, nargs="+", metavar="RUN_DIR", help="several share a teacher")
     parser.add_argument("--eval", type=Path, help="evaluate as this JSON file asks instead of training")
     args = parser.parse_args(argv)
-    paths = RunPaths(args.run_dir.absolute())
     # mmengine imports matplotlib and yapf, which would otherwise write their caches into the user's home.
     os.environ["PKD_CACHE"] = os.environ["XDG_CACHE_HOME"] = str(cache_root())
     os.environ.setdefault("MPLCONFIGDIR", str(cache_root() / "matplotlib"))
     STOP.catch()
     if args.eval:
         return _evaluate(args.eval)
-    rank = int(os.environ.get("RANK", "0"))
+    if len(args.run_dirs) > 1:
+        return _train_together(args.run_dirs)
+    paths, rank = RunPaths(args.run_dirs[0].absolute()), int(os.environ.get("RANK", "0"))
     try:
         with RunLock(paths) if rank == 0 else nullcontext():
             return _train(paths, rank)
     except PkdError as error:  # the lock: the status is that of whoever holds it
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        _say(error)
         return error.code
 
 
 def _train(paths: RunPaths, rank: int) -> int:
-    told = paths.root / f".error-{os.environ.get('TORCHELASTIC_RUN_ID', '')}.json"
     try:
-        if rank == 0:
-            told.unlink(missing_ok=True)
-            Status(paths).start()
-        job = read_object(paths.job)
-        if "cache" not in job:
-            raise PkdError(f"{paths.job} is absent or damaged.", "Type the command that made the run again.")
-        run(paths, job)
+        run(paths, start(paths, rank))
         if rank == 0:
             Status(paths).done()
     except BaseException as error:
-        return _explain(error, Status(paths), None, rank, told)
+        return explain(error, Status(paths), None, rank, told_file(paths))
     return ExitCode.OK
+
+
+def start(paths: RunPaths, rank: int) -> dict[str, Any]:
+    """Say that a run has started; what its job.json says.
+
+    Raises:
+        PkdError: It is absent or damaged.
+    """
+    if rank == 0:
+        told_file(paths).unlink(missing_ok=True)
+        Status(paths).start()
+    job = read_object(paths.job)
+    if "cache" not in job:
+        raise PkdError(f"{paths.job} is absent or damaged.", "Type the command that made the run again.")
+    return job
+
+
+def told_file(paths: RunPaths) -> Path:
+    """Where another process than the first leaves its error: all that the first sees is that the others have gone."""
+    return paths.root / f".error-{os.environ.get('TORCHELASTIC_RUN_ID', '')}.json"
+
+
+def _train_together(run_dirs: list[Path]) -> int:
+    from pkdcli.engine.group import train_group
+
+    codes = set(train_group(run_dirs).values())
+    return ExitCode.INTERRUPTED if ExitCode.INTERRUPTED in codes else max(codes)
 
 
 def _evaluate(request: Path) -> int:
@@ -71,11 +95,11 @@ def _evaluate(request: Path) -> int:
 
         evaluate_request(read_json(request))
     except BaseException as error:
-        return _explain(error, None, request)
+        return explain(error, None, request)
     return ExitCode.OK
 
 
-def _explain(
+def explain(
     error: BaseException, status: Status | None, request: Path | None, rank: int = 0, told: Path | None = None
 ) -> int:
     """Write down why the worker stopped; returns its exit code.
@@ -85,17 +109,17 @@ def _explain(
         status: Of the run; None for an evaluation.
         request: Of an evaluation, into which its error goes.
         rank: This process's.
-        told: Where another process than the first leaves its error: what the first sees is then only that the others
-            have gone.
+        told: `told_file` of the run.
     """
     if isinstance(error, (StopRequested, KeyboardInterrupt)):
         if status and rank == 0:
             status.interrupt()
         return ExitCode.INTERRUPTED
     if not isinstance(error, PkdError):
-        traceback.print_exc()
+        with suppress(OSError):
+            traceback.print_exc()
         error = (told and rank == 0 and _from_another(told)) or as_user_error(error)
-    print(f"error: {error}", file=sys.stderr, flush=True)
+    _say(error)
     try:
         if told and rank > 0:
             write_json(told, {"message": error.message, "hint": error.hint, "code": error.code})
@@ -104,13 +128,18 @@ def _explain(
         elif request:
             write_json(request, {"error": {"message": error.message, "hint": error.hint, "code": error.code}})
     except PkdError as second:  # a full disk can't take the status either
-        print(f"error: {second}", file=sys.stderr, flush=True)
+        _say(second)
     return error.code
+
+
+def _say(error: PkdError) -> None:
+    with suppress(OSError):  # log.txt may be on the very disk that is full
+        print(f"error: {error}", file=sys.stderr, flush=True)
 
 
 def _from_another(told: Path) -> PkdError | None:
     """The error of another process, which may be a moment behind; None where none has left one."""
-    deadline = time.monotonic() + (_WAIT if int(os.environ.get("WORLD_SIZE", "1")) > 1 else 0)
+    deadline = time.monotonic() + (WAIT if int(os.environ.get("WORLD_SIZE", "1")) > 1 else 0)
     while not told.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     found = read_object(told)
@@ -138,6 +167,23 @@ def run(paths: RunPaths, job: dict[str, Any]) -> None:
     """
     begin = time.perf_counter()
     import pkdcli.engine.register  # noqa: F401
+    from pkdcli.engine import processes
+    from pkdcli.engine.batches import Alone, drive
+
+    own = Alone()
+    drive(steps(paths, job, own, begin), own)
+    processes.leave()
+
+
+def steps(paths: RunPaths, job: dict[str, Any], own: Alone, begin: float) -> Steps[None]:
+    """The same, with batches that somebody hands over.
+
+    Args:
+        paths: The run directory.
+        job: As for `run`.
+        own: Loads the data.
+        begin: When this began, as `time.perf_counter` tells it.
+    """
     from pkdcli.engine import environment, processes, result, train
     from pkdcli.recipe.library import parse, read_yaml
     from pkdcli.recipe.schema import Recipe
@@ -146,9 +192,8 @@ def run(paths: RunPaths, job: dict[str, Any]) -> None:
     if processes.rank() == 0:
         Status(paths, recipe).write()  # what identifies the run, in case the file was lost or damaged
         environment.write(paths.env)
-    outcome = train.train(recipe, paths, Path(job["cache"]), _teacher_weights(job))
+    outcome = yield from train.steps(recipe, paths, Path(job["cache"]), _teacher_weights(job), own)
     result.write(recipe, paths, outcome, job, time.perf_counter() - begin)
-    processes.leave()
 
 
 def _teacher_weights(job: dict[str, Any]) -> Path | None:

@@ -1,0 +1,76 @@
+"""What a teacher has to say in one step, asked of it once however many students listen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Records = dict[str, list[Any]]
+"""What the teacher's recorders hold after its forward pass, by their names."""
+
+
+class Lesson:
+    """The teacher of a group of students, its view of the batch and its feature maps in the current step.
+
+    Attributes:
+        teacher: Of all students; None until the first of them is built.
+        forwards: Forward passes of the teacher so far.
+        seconds: Spent on them, in this process.
+    """
+
+    def __init__(self) -> None:
+        self.teacher: nn.Module | None = None
+        self.forwards = 0
+        self.seconds = 0.0
+        self._inputs: dict[torch.Size, Tensor] = {}
+        self._records: dict[torch.Size, tuple[Records, list[tuple[Tensor, int]]]] = {}
+
+    def begin(self) -> None:
+        """A step with other images begins."""
+        self._inputs.clear()
+        self._records.clear()
+
+    def inputs(self, shape: torch.Size, make: Callable[[], Tensor]) -> Tensor:
+        """The teacher's view of the batch, as large as the students' (N, 3, H, W).
+
+        Args:
+            shape: Of a student's view: students of other strides pad to other sizes.
+            make: Makes it.
+        """
+        if shape not in self._inputs:
+            self._inputs[shape] = make()
+        return self._inputs[shape]
+
+    def records(self, inputs: Tensor, make: Callable[[], Mapping[str, list[Any]]]) -> Records:
+        """The teacher's feature maps, to be used as constants.
+
+        They are made again where a student's loss has written into those that were there.
+
+        Args:
+            inputs: The teacher's view of the batch.
+            make: Has the teacher look at it.
+        """
+        if inputs.shape in self._records:
+            records, versions = self._records[inputs.shape]
+            if all(tensor._version == version for tensor, version in versions):
+                return {name: list(buffer) for name, buffer in records.items()}
+        begin = time.perf_counter()
+        records = {name: list(buffer) for name, buffer in make().items()}
+        self.seconds += time.perf_counter() - begin
+        self.forwards += 1
+        self._records[inputs.shape] = records, [(tensor, tensor._version) for tensor in _tensors(records)]
+        return {name: list(buffer) for name, buffer in records.items()}
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from _tensors(one)
+    elif isinstance(value, Mapping):
+        yield from _tensors(list(value.values()))

@@ -1,0 +1,100 @@
+"""What the code of one training finds in its process, kept apart from that of others who train in the same one."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
+
+_MANAGED = (MessageHub, MMLogger, DefaultScope)
+"""Classes of mmengine whose newest instance counts as the current one."""
+
+_OUTPUTS = (1, 2)
+
+
+class World:
+    """Random numbers, mmengine's current instances, and where the output goes.
+
+    Args:
+        log: Takes what is printed inside, by Python or anybody else in this process.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._random = _random_state()
+        self._before = _current()
+        self._current: dict[type, str] = {}
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Everything as it was when this was last left, and outside as it was before."""
+        outside, current = _random_state(), _current()
+        _set_random_state(self._random)
+        _make_current(self._current)
+        with _into(self._log):
+            try:
+                yield
+            finally:
+                self._random, self._current = _random_state(), _current()
+                _set_random_state(outside)
+                _make_current(current)
+
+    def forget(self) -> None:
+        """Have mmengine let go of what was made inside."""
+        for kind, name in self._current.items() - self._before.items():
+            kind._instance_dict.pop(name, None)
+
+
+def _random_state() -> tuple[Any, ...]:
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    return random.getstate(), np.random.get_state(), torch.get_rng_state(), devices
+
+
+def _set_random_state(state: tuple[Any, ...]) -> None:
+    random.setstate(state[0])
+    np.random.set_state(state[1])
+    torch.set_rng_state(state[2])
+    if state[3] is not None:
+        torch.cuda.set_rng_state_all(state[3])
+
+
+def _current() -> dict[type, str]:
+    return {kind: next(reversed(kind._instance_dict)) for kind in _MANAGED if kind._instance_dict}
+
+
+def _make_current(names: dict[type, str]) -> None:
+    for kind, name in names.items():
+        if name in kind._instance_dict:
+            kind._instance_dict.move_to_end(name)
+
+
+@contextmanager
+def _into(log: Path) -> Iterator[None]:
+    """Append to a file what is written to the process's outputs."""
+    _flush()
+    before = [os.dup(number) for number in _OUTPUTS]
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    try:
+        for number in _OUTPUTS:
+            os.dup2(file, number)
+        yield
+    finally:
+        _flush()
+        for number, kept in zip(_OUTPUTS, before, strict=True):
+            os.dup2(kept, number)
+            os.close(kept)
+        os.close(file)
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
