@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from pkdcli.cli import options as o
-from pkdcli.errors import unknown
+from pkdcli.errors import PkdError, unknown
 
 # word: (folder of recipes, columns)
 KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -21,6 +21,7 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "launchers": ("launchers", ("name", "kind", "notes")),
     "runs": ("", ("run", "state", "mAP")),
 }
+UNAVAILABLE = "losses of mmrazor that no recipe can name"
 
 
 def command(
@@ -31,6 +32,9 @@ def command(
             autocompletion=lambda incomplete: [kind for kind in KINDS if kind.startswith(incomplete)],
         ),
     ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Losses: also those of mmrazor that no recipe can name, and why.")
+    ] = False,
     runs: o.Runs = None,
     json: o.Json = False,
 ) -> None:
@@ -40,16 +44,22 @@ def command(
 
       pkd list
 
-      pkd list losses
+      pkd list losses --all
 
       pkd list runs --json
     """
     if what is not None and what not in KINDS:
         raise unknown("kind of thing", what, KINDS)
+    if everything and what not in (None, "losses"):
+        raise PkdError(f"--all: there is no more to say of {what}.", "It belongs to: pkd list losses.")
     kinds = [what] if what else [kind for kind in KINDS if kind != "runs"]
     for kind in kinds:
         rows = _runs(runs) if kind == "runs" else [_row(kind, recipe) for recipe in _recipes(kind)]
         _print(kind, rows, json)
+        if everything and kind == "losses":
+            from pkdcli.recipe.library import unavailable_losses
+
+            _print(UNAVAILABLE, [{"name": name, "why": why} for name, why in unavailable_losses().items()], json)
 
 
 def _recipes(kind: str) -> list[Any]:
@@ -97,7 +107,7 @@ def _print(kind: str, rows: list[dict[str, Any]], as_json: bool) -> None:
     from pkdcli.cli.render import out
 
     table = Table(title=kind, title_justify="left", title_style="bold")
-    columns = KINDS[kind][1]
+    columns = list(rows[0]) if kind == UNAVAILABLE else KINDS[kind][1]
     for column in columns:
         table.add_column(column, overflow="fold", justify="right" if column in ("mAP", "epochs") else "left")
     for row in rows:

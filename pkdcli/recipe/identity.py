@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from pkdcli.recipe.schema import Recipe
+from pkdcli.recipe.schema import Recipe, TeacherSpeed
 
 # What does not change the result: where files lie, how often one looks, texts for people, what follows from the rest.
 _NOT_IDENTITY = {"pair", "val_interval", "workers", "checkpoint_minutes", "checkpoint_iters", "adapters"}
@@ -27,6 +27,8 @@ def content(recipe: Recipe) -> dict[str, Any]:
         del whole["scale"][key]
     if recipe.role != "distill":
         del whole["teacher_seed"]
+    if recipe.role != "distill" or recipe.teacher_speed == TeacherSpeed():
+        del whole["teacher_speed"]
     # A file is known by its content, wherever it lies.
     whole["teacher_checkpoint"] = None if recipe.weights_sha256 else whole["teacher_checkpoint"]
     whole["weights"] = None if recipe.weights_sha256 else whole["weights"]
@@ -41,7 +43,8 @@ def digest(recipe: Recipe) -> str:
 def comparable(recipe: Recipe) -> str:
     """Eight hex digits over what a run must share with its baseline for a gain to mean anything."""
     whole = content(recipe)
-    for key in ("role", "teacher", "loss", "init", "teacher_seed", "teacher_checkpoint", "weights_sha256", "weights"):
+    given = ("teacher_checkpoint", "weights_sha256", "weights")
+    for key in ("role", "teacher", "loss", "init", "teacher_seed", "teacher_speed", *given):
         whole.pop(key, None)
     del whole["scale"]["teacher"], whole["scale"]["stat_chunk"]
     whole["data"].pop("masks", None)

@@ -185,3 +185,8 @@ def load_all(kind: str) -> tuple[Any, ...]:
 def losses_with_temperature() -> str:
     """The remedy where a temperature was given for a loss that has none."""
     return f"Losses with one: {', '.join(loss.name for loss in load_all('losses') if loss.temperature is not None)}."
+
+
+def unavailable_losses() -> dict[str, str]:
+    """mmrazor's other losses, by class name, each with the reason why no recipe can name it."""
+    return read_yaml(recipes_root() / "losses-unavailable.yaml")

@@ -12,7 +12,7 @@ import yaml
 
 from pkdcli.errors import PkdError, nearest, unknown
 from pkdcli.recipe import library
-from pkdcli.recipe.schema import Data, Detector, Loss, LossUse, Pair, Recipe, Scale, Schedule, Split
+from pkdcli.recipe.schema import Data, Detector, Loss, LossUse, Pair, Recipe, Scale, Schedule, Split, TeacherSpeed
 
 ALPHA = {"two-stage": 6.0, "one-stage": 10.0}  # appendix A.2: by the teacher's kind
 DEFAULT_PAIR = "gfl101-fcos50"
@@ -112,6 +112,7 @@ def resolve(request: Request) -> Recipe:
         "checkpoint_iters": request.checkpoint_iters,
         "teacher_seed": 0,
         "teacher_checkpoint": request.teacher_checkpoint if distilled else None,
+        "teacher_speed": TeacherSpeed().model_dump(),
     }
     for assignment in request.sets:
         assign(content, assignment)

@@ -386,6 +386,22 @@ class LossUse(Strict):
     params: dict[str, Any] = {}
 
 
+class TeacherSpeed(Strict):
+    """How the teacher of a distilled run computes; all but the defaults change its features by more than rounding.
+
+    Attributes:
+        fold: Fold each batch norm into the convolution before it.
+        precision: Of its weights and feature maps; float16 needs CUDA. Losses are summed in float32 all the same.
+        channels_last: Memory format of its weights and feature maps, or null for what the scale says.
+        compile: `torch.compile` its backbone and neck; on a CPU that needs a C++ compiler.
+    """
+
+    fold: bool = True
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    channels_last: bool | None = None
+    compile: bool = False
+
+
 class Recipe(Strict):
     """A resolved recipe: complete, so that the run can be repeated from it alone.
 
@@ -401,6 +417,7 @@ class Recipe(Strict):
         checkpoint_iters: Save it every so many steps too, or null.
         teacher_seed: Seed of the teacher's own training: students of all seeds share one teacher.
         teacher_checkpoint: The weights the user gave for the teacher, or null.
+        teacher_speed: How the teacher computes.
         weights: For a teacher that is not trained here: the file or address its weights come from.
         weights_sha256: The hash of the weights the user gave, so that a run is known by their content.
         adapters: Found out by comparing the two necks: the student's levels that need a 1x1 convolution to be compared,
@@ -431,6 +448,7 @@ class Recipe(Strict):
     checkpoint_iters: Count | None = None
     teacher_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     teacher_checkpoint: str | None = None
+    teacher_speed: TeacherSpeed = TeacherSpeed()
     weights: str | None = None
     weights_sha256: str | None = None
     adapters: dict[int, tuple[Count, Count]] = {}

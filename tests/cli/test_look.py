@@ -142,6 +142,19 @@ def test_list_names_what_the_folders_hold(type_):
     assert (detectors["gfl101"], detectors["fcos50"]) == (44.7, 38.7)
 
 
+def test_list_of_losses_and_of_those_that_no_recipe_can_name(type_):
+    named, said = type_("list", "losses", "--json"), type_("list", "losses", "--all", "--json")
+    assert said.out.startswith(named.out)
+    others = [json.loads(line) for line in said.out[len(named.out) :].splitlines()]
+    assert {row["name"]: row["why"] for row in others} == library.unavailable_losses()
+    assert "CRDLoss" in type_("list", "losses", "--all").out
+    refused = type_("list", "pairs", "--all")
+    assert (refused.code, refused.err) == (
+        2,
+        "error: --all: there is no more to say of pairs.\nIt belongs to: pkd list losses.\n",
+    )
+
+
 def test_list_of_one_kind(type_):
     said = type_("list", "schedules")
     assert (said.code, said.err) == (0, "")

@@ -11,7 +11,6 @@ from pkdcli.engine.losses.registry import (
     build_loss,
     register_loss,
     takes_temperature,
-    unavailable_losses,
 )
 
 __all__ = [
@@ -23,5 +22,4 @@ __all__ = [
     "build_loss",
     "register_loss",
     "takes_temperature",
-    "unavailable_losses",
 ]

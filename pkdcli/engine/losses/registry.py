@@ -8,13 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
 from torch import Tensor, nn
 
 from pkdcli.engine.losses.base import FeatureLoss
 from pkdcli.engine.losses.parameters import SHARED, Parameter, checked
 from pkdcli.errors import PkdError, unknown
-from pkdcli.places import recipes_root
 
 _LOSSES: dict[str, type[nn.Module]] = {}
 
@@ -83,12 +81,6 @@ def build_loss(name: str, weight: float = 1.0, stat_chunk: int | str | None = No
 def available_losses() -> dict[str, LossFacts]:
     """Every registered loss by name, with its one-line title, source, and parameters with defaults and ranges."""
     return {name: _facts(name, cls) for name, cls in sorted(_LOSSES.items())}
-
-
-def unavailable_losses() -> dict[str, str]:
-    """mmrazor's other losses, by class name, each with the reason why no recipe can name it."""
-    text = (recipes_root() / "losses-unavailable.yaml").read_text(encoding="utf-8")
-    return yaml.safe_load(text)
 
 
 def takes_temperature(name: str) -> bool:

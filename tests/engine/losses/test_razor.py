@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from pkdcli.compat import activate
-from pkdcli.engine.losses import FeatureShapeError, available_losses, build_loss, unavailable_losses
+from pkdcli.engine.losses import FeatureShapeError, available_losses, build_loss
 from pkdcli.errors import PkdError
+from pkdcli.recipe.library import unavailable_losses
 
 
 @pytest.fixture(scope="module")
