@@ -27,7 +27,8 @@ PAIRS, LOSSES = ", ".join(names("pairs")), ", ".join(names("losses"))
         ("train --weight=inf", "error: --weight: 'inf' is not a finite number of 0 or more.\nExample: --weight 10\n"),
         (
             "train --checkpoint-minutes -5",
-            "error: --checkpoint-minutes: '-5' is not a finite number of 0 or more.\nExample: --checkpoint-minutes 10\n",
+            "error: --checkpoint-minutes: '-5' is not a finite number of 0 or more.\n"
+            "Example: --checkpoint-minutes 10\n",
         ),
         ("train --temperature 5", "error: loss pkd has no temperature.\nLosses with one: cwd, norm-kl.\n"),
         (
@@ -212,6 +213,23 @@ def test_a_wrong_key_in_the_recipe(type_, own):
     )
 
 
+@pytest.mark.parametrize("name", ["$(touch pwned)", "`touch pwned`", "a; touch pwned", "../pwned", "a b", "a\nb"])
+def test_a_name_in_a_recipe_that_a_shell_would_read(type_, own, here, name):
+    own.write_text(own.read_text().replace("name: own", f"name: {json.dumps(name)}"))
+    answer = type_("train", "--scale", "tiny", "--data", own, "--dry-run")
+    assert (answer.code, answer.out) == (2, "")
+    assert f"{own}: name: a name is lower-case letters, digits and . + _ -, at most 64 of them, not " in answer.err
+    assert not list(here.parent.rglob("pwned"))
+
+
+def test_a_folder_whose_name_a_shell_would_read(type_, own, worker, here):
+    worker()
+    folder = here / "$(touch pwned) `touch pwned`; touch 'pwned' & \"%a\""
+    assert type_("train", "--loss", "none", "--scale", "tiny", "--data", own, "--runs", folder).code == 0
+    assert [path.name.split("__")[1] for path in folder.iterdir()] == ["baseline"]
+    assert not list(here.parent.rglob("pwned"))
+
+
 def test_brackets_in_a_path_are_shown_as_they_are(type_, here):
     answer = type_("train", "--data", "[bold]no[/bold].yaml")
     assert answer.err.startswith("error: there is no recipe file [bold]no[/bold].yaml.\n")
@@ -242,6 +260,15 @@ def test_no_space_left(type_, own, monkeypatch, here):
         "the same command again: it goes on where it stopped.\n"
     )
     assert not [path for path in here.parent.rglob("*") if ".part" in path.name]
+
+
+def test_a_read_only_runs_folder(type_, own):
+    """A folder of the system, since root may write into those whose permissions forbid it."""
+    answer = type_("train", "--scale", "tiny", "--data", own, "--runs", "/sys/pkd-runs")
+    assert answer.code == 3
+    assert answer.err.startswith("error: can't write /sys/pkd-runs/")
+    assert "\nCheck the folder's permissions, or choose another with --runs DIR" in answer.err
+    assert "Traceback" not in answer.err
 
 
 def test_a_file_in_the_place_of_the_runs_folder(type_, own, here):
