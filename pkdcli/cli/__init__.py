@@ -26,6 +26,7 @@ from pkdcli.cli import (
     sweep,
     train,
     verify,
+    visualize,
 )
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.places import cache_root
@@ -55,6 +56,7 @@ for _name, _function, _panel in (
     ("report", report.report, _LOOK),
     ("list", listing.command, _LOOK),
     ("show", show.command, _LOOK),
+    ("visualize", visualize.command, _LOOK),
     ("verify", verify.command, _LOOK),
     ("doctor", doctor.command, _LOOK),
     ("clean", clean.command, _LOOK),

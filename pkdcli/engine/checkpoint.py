@@ -194,7 +194,12 @@ def _below(state: OrderedDict[str, torch.Tensor], prefix: str) -> OrderedDict[st
 
 
 def load_into(
-    model: nn.Module, path: str | Path, *, strict: Literal["exact", "resized-heads"], what: str
+    model: nn.Module,
+    path: str | Path,
+    *,
+    strict: Literal["exact", "resized-heads"],
+    what: str,
+    only: tuple[str, ...] = ("",),
 ) -> LoadReport:
     """Copy a checkpoint's tensors into a model of the same architecture.
 
@@ -204,17 +209,20 @@ def load_into(
         strict: "exact": everything must fit. "resized-heads": layers whose first dimension alone differs, because they
             depend on the number of classes, keep the model's own values.
         what: What the model is, for the error: "teacher gfl101".
+        only: How the names begin of the tensors that count; the model keeps its own of all others.
 
     Returns:
-        What became of each tensor.
+        What became of each tensor that counts.
 
     Raises:
         PkdError: The file can't be read (see `load_state`), or belongs to another architecture; then the model may
             already hold some of its tensors.
     """
     state = load_state(path)
+    for key in [key for key in state if not key.startswith(only)]:
+        del state[key]
     _copy(model, state)
-    report = _compare(model, state)
+    report = _compare(model, state, only)
     if _fits(model, report, strict):
         return report
     raise PkdError(
@@ -233,9 +241,9 @@ def _copy(model: nn.Module, state: OrderedDict[str, torch.Tensor]) -> None:
         module._load_from_state_dict(state, prefix, metadata.get(name, {}), True, [], [], [])
 
 
-def _compare(model: nn.Module, state: Mapping[str, torch.Tensor]) -> LoadReport:
+def _compare(model: nn.Module, state: Mapping[str, torch.Tensor], only: tuple[str, ...]) -> LoadReport:
     report = LoadReport()
-    own = model.state_dict()
+    own = {key: value for key, value in model.state_dict().items() if key.startswith(only)}
     for key, value in own.items():
         if key not in state:
             report.missing.append(key)

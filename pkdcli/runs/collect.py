@@ -9,7 +9,7 @@ import re
 import socket
 import sys
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -165,14 +165,26 @@ def _add_gains(records: list[Record]) -> None:
     for record in records:
         if record["role"] in ("baseline", "teacher"):
             continue
-        matching = [b for b in baselines[tuple(record[key] for key in _SAME)] if _comparable(record, b)]
-        if not matching:
+        best = baseline_among(record, baselines[tuple(record[key] for key in _SAME)])
+        if best is None:
             continue
-        # Equal in every setting known to both; then the one asked for with the same pair, then by name.
-        best = min(matching, key=lambda b: (*(b[key] != record[key] for key in ("comparable", "pair")), b["run"]))
         record["baseline"], record["baseline_mAP"] = best["run"], best["mAP"]
         if record["mAP"] is not None:
             record["gain"] = record["mAP"] - best["mAP"]
+
+
+def baseline_among(record: Record, records: Iterable[Record]) -> Record | None:
+    """The finished baseline that a run is measured against; None where there is none."""
+    matching = [
+        one
+        for one in records
+        if one["role"] == "baseline" and one["mAP"] is not None
+        and all(one[key] == record[key] for key in _SAME) and _comparable(record, one)
+    ]  # fmt: skip
+    # Equal in every setting known to both; then the one asked for with the same pair, then by name.
+    return min(
+        matching, key=lambda b: (*(b[key] != record[key] for key in ("comparable", "pair")), b["run"]), default=None
+    )
 
 
 def _comparable(record: Record, baseline: Record) -> bool:
