@@ -36,6 +36,7 @@ class Where:
     Attributes:
         launcher: Where runs are carried out; None for one process of this machine.
         wait: Wait for a cluster's jobs to end.
+        share: Students share a teacher: always, never, or (None) where it pays.
     """
 
     runs: Path | None = None
@@ -44,6 +45,7 @@ class Where:
     quiet: bool = False
     launcher: Launcher | None = None
     wait: bool = False
+    share: bool | None = None
 
 
 def go(recipes: Sequence[Recipe], where: Where, *, sweep: bool = False) -> None:
@@ -88,6 +90,7 @@ def carry_out(planned: Sequence[experiment.Planned], cache: Path, where: Where) 
         typer.Exit: After Ctrl-C, with its exit code.
     """
     launcher = where.launcher or load_launcher()
+    _check_sharing(launcher, where)
     if launcher.kind == "slurm":
         from pkdcli.cli.submission import submit_all
 
@@ -101,19 +104,43 @@ def carry_out(planned: Sequence[experiment.Planned], cache: Path, where: Where) 
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup asks
             signal.signal(number, signal.default_int_handler)
+    from pkdcli import sharing
+    from pkdcli.launch.job import together
     from pkdcli.launch.queue import run_all
     from pkdcli.launch.slots import slots
 
     room = slots(launcher.devices, launcher.processes, launcher.jobs)
+    groups = sharing.groups(todo, launcher.jobs, where.share or False)
+    _say_sharing(groups, where)
+    jobs = [together([experiment.spec(one, cache) for one in group]) for group in groups]
     try:
         with watch:
-            outcomes = run_all([experiment.spec(one, cache) for one in todo], watch, done, room, launcher.retries)
+            outcomes = run_all(jobs, watch, done, room, launcher.retries)
     except KeyboardInterrupt:
         experiment.settle_interrupted(planned)
         print("stopped; type the same command again to go on.", file=sys.stderr)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     experiment.settle(planned, outcomes)
     return outcomes
+
+
+def _check_sharing(launcher: Launcher, where: Where) -> None:
+    if where.share and launcher.kind == "slurm":
+        raise PkdError(
+            "--share-teacher: not for --launcher slurm, where each run is a task of its own.", "Leave it out."
+        )
+
+
+def _say_sharing(groups: Sequence[Sequence[experiment.Planned]], where: Where) -> None:
+    for group in groups:
+        if len(group) == 1 or where.quiet:
+            continue
+        if where.json:
+            print(json.dumps({"event": "sharing", "runs": [one.run for one in group]}), flush=True)
+            continue
+        title = next(one.recipe.teacher.title for one in group if one.recipe.teacher)
+        print(f"{len(group)} runs train together, so that {title} sees each image once:", file=sys.stderr)
+        print("".join(f"  {one.run}\n" for one in group), end="", file=sys.stderr, flush=True)
 
 
 def _prepared(data: Data, cache: Path, where: Where) -> Data:
@@ -167,17 +194,25 @@ def _say_mask_heads(planned: Sequence[experiment.Planned]) -> None:
 def _show_plan(planned: Sequence[experiment.Planned], cache: Path, where: Where) -> None:
     from rich.table import Table
 
+    from pkdcli import sharing
     from pkdcli.config import schedule
 
     # Everything a real run would refuse is refused here as well.
     devices = processes(where.launcher) if where.launcher else 1
     configs = {one.run: experiment.config_py(one, devices) for one in planned if one.recipe.data.classes}
+    todo = [one for one in planned if not finished(one.paths)]
+    launcher = where.launcher or load_launcher()
+    _check_sharing(launcher, where)
+    groups = sharing.groups(todo, launcher.jobs, (where.share or False) if launcher.kind == "local" else False)
     if where.json:
+        with_whom = {one.run: [other.run for other in group if other is not one] for group in groups for one in group}
         for one in planned:
             spec = experiment.spec(one, cache)
             record = {"run": one.run, "state": "done" if finished(one.paths) else "to do", "argv": list(spec.argv)}
+            record["shared_with"] = with_whom.get(one.run, [])
             print(json.dumps({**record, "dir": str(one.paths.root), "recipe": one.recipe.model_dump(mode="json")}))
         return
+    _say_sharing(groups, where)
     table = Table(title=f"{len(planned)} runs", title_justify="left", title_style="bold")
     for column in ("run", "role", "epochs", "steps", "lr", "state"):
         table.add_column(column, overflow="fold")

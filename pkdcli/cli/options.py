@@ -156,6 +156,17 @@ Retries = Annotated[
     int | None,
     typer.Option(min=0, help="Start a run whose worker was killed again, so many times.", rich_help_panel=_LOCAL),
 ]
+ShareTeacher = Annotated[
+    bool | None,
+    typer.Option(
+        "--share-teacher/--no-share-teacher",
+        help="Train students that differ only in loss, weight, temperature, levels or init in one process, which loads "
+        "each image and asks the teacher once a step; the results are the same. By default wherever two such students "
+        "or more are to be trained; as many at a time as fit into half of the free memory. On Slurm each run is a task "
+        "of its own.",
+        rich_help_panel=_LOCAL,
+    ),
+]
 Nodes = Annotated[int | None, typer.Option(min=1, help="Machines of a run.", rich_help_panel=_SLURM)]
 GpusPerNode = Annotated[
     int | None, typer.Option(min=0, help="GPUs of a run on each, a process each.", rich_help_panel=_SLURM)

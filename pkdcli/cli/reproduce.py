@@ -45,6 +45,7 @@ def command(
     procs: o.Procs = None,
     jobs: o.Jobs = None,
     retries: o.Retries = None,
+    share_teacher: o.ShareTeacher = None,
     nodes: o.Nodes = None,
     gpus_per_node: o.GpusPerNode = None,
     cpus_per_process: o.CpusPerProcess = None,
@@ -126,5 +127,5 @@ def command(
         sets=tuple(sets or ()),
     )
     wanted = o.whole_numbers(seeds, "--seeds")
-    where = Where(runs, dry_run, False, quiet, where_to, wait)
+    where = Where(runs, dry_run, False, quiet, where_to, wait, share_teacher)
     reproduce(library.load("tables", table), base, wanted, tuple(only or ()), where, format, output)

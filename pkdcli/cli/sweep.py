@@ -48,6 +48,7 @@ def command(
     procs: o.Procs = None,
     jobs: o.Jobs = None,
     retries: o.Retries = None,
+    share_teacher: o.ShareTeacher = None,
     nodes: o.Nodes = None,
     gpus_per_node: o.GpusPerNode = None,
     cpus_per_process: o.CpusPerProcess = None,
@@ -132,4 +133,4 @@ def command(
         seeds=o.whole_numbers(seeds, "--seeds"),
         baseline=baseline,
     )
-    go(expand(base, grid), Where(runs, dry_run, json, quiet, where_to, wait), sweep=True)
+    go(expand(base, grid), Where(runs, dry_run, json, quiet, where_to, wait, share_teacher), sweep=True)

@@ -97,7 +97,8 @@ class _Group:
         room = None
         for index, member in enumerate(self.members):
             if room is not None and room < 0:
-                print_log(f"{len(self.members) - index} students follow afterwards, for want of memory")
+                follow = len(self.members) - index
+                print(f"{follow} student{'s follow' if follow > 1 else ' follows'} afterwards, for want of memory")
                 self.members, rest = self.members[:index], self.members[index:]
                 return rest
             member.begin(self)
@@ -164,7 +165,7 @@ class _Group:
             runner._val_dataloader = self._val
         model = _model(runner)
         if hasattr(model, "attend"):
-            section = {key: runner.cfg.model[key] for key in ("teacher", "teacher_ckpt")}
+            section = {key: runner.cfg.model.get(key) for key in ("teacher", "teacher_ckpt", "teacher_speed")}
             section["preprocessor"] = runner.cfg.model.data_preprocessor.teacher
             if self._section is None:
                 self._section = copy.deepcopy(section)
@@ -202,6 +203,8 @@ class Member(Alone):
         self.weights = 0
         self.listens = False
         self._group: _Group | None = None
+        self._world: World | None = None
+        self._steps: Steps[None] | None = None
         self._runner: Any = None
         self._left = 0.0
 
@@ -213,8 +216,13 @@ class Member(Alone):
     def begin(self, group: _Group) -> None:
         """Build everything up to the first step."""
         self._group = group
-        self._world = World(self.paths.log)
         self._steps = self._life()
+        try:
+            self._world = World(self.paths.log)
+        except OSError as error:
+            self._fail(error)
+            self._let_go()
+            return
         self._turn(lambda: next(self._steps))
 
     def take(self, batch: Any, waited: float) -> None:
@@ -276,8 +284,9 @@ class Member(Alone):
         """Free what it held."""
         if self._group is not None:
             self._steps.close()
+        if self._world is not None:
             self._world.forget()
-        self._runner = self._steps = self._group = None
+        self._runner = self._steps = self._group = self._world = None
 
     def _life(self) -> Steps[None]:
         rank, begin = processes.rank(), time.perf_counter()
@@ -300,8 +309,9 @@ class Member(Alone):
         return self._group.load(runner)
 
     def facts(self) -> dict[str, Any]:
-        """Who it shared with."""
-        return {"shared_with": [one.paths.run for one in self._group.members if one is not self]}
+        """Who it shares with."""
+        others = [one for one in self._group.members if one is not self]
+        return {"shared_with": [one.paths.run for one in others if one.code in (None, ExitCode.OK)]}
 
 
 def _model(runner: Any) -> nn.Module:

@@ -6,9 +6,9 @@ import os
 import random
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import torch
@@ -26,10 +26,13 @@ class World:
 
     Args:
         log: Takes what is printed inside, by Python or anybody else in this process.
+
+    Raises:
+        OSError: The log can't be written.
     """
 
     def __init__(self, log: Path) -> None:
-        self._log = log
+        self._log = open(log, "a", buffering=1, encoding="utf-8", errors="replace")  # noqa: SIM115 (`forget` closes it)
         self._random = _random_state()
         self._before = _current()
         self._current: dict[type, str] = {}
@@ -40,7 +43,7 @@ class World:
         outside, current = _random_state(), _current()
         _set_random_state(self._random)
         _make_current(self._current)
-        with _into(self._log):
+        with _into(self._log), redirect_stdout(self._log), redirect_stderr(self._log):
             try:
                 yield
             finally:
@@ -49,9 +52,10 @@ class World:
                 _make_current(current)
 
     def forget(self) -> None:
-        """Have mmengine let go of what was made inside."""
+        """Close the log, and have mmengine let go of what was made inside."""
         for kind, name in self._current.items() - self._before.items():
             kind._instance_dict.pop(name, None)
+        self._log.close()
 
 
 def _random_state() -> tuple[Any, ...]:
@@ -78,23 +82,17 @@ def _make_current(names: dict[type, str]) -> None:
 
 
 @contextmanager
-def _into(log: Path) -> Iterator[None]:
-    """Append to a file what is written to the process's outputs."""
-    _flush()
+def _into(log: TextIO) -> Iterator[None]:
+    """Have the process's own outputs go to a file, for what does not ask Python where to write."""
+    sys.stdout.flush()
+    sys.stderr.flush()
     before = [os.dup(number) for number in _OUTPUTS]
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     try:
         for number in _OUTPUTS:
-            os.dup2(file, number)
+            os.dup2(log.fileno(), number)
         yield
     finally:
-        _flush()
+        log.flush()
         for number, kept in zip(_OUTPUTS, before, strict=True):
             os.dup2(kept, number)
             os.close(kept)
-        os.close(file)
-
-
-def _flush() -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 
@@ -17,6 +18,7 @@ class JobSpec:
         env: Variables to add to the environment.
         needs: Names of the jobs that must end well before this one starts.
         processes: How many worker processes `argv` starts; with more than one it is torchrun's command.
+        members: The jobs that this one carries out in one go; empty for one by itself.
     """
 
     name: str
@@ -25,3 +27,22 @@ class JobSpec:
     env: dict[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     processes: int = 1
+    members: tuple[JobSpec, ...] = ()
+
+    @property
+    def parts(self) -> tuple[JobSpec, ...]:
+        """The jobs whose outcomes this one has: its members, or itself."""
+        return self.members or (self,)
+
+
+def together(specs: Sequence[JobSpec]) -> JobSpec:
+    """One job that carries out some jobs of the same worker in one go; its own output goes to the first one's log."""
+    first = specs[0]
+    if len(specs) == 1:
+        return first
+    return replace(
+        first,
+        argv=(*first.argv[:-1], *(str(spec.run_dir) for spec in specs)),
+        needs=tuple(dict.fromkeys(need for spec in specs for need in spec.needs)),
+        members=tuple(specs),
+    )

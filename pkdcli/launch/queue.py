@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from pkdcli.errors import ExitCode
-from pkdcli.launch.job import JobSpec
+from pkdcli.launch.job import JobSpec, together
 from pkdcli.launch.local import LocalProcess
 from pkdcli.launch.slots import Slot
 from pkdcli.runs.paths import RunPaths
-from pkdcli.runs.status import INTERRUPTED
+from pkdcli.runs.status import DONE, FAILED, INTERRUPTED
 from pkdcli.runs.store import read_object
 
 POLL_SECONDS = 0.1
@@ -71,7 +71,7 @@ def run_all(
     The first Ctrl-C asks the running jobs to save and stop, and starts no other; a second one kills them.
 
     Args:
-        specs: The jobs; what one needs is among them or in `done`.
+        specs: The jobs; what one needs is among them or in `done`. A job with members has an outcome for each of them.
         watcher: Told of what happens.
         done: Names of jobs that have ended well before.
         slots: Where jobs run, and so how many at a time.
@@ -93,7 +93,7 @@ class _Queue:
         self.waiting = list(specs)
         self.watcher = watcher
         self.free = list(slots)
-        self.retries = dict.fromkeys((spec.name for spec in specs), retries)
+        self.retries = {part.name: retries for spec in specs for part in spec.parts}
         self.running: list[tuple[JobSpec, Slot, LocalProcess]] = []
         self.outcomes = dict.fromkeys(done, Outcome(ExitCode.OK))
 
@@ -102,7 +102,8 @@ class _Queue:
             self.begin()
             while self.running:
                 for spec, _, _ in self.running:
-                    self.watcher.ticked(spec)
+                    for part in self._open(spec):
+                        self.watcher.ticked(part)
                 time.sleep(POLL_SECONDS)
                 for job in list(self.running):
                     self.look(*job)
@@ -112,7 +113,8 @@ class _Queue:
             if isinstance(error, KeyboardInterrupt):
                 for spec, _, process in self.running:
                     code = ExitCode.OK if process.poll() == 0 else ExitCode.INTERRUPTED
-                    self.watcher.ended(spec, Outcome(code))
+                    for part in self._open(spec):
+                        self.watcher.ended(part, (spec.members and _told(part)) or Outcome(code))
             raise
         return self.outcomes
 
@@ -121,46 +123,86 @@ class _Queue:
         for spec in list(self.waiting):
             if not self.free:
                 return
-            if read_object(RunPaths(spec.run_dir).status).get("state") == INTERRUPTED:  # as `pkd cancel` writes
-                self.waiting.remove(spec)
-                self.end(spec, Outcome(ExitCode.INTERRUPTED))
-                continue
-            to_come = {other.name for other in self.waiting} | {other.name for other, _, _ in self.running}
+            # As `pkd cancel` writes.
+            cancelled = [part for part in spec.parts if _state(part).get("state") == INTERRUPTED]
+            for part in cancelled:
+                self.end(part, Outcome(ExitCode.INTERRUPTED))
+            rest = [part for part in spec.parts if part not in cancelled]
+            place = self.waiting.index(spec)
+            self.waiting[place : place + 1] = [together(rest)] if rest else []
+            if cancelled:
+                return self.begin()
+            to_come = {part.name for other in self.waiting for part in other.parts}
+            to_come |= {part.name for other, _, _ in self.running for part in other.parts}
             lacked = next((need for need in spec.needs if self._failed(need, to_come)), None)
             if lacked:
                 self.waiting.remove(spec)
-                self.end(spec, Outcome(ExitCode.RUN_FAILED, lacked=lacked))
+                for part in spec.parts:
+                    self.end(part, Outcome(ExitCode.RUN_FAILED, lacked=lacked))
             elif all(need in self.outcomes for need in spec.needs):
                 self.waiting.remove(spec)
                 self.start(spec, self.free.pop(0))
+        return None
 
     def _failed(self, need: str, to_come: set[str]) -> bool:
         return self.outcomes[need].code != ExitCode.OK if need in self.outcomes else need not in to_come
 
+    def _open(self, spec: JobSpec) -> list[JobSpec]:
+        """The parts of a job that have not ended."""
+        return [part for part in spec.parts if part.name not in self.outcomes]
+
     def start(self, spec: JobSpec, slot: Slot) -> None:
         """Start a job in a slot."""
         self.running.append((spec, slot, LocalProcess(slot.place(spec))))
-        self.watcher.began(spec)
+        for part in spec.parts:
+            self.watcher.began(part)
 
     def look(self, spec: JobSpec, slot: Slot, process: LocalProcess) -> None:
         """Heed a job that has ended: start it again where it was lost, and else give its slot to another."""
         code = process.poll()
+        for part in self._open(spec) if spec.members else ():
+            if told := _told(part):
+                self.end(part, told)
         if code is None:
             return
         self.running.remove((spec, slot, process))
-        outcome = Outcome(code, process.died_by)
-        if outcome.died_by and self.retries[spec.name]:
-            self.retries[spec.name] -= 1
-            self.watcher.again(spec, outcome, self.retries[spec.name])
-            self.start(spec, slot)
+        outcome, lost = Outcome(code, process.died_by), self._open(spec)
+        if lost and self._again(spec, lost, outcome):
+            self.start(together(lost), slot)
             return
         self.free.insert(0, slot)
-        self.end(spec, outcome)
+        for part in lost:
+            self.end(part, outcome)
+
+    def _again(self, spec: JobSpec, lost: Sequence[JobSpec], outcome: Outcome) -> bool:
+        """Whether those of a job's parts that are lost shall be started again; the watcher is told."""
+        if outcome.died_by and all(self.retries[part.name] for part in lost):
+            for part in lost:
+                self.retries[part.name] -= 1
+                self.watcher.again(part, outcome, self.retries[part.name])
+            return True
+        # Several processes can't go on without each other: one member's failure may have ended them all.
+        failed = next((part.name for part in spec.members if self.outcomes.get(part.name, outcome).code == 1), None)
+        return not outcome.died_by and len(lost) < len(spec.parts) and failed is not None
 
     def end(self, spec: JobSpec, outcome: Outcome) -> None:
         """Note how a job ended."""
         self.outcomes[spec.name] = outcome
         self.watcher.ended(spec, outcome)
+
+
+def _state(spec: JobSpec) -> dict[str, Any]:
+    return read_object(RunPaths(spec.run_dir).status)
+
+
+def _told(spec: JobSpec) -> Outcome | None:
+    """How a member of a group ended, in its own words: the group goes on."""
+    status = _state(spec)
+    error = status.get("error")
+    code = {DONE: ExitCode.OK, INTERRUPTED: ExitCode.INTERRUPTED}.get(status.get("state"))
+    if status.get("state") == FAILED:
+        code = (error.get("code") if isinstance(error, dict) else None) or ExitCode.RUN_FAILED
+    return None if code is None else Outcome(code)
 
 
 def _end(processes: Sequence[LocalProcess]) -> None:

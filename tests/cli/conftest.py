@@ -13,49 +13,63 @@ import pytest
 # What `pkdcli.engine.worker` does towards the outside, in the twentieth of a second.
 WORKER = """\
 import json, os, signal, sys, time
-folder = sys.argv[1]
+manners = dict(pair.split("=") for pair in os.environ.get("MANNERS", "").split(",") if pair)
 def read(path):
     with open(path) as file:
         return json.load(file)
-def write(name, content):
-    with open(f"{folder}/{name}.part", "w") as file:
-        json.dump(content, file)
-    os.replace(f"{folder}/{name}.part", f"{folder}/{name}")
-status, job = read(f"{folder}/status.json"), read(f"{folder}/job.json")
-def say(**fields):
-    status.update(fields)
-    write("status.json", status)
+class Run:
+    def __init__(self, folder):
+        self.folder = folder
+        self.status, self.job = self.read("status.json"), self.read("job.json")
+    def read(self, name):
+        return read(f"{self.folder}/{name}")
+    def write(self, name, content):
+        with open(f"{self.folder}/{name}.part", "w") as file:
+            json.dump(content, file)
+        os.replace(f"{self.folder}/{name}.part", f"{self.folder}/{name}")
+    def say(self, **fields):
+        self.status.update(fields)
+        self.write("status.json", self.status)
+    def fail(self, message, hint, code):
+        self.say(state="failed", phase=None, error={"message": message, "hint": hint, "code": code})
+        return code
+    def work(self):
+        status, folder = self.status, self.folder
+        manner = next((manner for part, manner in manners.items() if part in status["run"]), "well")
+        print("the worker of", status["run"], "is", manner, flush=True)
+        if manner == "fails":
+            return self.fail("the loss is NaN at step 3.", "Try a smaller --weight.", 1)
+        if manner == "lacks":
+            return self.fail("no weights.", "Download them.", 3)
+        if manner == "dies":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if manner == "waits":
+            self.say(phase="train", epoch=1, epochs=6, iter=3, iters=600, train_loss=1.5, it_per_s=2.0, eta_s=3700)
+            time.sleep(60)
+            return 77
+        mAP = {"teacher": 70.0, "baseline": 20.0}.get(status["role"]) or 30.0 + status["weight"] / 10
+        metrics = {"mAP": mAP, "AP50": mAP + 20, "AP75": mAP + 1, "AP_S": None, "AP_M": mAP, "AP_L": mAP + 5}
+        lines = [line for line in open(f"{folder}/recipe.yaml") if line.startswith(("max_", "val_im"))]
+        knobs = dict(line.rstrip().split(": ") for line in lines)
+        open(f"{folder}/{'teacher' if status['role'] == 'teacher' else 'student'}.pth", "w").close()
+        teacher = self.job["teacher"]
+        self.write("result.json", {
+            **status, "split": "val", "epoch": 6, "metrics": metrics,
+            "teacher_metrics": read(f"{teacher}/result.json")["metrics"] if teacher else None,
+            **{key: None if value == "null" else int(value) for key, value in knobs.items()},
+        })
+        self.say(state="done", phase=None, epoch=6, epochs=6)
+        return 0
+runs = [Run(folder) for folder in sys.argv[1:]]
 def asked(*_):
-    say(state="interrupted", phase=None)
+    for run in runs:
+        if run.status["state"] == "running":
+            run.say(state="interrupted", phase=None)
     sys.exit(130)
-def fail(message, hint, code):
-    say(state="failed", phase=None, error={"message": message, "hint": hint, "code": code})
-    sys.exit(code)
 signal.signal(signal.SIGINT, asked)
-say(state="running", phase="start", pid=os.getpid(), host=os.uname().nodename)
-manners = dict(pair.split("=") for pair in os.environ.get("MANNERS", "").split(",") if pair)
-manner = next((manner for part, manner in manners.items() if part in status["run"]), "well")
-print("the worker of", status["run"], "is", manner, flush=True)
-if manner == "fails":
-    fail("the loss is NaN at step 3.", "Try a smaller --weight.", 1)
-if manner == "lacks":
-    fail("no weights.", "Download them.", 3)
-if manner == "dies":
-    os.kill(os.getpid(), signal.SIGKILL)
-if manner == "waits":
-    say(phase="train", epoch=1, epochs=6, iter=3, iters=600, train_loss=1.5, it_per_s=2.0, eta_s=3700)
-    time.sleep(60)
-    sys.exit(77)
-mAP = {"teacher": 70.0, "baseline": 20.0}.get(status["role"]) or 30.0 + status["weight"] / 10
-metrics = {"mAP": mAP, "AP50": mAP + 20, "AP75": mAP + 1, "AP_S": None, "AP_M": mAP, "AP_L": mAP + 5}
-knobs = dict(line.rstrip().split(": ") for line in open(f"{folder}/recipe.yaml") if line.startswith(("max_", "val_im")))
-open(f"{folder}/{'teacher' if status['role'] == 'teacher' else 'student'}.pth", "w").close()
-write("result.json", {
-    **status, "split": "val", "epoch": 6, "metrics": metrics,
-    "teacher_metrics": read(f"{job['teacher']}/result.json")["metrics"] if job["teacher"] else None,
-    **{key: None if value == "null" else int(value) for key, value in knobs.items()},
-})
-say(state="done", phase=None, epoch=6, epochs=6)
+for run in runs:
+    run.say(state="running", phase="start", pid=os.getpid(), host=os.uname().nodename)
+sys.exit(max(run.work() for run in runs))
 """
 
 
