@@ -17,6 +17,9 @@ EPS = 1e-6
 FLOOR = 1e-4
 """A channel of a smaller standard deviation counts as constant, and is divided by FLOOR + EPS instead of its own."""
 
+RAW = True
+"""Take moments from the maps as they are wherever that is exact enough; False for nowhere."""
+
 POSITIONS = (0, 2, 3)
 _CPU_BYTES = 512 << 10  # of one buffer; two to four are in use, and a core's own cache has 1 to 2 MB
 _GPU_BYTES = 8 << 20  # a GPU wants few, large kernels; a few such buffers stay in its cache too
@@ -92,6 +95,16 @@ class Ledger:
         for name, number in numbers.items():
             self._rows.setdefault(name, []).append(number.flatten())
 
+    def note_images(self, **numbers: Tensor) -> None:
+        """Note numbers per image too, (n, c)."""
+        for name, number in numbers.items():
+            self._rows.setdefault(name, []).append(number)
+
+    def over_images(self, name: str, square: bool = False) -> Tensor:
+        """Numbers per image, or their squares, summed over those of a chunk: (chunks, C), in the exact type."""
+        exactly = [number.to(self._dtype) for number in self._rows[name]]
+        return torch.cat([(x.square() if square else x).sum(0) for x in exactly]).view(self._chunks, -1)
+
     def __getitem__(self, name: str) -> Tensor:
         """(chunks, C), in the exact type."""
         return torch.cat(self._rows[name]).to(self._dtype).view(self._chunks, -1)
@@ -120,6 +133,60 @@ def centered(x: Tensor, name: str, block: Block, scratch: Scratch) -> Centered:
     buffer = torch.sub(part, shift, out=scratch.buffer(name, block))
     norm = norms(buffer)
     return Centered(buffer, shift, norm, (norm / math.sqrt(block.positions - 1)).clamp_min_(FLOOR).add_(EPS))
+
+
+class Moments(NamedTuple):
+    """Moments of two maps, taken from the maps as they are; all (chunks, C), float64.
+
+    Attributes:
+        mean_s: Of the student.
+        mean_t: Of the teacher.
+        squares_s: The sum of (s - mean_s)^2.
+        squares_t: The sum of (t - mean_t)^2.
+        product: The sum of (s - mean_s) (t - mean_t).
+    """
+
+    mean_s: Tensor
+    mean_t: Tensor
+    squares_s: Tensor
+    squares_t: Tensor
+    product: Tensor
+
+
+_FAR = 4.0  # deviations; a mean so far from zero costs the raw sum of squares one of its seven digits
+_ALIKE = 0.05  # 1 - r; two maps so much alike cost the difference of their raw moments one more
+
+
+def moments(student: Tensor, teacher: Tensor, chunk: int) -> Moments | None:
+    """The moments from plain sums of s, t, s^2, t^2 and s t, or None where these are no way, or not exact enough.
+
+    Sums are what a processor does fastest, and nothing is written but s t. But sum(s^2) - m mean^2 cancels where the
+    mean is far from zero, and so does what is made of it where the two maps are close to each other.
+    """
+    maps, dtype = (student, teacher), accumulator(student.dtype, teacher.dtype)
+    plain = all(x.device.type == "cpu" and x.dtype == dtype and x.is_contiguous() for x in maps)
+    positions = positions_of(student, chunk)
+    if not RAW or not plain or (positions < 2).any():
+        return None
+    found, scratch = Ledger(len(positions), student.device), Scratch(student.device, dtype)
+    for block in blocks(student, chunk):
+        s, t = block.of(student).flatten(2), block.of(teacher).flatten(2)
+        both = torch.mul(s, t, out=scratch.buffer("both", block).flatten(2))
+        sums = {"s": s.sum(2), "t": t.sum(2), "st": both.sum(2)}
+        norms_of = {"ss": torch.linalg.vector_norm(s, dim=2), "tt": torch.linalg.vector_norm(t, dim=2)}
+        found.note_images(**sums, **norms_of)
+    s, t, st = (found.over_images(name) for name in ("s", "t", "st"))
+    ss, tt = (found.over_images(name, square=True) for name in ("ss", "tt"))
+    mean_s, mean_t = s / positions, t / positions
+    squares_s, squares_t = ss - s * mean_s, tt - t * mean_t
+    product = st - s * mean_t
+    for mean, squares in ((mean_s, squares_s), (mean_t, squares_t)):
+        std = (squares / (positions - 1)).clamp_min(0).sqrt()
+        if not ((mean.abs() <= _FAR * std) & (std > FLOOR)).all():
+            return None
+    if not (product <= (1 - _ALIKE) * (squares_s * squares_t).sqrt()).all():
+        return None
+    return Moments(mean_s, mean_t, squares_s, squares_t, product)
 
 
 def leftover(of: Centered) -> Tensor:

@@ -12,6 +12,7 @@ factor at T = 5000. Here every term of the value is positive, and exp(d) - 1 - d
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -34,7 +35,9 @@ from pkdcli.engine.losses.blocks import (
 # exp(a), the first in far blocks only;
 # whether the block was far; R; k.
 _ROWS = ("shift_s", "shift_t", "per_s", "per_t", "log_s", "log_t", "far", "rest", "k")
+_FAR, _SERIES, _EXP = 1.0, 0.0, 2.0  # how a block was worked out, in the row `far`
 _SMALL = 0.25  # below it the series of exp(d) - 1 - d needs few terms: 5 for float32's digits, 11 for float64's
+_LARGE_ENOUGH = 0.1
 _TERMS = {torch.float32: 5, torch.float64: 11}
 
 
@@ -83,12 +86,12 @@ def _note(student: Tensor, teacher: Tensor, temperature: float, block: Block, sc
     log_s = torch.zeros_like(log_t)
     # A GPU would have to wait for the answer, so it always takes the way that is right for both.
     d = torch.sub(b, a, out=a)
-    far = d.device.type != "cpu" or not _within(d, _SMALL)
-    if far:
+    far = _way(d)
+    if far == _FAR:
         log_s = _softmax(b, temperature, spare)
         d.sub_(log_s - log_t)
     growth = scratch.buffer("growth", block)
-    bent = _grow_far(d, p, spare, growth) if far else _grow_near(d, p, growth, spare)
+    bent = _grow_far(d, p, spare, growth) if far == _FAR else _grow_near(d, p, spare, growth, far == _EXP)
     rest = growth.sum(POSITIONS, keepdim=True)
     ledger.note(shift_s=s.shift, shift_t=t.shift, per_s=per_s, per_t=per_t, log_s=log_s, log_t=log_t, norm=s.norm)
     growth.addcmul_(p, -rest)
@@ -111,15 +114,27 @@ def _softmax(x: Tensor, temperature: float, out: Tensor) -> Tensor:
     return torch.log(total) + top
 
 
-def _within(x: Tensor, bound: float) -> bool:
-    low, high = x.aminmax()
-    return max(-low.item(), high.item()) <= bound
+def _way(d: Tensor) -> float:
+    """How to work out exp(d) - 1 and exp(d) - 1 - d for a block."""
+    if d.device.type != "cpu":
+        return _FAR
+    low, high = torch.stack(d.aminmax()).tolist()
+    largest = max(-low, high)
+    if not largest <= _SMALL:  # nor NaN
+        return _FAR
+    # In float32 exp(d) - 1 - d is off by 6e-8 here or there, which d^2 / 2 must be far above for most of the block.
+    return _EXP if d.dtype == torch.float32 and largest > _LARGE_ENOUGH else _SERIES
 
 
-def _grow_near(d: Tensor, p: Tensor, out: Tensor, spare: Tensor | None = None) -> Tensor | None:
-    """Writes p (exp(d) - 1) to `out`; with a spare buffer also returns sum(p (exp(d) - 1 - d)) per channel."""
+def _grow_near(d: Tensor, p: Tensor, spare: Tensor, out: Tensor, by_exp: bool) -> Tensor:
+    """Writes p (exp(d) - 1) to `out`; returns sum(p (exp(d) - 1 - d)) per channel."""
+    if by_exp:
+        torch.exp(d, out=out).sub_(1)
+        bent = torch.sub(out, d, out=spare).mul_(p).sum(POSITIONS, keepdim=True)
+        out.mul_(p)
+        return bent
     _bend(d, out)
-    bent = None if spare is None else torch.mul(p, out, out=spare).sum(POSITIONS, keepdim=True)
+    bent = torch.mul(p, out, out=spare).sum(POSITIONS, keepdim=True)
     out.add_(d).mul_(p)
     return bent
 
@@ -137,11 +152,18 @@ def _grow_far(d: Tensor, p: Tensor, q: Tensor, out: Tensor) -> Tensor:
 
 def _bend(d: Tensor, out: Tensor) -> Tensor:
     """Writes exp(d) - 1 - d = d^2 (1/2! + d/3! + d^2/4! + ...) for small d to `out`."""
-    last, *others = [1 / math.factorial(k + 2) for k in reversed(range(_TERMS[d.dtype]))]
+    last, *others = _coefficients(d.dtype, d.device)
     torch.mul(d, last, out=out).add_(others[0])
     for coefficient in others[1:]:
-        torch.addcmul(d.new_tensor(coefficient), d, out, out=out)
+        torch.addcmul(coefficient, d, out, out=out)
     return out.mul_(d).mul_(d)
+
+
+@lru_cache
+def _coefficients(dtype: torch.dtype, device: torch.device) -> list[Tensor]:
+    """Of the series of (exp(d) - 1 - d) / d^2, the highest power first."""
+    numbers = [1 / math.factorial(k + 2) for k in reversed(range(_TERMS[dtype]))]
+    return list(torch.tensor(numbers, dtype=dtype, device=device))
 
 
 @divergence.register_fake
@@ -180,11 +202,12 @@ def divergence_backward(
         a = torch.sub(block.of(teacher), shift_t, out=scratch.buffer("t", block)).mul_(per_t)
         p, growth = torch.sub(a, log_t, out=scratch.buffer("p", block)).exp_(), scratch.buffer("growth", block)
         d = torch.sub(b, a, out=a)
-        if d.device.type != "cpu" or far.flatten()[0].item():
+        way = _FAR if d.device.type != "cpu" else far.flatten()[0].item()
+        if way == _FAR:
             q = torch.sub(b, log_s, out=scratch.buffer("q", block)).exp_()
             _grow_far(d.sub_(log_s - log_t), p, q, growth)
         else:
-            _grow_near(d, p, growth)
+            (torch.exp(d, out=growth).sub_(1) if way == _EXP else torch.expm1(d, out=growth)).mul_(p)
         on_growth, on_p, on_b = block.numbers(factors) * block.shape[0]
         growth.mul_(on_growth).addcmul_(p, on_p)
         torch.addcmul(growth, b, on_b, out=growth)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pkdcli.engine.losses import blocks, build_loss
+from pkdcli.engine.losses.distance import distance
 
 NAMES = ["pkd", "norm-mse", "mse", "center-only", "std-only", "norm-kl"]
 SHAPES = [(2, 8, 12, 20), (1, 3, 5, 1), (3, 4, 1, 7), (2, 1, 1, 1), (1, 2, 1, 2)]
@@ -102,3 +103,56 @@ def test_the_size_of_a_block_does_not_matter(name, room, maps, graded, monkeypat
     value, gradient = graded(build_loss(name), student, teacher)
     assert value == pytest.approx(expected[0], rel=1e-13)
     torch.testing.assert_close(gradient, expected[1], rtol=1e-11, atol=1e-14)
+
+
+def kept(student, teacher):
+    """Whether the moments were taken from the maps as they are."""
+    _, numbers = distance(student, teacher, True, True, student.shape[0])
+    return bool(numbers[0, 5].all())
+
+
+# Means up to four deviations from zero, and maps up to r = 0.95, are for the raw moments; what lies beyond is not.
+@pytest.mark.parametrize(
+    ("offset", "likeness", "raw"),
+    [(0.0, 0.6, True), (1.5, 0.6, True), (1.5, 0.94, True), (-1.5, -0.9, True), (8.0, 0.6, False), (1.5, 0.97, False)],
+)
+def test_raw_moments_are_taken_only_where_they_are_exact(offset, likeness, raw, maps, plain, graded, apart):
+    student, teacher = maps(2, 6, 50, 84, offset=offset, likeness=likeness, dtype=torch.float32)
+    assert kept(student, teacher) is raw
+    value, gradient = graded(build_loss("pkd"), student, teacher)
+    expected, expected_gradient = graded(plain("pkd"), student.double(), teacher.double())
+    assert value == pytest.approx(expected, rel=1e-5)
+    assert apart(gradient, expected_gradient) < 1e-5
+
+
+def test_one_channel_far_from_zero_is_enough_to_shift_all(maps, plain, graded, apart):
+    student, teacher = maps(2, 6, 50, 84, dtype=torch.float32)
+    teacher[:, 3] += 100
+    assert kept(student, teacher) is False
+    value, gradient = graded(build_loss("pkd"), student, teacher)
+    expected, expected_gradient = graded(plain("pkd"), student.double(), teacher.double())
+    assert value == pytest.approx(expected, rel=5e-6)
+    assert apart(gradient, expected_gradient) < 5e-6
+
+
+def test_raw_moments_are_not_for_other_layouts_or_precisions_or_lone_positions(maps, monkeypatch):
+    student, teacher = maps(2, 6, 20, 20, dtype=torch.float32)
+    assert kept(student, teacher) is True
+    assert kept(student.to(memory_format=torch.channels_last), teacher) is False
+    assert kept(student, teacher.bfloat16()) is False
+    assert kept(student[:1, :, :1, :1].contiguous(), teacher[:1, :, :1, :1].contiguous()) is False
+    assert kept(torch.full_like(student, float("nan")), teacher) is False
+    monkeypatch.setattr(blocks, "RAW", False)
+    assert kept(student, teacher) is False
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3])
+def test_raw_and_shifted_moments_agree_in_chunks(chunk, maps, graded, monkeypatch):
+    student, teacher = maps(3, 300, 9, 11)
+    loss = build_loss("pkd", stat_chunk=chunk, weight=3)
+    assert kept(student, teacher) is True
+    value, gradient = graded(loss, student, teacher)
+    monkeypatch.setattr(blocks, "RAW", False)
+    expected, expected_gradient = graded(loss, student, teacher)
+    assert value == pytest.approx(expected, rel=1e-13)
+    torch.testing.assert_close(gradient, expected_gradient, rtol=1e-10, atol=1e-15)
