@@ -61,6 +61,7 @@ def distill_model(
         "teacher": teacher,
         "teacher_ckpt": teacher_weights,
         "inherit": recipe.init == "inherit",
+        "teacher_speed": recipe.teacher_speed.model_dump(),
         "distiller": {
             "type": "PkdDistiller",
             "student_recorders": recorder,

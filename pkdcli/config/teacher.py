@@ -6,7 +6,7 @@ from typing import Any
 
 from pkdcli.config import zoo
 from pkdcli.errors import PkdError
-from pkdcli.recipe.schema import LossUse, Recipe, Schedule
+from pkdcli.recipe.schema import LossUse, Recipe, Schedule, TeacherSpeed
 
 
 def teacher_recipe(recipe: Recipe) -> Recipe:
@@ -36,6 +36,7 @@ def teacher_recipe(recipe: Recipe) -> Recipe:
         "seed": recipe.teacher_seed,
         "config": {},
         "teacher_checkpoint": None,
+        "teacher_speed": TeacherSpeed().model_dump(),
         "weights": recipe.teacher_checkpoint or from_zoo,
         "weights_sha256": recipe.weights_sha256,
     }

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from mmdet.registry import MODELS
 from mmrazor.models.algorithms import FpnTeacherDistill
 from mmrazor.models.distillers import ConfigurableDistiller
 from mmrazor.models.utils import add_prefix
 from torch import Tensor, nn
 
+from pkdcli.engine import teacher as teaching
 from pkdcli.engine.checkpoint import load_into
 from pkdcli.engine.diagnostics import LevelMeasures, measure
 from pkdcli.engine.inherit import inherit, inheritance
@@ -81,11 +81,13 @@ class PkdDistill(FpnTeacherDistill):
     Differences from mmrazor (mmrazor/models/algorithms/distill/configurable):
         - every module of the teacher is in eval mode (mmrazor leaves Swin's DropPath active);
         - the teacher gets `teacher_inputs`, normalised as its own config says;
+        - it runs in inference mode, its batch norms folded away, and its activations keep working in place;
         - losses keep the student's own names, so that logs of a baseline and a distilled run compare.
 
     Args:
         teacher_ckpt: A checkpoint of exactly the teacher's architecture.
         inherit: The student starts from the teacher's neck and heads (`pkdcli.engine.inherit`).
+        teacher_speed: `fold`, `precision`, `channels_last` and `compile` of a recipe; none of it without.
         kwargs: As for mmrazor's SingleTeacherDistill.
 
     Attributes:
@@ -94,8 +96,15 @@ class PkdDistill(FpnTeacherDistill):
 
     lesson: Lesson | None = None
 
-    def __init__(self, *args: Any, teacher_ckpt: str | None = None, inherit: bool = False, **kwargs: Any) -> None:
-        super().__init__(*args, teacher_ckpt=None, **kwargs)
+    def __init__(
+        self,
+        *args: Any,
+        teacher_ckpt: str | None = None,
+        inherit: bool = False,
+        teacher_speed: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, teacher_ckpt=None, **{"teacher_module_inplace": True, **kwargs})
         teacher = self._modules.pop("teacher")
         if teacher_ckpt is not None:
             load_into(teacher, teacher_ckpt, strict="exact", what="the teacher")
@@ -106,9 +115,14 @@ class PkdDistill(FpnTeacherDistill):
         teacher.requires_grad_(False)
         teacher.eval()
         object.__setattr__(self, "teacher", teacher)
+        speed = dict(teacher_speed or {"fold": False})
+        self._teacher_format = teaching.FORMATS[speed.pop("channels_last", None)]
+        teaching.prepare(teacher, **speed)
 
     def _apply(self, fn: Any, recurse: bool = True) -> nn.Module:
         self.teacher._apply(fn)
+        if self._teacher_format is not None:  # whatever layout the student gets
+            self.teacher.to(memory_format=self._teacher_format)
         return super()._apply(fn, recurse)
 
     def init_weights(self) -> None:
@@ -170,6 +184,9 @@ class PkdDistill(FpnTeacherDistill):
 
     def _look(self, inputs: Tensor) -> dict[str, list[Any]]:
         """Have the teacher look at a batch; what its recorders hold then."""
-        with self.distiller.teacher_recorders, torch.no_grad():
-            self.teacher.extract_feat(inputs)
-        return {name: one.data_buffer for name, one in self.distiller.teacher_recorders.recorders.items()}
+        recorders = self.distiller.teacher_recorders
+        with recorders:
+            teaching.look(self.teacher, inputs)
+        for one in recorders.recorders.values():
+            one._data_buffer = teaching.usable(one.data_buffer)
+        return {name: one.data_buffer for name, one in recorders.recorders.items()}

@@ -115,8 +115,9 @@ def test_every_knob_that_changes_the_result_changes_the_name(path):
 def test_the_same_without_a_teacher(path, role):
     alone = explicit().model_copy(update={"role": role, "teacher": None, "loss": LossUse(name="none", type="none")})
     modified = changed(alone, path, other(leaves(explicit())[path]))
-    # A baseline is every pair's with this student, and no teacher's seed touches it.
-    same = {*NOT_IN_THE_NAME, "pair", "teacher_seed"}
+    # A baseline is every pair's with this student, and nothing about a teacher touches it.
+    speed = {key for key in leaves(alone) if key.startswith("teacher_speed.")}
+    same = {*NOT_IN_THE_NAME, "pair", "teacher_seed", *speed}
     assert (run_id(modified) == run_id(alone)) == (path in same)
 
 
