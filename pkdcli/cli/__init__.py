@@ -12,6 +12,7 @@ import sys
 import typer
 
 from pkdcli.cli import (
+    bench,
     cancel,
     clean,
     doctor,
@@ -58,6 +59,7 @@ for _name, _function, _panel in (
     ("show", show.command, _LOOK),
     ("visualize", visualize.command, _LOOK),
     ("verify", verify.command, _LOOK),
+    ("bench", bench.command, _LOOK),
     ("doctor", doctor.command, _LOOK),
     ("clean", clean.command, _LOOK),
 ):

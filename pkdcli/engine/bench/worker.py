@@ -1,0 +1,145 @@
+"""The process behind `pkd bench`: `python -m pkdcli.engine.bench.worker REQUEST.json`.
+
+Prints JSON lines: `{"doing": NAME}` when a section begins, `{"section": {...}}` when it has ended, `{"machine": {...}}`
+first, and `{"error": {...}}` where something went wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+
+import pkdcli.engine.register  # noqa: F401
+
+# isort: split
+from pkdcli.engine.bench.evaluation import evaluation
+from pkdcli.engine.bench.experiment import experiment
+from pkdcli.engine.bench.loading import loading
+from pkdcli.engine.bench.losses import SHAPES, losses
+from pkdcli.engine.bench.measure import Section
+from pkdcli.engine.bench.pictures import with_pictures
+from pkdcli.engine.bench.startup import startup
+from pkdcli.engine.bench.step import group, step
+from pkdcli.engine.bench.suggest import suggest
+from pkdcli.errors import PkdError
+from pkdcli.recipe.library import parse
+from pkdcli.recipe.schema import Recipe
+from pkdcli.runs.store import read_json
+
+ON_CPU = (256, 320)  # (height, width) of images at full size where no GPU is, so that a step takes seconds
+FULL = (800, 1333)
+
+
+def sections(request: Mapping[str, Any], folder: Path) -> dict[str, Callable[[], Section]]:
+    """What can be measured, by name, each as a function that measures it.
+
+    Args:
+        request: `recipe`, `image` ([height, width] or None), `repeat`, `students`, `eval_images`, `runs`, `teacher` (a
+            run directory or None), `epochs`, `shapes` (of the losses' levels, or None).
+        folder: For whatever has to lie on disk.
+    """
+    init_default_scope("mmdet")
+    recipe = parse(Recipe, request["recipe"], "the recipe to measure")
+    repeat = request["repeat"]
+    drawn: list[Recipe] = []
+
+    def on_pictures() -> Recipe:
+        if not drawn:
+            height, width = request["image"] or usual_size(recipe)
+            count = max(2 * recipe.batch, 8)
+            drawn.append(with_pictures(recipe, folder / "pictures", height, width, count))
+        return drawn[0]
+
+    shapes = [tuple(shape) for shape in request.get("shapes") or SHAPES]
+    teacher = Path(request["teacher"]) if request.get("teacher") else None
+    return {
+        "losses": lambda: losses(repeat, shapes),
+        "step": lambda: step(on_pictures(), repeat),
+        "group": lambda: group(on_pictures(), repeat, request["students"]),
+        "eval": lambda: evaluation(request["eval_images"], min(repeat, 3), folder / "eval"),
+        "data": lambda: loading(on_pictures(), repeat),
+        "startup": lambda: startup(on_pictures(), min(repeat, 3), request["runs"], folder / "startup"),
+        "suggest": lambda: suggest(on_pictures(), repeat),
+        "experiment": lambda: experiment(recipe, teacher, 1, folder / "experiment", request["epochs"]),
+    }
+
+
+def usual_size(recipe: Recipe) -> tuple[int, int]:
+    """(height, width) of the pictures where none is asked for."""
+    if recipe.data.image and not recipe.scale.upscale:
+        return recipe.data.image, recipe.data.image
+    if recipe.scale.rules:
+        return recipe.scale.image[1], recipe.scale.image[0]
+    return FULL if torch.cuda.is_available() else ON_CPU
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on."""
+    cpu = next((line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
+               platform.processor() or platform.machine())  # fmt: skip
+    return {
+        "cpu": cpu,
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
+        "load": round(os.getloadavg()[0], 2),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "system": platform.system(),
+    }
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def say(answers: TextIO, **what: Any) -> None:
+    """Print one line for who has started this process."""
+    print(json.dumps(what), file=answers, flush=True)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Measure what a JSON file asks for."""
+    from pkdcli.engine.worker import as_user_error
+
+    request = read_json(Path(argv[0]))
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is no answer
+    MMLogger.get_instance("bench", log_level="ERROR")
+    try:
+        if request["threads"]:
+            torch.set_num_threads(request["threads"])
+        say(answers, machine=machine())
+        with tempfile.TemporaryDirectory(prefix="pkd-bench-") as folder:
+            found = sections(request, Path(folder))
+            for name in request["only"]:
+                say(answers, doing=name)
+                say(answers, section=found[name]().as_dict())
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if not isinstance(error, PkdError):
+            traceback.print_exc()
+            error = as_user_error(error)
+            error.hint = None
+        say(answers, error={"message": error.message, "hint": error.hint, "code": int(error.code)})
+        return int(error.code)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
