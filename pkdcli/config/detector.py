@@ -41,13 +41,20 @@ def detector_model(
                 module["init_cfg"] = None
                 unfreeze(module)
     for module in modules(model):
-        if module.get("dcn") and module.get("init_cfg", ...) is None:
+        if module.get("dcn"):
             # mmdet's default draws the offsets' weights too, where deformable convolutions start from offsets of zero
             # (and draw their own weights so): gradients through 30 layers of offsets at random are infinite.
-            module["init_cfg"] = []
+            module["init_cfg"] = without_drawn_convolutions(module.get("init_cfg", []))
     for path, value in detector.set.items():
         set_key(model, path, value, f"detector {detector.name}: set")
     return model
+
+
+def without_drawn_convolutions(init: Any) -> Any:
+    """An `init_cfg` that leaves convolutions as they were built; pretrained weights stay."""
+    if isinstance(init, list):
+        return [one for one in init if one.get("layer") != "Conv2d"]
+    return [] if init is None else init
 
 
 def modules(node: Any) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ from pkdcli.engine import (  # noqa: E402, F401
     distiller,
     finite,
     hooks,
+    initialize,
     loop,
     preprocess,
     sampling,
