@@ -9,7 +9,7 @@ from pathlib import Path
 from pkdcli.cli.evaluation import alone, find_run, of_run
 from pkdcli.config import zoo
 from pkdcli.config.teacher import teacher_recipe
-from pkdcli.errors import PkdError
+from pkdcli.errors import ExitCode, PkdError
 from pkdcli.recipe import library
 from pkdcli.recipe.grid import baseline_of
 from pkdcli.recipe.identity import comparable, run_id
@@ -67,30 +67,56 @@ class Wanted:
     cache: Path
 
 
+class NotTrained(PkdError):
+    """Weights that are not there.
+
+    Args:
+        what: Each of them, in a sentence.
+        commands: What makes them.
+        near: Options that name others.
+    """
+
+    def __init__(self, what: Sequence[str], commands: Sequence[str], near: Sequence[str] = ()) -> None:
+        lines = ["Type:", *(f"  {command}" for command in dict.fromkeys(commands))]
+        lines += ["or take a baseline with other settings:", *(f"  {option}" for option in near)] if near else []
+        message = "\n".join(dict.fromkeys(what))
+        super().__init__(message, "\n".join([*lines, _OR]), ExitCode.MISSING)
+        self.what, self.commands, self.near = what, commands, near
+
+
+def together(errors: Sequence[NotTrained]) -> NotTrained:
+    """All that is not there, as one error."""
+    parts = [[item for error in errors for item in getattr(error, name)] for name in ("what", "commands", "near")]
+    return NotTrained(*parts)
+
+
+_OR = (
+    "or name weights with --teacher and --student: a RUN, a CHECKPOINT file, or zoo for the COCO weights of mmdet's "
+    "zoo; or draw random weights with --untrained."
+)
+
+
 def sources(wanted: Wanted) -> list[Source]:
     """The detectors to show, the teacher first.
 
     Raises:
-        PkdError: Weights that are not there, each with the command that makes them, or that are of another detector.
+        NotTrained: Weights that are not there, each with the command that makes them.
+        PkdError: Weights of another detector or scale, or a word that names none.
     """
-    found = [_teacher(wanted), _student(wanted)]
-    missing = [one for one in found if isinstance(one, PkdError)]
+    found, missing = [], []
+    for find in (_teacher, _student):
+        try:
+            found.append(find(wanted))
+        except NotTrained as error:
+            missing.append(error)
     if missing:
-        hints = dict.fromkeys(one.hint for one in missing)
-        raise PkdError("\n".join(one.message for one in missing), "\n".join([*hints, _OR]))
+        raise together(missing)
     if wanted.distilled is not None:
-        which = wanted.recipe.student
-        found.append(_named(wanted, "distilled", wanted.distilled, which, "--distilled"))
+        found.append(_named(wanted, "distilled", wanted.distilled, wanted.recipe.student, "--distilled"))
     return found
 
 
-_OR = (
-    "Or name weights with --teacher and --student: a RUN, a CHECKPOINT file, or zoo for the COCO weights of mmdet's "
-    "zoo. Or draw random weights with --untrained."
-)
-
-
-def _teacher(wanted: Wanted) -> Source | PkdError:
+def _teacher(wanted: Wanted) -> Source:
     recipe = wanted.recipe
     if wanted.teacher is not None:
         return _named(wanted, "teacher", wanted.teacher, recipe.teacher, "--teacher")
@@ -99,8 +125,7 @@ def _teacher(wanted: Wanted) -> Source | PkdError:
     if wanted.untrained:
         return _random("teacher", title, own, wanted)
     # A student that learned from some teacher is shown beside that one.
-    for run in (wanted.distilled, wanted.student):
-        paths = run and run != ZOO and find_run(run, wanted.root)
+    for paths in (_run(wanted, wanted.distilled), _run(wanted, wanted.student)):
         if paths and (paths.root / "job.json").is_file():
             given = library.parse(Recipe, library.read_yaml(paths.recipe), str(paths.recipe))
             if given.role == "distill" and given.teacher.name == recipe.teacher.name:
@@ -113,11 +138,11 @@ def _teacher(wanted: Wanted) -> Source | PkdError:
     address = teacher_recipe(recipe).weights
     if address:
         return Source("teacher", title, own, address, f"mmdet's zoo, {address.rpartition('/')[2]}")
-    message = f"{title} is not trained on {recipe.data.name} at scale {recipe.scale.name}: there is no {paths.root}."
-    return PkdError(message, f"Train it, and a student with it: {_command(wanted.request)}")
+    what = f"{title} is not trained on {recipe.data.name} at scale {recipe.scale.name}: there is no {paths.root}."
+    raise NotTrained([what], [_command(wanted.request)])
 
 
-def _student(wanted: Wanted) -> Source | PkdError:
+def _student(wanted: Wanted) -> Source:
     recipe, request = wanted.recipe, wanted.request
     if wanted.student is not None:
         return _named(wanted, "student", wanted.student, recipe.student, "--student")
@@ -125,21 +150,33 @@ def _student(wanted: Wanted) -> Source | PkdError:
     if wanted.untrained:
         return _random("student", title, alone(recipe), wanted)
     records = collect(wanted.root, warn=lambda _: None)
+    distilled = _run(wanted, wanted.distilled)
+    if distilled is not None:
+        # The one that its gain is measured against.
+        of = next((one["baseline"] for one in records if one["path"] == str(distilled.root)), None)
+        if of is not None:
+            return _baseline(title, RunPaths(wanted.root / of))
     own = recipe.schedule.name
     for schedule in (own, *(name for name in library.names("schedules") if name != own)):
         baseline = baseline_of(replace(request, schedule=schedule)).model_copy(update={"data": recipe.data})
         record = baseline_among(_columns(baseline), records)
         paths = record and RunPaths(Path(record["path"]))
         if paths and paths.student.is_file():
-            theirs, weights = of_run(paths, "student")
-            return Source("student", title, theirs, str(weights), f"baseline run {paths.run}")
+            return _baseline(title, paths)
     where = f"on {recipe.data.name} at scale {recipe.scale.name}, seed {request.seed}"
-    message = f"there is no finished baseline of {title} {where}, in {wanted.root}."
-    near = _near(records, recipe)
-    hint = f"Train it: {_command(request, '--loss', 'none')}"
-    if near:
-        hint += "\nOr take a baseline with other settings: " + ", ".join(f"--student {name}" for name in near)
-    return PkdError(message, hint)
+    what = f"there is no finished baseline of {title} {where}, in {wanted.root}."
+    near = [f"--student {name}" for name in _near(records, recipe)]
+    raise NotTrained([what], [_command(request, "--loss", "none")], near)
+
+
+def _baseline(title: str, paths: RunPaths) -> Source:
+    theirs, weights = of_run(paths, "student")
+    return Source("student", title, theirs, str(weights), f"baseline run {paths.run}")
+
+
+def _run(wanted: Wanted, word: str | None) -> RunPaths | None:
+    """The run that a word names; None for a file, the zoo or nothing."""
+    return find_run(word, wanted.root) if word and word != ZOO else None
 
 
 def _columns(baseline: Recipe) -> Record:

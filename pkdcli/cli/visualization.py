@@ -15,7 +15,7 @@ from pkdcli.cli.ask import ask
 from pkdcli.cli.evaluation import find_run
 from pkdcli.cli.launch import Where, with_data
 from pkdcli.cli.pictures import Picture, chosen, given
-from pkdcli.cli.sources import ZOO, Source, Wanted, sources
+from pkdcli.cli.sources import ZOO, NotTrained, Source, Wanted, sources, together
 from pkdcli.errors import PkdError
 from pkdcli.places import cache_root, runs_root
 from pkdcli.recipe.library import parse, read_yaml
@@ -64,6 +64,7 @@ class Plan:
     Attributes:
         recipe: Of the pair, with the facts of the data.
         shown: The detectors.
+        seed: Of the baseline, and of random weights.
         pictures: The images; empty where the data is not there yet (a dry run).
         looks: How each figure is drawn.
         folder: Where they go.
@@ -83,9 +84,14 @@ def visualize(asked: Asked, where: Where) -> None:
     Raises:
         PkdError: A wrong word, images or weights that are not there or don't fit.
     """
+    run = _given_run(asked, where)
+    pair = asked.pair or (run.pair if run is not None else None)
     figures = defaultdict(list)
     for number in asked.figures:
-        figures[asked.pair or _pair_of_run(asked, where) or FIGURES[number].pair].append(number)
+        figures[pair or FIGURES[number].pair].append(number)
+    files = [word for word in (asked.teacher, asked.student, asked.distilled) if word and word != ZOO]
+    if pair is None and files:
+        raise PkdError(f"{files[0]}: of which pair is it?", "Say so with --pair; see `pkd list pairs`.")
     plans = _plans(asked, figures, where)
     if where.dry_run:
         for one in plans:
@@ -104,11 +110,6 @@ def _given_run(asked: Asked, where: Where) -> Recipe | None:
     return None
 
 
-def _pair_of_run(asked: Asked, where: Where) -> str | None:
-    run = _given_run(asked, where)
-    return run.pair if run is not None else None
-
-
 def _plans(asked: Asked, figures: dict[str, list[int]], where: Where) -> list[Plan]:
     """The figures by pair; what is missing for any of them is said at once.
 
@@ -119,20 +120,18 @@ def _plans(asked: Asked, figures: dict[str, list[int]], where: Where) -> list[Pl
     for pair, numbers in figures.items():
         try:
             found.append(_plan(asked, pair, numbers, where))
-        except PkdError as error:
-            if len(figures) == 1:
-                raise
+        except NotTrained as error:
             missing.append(error)
     if missing:
-        hints = dict.fromkeys(line for error in missing for line in (error.hint or "").splitlines())
-        raise PkdError("\n".join(dict.fromkeys(error.message for error in missing)), "\n".join(hints), missing[0].code)
+        raise together(missing)
     return found
 
 
 def _plan(asked: Asked, pair: str, numbers: Sequence[int], where: Where) -> Plan:
     root, cache, run = runs_root(where.runs), cache_root(), _given_run(asked, where)
     scale = asked.scale or (run.scale.name if run else "paper")
-    request = Request(pair=pair, scale=scale, data=asked.data, loss="pkd", init="scratch", seed=asked.seed)
+    seed = run.seed if run else asked.seed
+    request = Request(pair=pair, scale=scale, data=asked.data, loss="pkd", init="scratch", seed=seed)
     recipe = resolve(request)
     if run and asked.data is None:
         recipe = recipe.model_copy(update={"data": run.data})
@@ -145,25 +144,25 @@ def _plan(asked: Asked, pair: str, numbers: Sequence[int], where: Where) -> Plan
     if recipe.data.classes is None:
         # Heads are built for some number of classes, but the figures show necks.
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"classes": ["object"]})})
-    named = {"teacher": asked.teacher, "student": asked.student, "distilled": asked.distilled}
-    shown = sources(Wanted(request, recipe, **named, untrained=asked.untrained, root=root, cache=cache))
     if asked.images:
         pictures = given(asked.images, recipe.data)
     else:
         # In a dry run the data may still be to be drawn.
         there = not where.dry_run or Path(recipe.data.val.annotations).is_file()
         pictures = chosen(recipe.data, asked.count) if there else []
+    named = {"teacher": asked.teacher, "student": asked.student, "distilled": asked.distilled}
+    shown = sources(Wanted(request, recipe, **named, untrained=asked.untrained, root=root, cache=cache))
     known = _stages(shown)
     looks = {number: look(number, asked.reduce, asked.color_scale, asked.levels, known) for number in numbers}
-    folder = asked.output.expanduser().absolute() if asked.output else root / "figures" / _name(recipe, asked)
-    return Plan(recipe, asked.seed, shown, pictures, looks, folder)
+    folder = asked.output.expanduser().absolute() if asked.output else root / "figures" / _name(recipe, seed, asked)
+    return Plan(recipe, seed, shown, pictures, looks, folder)
 
 
-def _name(recipe: Recipe, asked: Asked) -> str:
+def _name(recipe: Recipe, seed: int, asked: Asked) -> str:
     """Of the folder: readable, and another one for other detectors or images."""
     named = [str(word) for word in (asked.teacher, asked.student, asked.distilled, *asked.images)]
     what = hashlib.sha256("\n".join([*named, str(asked.untrained), str(asked.count)]).encode()).hexdigest()[:8]
-    return f"{recipe.pair}__{recipe.data.name}-{recipe.scale.name}__s{asked.seed}-{what}"
+    return f"{recipe.pair}__{recipe.data.name}-{recipe.scale.name}__s{seed}-{what}"
 
 
 def _stages(shown: Sequence[Source]) -> list[str]:

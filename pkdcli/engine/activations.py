@@ -69,11 +69,12 @@ def histograms(by_detector: Mapping[str, Sequence[np.ndarray]]) -> tuple[np.ndar
     """
     every = [one for maps in by_detector.values() for one in maps]
     low, high = float(min(one.min() for one in every)), float(max(one.max() for one in every))
-    edges = np.linspace(low, high if high > low else low + 1.0, BINS + 1)
+    within = (low, high if high > low else low + 1.0)
     counts = {
-        name: sum(np.histogram(one.astype(np.float64), edges)[0] for one in maps) for name, maps in by_detector.items()
+        name: sum(np.histogram(one.astype(np.float64), BINS, within)[0] for one in maps)
+        for name, maps in by_detector.items()
     }
-    return edges, counts
+    return np.linspace(*within, BINS + 1), counts
 
 
 def coverage(

@@ -157,7 +157,11 @@ def features(
         levels = named(neck_levels(section, recipe.student.name), batch.shape[-1], outputs)
         for level, output in zip(levels, outputs, strict=True):
             height, width = (math.ceil(side / level["stride"]) for side in image.shape[1:])
-            maps.setdefault(level["name"], []).append(output[0, :, :height, :width].float().cpu().numpy())
+            found = output[0, :, :height, :width].float().cpu().numpy()
+            if not np.isfinite(found).all():
+                what = f"{recipe.student.title}: features of {level['name']} are not finite"
+                raise PkdError(f"{what}; its weights are those of {weights}.", "Name weights that have not diverged.")
+            maps.setdefault(level["name"], []).append(found)
     return levels, maps
 
 

@@ -64,7 +64,7 @@ FIGURES = {
             "detector",
             "Dominant FPN stages",
             "Activation patterns by stage, from left to right from the lowest to the highest, one colour scale a "
-            "detector; right: the mean square of a stage's values, which weighs its part of the gradient of MSE.",
+            "detector; right: the share that each stage has in the sum of the stages' mean squares.",
         ),
         Paper(
             6,
@@ -139,8 +139,10 @@ def look(number: int, reduce: str, color_scale: str | None, levels: tuple[str, .
         if level not in known:
             raise unknown("stage", level, known, where="--levels")
     chosen = tuple(level for level in known if level in levels)
-    usual = [tuple(one for one in own if one in known) for own in (paper.levels, paper.channel_levels)]
-    of = [chosen or own if own else () for own in usual]
+    of = [
+        (chosen or tuple(one for one in own if one in known)) if own else ()
+        for own in (paper.levels, paper.channel_levels)
+    ]
     if not any(of):
         raise PkdError(
             f"figure {number} shows {' and '.join(paper.levels or paper.channel_levels)}, which the detectors don't "

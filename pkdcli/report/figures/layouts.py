@@ -19,14 +19,19 @@ from pkdcli.runs.features import Features
 MARGIN = 0.08  # inches, as all lengths here
 NARROW = 0.07  # between pictures
 SIDE = 2.5  # a distribution beside patterns
-BAR = 0.5  # a colour bar with its numbers and its label
+BAR = 0.5  # a colour bar with its numbers and its label; with one of three lines 0.62
 MIN_TILE = 1.05
-BY_STAGE = {"top": 0.3, "below": 0.1, "beside": 0.2}  # the detectors' names stand beside the images
+BY_STAGE = {"top": 0.3, "below": 0.1, "beside": 0.27}  # the detectors' names stand beside the images
 
 
 def draw(number: int, features: Features, look: Look) -> Figure:
     """A figure of the paper, 4 to 8."""
     return _LAYOUTS[number](features, look)
+
+
+def _aspect(features: Features) -> float:
+    """Height by width of the tallest image."""
+    return max(image["size"][0] / image["size"][1] for image in features.images)
 
 
 def _gap(look: Look) -> float:
@@ -57,10 +62,14 @@ def _tiles(features: Features, look: Look, width: float, columns: int, **more: A
     return Tiles(MARGIN, more["top"], tile, heights, gap, more["below"], beside)
 
 
+def _bar(look: Look) -> float:
+    return {"own": 0.25, "detector": BAR + 0.12}.get(look.color_scale, BAR)
+
+
 def _bars(page: Page, features: Features, tiles: Tiles, columns: int, drawn: dict, by_cell: dict, look: Look) -> float:
     """Draw the colour bars under the patterns; returns where they end."""
     color_bars(page, features, drawn, by_cell, look, tiles.under(1, columns - 1, 0.09))
-    return tiles.bottom() + (0.25 if look.color_scale == "own" else BAR)
+    return tiles.bottom() + _bar(look)
 
 
 def _beside(page: Page, features: Features, look: Look, tiles: Tiles, noise: bool) -> float:
@@ -107,7 +116,8 @@ def _by_stage(page: Page, features: Features, look: Look, tiles: Tiles) -> float
             if row == 0:
                 axes.set_title(stage(features, level))
             if place == 1:
-                axes.set_ylabel(style.folded(one["title"], tiles.heights[row]), fontsize=7, labelpad=2)
+                name = style.folded(one["title"], tiles.heights[row])
+                axes.set_ylabel(name, fontsize=style.fitting(name, tiles.heights[row] + 0.05, 7), labelpad=2)
     return _bars(page, features, tiles, 1 + len(look.levels), drawn, by_cell, look)
 
 
@@ -116,7 +126,7 @@ def _figure4(features: Features, look: Look) -> Figure:
     width = max(style.WIDTH, side + columns * (MIN_TILE + _gap(look)))
     tiles = _tiles(features, look, width - side, columns, top=0.42 + MARGIN, below=0.2)
     legend = 0.32 + 0.4 * len(features.detectors)
-    page = Page(width, max(tiles.bottom() + BAR, legend + 1.6))
+    page = Page(width, max(tiles.bottom() + _bar(look), legend + 1.6))
     _beside(page, features, look, tiles, noise=False)
     for number, level in enumerate(look.levels):
         left = width - side + number * SIDE + 0.6
@@ -128,22 +138,25 @@ def _figure4(features: Features, look: Look) -> Figure:
 
 def _figure5(features: Features, look: Look) -> Figure:
     side, detectors = 1.9, len(features.detectors)
-    width = max(style.WIDTH, side + (1 + len(look.levels)) * (MIN_TILE + _gap(look)) + 0.2)
+    width = max(style.WIDTH, side + (1 + len(look.levels)) * (MIN_TILE + _gap(look)) + 0.27)
     tiles = _tiles(features, look, width - side, 1 + len(look.levels), times=detectors, **BY_STAGE)
-    page = Page(width, max(2.4, tiles.bottom() + BAR))
+    page = Page(width, max(2.4, tiles.bottom() + _bar(look)))
     _by_stage(page, features, look, tiles)
     above = 0.2 + 0.13 * detectors
-    axes = page.axes(Box(width - side + 0.45, above, side - 0.55, page.height - above - 0.45))
+    axes = page.axes(Box(width - side + 0.45, above, side - 0.55, page.height - above - 0.55))
     panels.stages_panel(axes, features, look.levels)
     return page.figure
 
 
 def _figure6(features: Features, look: Look) -> Figure:
     detectors, columns = len(features.detectors), 1 + len(features.detectors) * len(look.levels)
-    right = 2.1 * detectors
-    left = columns * (MIN_TILE + _gap(look)) + 2 * MARGIN
-    tiles = _tiles(features, look, left, columns, top=0.42 + MARGIN, below=0.36)
-    page = Page(left + right, max(tiles.bottom() + BAR, 0.3 + 1.7 * len(look.channel_levels)))
+    right, beside, below = 2.25 * detectors, 0.3 + 1.7 * len(look.channel_levels), 0.36
+    # Few pictures grow until they are as high as what stands beside them.
+    room = (beside - 0.5 - _bar(look)) / len(features.images) - below
+    tile = min(1.5, max(MIN_TILE, room / _aspect(features)))
+    left = columns * (tile + _gap(look)) + 2 * MARGIN
+    tiles = _tiles(features, look, left, columns, top=0.42 + MARGIN, below=below)
+    page = Page(left + right, max(tiles.bottom() + _bar(look), beside))
     _beside(page, features, look, tiles, noise=True)
     _channels(page, features, look.channel_levels, Box(left, 0.0, right, page.height))
     return page.figure
@@ -157,7 +170,7 @@ def _figure7(features: Features, look: Look) -> Figure:
 
 def _channels(page: Page, features: Features, levels: Sequence[str], within: Box) -> None:
     """Dominant channels: a row for each stage, a column for each detector, and a legend below."""
-    detectors, legend, above, below, left = features.detectors, 0.25, 0.52, 0.36, 0.52
+    detectors, legend, above, below, left = features.detectors, 0.25, 0.52, 0.36, 0.56
     width, height = within.width / len(detectors), (within.height - legend) / len(levels)
     bars, lines = [], []
     for row, level in enumerate(levels):
@@ -186,7 +199,7 @@ def _figure8(features: Features, look: Look) -> Figure:
     detectors, below = len(features.detectors), 2.2
     width = max(style.WIDTH, (1 + len(look.levels)) * (MIN_TILE + _gap(look)))
     tiles = _tiles(features, look, width, 1 + len(look.levels), times=detectors, **BY_STAGE)
-    above = tiles.bottom() + BAR
+    above = tiles.bottom() + _bar(look)
     page = Page(width, above + below)
     _by_stage(page, features, look, tiles)
     legend = 0.3 + 0.11 * detectors

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from pkdcli.report.figures import style
 from pkdcli.report.figures.numbers import (
@@ -45,6 +45,7 @@ def distribution_panel(axes: Axes, features: Features, level: str, *, whole: boo
         axes.stairs(density, edges, fill=True, color=style.COLORS[key], alpha=0.18)
         axes.stairs(density, edges, color=style.COLORS[key], ls=style.LINES[key], lw=1.2, label=label)
     axes.set(yscale="log", xlabel="feature value")
+    axes.yaxis.set_minor_formatter(NullFormatter())
     above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "frameon": False, "borderpad": 0.1}
     size = {"title_fontsize": 8, "handlelength": 1.8} if whole else {"title_fontsize": 7.5, "handlelength": 1.4}
     title = f"values at {stage(features, level)}" if whole else stage(features, level)
@@ -64,11 +65,11 @@ def channels_panel(axes: Axes, features: Features, detector: str, level: str, ti
     axes.axhline(0, color="black", lw=0.6)
     tops = [top_channel(features, detector, level, normalised) for normalised in (False, True)]
     first, second = (f"{channel} ({percent(share)})" for channel, share in tops)
-    axes.set_title(f"{title}\n{stage(features, level)}\n", pad=0)
-    axes.annotate(f"most: {first}; after: {second}", (0.5, 1.02), xycoords="axes fraction", ha="center", fontsize=6.5)
+    axes.set_title(f"{title}\n{stage(features, level)}", pad=10)
+    axes.annotate(f"most: {first}; after: {second}", (0.5, 1.02), xycoords="axes fraction", ha="center", fontsize=6)
     room = 1.08
     axes.set(xlim=(-0.5, len(before) - 0.5), ylim=(-after.max() * room, before.max() * room), xlabel="channel")
-    axes.set_ylabel(f"positions (of {int(before.sum())})")
+    axes.set_ylabel(f"positions (of {int(before.sum())})", fontsize=7)
     axes.xaxis.labelpad = 1
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):.0f}")
@@ -76,19 +77,22 @@ def channels_panel(axes: Axes, features: Features, detector: str, level: str, ti
 
 
 def stages_panel(axes: Axes, features: Features, levels: Sequence[str]) -> None:
-    """The mean square of each stage's values in each detector, and its share of their sum."""
+    """Each stage's share of the sum of the stages' mean squares, with its mean square beside."""
     detectors = features.detectors
     height = 0.8 / len(detectors)
     for number, one in enumerate(detectors):
         key = one["key"]
-        powers = [features.statistics(key, level)["mean_square"] for level in levels]
+        shares = [100 * share for share in mean_square_shares(features, key, levels)]
         places = [n + (number - (len(detectors) - 1) / 2) * height for n in range(len(levels))]
-        axes.barh(places, powers, height * 0.92, color=style.COLORS[key], label=one["title"])
-        for place, power, share in zip(places, powers, mean_square_shares(features, key, levels), strict=True):
+        axes.barh(places, shares, height * 0.92, color=style.COLORS[key], label=one["title"])
+        for place, share, level in zip(places, shares, levels, strict=True):
             beside = {"xytext": (2, 0), "textcoords": "offset points", "va": "center"}
-            axes.annotate(percent(share), (power, place), fontsize=6, **beside)
+            power = features.statistics(key, level)["mean_square"]
+            text = f"{power:.3g}" if power < 1000 else f"{power:.0f}"
+            axes.annotate(text, (share, place), fontsize=6, **beside)
     axes.set_yticks(range(len(levels)), levels)
     axes.invert_yaxis()
-    axes.margins(x=0.25)
-    axes.set(xlabel="mean square of the values", ylabel="stage")
-    axes.legend(frameon=False, fontsize=6.5, loc="lower center", bbox_to_anchor=(0.5, 1.0), handlelength=1.2)
+    axes.margins(x=0.3)
+    axes.set_xlabel("% of the sum of mean squares\n(beside: the mean square)", fontsize=7)
+    axes.set_ylabel("stage")
+    axes.legend(frameon=False, fontsize=6.5, loc="lower center", bbox_to_anchor=(0.4, 1.0), handlelength=1.2)

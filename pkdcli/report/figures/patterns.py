@@ -122,7 +122,11 @@ def color_bars(
         cell = next(cell for cell in panels if key in (None, cell.detector))
         place = below._replace(left=below.left + number * (width + gap), width=width)
         bar = _bar(page, page.axes(place), *by_cell[cell], "horizontal")
-        label = REDUCED[look.reduce] if key is None else style.folded(f"{titles[key]}: {SHORT[look.reduce]}", width)
+        label = REDUCED[look.reduce]
+        if key is not None:
+            one_line = f"{titles[key]}: {SHORT[look.reduce]}"
+            whole = style.folded(one_line, width) == one_line
+            label = one_line if whole else f"{style.folded(titles[key], width)}:\n{SHORT[look.reduce]}"
         bar.set_label(label, fontsize=7, labelpad=1)
 
 
@@ -130,7 +134,8 @@ def _bar(page: Page, axes: Axes, norm: Normalize, ends: str, orientation: str) -
     bar = page.figure.colorbar(ScalarMappable(norm, style.COLORMAP), cax=axes, orientation=orientation, extend=ends)
     bar.outline.set_linewidth(0.4)
     bar.ax.tick_params(labelsize=6.5, length=2, width=0.5, pad=1)
-    bar.ax.locator_params(nbins=4)
+    # Three numbers of six digits stand beside each other in an inch.
+    bar.ax.locator_params(nbins=4 if max(axes.get_window_extent().size) > 1.3 * axes.figure.dpi else 3)
     return bar
 
 

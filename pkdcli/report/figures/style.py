@@ -38,6 +38,12 @@ def folded(title: str, inches: float) -> str:
     return title if middle is None else f"{title[:middle].rstrip()}\n{title[middle:]}"
 
 
+def fitting(text: str, inches: float, most: float) -> float:
+    """The size in points, at most so much, at which the longest line of a text is no longer than so many inches."""
+    longest = max(len(line) for line in text.splitlines())
+    return min(most, inches * 72 / (0.62 * longest))
+
+
 def short(value: float, like: float = 1.0) -> str:
     """A number with two decimals, or one from 10 on; with two digits where its kind is small, as `like` tells."""
     decimals = 2 if abs(value) < 10 else 1

@@ -32,9 +32,14 @@ def write(number: int, features: Features, look: Look, folder: Path, formats: Se
     pictures = {kind: folder / f"{stem}.{kind}" for kind in formats}
     save(lambda: draw(number, features, look), pictures)
     files = list(pictures.values())
-    for kind, records in rows(features, look).items():
-        files.append(folder / f"{stem}-{kind}.csv")
-        write_text(files[-1], to_csv(records, COLUMNS[kind]))
+    found = rows(features, look)
+    for kind, columns in COLUMNS.items():
+        path = folder / f"{stem}-{kind}.csv"
+        if kind in found:
+            files.append(path)
+            write_text(path, to_csv(found[kind], columns))
+        else:
+            path.unlink(missing_ok=True)  # of another look, it would speak of another picture
     files.append(folder / f"{stem}.md")
     write_text(files[-1], caption(number, features, look))
     return files
