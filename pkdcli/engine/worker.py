@@ -7,6 +7,7 @@ hold code, is for people and stock tools), and leaves behind a status, a result 
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 import time
@@ -21,7 +22,7 @@ from pkdcli.places import cache_root
 from pkdcli.runs.lock import RunLock
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.status import Status
-from pkdcli.runs.store import read_json, read_object, write_json
+from pkdcli.runs.store import cannot_write, read_json, read_object, write_json
 
 if TYPE_CHECKING:
     from pkdcli.engine.batches import Alone, Steps
@@ -153,6 +154,8 @@ def as_user_error(error: BaseException) -> PkdError:
     text = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower() or "can't allocate memory" in str(error):
         return PkdError(text, "Give a smaller --batch-size (with --accumulate to keep the sum), or --amp on a GPU.", 1)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return cannot_write(error.filename or "the run's log", error)
     if isinstance(error, OSError) and error.errno is not None and error.filename:
         return PkdError(f"{error.filename}: {error.strerror}.", None, ExitCode.RUN_FAILED)
     return PkdError(text, "The whole story is in the run's log.txt.", ExitCode.RUN_FAILED)

@@ -46,7 +46,7 @@ def write_with(path: Path, write: Callable[[Path], None]) -> None:
         raise
 
 
-def cannot_write(path: Path, error: OSError) -> PkdError:
+def cannot_write(path: Path | str, error: OSError) -> PkdError:
     """The error users see for a file that could not be written; the old file, if any, is still there."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return PkdError(
