@@ -65,6 +65,9 @@ def own_schedule(recipe: Recipe) -> Schedule:
     whole = config["train_cfg"]["max_epochs"]
     steps = next((s for s in config["param_scheduler"] if s["type"] == "MultiStepLR"), {"milestones": [], "gamma": 0.1})
     warmup = next((s["end"] for s in config["param_scheduler"] if not s.get("by_epoch", True)), 500)
-    epochs = recipe.scale.teacher.epochs or max(1, round(whole * recipe.scale.epoch_factor))
+    given = recipe.scale.teacher.epochs
+    if isinstance(given, dict):
+        given = given.get(config["model"]["backbone"]["type"])
+    epochs = given or max(1, round(whole * recipe.scale.epoch_factor))
     milestones = [round(milestone * epochs / whole, 4) for milestone in steps["milestones"]]
     return Schedule(name="own", epochs=epochs, milestones=milestones, gamma=steps.get("gamma", 0.1), warmup=warmup)

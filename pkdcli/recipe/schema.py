@@ -200,11 +200,12 @@ class TeacherTraining(Strict):
     """How a teacher is trained where no weights exist; its optimizer is its own config's.
 
     Attributes:
-        epochs: Length of the training; by default its own config's, times the scale's `epoch_factor`.
+        epochs: Length of the training, for all or by the type of the backbone; by default its own config's, times the
+            scale's `epoch_factor`.
         lr: The learning rate at 16 images by the optimizer's name, in place of its own config's.
     """
 
-    epochs: Count | None = None
+    epochs: Count | dict[str, Count] | None = None
     lr: dict[str, Positive] = {}
 
 
