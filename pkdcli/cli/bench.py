@@ -32,6 +32,14 @@ def command(
     suggest: Annotated[
         bool, typer.Option("--suggest", help="Propose faster settings for the teacher.", rich_help_panel=_MEASURE)
     ] = False,
+    clock: Annotated[
+        str,
+        typer.Option(
+            metavar="wall|cpu",
+            help="cpu: processor time, on one thread; steadier where others use the machine too.",
+            rich_help_panel=_MEASURE,
+        ),
+    ] = "wall",
     repeat: Annotated[int, typer.Option(min=1, help="Rounds of each comparison.", rich_help_panel=_MEASURE)] = 5,
     students: Annotated[
         int, typer.Option(min=1, help="Students that share a teacher.", rich_help_panel=_MEASURE)
@@ -72,7 +80,8 @@ def command(
         loss=loss,
         image=size(image),
         batch=batch,
-        threads=threads,
+        threads=1 if clock == "cpu" and threads is None else threads,
+        clock=clock,
         only=(*named, *(("suggest",) if suggest and "suggest" not in named else ())),
         repeat=repeat,
         students=students,

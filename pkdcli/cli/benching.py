@@ -40,6 +40,7 @@ class Wishes:
     image: tuple[int, int] | None
     batch: int | None
     threads: int | None
+    clock: str
     only: tuple[str, ...]
     repeat: int
     students: int
@@ -74,6 +75,10 @@ def bench(wishes: Wishes, as_json: bool, quiet: bool) -> ExitCode:
     for name in wishes.only:
         if name not in SECTIONS:
             raise unknown("section (--only)", name, SECTIONS)
+    if wishes.clock not in ("wall", "cpu"):
+        raise unknown("--clock", wishes.clock, ("cpu", "wall"))
+    if wishes.clock == "cpu" and wishes.threads != 1:
+        raise PkdError("--clock cpu: the processor time of several threads is no time that passes.", "Add --threads 1.")
     recipe = _recipe(wishes)
     request = _request(wishes, recipe)
     answer: dict[str, Any] = {"schema": 1, "command": sys.argv[1:], "wishes": asdict(wishes), "machine": None,
@@ -94,7 +99,7 @@ def bench(wishes: Wishes, as_json: bool, quiet: bool) -> ExitCode:
         if as_json:
             print(json.dumps(answer, indent=1))
     if not as_json:
-        print(in_words(answer["machine"]))
+        print(in_words(answer["machine"]) + ("; processor time" if wishes.clock == "cpu" else ""))
     return ExitCode.OK
 
 

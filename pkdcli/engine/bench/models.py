@@ -95,10 +95,12 @@ def optimizer(recipe: Recipe, algorithm: nn.Module, stock: bool = False) -> Opti
     return build_optim_wrapper(algorithm, section)
 
 
-def resident(algorithm: nn.Module) -> float:
-    """MiB of weights, statistics and momentum, of student and teacher."""
+def resident(algorithm: nn.Module, teacher: bool = True) -> float:
+    """MiB of weights, statistics and momentum, of student and teacher or of the student."""
     mine = [*algorithm.parameters(), *algorithm.buffers()]
     momentum = [parameter for parameter in algorithm.parameters() if parameter.requires_grad]
-    teacher = [*algorithm.teacher.parameters(), *algorithm.teacher.buffers()]
-    unique = {id(tensor): tensor for tensor in [*mine, *teacher]}
+    others = [*algorithm.teacher.parameters(), *algorithm.teacher.buffers()]
+    if not teacher:  # which is a submodule of mmrazor's
+        mine = [tensor for tensor in mine if all(tensor is not other for other in others)]
+    unique = {id(tensor): tensor for tensor in [*mine, *(others if teacher else ())]}
     return sum(x.numel() * x.element_size() for x in [*unique.values(), *momentum]) / 2**20

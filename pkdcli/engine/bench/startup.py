@@ -44,7 +44,7 @@ def startup(recipe: Recipe, repeat: int, runs: int, folder: Path) -> Section:
         "pkd --help": _quiet("-m", "pkdcli", "--help"),
         f"pkd report of {runs} runs": _quiet("-m", "pkdcli", "report", "--runs", str(folder / "many")),
     }
-    section.time(interleaved(pieces, repeat, warmup=1))
+    section.time(interleaved(pieces, repeat, warmup=1, read=time.perf_counter))
     medians = [timing["median"] for timing in section.timings]
     section.number("worker, launch to first step", medians[0], "s", at_most=FIRST_STEP)
     section.number("the same in processor time", sorted(cpu[1:])[(len(cpu) - 1) // 2], "s")

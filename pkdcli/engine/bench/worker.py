@@ -23,6 +23,7 @@ from mmengine.registry import init_default_scope
 import pkdcli.engine.register  # noqa: F401
 
 # isort: split
+from pkdcli.engine.bench import measure
 from pkdcli.engine.bench.evaluation import evaluation
 from pkdcli.engine.bench.experiment import experiment
 from pkdcli.engine.bench.loading import loading
@@ -121,6 +122,7 @@ def main(argv: Sequence[str]) -> int:
     os.dup2(2, 1)  # what libraries print is no answer
     MMLogger.get_instance("bench", log_level="ERROR")
     try:
+        measure.clock = request["clock"]
         if request["threads"]:
             torch.set_num_threads(request["threads"])
         say(answers, machine=machine())

@@ -1,0 +1,163 @@
+"""Every section on models and pictures so small that it takes seconds: what it has, and what its ratios are made of.
+
+No number is held against a bound here: a busy machine would decide.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pkdcli.engine.bench import losses as losses_module
+from pkdcli.engine.bench import worker
+from pkdcli.engine.bench.evaluation import drawn
+from pkdcli.engine.bench.experiment import razor_config
+from pkdcli.engine.bench.losses import only_shifted, peers
+from pkdcli.engine.bench.pictures import draw, with_pictures
+from pkdcli.engine.bench.suggest import candidates
+from pkdcli.engine.losses import blocks, build_loss
+from pkdcli.recipe.library import parse
+from pkdcli.recipe.schema import Recipe
+from pkdcli.runs.store import write_json
+
+TIMINGS = {
+    "losses": [
+        *("pkd", "pkd: mmrazor's PKDLoss", "pkd: shifted moments only", "mse", "mse: F.mse_loss"),
+        *("norm-mse", "norm-mse: the plain formula", "norm-kl", "norm-kl: the plain formula"),
+    ],
+    "step": ["student alone", "teacher alone", "distilled step", "mmrazor's step"],
+    "group": ["student alone", "teacher alone", "distilled step", "2 students, shared"],
+    "eval": ["pkd (hotcoco)", "pycocotools"],
+    "data": ["look up", "decode", "annotations", "resize", "flip", "pack", "whole image", "collate 2"],
+}
+
+
+def again(ratio, timings):
+    """The ratio from the samples, by another way."""
+    seconds = {timing["name"]: np.array(timing["seconds"]) for timing in timings}
+    above, below = (sum(seconds[name] for name in ratio[side]) for side in ("of", "by"))
+    return np.median(ratio["times"] * above / below) - ratio["less"]
+
+
+@pytest.mark.parametrize("name", list(TIMINGS))
+def test_a_section_has_its_timings_and_ratios_made_of_them(name, request_, tmp_path):
+    section = worker.sections(request_(repeat=2), tmp_path)[name]().as_dict()
+    assert list(section) == ["name", "title", "timings", "ratios", "numbers", "notes"]
+    assert section["name"] == name
+    assert [timing["name"] for timing in section["timings"]] == TIMINGS[name]
+    for timing in section["timings"]:
+        assert len(timing["seconds"]) == 2
+        assert timing["median"] == pytest.approx(sum(timing["seconds"]) / 2)
+        assert min(timing["seconds"]) > 0
+    for ratio in section["ratios"]:
+        assert ratio["value"] == pytest.approx(again(ratio, section["timings"]), rel=1e-9, abs=1e-12)
+        assert ratio["low"] <= ratio["value"] <= ratio["high"]
+    assert all(math.isfinite(number["value"]) for number in section["numbers"])
+    if name == "eval":
+        assert [(n["value"], n["unit"], n["ok"]) for n in section["numbers"]] == [(6, "of 6", True)]
+    if name == "step":
+        ours, theirs, share, student = (n["value"] for n in section["numbers"][1:5])
+        assert share == pytest.approx(ours / theirs)
+        assert 0 < student < ours
+    json.dumps(section, allow_nan=False)
+
+
+@pytest.mark.parametrize("name", ["pkd", "mse", "norm-mse", "norm-kl"])
+def test_peers_are_the_same_losses(name):
+    generator = torch.Generator().manual_seed(0)
+    student, teacher = (torch.randn(2, 4, 9, 7, dtype=torch.float64, generator=generator) for _ in range(2))
+    options = {"temperature": losses_module.TEMPERATURE} if name == "norm-kl" else {}
+    ours, theirs = build_loss(name, **options)(student, teacher), peers()[name][1](student, teacher)
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-9)
+
+
+def test_the_shifted_way_is_on_only_while_it_is_measured():
+    def measure():
+        assert blocks.RAW is False
+        raise ValueError("stop")
+
+    assert blocks.RAW is True
+    with only_shifted(), pytest.raises(ValueError, match="stop"):
+        measure()
+    assert blocks.RAW is True
+
+
+def test_pictures_are_coco_data_and_the_same_again(tmp_path, request_):
+    data = draw(tmp_path / "a", 48, 64, 3, ["x", "y"])
+    draw(tmp_path / "b", 48, 64, 3, ["x", "y"])
+    for file in sorted((tmp_path / "a").iterdir()):
+        assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
+    content = json.loads(Path(data.train.annotations).read_text())
+    assert [(image["width"], image["height"]) for image in content["images"]] == [(64, 48)] * 3
+    for one in content["annotations"]:
+        x, y, w, h = one["bbox"]
+        assert min(x, y) >= 0
+        assert x + w <= 64
+        assert y + h <= 48
+        assert min(w, h) > 0
+    recipe = with_pictures(parse(Recipe, request_()["recipe"], ""), tmp_path / "c", 48, 64, 3)
+    assert (recipe.scale.image, recipe.data.train_images) == ((64, 48), 3)
+
+
+def test_drawn_detections_fill_every_image(tmp_path):
+    path, rows = drawn(10, tmp_path)
+    assert rows.shape == (800, 7)
+    assert np.unique(rows[:, 0], return_counts=True)[1].tolist() == [80] * 10
+    assert np.isfinite(rows).all()
+    assert ((rows[:, 5] >= 0) & (rows[:, 5] <= 1)).all()
+    assert len(json.loads(path.read_text())["annotations"]) == 70
+
+
+def test_candidates_are_typed_as_they_are_set(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert candidates(channels_last=False) == {
+        "fold=true": {},
+        "channels_last=true": {"channels_last": True},
+        "precision=bfloat16": {"precision": "bfloat16"},
+        "precision=bfloat16, channels_last=true": {"precision": "bfloat16", "channels_last": True},
+    }
+
+
+def test_the_peer_flow_is_mmrazor_s_own(request_, tmp_path):
+    config = razor_config(parse(Recipe, request_()["recipe"], ""), "/t.pth", str(tmp_path))
+    assert config["model"]["type"] == "mmrazor.FpnTeacherDistill"
+    assert config["model"]["teacher_ckpt"] == "/t.pth"
+    assert {loss["type"] for loss in config["model"]["distiller"]["distill_losses"].values()} == {"mmrazor.PKDLoss"}
+    assert config["val_cfg"]["type"] == "mmrazor.SingleTeacherDistillValLoop"
+    assert (config["train_cfg"]["type"], config["train_cfg"]["val_interval"]) == ("EpochBasedTrainLoop", 1)
+    assert config["val_evaluator"]["type"] == "CocoMetric"
+    del config["custom_imports"]  # makes our types known; the three below are all that is ours
+    assert "Pkd" not in json.dumps({key: value for key, value in config.items() if key != "model"}, default=str)
+
+
+def run(request, folder):
+    write_json(folder / "request.json", request)
+    command = [sys.executable, "-m", "pkdcli.engine.bench.worker", str(folder / "request.json")]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_the_process_says_what_it_does_in_json_lines_and_nothing_else(request_, tmp_path):
+    answer = run(request_(only=["losses", "eval"]), tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    lines = [json.loads(line) for line in answer.stdout.splitlines()]
+    assert [next(iter(line)) for line in lines] == ["machine", "doing", "section", "doing", "section"]
+    assert list(lines[0]["machine"]) == ["cpu", "cores", "threads", "gpu", "load", "torch", "python", "system"]
+    assert lines[0]["machine"]["threads"] == 1
+    assert [lines[1]["doing"], lines[4]["section"]["name"]] == ["losses", "eval"]
+
+
+def test_what_goes_wrong_is_said_in_a_line(request_, tmp_path):
+    request = request_(only=["losses"], shapes=[[2, 8, 4]])
+    answer = run(request, tmp_path)
+    assert answer.returncode == 1
+    error = json.loads(answer.stdout.splitlines()[-1])["error"]
+    assert (list(error), error["code"]) == (["message", "hint", "code"], 1)
+    assert error["message"].startswith("ValueError: ")
