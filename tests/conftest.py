@@ -124,3 +124,15 @@ def lab(tmp_path_factory: pytest.TempPathFactory, micro: Path) -> Lab:
 
     answer = pkd("sweep", "--loss", "pkd,mse", "--data", micro, *MICRO)
     return Lab(base / "runs", base / "cache", micro, answer, pkd)
+
+
+@pytest.fixture(scope="session")
+def workdirs(tmp_path_factory: pytest.TempPathFactory, micro: Path) -> Path:
+    """A folder of work directories that mmengine itself has written: fcos, stopped, resumed (mmdet), pkd (mmrazor)."""
+    folder = tmp_path_factory.mktemp("work_dirs")
+    script = Path(__file__).parent / "foreign.py"
+    command = [sys.executable, str(script), str(folder), str(micro.parent / "annotations" / "val.json")]
+    env = _environment(folder.parent / "foreign")
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=1200, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return folder

@@ -50,6 +50,21 @@ def report(
         list[str] | None,
         typer.Option("--where", metavar="KEY=VALUE", help="Only runs with this value in a csv column; repeatable."),
     ] = None,
+    imports: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--import",
+            metavar="WORK_DIR",
+            help="Also runs of stock mmdet or mmrazor: a work_dir, or a folder of them; marked so. Repeatable.",
+        ),
+    ] = None,
+    group_by: Annotated[
+        list[str] | None,
+        typer.Option("--group-by", metavar="KEY[,KEY]", help="A table for each value of these csv columns."),
+    ] = None,
+    best: Annotated[
+        bool, typer.Option("--best", help="Only the best mAP of each group; by default of each loss: its best weight.")
+    ] = False,
     seeds: Annotated[
         str, typer.Option("--seeds", metavar="SEEDS", help="each seed, or their mean and standard deviation (mean).")
     ] = "each",
@@ -71,7 +86,7 @@ def report(
             raise unknown(kind, word, allowed)
     root = runs_root(runs)
     _check(root)
-    records = collect(root)
+    records = collect(root, foreign=imports or ())
     tables: list[Table] = []
     notes: list[str] = []
     rows: list[Record] = []
@@ -82,16 +97,17 @@ def report(
         rows, columns = compare_runs(records, *compare), COMPARED
         tables = compare_tables(rows)
     else:
-        from pkdcli.report.build import as_data, as_tables
-        from pkdcli.report.select import choose, parse_where
+        from pkdcli.report.build import Grouping, as_data, as_tables
+        from pkdcli.report.select import choose, parse_group_by, parse_where
 
         conditions = [*(("pair", word) for word in pair or []), *(("loss", word) for word in loss or [])]
         conditions += parse_where(where or [])
+        how = Grouping(seeds == "mean", parse_group_by(group_by or []), best)
         chosen = choose(records, conditions) if records else []
         if format in _DATA:
-            rows, columns = as_data(chosen, seeds == "mean", paper)
+            rows, columns = as_data(chosen, how, paper)
         else:
-            tables, notes = as_tables(chosen, records, layout, seeds == "mean", paper) if chosen else ([], [])
+            tables, notes = as_tables(chosen, records, layout, how, paper) if chosen else ([], [])
         if not chosen:
             line = f"No runs in {root} yet. Start with: pkd sweep --loss mse --weights 10,30,50 --scale tiny"
             if records:

@@ -55,11 +55,14 @@ def runs_table(records: list[Record]) -> Table:
         words = 3
         for row, record in zip(rows, records, strict=True):
             row.insert(2, record["error"] or "")
-    return Table(f"{len(records)} run{'s' if len(records) != 1 else ''}", columns, words, [rows])
+    title = f"{len(records)} run{'s' if len(records) != 1 else ''}"
+    return Table(title, columns, words, [rows], origin=[list(records)])
 
 
 def _state(record: Record) -> str:
-    return f"{record['state']} (smoke run: {record['smoke']})" if record["smoke"] else record["state"]
+    marks = [f"smoke run: {record['smoke']}"] if record["smoke"] else []
+    marks += [f"imported from {record['foreign']}"] if record["foreign"] else []
+    return f"{record['state']} ({', '.join(marks)})" if marks else record["state"]
 
 
 def unfinished_notes(records: list[Record], limit: int = 10) -> list[str]:
@@ -69,10 +72,11 @@ def unfinished_notes(records: list[Record], limit: int = 10) -> list[str]:
     for record in open_[:limit]:
         progress = f" at epoch {_progress(record)}" if _progress(record) else ""
         error = f": {record['error']}" if record["error"] else ""
-        notes.append(f"{record['state']}{progress}: {record['run']}{error}")
+        whence = f" (imported from {record['foreign']})" if record["foreign"] else ""
+        notes.append(f"{record['state']}{progress}: {record['run']}{whence}{error}")
     if len(open_) > limit:
         notes.append(f"{len(open_) - limit} more without a result: pkd report --layout runs")
-    whole = [r for r in records if r["mAP"] is not None and not r["smoke"]]
+    whole = [r for r in records if r["mAP"] is not None and not r["smoke"] and not r["foreign"]]
     alone = [r for r in whole if _distilled(r) and r["gain"] is None]
     if alone:
         notes.append(
@@ -90,7 +94,9 @@ def _table7(records: list[Record], literature: list[Record] | None) -> Table:
     competing: list[tuple[Any, int, int, list[str]]] = []
     for number, (pair, members) in enumerate(_sections(records)):
         rows = []
-        for teacher in _teachers(pair, members):
+        teachers = _teachers(pair, members)
+        table.origin.append([*(row | {"role": "teacher", "pair": pair} for row in teachers), *members])
+        for teacher in teachers:
             row = [
                 teacher["label"],
                 "",
@@ -139,7 +145,8 @@ def _table8(records: list[Record], paper: bool) -> Table:
     column = columns.index("mAP")
     for _, group in groupby(records, key=lambda record: (record["pair"], record["schedule"])):
         rows: list[list[str]] = []
-        for record in group:
+        table.origin.append(members := list(group))
+        for record in members:
             row = [_teacher_name(record), _student_name(record), record["schedule"] or ""]
             row += [record["loss"] or ""] if len(losses) > 1 else []
             row += [*(plain(record.get(key)) for key in extra), metric(record, "baseline_mAP"), plain(record["weight"])]
@@ -203,7 +210,8 @@ def _teachers(pair: str | None, members: list[Record]) -> list[Record]:
     """The rows of a pair's teacher: each distinct set of numbers once; one row where there are none."""
     found: dict[tuple, Record] = {}
     for record in filter(_distilled, members):
-        row = {"teacher": record["teacher"], "smoke": record["smoke"], "label": f"{_teacher_name(record)} (teacher)"}
+        row = {key: record[key] for key in ("teacher", "smoke", "foreign")}
+        row |= {"label": f"{_teacher_name(record)} (teacher)"}
         for name in METRICS:
             row |= {name: record.get(f"teacher_{name}"), f"{name}_std": record.get(f"teacher_{name}_std") or None}
         found.setdefault(tuple(row.values()), row)
@@ -227,6 +235,8 @@ def _extra(records: list[Record]) -> dict[str, str]:
         extra["epoch"] = "epochs"
     if any(record["smoke"] for record in records):
         extra["smoke"] = "smoke run"
+    if any(record.get("foreign") for record in records):
+        extra["foreign"] = "imported from"
     shown = ("pair", "role", "loss", "weight", "temperature", "schedule", "student", "teacher", *extra)
     identities = [tuple(record.get(key) for key in shown) for record in records]
     if len(set(identities)) < len(identities):

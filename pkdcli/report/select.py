@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pkdcli.errors import PkdError, nearest, unknown
+from pkdcli.report.table import points
 from pkdcli.runs.collect import COLUMNS, METRICS, Record, plain
 
 AVERAGED = (*METRICS, "gain", "baseline_mAP", *(f"teacher_{name}" for name in METRICS))
 
 _GROUP = (
     *("pair", "teacher", "student", "role", "loss", "weight", "temperature", "schedule", "data", "scale", "split"),
-    *("batch", "init", "levels", "stat_chunk", "epoch", "comparable", "smoke"),
+    *("batch", "init", "levels", "stat_chunk", "epoch", "comparable", "smoke", "foreign"),
 )
 _OF_THE_PAIR = ("pair", "teacher", "weight", "temperature", "init", "levels", "stat_chunk")
+
+BEST_OF = ("pair", "teacher", "student", "role", "loss", "schedule", "data", "split", "scale", "batch", "foreign")
+"""What a group of `--best` shares where `--group-by` does not say."""
 
 MEAN_COLUMNS = (
     *("pair", "teacher", "student", "role", "loss", "weight", "temperature", "schedule", "data", "scale"),
     *("seeds", "n"),
     *(column for name in (*METRICS, "gain", "baseline_mAP", "teacher_mAP") for column in (name, f"{name}_std")),
-    *("split", "batch", "init", "levels", "stat_chunk", "epoch", "smoke"),
+    *("split", "batch", "init", "levels", "stat_chunk", "epoch", "smoke", "foreign"),
 )
 """The columns of `--seeds mean --format csv`: `seeds` lists the seeds, `n` counts them."""
 
@@ -67,6 +71,46 @@ def choose(records: list[Record], conditions: list[tuple[str, str]]) -> list[Rec
             for key, values in wanted.items()
         ):
             kept.append(record)
+    return kept
+
+
+def parse_group_by(words: Iterable[str]) -> tuple[str, ...]:
+    """The columns that `--group-by` names, repeated or with commas between them.
+
+    Raises:
+        PkdError: No such column.
+    """
+    keys = [key.strip() for word in words for key in word.split(",")]
+    for key in keys:
+        if key not in COLUMNS:
+            raise unknown("column", key, COLUMNS, where="--group-by")
+    return tuple(dict.fromkeys(keys))
+
+
+def grouped(records: list[Record], keys: Sequence[str]) -> list[tuple[str, list[Record]]]:
+    """Records that share their values of some columns, each group with a name such as `loss mse, data shapes`.
+
+    Groups stand in the order of their first records, and records in theirs.
+    """
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        name = ", ".join(f"{key} {text}" if (text := plain(record[key])) else f"no {key}" for key in keys)
+        groups.setdefault(name, []).append(record)
+    return list(groups.items())
+
+
+def best_of(records: list[Record], keys: Sequence[str] = ()) -> list[Record]:
+    """Of each group the records with the highest mAP, as it is printed; ties stay together.
+
+    Args:
+        records: Runs, or means over seeds; those without mAP are left out, and so are smoke runs beside whole ones.
+        keys: What a group shares; by default everything but the knobs of the loss, so that the best weight remains.
+    """
+    kept: list[Record] = []
+    for _, members in grouped([record for record in records if record["mAP"] is not None], keys or BEST_OF):
+        whole = [record for record in members if not record["smoke"]] or members
+        most = max(float(points(record["mAP"])) for record in whole)
+        kept += [record for record in whole if float(points(record["mAP"])) == most]
     return kept
 
 

@@ -20,6 +20,7 @@ class Table:
         sections: Rows of cells, each as many as there are columns.
         bold: (section, row, column) of the best cells.
         notes: Lines below the table.
+        origin: By section and row the record shown there (a teacher's row: its name and pair); empty where not known.
     """
 
     title: str
@@ -28,6 +29,7 @@ class Table:
     sections: list[list[list[str]]]
     bold: set[tuple[int, int, int]] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    origin: list[list[Record]] = field(default_factory=list)
 
 
 def points(value: float | None, std: float | None = None) -> str:

@@ -9,7 +9,8 @@ import re
 import socket
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,12 @@ COLUMNS = (
     *("run", "pair", "teacher", "student", "role", "loss", "weight", "temperature", "schedule", "data", "scale"),
     *("seed", "state", *METRICS, "gain"),
     *("split", "batch", "init", "levels", "stat_chunk", "epoch", "seconds", "images_per_second", "peak_memory_mb"),
-    *("teacher_mAP", "baseline", "baseline_mAP", "smoke", "error", "path"),
+    *("teacher_mAP", "baseline", "baseline_mAP", "smoke", "foreign", "error", "path"),
 )
 """The columns of `pkd report --format csv`, in order; AP in points (0 to 100), time in seconds.
 
-`smoke` says how little a smoke run did (`2 steps, 8 images`); it is None for a whole run."""
+`smoke` says how little a smoke run did (`2 steps, 8 images`); it is None for a whole run.
+`foreign` names the toolbox of a run that was imported, not made by pkd; else it is None."""
 
 _TEXTS = (
     *("pair", "teacher", "student", "role", "loss", "schedule", "data", "scale", "split", "init", "levels"),
@@ -40,8 +42,8 @@ _MARKS = ("status.json", "recipe.yaml", "result.json")
 _SAME = ("student", "schedule", "data", "scale", "batch", "seed")
 
 
-def collect(root: Path, warn: Warn | None = None) -> list[Record]:
-    """The runs directly below `root`, sorted as the tables show them.
+def collect(root: Path, warn: Warn | None = None, foreign: Sequence[Path] = ()) -> list[Record]:
+    """The runs directly below `root` and those of other toolboxes, sorted as the tables show them.
 
     A run is a folder with a `status.json`, a `recipe.yaml` or a `result.json`; other folders are passed over, and a
     file that can't be read costs its run the values in it, never the report.
@@ -49,24 +51,29 @@ def collect(root: Path, warn: Warn | None = None) -> list[Record]:
     Args:
         root: The runs folder; it need not exist.
         warn: Called once per unreadable file with a line naming it; writes to stderr by default.
+        foreign: Work directories of mmdet or mmrazor, or folders of them.
 
     Returns:
         Flat records with at least the keys `COLUMNS`; a value that is not known is None. Besides: `epochs`,
         `teacher_title`, `student_title`, `comparable` and the teacher's metrics as `teacher_AP50` and so on.
 
     Raises:
-        PkdError: `root` is not a folder, or not one that may be read.
+        PkdError: `root` is not a folder, or not one that may be read; there is no log where one is to be imported.
     """
     warn = warn or _to_stderr
     try:
         with os.scandir(root) as entries:
             folders = sorted(entry.path for entry in entries if entry.is_dir() and not entry.name.startswith("."))
     except FileNotFoundError:
-        return []
+        folders = []
     except OSError as error:
         message = f"can't read the runs folder {root}: {error.strerror}."
         raise PkdError(message, "Give another with --runs DIR.") from error
     records = [record for folder in folders if (record := _read(folder, warn)) is not None]
+    if foreign:
+        from pkdcli.runs.foreign import read_work_dirs
+
+        records += read_work_dirs(foreign, warn)
     _add_gains(records)
     return sorted(records, key=order)
 
@@ -165,7 +172,8 @@ def _add_gains(records: list[Record]) -> None:
     for record in records:
         if record["role"] in ("baseline", "teacher"):
             continue
-        best = baseline_among(record, baselines[tuple(record[key] for key in _SAME)])
+        alike = baselines[tuple(record[key] for key in _SAME)]
+        best = baseline_among(record, chain(*baselines.values()) if record["foreign"] else alike)
         if best is None:
             continue
         record["baseline"], record["baseline_mAP"] = best["run"], best["mAP"]
@@ -175,12 +183,15 @@ def _add_gains(records: list[Record]) -> None:
 
 def baseline_among(record: Record, records: Iterable[Record]) -> Record | None:
     """The finished baseline that a run is measured against; None where there is none."""
-    matching = [
+    alike = [
         one
         for one in records
         if one["role"] == "baseline" and one["mAP"] is not None
-        and all(one[key] == record[key] for key in _SAME) and _comparable(record, one)
+        and all(one[key] == record[key] for key in _SAME if key != "seed") and _comparable(record, one)
     ]  # fmt: skip
+    matching = [one for one in alike if one["seed"] == record["seed"]]
+    if record["foreign"] and not matching and len(alike) == 1:
+        matching = alike  # mmengine draws a seed for each run
     # Equal in every setting known to both; then the one asked for with the same pair, then by name.
     return min(
         matching, key=lambda b: (*(b[key] != record[key] for key in ("comparable", "pair")), b["run"]), default=None
@@ -189,7 +200,7 @@ def baseline_among(record: Record, records: Iterable[Record]) -> Record | None:
 
 def _comparable(record: Record, baseline: Record) -> bool:
     # The AP of a few images says nothing beside that of all of them.
-    if record["smoke"] != baseline["smoke"]:
+    if record["smoke"] != baseline["smoke"] or bool(record["foreign"]) != bool(baseline["foreign"]):
         return False
     return all(None in (record[key], baseline[key]) or record[key] == baseline[key] for key in ("comparable", "split"))
 

@@ -160,16 +160,16 @@ def test_csv(runs):
     head = (
         "run,pair,teacher,student,role,loss,weight,temperature,schedule,data,scale,seed,state,mAP,AP50,AP75,AP_S,AP_M,"
         "AP_L,gain,split,batch,init,levels,stat_chunk,epoch,seconds,images_per_second,peak_memory_mb,teacher_mAP,"
-        "baseline,baseline_mAP,smoke,error,path\n"
+        "baseline,baseline_mAP,smoke,foreign,error,path\n"
     )
     who = "gfl101-fcos50,gfl101,fcos50"
     assert runs.report("--format", "csv").stdout == (
         f"{head}base,{who},baseline,none,,,2x,shapes,tiny,0,done,16.0,36.5,17.0,,15.0,21.0,,val,8,scratch,index,,6,,,,,"
-        f",,,,{runs.root / 'base'}\n"
+        f",,,,,{runs.root / 'base'}\n"
         f"mse-10,{who},distill,mse,10,,2x,shapes,tiny,0,done,31.5,52.0,32.5,,30.5,36.5,15.5,val,8,scratch,index,,6,,,,"
-        f"70.26,base,16.0,,,{runs.root / 'mse-10'}\n"
+        f"70.26,base,16.0,,,,{runs.root / 'mse-10'}\n"
         f"mse-30,{who},distill,mse,30,,2x,shapes,tiny,0,failed,,,,,,,,val,8,scratch,index,,2,,,,,base,16.0,"
-        f",loss is NaN,{runs.root / 'mse-30'}\n"
+        f",,loss is NaN,{runs.root / 'mse-30'}\n"
     )
 
 
@@ -468,3 +468,170 @@ def test_the_report_needs_neither_torch_nor_mmengine_nor_pandas(runs):
     words = ["--runs", str(runs.sweep().root), "--format", "json"]
     done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, check=True, text=True)
     assert done.stdout.endswith("]\n[]\n")
+
+
+# Groups and the best of them
+
+
+def names_of(runs, *words):
+    return [row["run"] for row in csv.DictReader(io.StringIO(runs.report("--format", "csv", *words).stdout))]
+
+
+def test_the_best_of_each_group(runs):
+    runs.sweep().add("pkd-6", 33.0, loss="pkd", weight=6.0)
+    runs.add("pkd-10", 34.0, loss="pkd")
+    runs.add("pkd-20", loss="pkd", weight=20.0, state="failed", error="no")
+    runs.add("mse-1x", 20.0, schedule="1x")
+    assert names_of(runs, "--best") == ["mse-1x", "base", "mse-30", "pkd-10"]
+    assert names_of(runs, "--best", "--group-by", "schedule") == ["mse-1x", "pkd-10"]
+    assert names_of(runs, "--best", "--group-by", "pair") == ["pkd-10"]
+    # In tables the baseline of what is shown stays beside it.
+    md = runs.report("--best", "--format", "md", "--where", "schedule=2x").stdout
+    rows = [line.split(" |")[0] for line in md.splitlines() if line.startswith("| ")]
+    assert rows[2:] == [
+        *("| GFL-Res101 (teacher)", "| FCOS-Res50 (student)", "| mse, weight 30", "| pkd, weight 10"),
+    ]
+    assert md.splitlines()[-1] == "- failed at epoch 6/6: pkd-20: no"
+
+
+def test_runs_of_one_printed_mAP_are_both_the_best(runs):
+    runs.add("a", 30.04)
+    runs.add("b", 30.01, weight=30.0)
+    assert names_of(runs, "--best") == ["a", "b"]
+
+
+def test_the_best_mean(runs):
+    for seed, (low, high) in enumerate([(30.0, 29.0), (31.0, 33.0)]):
+        runs.add(f"mse-10-{seed}", low, seed=seed)
+        runs.add(f"mse-30-{seed}", high, weight=30.0, seed=seed)
+    rows = list(csv.DictReader(io.StringIO(runs.report("--seeds", "mean", "--best", "--format", "csv").stdout)))
+    assert [(row["weight"], row["seeds"], row["mAP"]) for row in rows] == [("30", "0 1", "31.0")]
+
+
+def test_a_smoke_run_is_never_the_best_beside_a_whole_one(runs):
+    runs.add("whole", 20.0)
+    runs.add("smoke", 90.0, weight=30.0, max_iters=2, val_images=8)
+    assert names_of(runs, "--best") == ["whole"]
+
+
+def test_groups_are_tables_of_their_own(runs):
+    runs.sweep().add("mse-1x", 20.0, schedule="1x")
+    text = runs.report("--group-by", "schedule,weight", "--format", "md", "--layout", "table7").stdout
+    assert re.findall(r"^\*\*(.*?): ", text, re.MULTILINE) == [
+        *("schedule 1x, weight 10", "schedule 2x, no weight", "schedule 2x, weight 10", "schedule 2x, weight 30"),
+        "schedule 2x, weight 50",
+    ]
+    # A group keeps the baseline its gains are over.
+    assert text.count("| FCOS-Res50 (student) | 2x |") == 4
+    ordered = [row["weight"] for row in json.loads(runs.report("--group-by", "weight", "--format", "json").stdout)]
+    assert ordered == [10, 10, None, 30, 50]
+    with pytest.raises(PkdError) as caught:
+        runs.report("--group-by", "shedule")
+    assert "unknown column 'shedule'" in caught.value.message
+    assert "Did you mean 'schedule'?" in caught.value.hint
+
+
+# Every number of every format
+
+
+def cells_of_markdown(text):
+    rows = [line[2:-2].split(" | ") for line in text.replace("|  |", "| |").splitlines() if line.startswith("| ")]
+    rows = [
+        [re.sub(r"\\(.)", r"\1", cell.strip(" |")) for cell in row] for row in rows if not set(row[0]) <= set("-: ")
+    ]
+    return [[cell.strip("*") for cell in row if cell] for row in rows], [
+        [cell.strip("*") for cell in row if cell.startswith("**")] for row in rows
+    ]
+
+
+def cells_of_latex(text):
+    rows = [line[:-3].split(" & ") for line in text.splitlines() if line.endswith(r" \\")]
+    bold = [[cell[8:-1] for cell in row if cell.startswith(r"\textbf{")] for row in rows]
+    rows = [[cell[8:-1] if cell.startswith(r"\textbf{") else cell for cell in row] for row in rows]
+
+    def plain(row):
+        row = [re.sub(r"\\([_%&#$])", r"\1", cell.replace(r" $\pm$ ", " ±")).strip() for cell in row]
+        return [cell for cell in row if cell]
+
+    return [plain(row) for row in rows], [plain(row) for row in bold]
+
+
+def words_of_terminal(text):
+    return [line.split() for line in text.splitlines() if line.startswith(" ") and not set(line.strip()) <= {"─"}]
+
+
+WAYS = [
+    (),
+    ("--layout", "table7"),
+    ("--layout", "table8"),
+    ("--layout", "runs"),
+    ("--seeds", "mean"),
+    ("--paper",),
+    ("--paper", "--seeds", "mean"),
+    ("--best",),
+    ("--best", "--seeds", "mean"),
+    ("--group-by", "loss"),
+    ("--group-by", "loss,weight", "--seeds", "mean", "--paper"),
+    ("--loss", "mse", "--where", "weight=30"),
+]
+
+
+@pytest.mark.parametrize("words", WAYS, ids=" ".join)
+def test_all_formats_agree_number_by_number(runs, monkeypatch, words):
+    monkeypatch.setenv("COLUMNS", "300")
+    for seed, shift in ((0, 0.0), (1, 0.35), (2, -1.25)):
+        runs.add(f"base-{seed}", 16.04 + shift, role="baseline", seed=seed)
+        for weight in (10, 30, 50):
+            runs.add(f"mse-{weight}-{seed}", 31.449 + weight / 7 - shift, weight=float(weight), seed=seed)
+        runs.add(f"pkd-{seed}", 40.05 + shift / 3, loss="pkd", seed=seed)
+    runs.add("broken", loss="pkd", seed=3, state="failed", epoch=1, error="the loss is NaN at step 3")
+    md, bold_md = cells_of_markdown(runs.report("--format", "md", *words).stdout)
+    latex, bold_latex = cells_of_latex(runs.report("--format", "latex", *words).stdout)
+    assert len(md) > 1
+    assert md == latex
+    assert bold_md == bold_latex
+    terminal = words_of_terminal(runs.report("--format", "table", *words).stdout)
+    assert terminal == [" ".join(row).split() for row in md]
+
+    data = [word for word in words if word not in ("--layout", "table7", "table8", "runs")]
+    rows = list(csv.DictReader(io.StringIO(runs.report("--format", "csv", *data).stdout)))
+    objects = json.loads(runs.report("--format", "json", *data).stdout)
+    assert [{k: "" if v is None else str(v) for k, v in one.items()} for one in objects] == rows
+
+    def shown(row, name, sign=""):
+        std = row.get(f"{name}_std")
+        return f"{float(row[name]):{sign}.1f}" + (f" ±{float(std):.1f}" if std else "")
+
+    # Every row of csv stands in the tables with the numbers it has; those of a run's kind in the order of its columns.
+    for row in rows:
+        if not row["mAP"]:
+            assert row["run"] == "broken"
+            continue
+        parts = [shown(row, name) for name in SIX if row[name]] + ([shown(row, "gain", "+")] if row["gain"] else [])
+        if words[:2] == ("--layout", "table8"):
+            parts = None if row["role"] == "baseline" else [row["weight"], shown(row, "mAP"), shown(row, "gain", "+")]
+        elif words[:2] == ("--layout", "runs"):
+            parts = [row["run"], "done", "6", shown(row, "mAP"), *([shown(row, "gain", "+")] if row["gain"] else [])]
+        if parts and row.get("paper_mAP") and "--paper" in words:
+            parts.append(f"{float(row['paper_mAP']):.1f}")
+        assert parts is None or any(holds(cells, parts) for cells in md), (parts, md)
+
+
+def holds(cells, parts):
+    """Whether some cells hold others, side by side."""
+    return any(cells[n : n + len(parts)] == parts for n in range(len(cells)))
+
+
+def test_comparisons_agree_in_every_format(runs, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    runs.sweep()
+    words = ("--compare", "mse-10", "base")
+    md, _ = cells_of_markdown(runs.report("--format", "md", *words).stdout)
+    latex, _ = cells_of_latex(runs.report("--format", "latex", *words).stdout)
+    assert md == latex
+    assert words_of_terminal(runs.report(*words).stdout) == [" ".join(row).split() for row in md]
+    rows = list(csv.DictReader(io.StringIO(runs.report("--format", "csv", *words).stdout)))
+    numbers = [[row["key"], *(f"{float(row[k]):.1f}" for k in ("a", "b")), f"{float(row['difference']):+.1f}"]
+               for row in rows if row["kind"] == "metric" and row["difference"]]  # fmt: skip
+    assert len(numbers) == 5
+    assert all(row in md for row in numbers)
