@@ -62,11 +62,16 @@ def _stop(one: Found) -> bool:
     import socket
 
     from pkdcli.launch.processes import send
+    from pkdcli.runs.store import write_text
 
     pid, host = one.status.get("pid"), one.status.get("host")
     if host != socket.gethostname():
         print(f"{one.paths.run}: runs on {host}; type the command there")
         return False
+    if one.status.get("shared_with"):
+        write_text(one.paths.cancel, "")
+        print(f"{one.paths.run}: asked to save and stop; the runs that it trains together with go on")
+        return True
     # The processes of a run agree between two steps to stop, so one of them is enough.
     send([pid], signal.SIGINT)
     print(f"{one.paths.run}: asked process {pid} to save and stop")

@@ -110,7 +110,7 @@ def carry_out(planned: Sequence[experiment.Planned], cache: Path, where: Where) 
     from pkdcli.launch.slots import slots
 
     room = slots(launcher.devices, launcher.processes, launcher.jobs)
-    groups = sharing.groups(todo, launcher.jobs, where.share or False)
+    groups = sharing.groups(todo, launcher.jobs, where.share)
     _say_sharing(groups, where)
     jobs = [together([experiment.spec(one, cache) for one in group]) for group in groups]
     try:
@@ -139,8 +139,9 @@ def _say_sharing(groups: Sequence[Sequence[experiment.Planned]], where: Where) -
             print(json.dumps({"event": "sharing", "runs": [one.run for one in group]}), flush=True)
             continue
         title = next(one.recipe.teacher.title for one in group if one.recipe.teacher)
-        print(f"{len(group)} runs train together, so that {title} sees each image once:", file=sys.stderr)
-        print("".join(f"  {one.run}\n" for one in group), end="", file=sys.stderr, flush=True)
+        lines = [f"{len(group)} runs train together, so that {title} sees each image once:"]
+        lines += [f"  {one.run}" for one in group]
+        print("\n".join(lines), file=sys.stdout if where.dry_run else sys.stderr, flush=True)
 
 
 def _prepared(data: Data, cache: Path, where: Where) -> Data:
@@ -196,6 +197,7 @@ def _show_plan(planned: Sequence[experiment.Planned], cache: Path, where: Where)
 
     from pkdcli import sharing
     from pkdcli.config import schedule
+    from pkdcli.launch.job import together
 
     # Everything a real run would refuse is refused here as well.
     devices = processes(where.launcher) if where.launcher else 1
@@ -203,13 +205,14 @@ def _show_plan(planned: Sequence[experiment.Planned], cache: Path, where: Where)
     todo = [one for one in planned if not finished(one.paths)]
     launcher = where.launcher or load_launcher()
     _check_sharing(launcher, where)
-    groups = sharing.groups(todo, launcher.jobs, (where.share or False) if launcher.kind == "local" else False)
+    groups = sharing.groups(todo, launcher.jobs, where.share if launcher.kind == "local" else False)
     if where.json:
-        with_whom = {one.run: [other.run for other in group if other is not one] for group in groups for one in group}
+        jobs = [together([experiment.spec(one, cache) for one in group]) for group in groups]
+        jobs = {part.name: job for job in jobs for part in job.parts}
         for one in planned:
-            spec = experiment.spec(one, cache)
+            spec = jobs.get(one.run) or experiment.spec(one, cache)
             record = {"run": one.run, "state": "done" if finished(one.paths) else "to do", "argv": list(spec.argv)}
-            record["shared_with"] = with_whom.get(one.run, [])
+            record["shared_with"] = [part.name for part in spec.parts if part.name != one.run]
             print(json.dumps({**record, "dir": str(one.paths.root), "recipe": one.recipe.model_dump(mode="json")}))
         return
     _say_sharing(groups, where)

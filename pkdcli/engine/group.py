@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader
 from pkdcli.engine import processes, worker
 from pkdcli.engine.batches import Alone, Batches, Steps
 from pkdcli.engine.finite import Diverged
-from pkdcli.engine.hooks import PkdProgressHook
+from pkdcli.engine.hooks import PkdProgressHook, status_of
 from pkdcli.engine.lesson import Lesson
 from pkdcli.engine.stop import StopRequested
 from pkdcli.engine.world import World
@@ -61,7 +61,7 @@ def train_group(run_dirs: Sequence[Path | str]) -> dict[str, int]:
     todo, broken = members, False
     try:
         processes.join()
-        while todo and not broken and all(one.code != ExitCode.INTERRUPTED for one in members):
+        while todo and not broken and not any(one.stopped for one in members):
             group = _Group(todo)
             todo = group.begin()
             group.run()
@@ -102,7 +102,7 @@ class _Group:
                 self.members, rest = self.members[:index], self.members[index:]
                 return rest
             member.begin(self)
-            if self.broken or member.code == ExitCode.INTERRUPTED:
+            if self.broken or member.stopped:
                 break
             if member.waits:
                 room = SHARE_OF_FREE * free_memory() if room is None else room
@@ -112,12 +112,24 @@ class _Group:
     def run(self) -> None:
         """Take steps until every student has ended."""
         while not self.broken and (waiting := [member for member in self.members if member.waits]):
+            cancelled = processes.from_first([index for index, member in enumerate(waiting) if member.cancelled])
+            for index in cancelled:
+                waiting[index].dismissed = True
+                waiting[index].tell(StopRequested())
+            waiting = [member for member in waiting if member.waits]
+            if not waiting or self.broken:
+                continue
             step = min(member.step for member in waiting)
             self._take([member for member in waiting if member.step == step], step)
-            if any(member.code == ExitCode.INTERRUPTED for member in self.members):
+            if self._asked_to_stop:
                 for member in waiting:
                     if member.waits and not self.broken:
                         member.tell(StopRequested())
+
+    @property
+    def _asked_to_stop(self) -> bool:
+        """All are asked at once: who sees it first ends at once, the others as soon as their gradients are used up."""
+        return any(member.stopped for member in self.members)
 
     def _take(self, together: Sequence[Member], step: int) -> None:
         """Have those who stand at a step take the next."""
@@ -133,7 +145,7 @@ class _Group:
         waited = (time.perf_counter() - begin) / len(together)
         taught = []
         for number, member in enumerate(together, 1):
-            if self.broken:
+            if self.broken or self._asked_to_stop:
                 return
             before = self.lesson.seconds
             # A student's preprocessing and heads may write into its batch.
@@ -193,6 +205,7 @@ class Member(Alone):
         told: Where another process than the first leaves its error.
         weights: Bytes of its weights, once it is built.
         listens: Whether it has a teacher.
+        dismissed: It alone was asked to stop.
     """
 
     def __init__(self, paths: RunPaths) -> None:
@@ -201,12 +214,22 @@ class Member(Alone):
         self.code: int | None = None
         self.told = worker.told_file(paths)
         self.weights = 0
-        self.listens = False
+        self.listens = self.dismissed = False
         self._group: _Group | None = None
         self._world: World | None = None
         self._steps: Steps[None] | None = None
         self._runner: Any = None
         self._left = 0.0
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether `pkd cancel` has asked it to stop."""
+        return self.paths.cancel.exists()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it has stopped since all shall."""
+        return self.code == ExitCode.INTERRUPTED and not self.dismissed
 
     @property
     def waits(self) -> bool:
@@ -302,7 +325,10 @@ class Member(Alone):
         self._runner = runner
         self.weights = sum(one.numel() * one.element_size() for one in runner.model.parameters())
         self.listens = hasattr(_model(runner), "attend")
-        print_log(f"shares images and teacher with {', '.join(self.facts()['shared_with'])}", "current")
+        others = self.facts()["shared_with"]
+        print_log(f"shares images and teacher with {', '.join(others) or 'nobody any more'}", "current")
+        if processes.rank() == 0:
+            status_of(runner).write(shared_with=others)
 
     def load(self, runner: Any) -> DataLoader:
         """The training loader that it shares."""

@@ -70,7 +70,8 @@ def start(paths: RunPaths, rank: int) -> dict[str, Any]:
         PkdError: It is absent or damaged.
     """
     if rank == 0:
-        told_file(paths).unlink(missing_ok=True)
+        for old in (told_file(paths), paths.cancel):
+            old.unlink(missing_ok=True)
         Status(paths).start()
     job = read_object(paths.job)
     if "cache" not in job:

@@ -122,27 +122,30 @@ class _Queue:
         """Start what can be started, and give up what never can or was cancelled."""
         for spec in list(self.waiting):
             if not self.free:
-                return
+                break
             # As `pkd cancel` writes.
             cancelled = [part for part in spec.parts if _state(part).get("state") == INTERRUPTED]
-            for part in cancelled:
-                self.end(part, Outcome(ExitCode.INTERRUPTED))
-            rest = [part for part in spec.parts if part not in cancelled]
-            place = self.waiting.index(spec)
-            self.waiting[place : place + 1] = [together(rest)] if rest else []
             if cancelled:
-                return self.begin()
+                self._without(spec, cancelled, Outcome(ExitCode.INTERRUPTED))
+                break
             to_come = {part.name for other in self.waiting for part in other.parts}
             to_come |= {part.name for other, _, _ in self.running for part in other.parts}
             lacked = next((need for need in spec.needs if self._failed(need, to_come)), None)
             if lacked:
-                self.waiting.remove(spec)
-                for part in spec.parts:
-                    self.end(part, Outcome(ExitCode.RUN_FAILED, lacked=lacked))
-            elif all(need in self.outcomes for need in spec.needs):
+                in_need = [part for part in spec.parts if lacked in part.needs]
+                self._without(spec, in_need, Outcome(ExitCode.RUN_FAILED, lacked=lacked))
+                break
+            if all(need in self.outcomes for need in spec.needs):
                 self.waiting.remove(spec)
                 self.start(spec, self.free.pop(0))
-        return None
+
+    def _without(self, spec: JobSpec, parts: Sequence[JobSpec], outcome: Outcome) -> None:
+        """Note how some parts of a waiting job end, and begin without them."""
+        rest, place = [part for part in spec.parts if part not in parts], self.waiting.index(spec)
+        self.waiting[place : place + 1] = [together(rest)] if rest else []
+        for part in parts:
+            self.end(part, outcome)
+        self.begin()
 
     def _failed(self, need: str, to_come: set[str]) -> bool:
         return self.outcomes[need].code != ExitCode.OK if need in self.outcomes else need not in to_come
@@ -171,6 +174,8 @@ class _Queue:
             self.start(together(lost), slot)
             return
         self.free.insert(0, slot)
+        if spec.members and not code:
+            outcome = Outcome(ExitCode.RUN_FAILED)  # which these have not said of themselves
         for part in lost:
             self.end(part, outcome)
 

@@ -52,6 +52,11 @@ class RunPaths:
         return self.root / "log.txt"
 
     @property
+    def cancel(self) -> Path:
+        """Asks one of several runs that train in one process to save and stop."""
+        return self.root / ".cancel"
+
+    @property
     def env(self) -> Path:
         """Versions, git commit, hardware, command."""
         return self.root / "env.json"

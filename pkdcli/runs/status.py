@@ -77,7 +77,8 @@ class Status:
 
     def start(self) -> None:
         """The worker has started in this process."""
-        self.write(state=RUNNING, phase="start", pid=os.getpid(), host=socket.gethostname(), error=None, started=now())
+        who = {"pid": os.getpid(), "host": socket.gethostname(), "shared_with": None}
+        self.write(state=RUNNING, phase="start", error=None, started=now(), **who)
 
     def fail(self, message: str, hint: str | None = None, code: int = 1) -> None:
         """The run failed; what is on disk stays."""

@@ -75,7 +75,7 @@ class Desk:
     def __call__(self, *words, code=0):
         app = typer.Typer()
         app.command()(reproduce.command)
-        answer = CliRunner().invoke(app, [str(word) for word in words])
+        answer = CliRunner().invoke(app, ["--no-share-teacher", *map(str, words)])
         if isinstance(answer.exception, PkdError):
             raise answer.exception
         assert answer.exit_code == code, answer.output

@@ -68,16 +68,21 @@ def test_a_sweep_ends_with_its_table_and_report_shows_the_same(type_, worker, ow
     assert (
         plain(said.err)
         == """\
+4 runs train together, so that GFL-Res101 sees each image once:
+  fcos50__baseline__2x__own-tiny__s0-########
+  gfl101-fcos50__mse-w10__2x__own-tiny__s0-########
+  gfl101-fcos50__mse-w30__2x__own-tiny__s0-########
+  gfl101-fcos50__mse-w50__2x__own-tiny__s0-########
 GFL-Res101, the teacher, is trained first, once: /tmp/cache/teachers/gfl101__teacher__own__own-tiny__s0-########
-fcos50__baseline__2x__own-tiny__s0-########: started
-fcos50__baseline__2x__own-tiny__s0-########: done, mAP 20.0
 gfl101__teacher__own__own-tiny__s0-########: started
 gfl101__teacher__own__own-tiny__s0-########: done, mAP 70.0
+fcos50__baseline__2x__own-tiny__s0-########: started
 gfl101-fcos50__mse-w10__2x__own-tiny__s0-########: started
-gfl101-fcos50__mse-w10__2x__own-tiny__s0-########: done, mAP 31.0
 gfl101-fcos50__mse-w30__2x__own-tiny__s0-########: started
-gfl101-fcos50__mse-w30__2x__own-tiny__s0-########: done, mAP 33.0
 gfl101-fcos50__mse-w50__2x__own-tiny__s0-########: started
+fcos50__baseline__2x__own-tiny__s0-########: done, mAP 20.0
+gfl101-fcos50__mse-w10__2x__own-tiny__s0-########: done, mAP 31.0
+gfl101-fcos50__mse-w30__2x__own-tiny__s0-########: done, mAP 33.0
 gfl101-fcos50__mse-w50__2x__own-tiny__s0-########: done, mAP 35.0
 """
     )
@@ -135,10 +140,13 @@ def test_a_student_whose_teacher_failed_is_not_started(type_, worker, own, plain
     worker(teacher="fails")
     said = type_("sweep", "--loss", "mse", "--weights", "10,30", *TINY, own)
     assert said.code == 1
+    # The baseline needs no teacher: it goes on without the others.
     lacking = "not started, since gfl101__teacher__own__own-tiny__s0-######## failed"
-    assert plain(said.err).splitlines()[-2:] == [
+    assert plain(said.err).splitlines()[-4:] == [
         f"gfl101-fcos50__mse-w10__2x__own-tiny__s0-########: {lacking}",
         f"gfl101-fcos50__mse-w30__2x__own-tiny__s0-########: {lacking}",
+        "fcos50__baseline__2x__own-tiny__s0-########: started",
+        "fcos50__baseline__2x__own-tiny__s0-########: done, mAP 20.0",
     ]
     assert plain(said.out).splitlines()[-2:] == [
         f"queued: gfl101-fcos50__mse-w10__2x__own-tiny__s0-########: {lacking}",
@@ -216,10 +224,14 @@ def test_json_is_one_object_a_line_and_nothing_else(type_, worker, own):
     said = type_("sweep", "--weights", "10,30", "--json", *TINY, own)
     assert said.code == 1
     events = [json.loads(line) for line in said.out.splitlines()]
+    sharing = events.pop(0)
+    assert sharing["event"] == "sharing"
+    assert [run.split("__")[1] for run in sharing["runs"]] == ["baseline", "mse-w10", "mse-w30"]
     kinds = [(event["event"], event["run"].split("__")[1]) for event in events if event["event"] != "status"]
     assert kinds == [
-        *(("began", "baseline"), ("ended", "baseline"), ("began", "teacher"), ("ended", "teacher")),
-        *(("began", "mse-w10"), ("ended", "mse-w10"), ("began", "mse-w30"), ("ended", "mse-w30")),
+        *(("began", "teacher"), ("ended", "teacher")),
+        *(("began", "baseline"), ("began", "mse-w10"), ("began", "mse-w30")),
+        *(("ended", "baseline"), ("ended", "mse-w10"), ("ended", "mse-w30")),
         *(("result", "baseline"), ("result", "teacher"), ("result", "mse-w10")),
     ]
     ended = {event["run"].split("__")[1]: event for event in events if event["event"] == "ended"}
@@ -259,14 +271,15 @@ def test_ctrl_c_leaves_a_run_that_goes_on_later(type_, worker, own, plain, here)
     said = type_("sweep", "--weights", "10,30", *TINY, own)
     thread.join()
     assert (said.code, said.out) == (130, "")
-    assert plain(said.err).splitlines()[-2:] == [
+    assert plain(said.err).splitlines()[-3:] == [
         "gfl101-fcos50__mse-w10__2x__own-tiny__s0-########: stopped",
+        "gfl101-fcos50__mse-w30__2x__own-tiny__s0-########: stopped",
         "stopped; type the same command again to go on.",
     ]
     assert {name: state for name, (state, _) in states(here / "runs").items()} == {
         "fcos50__baseline": "done",
         "gfl101-fcos50__mse-w10": "interrupted",
-        "gfl101-fcos50__mse-w30": "queued",
+        "gfl101-fcos50__mse-w30": "interrupted",
     }
     worker()
     assert type_("sweep", "--weights", "10,30", *TINY, own).code == 0
@@ -285,6 +298,68 @@ def test_a_run_that_is_at_work_elsewhere_is_left_alone(type_, worker, own, here)
         f"error: {run.name} is running already: process {os.getpid()} on {status['host']}.\n"
         "Wait for it, or stop it first.\n"
     )
+
+
+# Students that share a teacher
+
+
+def test_nobody_shares_where_it_is_refused(type_, worker, own, plain):
+    worker()
+    said = type_("sweep", "--loss", "mse", "--weights", "10,30", "--no-share-teacher", *TINY, own)
+    assert said.code == 0
+    assert "together" not in said.err
+    starts = [line.split("__")[1] for line in said.err.splitlines() if line.endswith(": started")]
+    assert starts == ["baseline", "teacher", "mse-w10", "mse-w30"]
+
+
+def test_one_student_and_its_baseline_share_where_it_is_asked_for(type_, worker, own, plain):
+    worker()
+    words = ("sweep", "--loss", "pkd", *TINY, own, "--dry-run", "--json")
+    alone, shared = (
+        [json.loads(line) for line in type_(*words, *more).out.splitlines()] for more in ((), ("--share-teacher",))
+    )
+    assert [one["shared_with"] for one in alone] == [[], [], []]
+    baseline, teacher, student = shared
+    assert (baseline["shared_with"], student["shared_with"]) == ([student["run"]], [baseline["run"]])
+    assert teacher["shared_with"] == []
+    assert baseline["argv"] == student["argv"] == [*alone[0]["argv"][:-1], baseline["dir"], student["dir"]]
+
+
+def test_a_dry_run_says_who_shares(type_, own, plain):
+    said = type_("sweep", "--loss", "mse", "--weights", "10,30", "--dry-run", *TINY, own)
+    assert (said.code, said.err) == (0, "")
+    assert plain(said.out).startswith(
+        "3 runs train together, so that GFL-Res101 sees each image once:\n"
+        "  fcos50__baseline__2x__own-tiny__s0-########\n"
+        "  gfl101-fcos50__mse-w10__2x__own-tiny__s0-########\n"
+        "  gfl101-fcos50__mse-w30__2x__own-tiny__s0-########\n"
+    )
+
+
+def test_on_a_cluster_nobody_shares(type_, own):
+    words = ("sweep", "--weights", "10,30", *TINY, own, "--launcher", "slurm", "--dry-run")
+    said = type_(*words, "--share-teacher")
+    assert said.code == 2
+    assert said.err == (
+        "error: --share-teacher: not for --launcher slurm, where each run is a task of its own.\nLeave it out.\n"
+    )
+    assert "together" not in type_(*words).out
+
+
+def test_a_killed_group_is_started_again_without_those_that_have_ended(type_, worker, own, plain):
+    worker(mse_w30="dies")
+    said = type_("sweep", "--weights", "10,30", "--retries", "1", *TINY, own)
+    assert said.code == 1
+    news = [line for line in plain(said.err).splitlines() if "mse-w" in line or "baseline" in line]
+    news = [line for line in news if not line.startswith("  ") and "log: " not in line]
+    lost = "gfl101-fcos50__mse-w30__2x__own-tiny__s0-########"
+    assert [line for line in news if line.startswith(lost)][1].endswith("started again, for the last time")
+    assert len([line for line in news if line.endswith("baseline__2x__own-tiny__s0-########: started")]) == 1
+    assert {name: state for name, (state, _) in states(own.parent.parent / "here" / "runs").items()} == {
+        "fcos50__baseline": "done",
+        "gfl101-fcos50__mse-w10": "done",
+        "gfl101-fcos50__mse-w30": "failed",
+    }
 
 
 # A dry run

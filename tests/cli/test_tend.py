@@ -231,7 +231,7 @@ def test_a_run_that_waits_in_a_local_queue_leaves_it(type_, worker, own, here):
 
     thread = threading.Thread(target=cancel)
     thread.start()
-    said = type_("sweep", "--weights", "10,30", *TINY, own)
+    said = type_("sweep", "--weights", "10,30", "--no-share-teacher", *TINY, own)
     thread.join()
     assert [answer.returncode for answer in answers] == [0, 0], answers
     assert answers[0].stdout.endswith(": cancelled before it started\n")
