@@ -271,7 +271,7 @@ def _record(number: int, features: Features, how: Look, files: Sequence[Path]) -
         **{key: features.meta[key] for key in ("pair", "data", "scale", "seed")},
         "detectors": [{key: one[key] for key in ABOUT} for one in features.detectors],
         "images": [image["path"] for image in features.images],
-        "statistics": [row for row in features.meta["statistics"] if row["level"] in levels],
+        "statistics": [features.statistics(one["key"], level) for one in features.detectors for level in levels],
         "noise": [row for row in features.meta["noise"] if row["level"] in how.levels],
         "top_channels": channels,
         "files": [str(file) for file in files],

@@ -37,6 +37,7 @@ def imported(pkd_words, here) -> set[str]:
         "train --dry-run",
         "sweep --loss mse --weights 10,30,50 --scale tiny --dry-run",
         "report",
+        "visualize --pair gfl101-fcos50 --scale tiny --untrained --dry-run",
     ],
 )
 def test_looking_imports_no_torch(words, here):

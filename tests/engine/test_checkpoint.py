@@ -261,6 +261,30 @@ def test_resized_heads_keep_their_own_values(path):
         assert torch.equal(model.state_dict()[key], source.state_dict()[key])
 
 
+def test_only_the_parts_that_count_are_loaded_and_compared(path):
+    source, model = net(1, classes=80), net(2, classes=3)
+    head = model.head.weight.detach().clone()
+    torch.save(source.state_dict(), path)
+    report = load_into(model, path, strict="exact", what="teacher", only=("backbone.", "neck."))
+    assert (len(report.loaded), report.missing, report.unexpected, report.mismatched) == (11, [], [], {})
+    assert torch.equal(model.head.weight, head)
+    for key in report.loaded:
+        assert torch.equal(model.state_dict()[key], source.state_dict()[key])
+
+
+@pytest.mark.parametrize("options", [{"depth": 3}, {"width": 16}])
+def test_the_parts_that_count_must_fit(path, options):
+    torch.save(net(**options).state_dict(), path)
+    with pytest.raises(PkdError, match="another architecture"):
+        load_into(net(), path, strict="exact", what="teacher", only=("backbone.", "neck."))
+
+
+def test_a_checkpoint_without_the_parts_that_count_is_refused(path):
+    torch.save({"head.weight": torch.zeros(3, 8, 1, 1)}, path)
+    with pytest.raises(PkdError, match="another architecture"):
+        load_into(net(), path, strict="exact", what="teacher", only=("backbone.", "neck."))
+
+
 def test_resized_heads_must_load_half_of_the_parameters(path):
     torch.save(net(classes=500).state_dict(), path)
     with pytest.raises(PkdError, match="another architecture"):
