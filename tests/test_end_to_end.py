@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pkdcli.runs.features import Features
+
 METRICS = ("mAP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
 FILES = {"recipe.yaml", "config.py", "job.json", "status.json", "metrics.jsonl", "log.txt", "env.json", "checkpoints",
          "student.pth", "result.json", "samples.json"}  # fmt: skip
@@ -196,3 +198,25 @@ def test_a_checkpoint_of_another_architecture_is_refused(lab, tmp_path):
     assert "another architecture" in answer.err
     assert "Traceback" not in answer.err
     assert "not started" in answer.err
+
+
+def test_figures_of_real_runs(lab, tmp_path):
+    """All figures of a student that was distilled, beside its teacher and its baseline."""
+    run = lab.run("gfl101-fcos50__pkd").name
+    given = ("--data", lab.data, "--json", "--reduce", "norm", "--output", tmp_path)
+    answer = lab.pkd("visualize", "--distilled", run, *given)
+    assert (answer.code, answer.err) == (0, "")
+    found = [json.loads(line) for line in answer.out.splitlines()]
+    assert [one["figure"] for one in found] == [4, 5, 6, 7, 8]
+    for one in found:
+        assert [detector["title"] for detector in one["detectors"]] == ["GFL-Res101", "FCOS-Res50", "FCOS-Res50, pkd"]
+        assert all(Path(detector["weights"]).is_file() for detector in one["detectors"])
+        assert all(Path(path).stat().st_size > 0 for path in one["files"])
+    features = Features.read(tmp_path / "features-gfl101-fcos50.npz")
+    for key, level in features.each():
+        for image in range(2):
+            positions = features.pattern(key, level, image, "norm").size
+            assert features.numbers(key, level, image, False).sum() == positions
+            assert features.numbers(key, level, image, True).sum() == positions
+    teacher, student = (features.statistics(key, "P3")["std"] for key in ("teacher", "student"))
+    assert teacher != student

@@ -404,27 +404,6 @@ def test_what_goes_wrong_in_the_process_is_said(monkeypatch, run, error):
     assert (caught.value.message, caught.value.hint, caught.value.code) == error
 
 
-def test_on_real_runs(lab):
-    """All figures of a student that was distilled, beside its teacher and its baseline."""
-    run = lab.run("gfl101-fcos50__pkd").name
-    answer = lab.pkd("visualize", "--distilled", run, "--data", lab.data, "--json", "--reduce", "norm")
-    assert (answer.code, answer.err) == (0, "")
-    found = [json.loads(line) for line in answer.out.splitlines()]
-    assert [one["figure"] for one in found] == [4, 5, 6, 7, 8]
-    for one in found:
-        assert [detector["title"] for detector in one["detectors"]] == ["GFL-Res101", "FCOS-Res50", "FCOS-Res50, pkd"]
-        assert all(Path(detector["weights"]).is_file() for detector in one["detectors"])
-        assert all(Path(path).stat().st_size > 0 for path in one["files"])
-    features = Features.read(next(Path(found[0]["files"][0]).parent.glob("*.npz")))
-    for key, level in features.each():
-        for image in range(2):
-            positions = features.pattern(key, level, image, "norm").size
-            assert features.numbers(key, level, image, False).sum() == positions
-            assert features.numbers(key, level, image, True).sum() == positions
-    teacher, student = (features.statistics(key, "P3")["std"] for key in ("teacher", "student"))
-    assert teacher != student
-
-
 def test_a_file_that_is_no_image_is_refused(pkd, tmp_path):
     (tmp_path / "text.png").write_text("no image")
     words = ("--pair", "gfl101-fcos50", "--scale", "tiny", "--untrained", "--image", tmp_path / "text.png")
