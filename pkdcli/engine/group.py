@@ -139,8 +139,7 @@ class _Group:
             batch = self._batches.of(step)
         except Exception as error:
             for member in together:
-                if not self.broken:
-                    member.tell(error)
+                member.tell(error)
             return
         waited = (time.perf_counter() - begin) / len(together)
         taught = []
@@ -214,7 +213,7 @@ class Member(Alone):
         self.code: int | None = None
         self.told = worker.told_file(paths)
         self.weights = 0
-        self.listens = self.dismissed = False
+        self.listens = self.dismissed = self._began = False
         self._group: _Group | None = None
         self._world: World | None = None
         self._steps: Steps[None] | None = None
@@ -276,8 +275,11 @@ class Member(Alone):
     def give_up(self, code: int | None) -> None:
         """It has not ended, and will not: it was stopped, or (None) its processes have lost each other."""
         self.code = ExitCode.RUN_FAILED if code is None else code
-        if code is not None and processes.rank() == 0:
-            Status(self.paths).interrupt()
+        if processes.rank() == 0:
+            if code is not None:
+                Status(self.paths).interrupt()
+            elif error := worker.from_another(self.told, wait=0):
+                Status(self.paths).fail(error.message, error.hint, error.code)
         self._let_go()
 
     def _turn(self, advance: Callable[[], int]) -> None:
@@ -298,7 +300,9 @@ class Member(Alone):
             self._group.broken = True
             if rank == 0 and not isinstance(error, PkdError):
                 whose = self._group.accused(self)
-        whose.code = worker.explain(error, Status(whose.paths), None, rank, whose.told)
+        # Who can't have the lock leaves the status to whoever has it.
+        status = Status(whose.paths) if whose._began else None
+        whose.code = worker.explain(error, status, None, rank, whose.told)
         if isinstance(error, KeyboardInterrupt):
             self.code = whose.code
             raise error
@@ -314,6 +318,7 @@ class Member(Alone):
     def _life(self) -> Steps[None]:
         rank, begin = processes.rank(), time.perf_counter()
         with RunLock(self.paths) if rank == 0 else nullcontext():
+            self._began = True
             job = worker.start(self.paths, rank)
             yield from worker.steps(self.paths, job, self, begin)
             if rank == 0:

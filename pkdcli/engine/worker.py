@@ -120,7 +120,7 @@ def explain(
     if not isinstance(error, PkdError):
         with suppress(OSError):
             traceback.print_exc()
-        error = (told and rank == 0 and _from_another(told)) or as_user_error(error)
+        error = (told and rank == 0 and from_another(told)) or as_user_error(error)
     _say(error)
     try:
         if told and rank > 0:
@@ -139,9 +139,9 @@ def _say(error: PkdError) -> None:
         print(f"error: {error}", file=sys.stderr, flush=True)
 
 
-def _from_another(told: Path) -> PkdError | None:
+def from_another(told: Path, wait: float = WAIT) -> PkdError | None:
     """The error of another process, which may be a moment behind; None where none has left one."""
-    deadline = time.monotonic() + (WAIT if int(os.environ.get("WORLD_SIZE", "1")) > 1 else 0)
+    deadline = time.monotonic() + (wait if int(os.environ.get("WORLD_SIZE", "1")) > 1 else 0)
     while not told.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     found = read_object(told)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
+import time
 
 import pytest
 
@@ -18,8 +20,9 @@ from pkdcli.engine import worker
 from pkdcli.engine.group import Member, train_group
 from pkdcli.engine.stop import STOP
 from pkdcli.recipe.resolve import Request, resolve
+from pkdcli.runs.lock import RunLock
 from pkdcli.runs.paths import RunPaths
-from pkdcli.runs.store import read_jsonl, read_object
+from pkdcli.runs.store import read_jsonl, read_object, write_json
 
 CLOCKS = ("seconds", "data_seconds", "val_seconds")
 LOSSES = {"baseline": ("none", None), "pkd": ("pkd", 10.0), "mse": ("mse", 30.0), "diverging": ("mse", 1e40)}
@@ -63,6 +66,12 @@ def alone(paths: RunPaths) -> None:
 def together(runs: dict[str, RunPaths]) -> dict[str, int]:
     codes = train_group([paths.root for paths in runs.values()])
     return {name: codes[paths.run] for name, paths in runs.items()}
+
+
+def hold(paths: RunPaths, held) -> None:
+    with RunLock(paths):
+        held.set()
+        time.sleep(600)
 
 
 def content(paths: RunPaths) -> tuple[dict, list, dict]:
@@ -255,3 +264,33 @@ def test_a_student_that_writes_into_the_teachers_maps_spoils_nobody():
     assert lesson.records(inputs, look)["fpn"][0][0].item() == 0
     assert lesson.records(inputs, look)["fpn"][0][1].item() == 1
     assert len(asked) == 2
+
+
+def test_a_run_that_somebody_is_at_keeps_its_status(lay):
+    paths = lay("taken", ("baseline",))["baseline"]
+    before = paths.status.read_bytes()
+    fork = multiprocessing.get_context("fork")
+    held = fork.Event()
+    holder = fork.Process(target=hold, args=(paths, held))
+    holder.start()
+    try:
+        assert held.wait(60)
+        assert train_group([paths.root]) == {paths.run: 2}
+    finally:
+        holder.kill()
+        holder.join()
+    assert paths.status.read_bytes() == before
+    assert "is running already" in paths.log.read_text()
+
+
+def test_what_another_process_has_said_of_a_student_is_its_end(lay):
+    """Where the processes of a group lose each other, the first speaks for those that can't."""
+    member = Member(lay("told", ("baseline",))["baseline"])
+    write_json(member.told, {"message": "image 7.jpg is missing.", "hint": "Put it there.", "code": 3})
+    member.give_up(None)
+    status = read_object(member.paths.status)
+    assert (status["state"], status["error"]) == (
+        "failed",
+        {"message": "image 7.jpg is missing.", "hint": "Put it there.", "code": 3},
+    )
+    assert not member.told.exists()
