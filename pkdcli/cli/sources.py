@@ -23,6 +23,9 @@ ZOO = "zoo"
 """The word for the zoo's COCO weights of a detector's config."""
 
 
+ROLES = {"teacher": "teacher", "baseline": "baseline", "distill": "distilled"}
+
+
 @dataclass(frozen=True)
 class Source:
     """A detector and its weights.
@@ -240,7 +243,7 @@ def _named(wanted: Wanted, key: str, word: str, which: Detector, option: str) ->
             raise PkdError(f"{option}: {paths.run} is of {what} {other}, not {ours}.", hint)
     if key == "distilled" or (key == "student" and given.role == "distill"):
         title = f"{which.title}, {given.loss.name}"
-    of = "teacher of run" if model == "teacher" else f"{given.role} run"
+    of = "teacher of run" if model == "teacher" else f"{ROLES[given.role]} run"
     return Source(key, title, theirs, str(weights), f"{of} {paths.run}")
 
 

@@ -51,6 +51,7 @@ class Asked:
     reduce: str = "max"
     color_scale: str | None = None
     formats: Sequence[str] = ("png", "pdf", "svg")
+    dpi: int = 220
     output: Path | None = None
     scale: str | None = None
     data: str | None = None
@@ -210,7 +211,7 @@ def _carry_out(one: Plan, asked: Asked, where: Where) -> None:
     if not quiet:
         print_rich([overview(features)], [])
     for number, how in one.looks.items():
-        files = write(number, features, how, one.folder, asked.formats)
+        files = write(number, features, how, one.folder, asked.formats, asked.dpi)
         if where.json:
             print(json.dumps(_record(number, features, how, files)))
         elif where.quiet:

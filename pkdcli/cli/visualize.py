@@ -95,6 +95,7 @@ def command(
     format: Annotated[
         str, typer.Option("--format", metavar="png,pdf,svg", help="Kinds of pictures.", rich_help_panel=_LOOK)
     ] = "png,pdf,svg",
+    dpi: Annotated[int, typer.Option(min=50, max=1200, help="Dots an inch of pictures.", rich_help_panel=_LOOK)] = 220,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -153,6 +154,7 @@ def command(
         reduce=reduce,
         color_scale=color_scale,
         formats=formats,
+        dpi=dpi,
         output=output,
         scale=scale,
         data=data,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -411,3 +413,44 @@ def test_a_file_that_is_no_image_is_refused(pkd, tmp_path):
     assert (answer.code, answer.out) == (2, "")
     assert answer.err == f"error: {tmp_path}/text.png: can't be read as an image.\nGive whole JPEG or PNG files.\n"
     assert not (tmp_path / "runs").exists()
+
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "visualize.md").read_text()
+
+
+def guide_commands():
+    """The guide's commands that draw, without their comments."""
+    blocks = re.findall(r"```bash\n(.*?)```", GUIDE, re.DOTALL) + re.findall(r"^`(pkd .*)`$", GUIDE, re.MULTILINE)
+    lines = [line.split(" #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith("pkd visualize")]
+
+
+def test_the_guide_has_commands():
+    assert len(guide_commands()) == 6
+
+
+@pytest.mark.parametrize("line", guide_commands())
+def test_a_command_of_the_guide_plans_what_it_says(desk, micro, tmp_path, monkeypatch, line):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "street.jpg").write_bytes(b"")
+    _, _, student = desk.trained(micro)
+    words = [student.run if word == "RUN" else word for word in shlex.split(line)[2:]]
+    untrained = () if "RUN" in line or "zoo" in line else ("--untrained",)
+    content = [json.loads(text) for text in desk(*words, *untrained, "--dry-run", "--json").stdout.splitlines()]
+    assert all(one["files"] and len(one["detectors"]) == (3 if "RUN" in line else 2) for one in content)
+
+
+def test_the_guide_s_table_is_the_catalog_s():
+    from pkdcli.report.figures.catalog import FIGURES
+
+    rows = [re.split(r" *\| *", line)[1:-1] for line in GUIDE.splitlines() if re.match(r"\| \d ", line)]
+    assert {int(row[0]): row[2] for row in rows} == {number: one.pair for number, one in FIGURES.items()}
+
+
+def test_the_guide_s_pictures_are_small():
+    pictures = re.findall(r"!\[.+\]\((.+)\)", GUIDE)
+    assert len(pictures) == 2
+    for name in pictures:
+        content = (Path(__file__).parents[2] / "docs" / name).read_bytes()
+        assert content.startswith(b"\x89PNG\r\n")
+        assert len(content) < 200_000

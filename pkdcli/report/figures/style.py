@@ -16,7 +16,7 @@ COLORS = {"teacher": "#0072B2", "student": "#D55E00", "distilled": "#009E73"}  #
 LINES = {"teacher": "-", "student": "--", "distilled": "-."}  # also told apart in grey
 COLORMAP = "viridis"
 GREY = "#4d4d4d"
-DPI = 220
+DPI = 220  # of pictures, unless somebody wants others
 
 RC = {
     **{"font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "legend.fontsize": 7, "figure.titlesize": 9},
@@ -51,19 +51,20 @@ def short(value: float, like: float = 1.0) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def save(draw: Callable[[], Figure], paths: dict[str, Path]) -> None:
+def save(draw: Callable[[], Figure], paths: dict[str, Path], dpi: int = DPI) -> None:
     """Draw a figure and write it in some formats, each file whole or not at all.
 
     Args:
         draw: Draws it.
         paths: By format, `png`, `pdf` or `svg`.
+        dpi: Dots an inch, of a PNG and of the pictures inside the others.
     """
     with rc_context(RC):
         figure = draw()
         for kind, path in paths.items():
             # Pictures inside PDF and SVG have as many dots; text and lines have none.
             write_with(path, lambda beside, kind=kind: figure.savefig(
-                beside, format=kind, dpi=DPI, metadata=_UNDATED[kind]))  # fmt: skip
+                beside, format=kind, dpi=dpi, metadata=_UNDATED[kind]))  # fmt: skip
 
 
 def norm(arrays: list, clip: float = 0.005) -> tuple[Normalize, str]:

@@ -12,7 +12,9 @@ from pkdcli.runs.features import Features
 from pkdcli.runs.store import write_text
 
 
-def write(number: int, features: Features, look: Look, folder: Path, formats: Sequence[str]) -> list[Path]:
+def write(
+    number: int, features: Features, look: Look, folder: Path, formats: Sequence[str], dpi: int = 220
+) -> list[Path]:
     """Draw a figure and write it with its numbers and its caption.
 
     Args:
@@ -21,6 +23,7 @@ def write(number: int, features: Features, look: Look, folder: Path, formats: Se
         look: How it is drawn.
         folder: `figure4.png`, `figure4-statistics.csv`, `figure4.md` and so on go there.
         formats: `png`, `pdf`, `svg`.
+        dpi: Dots an inch, of a PNG and of the pictures inside the others.
 
     Returns:
         The files, pictures first.
@@ -30,7 +33,7 @@ def write(number: int, features: Features, look: Look, folder: Path, formats: Se
 
     stem = f"figure{number}"
     pictures = {kind: folder / f"{stem}.{kind}" for kind in formats}
-    save(lambda: draw(number, features, look), pictures)
+    save(lambda: draw(number, features, look), pictures, dpi)
     files = list(pictures.values())
     found = rows(features, look)
     for kind, columns in COLUMNS.items():
@@ -50,7 +53,8 @@ def caption(number: int, features: Features, look: Look) -> str:
     from pkdcli.report.figures.patterns import caption_of_reduction
 
     paper, meta = FIGURES[number], features.meta
-    names = " and ".join(one["title"] for one in features.detectors)
+    *most, last = [one["title"] for one in features.detectors]
+    names = f"{', '.join(most)} and {last}" if most else last
     stages = [level for level in features.levels_of_all() if level in (*look.levels, *look.channel_levels)]
     lines = [f"# Figure {number}: {paper.title} of {names}", "", paper.shows]
     if look.levels:

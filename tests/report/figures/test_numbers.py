@@ -180,6 +180,13 @@ def test_every_file_of_a_figure_is_written(make_features, tmp_path, number):
         assert len(records) == len(kinds[kind])
 
 
+def test_a_png_has_as_many_dots_as_asked(make_features, tmp_path):
+    features = make_features()
+    (path, *_) = write(7, features, how(7, features), tmp_path, ("png",), 100)
+    width, height = (int.from_bytes(path.read_bytes()[at : at + 4], "big") for at in (16, 20))
+    assert (width, height) == (720, 390)
+
+
 def test_the_same_features_make_the_same_files(make_features, tmp_path):
     features = make_features()
     first, again = (write(7, features, how(7, features), tmp_path / name, ("png", "pdf", "svg")) for name in "ab")
