@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pkdcli.cli.render import err
+from pkdcli.cli.ask import ask
 from pkdcli.cli.report import emit
 from pkdcli.config.teacher import teacher_recipe
 from pkdcli.errors import ExitCode, PkdError
@@ -26,7 +23,7 @@ from pkdcli.report import formats
 from pkdcli.report.verified import LIMIT_COLUMNS, plot, rows_of, verified_tables
 from pkdcli.runs.paths import RunPaths, teachers_root
 from pkdcli.runs.state import finished
-from pkdcli.runs.store import read_json, write_json, write_text
+from pkdcli.runs.store import write_json, write_text
 
 IMAGES = 2  # the paper's statistics were over the 2 images of one device
 
@@ -123,27 +120,11 @@ def _measure(
     Raises:
         PkdError: What the process says went wrong.
     """
-    with tempfile.TemporaryDirectory(prefix="pkd-verify-") as folder:
-        request, answer = Path(folder) / "request.json", Path(folder) / "answer.json"
-        content = {
-            "recipe": recipe.model_dump(mode="json"),
-            "teacher": str(teacher) if teacher else None,
-            "student": str(student) if student else None,
-            "images": [str(image) for image in images],
-            "output": str(answer),
-        }
-        write_json(request, content)
-        command = [sys.executable, "-m", "pkdcli.engine.verify", str(request)]
-        doing = f"measuring {recipe.pair} on {len(images)} images ..."
-        with nullcontext() if quiet else err().status(doing):
-            process = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
-        written = read_json(answer) or {
-            "error": {
-                "message": f"the measurement ended with exit code {process.returncode}.",
-                "hint": "\n".join(process.stderr.splitlines()[-10:]) or None,
-                "code": ExitCode.RUN_FAILED,
-            }
-        }
-        if "error" in written:
-            raise PkdError(written["error"]["message"], written["error"]["hint"], written["error"]["code"])
-        return written
+    request = {
+        "recipe": recipe.model_dump(mode="json"),
+        "teacher": str(teacher) if teacher else None,
+        "student": str(student) if student else None,
+        "images": [str(image) for image in images],
+    }
+    doing = f"measuring {recipe.pair} on {len(images)} images ..."
+    return ask("pkdcli.engine.verify", request, "the measurement", None if quiet else doing)

@@ -6,18 +6,16 @@ Started as a process: `python -m pkdcli.engine.verify REQUEST.json`.
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pkdcli.engine.answer import answer
 from pkdcli.engine.losses import build_loss
 from pkdcli.errors import PkdError
-from pkdcli.runs.store import read_json, write_json
 
 TEMPERATURES = (1.0, 10.0, 50.0, 500.0, 5000.0)
 LIMIT = 0.01  # Norm+KL's value and gradient differ from PKD's by at most this share at the highest temperature
@@ -207,23 +205,14 @@ def _load(recipe: Any, images: Sequence[str]) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Carry out the request in a JSON file and write the answer, or what went wrong, to its `output`."""
-    from pkdcli.engine.worker import as_user_error
+    """Carry out the request in a JSON file and write the answer, or what went wrong, to its `answer`."""
 
-    request = read_json(Path(argv[0]))
-    output = Path(request["output"])
-    try:
+    def work(request: dict[str, Any]) -> dict[str, Any]:
         levels = features(request)
         shapes = [{"level": level.name, "shape": list(level.student.shape)} for level in levels]
-        write_json(output, {"levels": shapes, **verify(levels)})
-    except Exception as error:
-        if not isinstance(error, PkdError):
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            error = as_user_error(error)
-            error.hint = f"This is a defect of pkd; it stopped in {where.filename}, line {where.lineno}."
-        write_json(output, {"error": {"message": error.message, "hint": error.hint, "code": int(error.code)}})
-        return int(error.code)
-    return 0
+        return {"levels": shapes, **verify(levels)}
+
+    return answer(argv, work)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,9 @@ from torch import Tensor
 
 from pkdcli.config.levels import Level, neck_levels
 from pkdcli.engine import activations
+from pkdcli.engine.answer import answer
 from pkdcli.errors import PkdError
 from pkdcli.runs.features import Features
-from pkdcli.runs.store import read_json, write_json
 
 Maps = dict[str, list[np.ndarray]]
 """By level's name, the maps (C, H, W) of each image, float32."""
@@ -181,22 +180,13 @@ def named(levels: Sequence[Level], width: int, outputs: Sequence[Tensor]) -> lis
 
 
 def main(argv: Sequence[str]) -> int:
-    """Carry out the request in a JSON file; write the features to its `output`, or what went wrong to its `answer`."""
-    from pkdcli.engine.worker import as_user_error
+    """Carry out the request in a JSON file, and write the features to its `output`."""
 
-    request = read_json(Path(argv[0]))
-    try:
+    def work(request: dict[str, Any]) -> dict[str, Any]:
         measure(request).write(Path(request["output"]))
-        write_json(Path(request["answer"]), {"features": request["output"]})
-    except Exception as error:
-        if not isinstance(error, PkdError):
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            error = as_user_error(error)
-            error.hint = f"This is a defect of pkd; it stopped in {where.filename}, line {where.lineno}."
-        told = {"message": error.message, "hint": error.hint, "code": int(error.code)}
-        write_json(Path(request["answer"]), {"error": told})
-        return int(error.code)
-    return 0
+        return {"features": request["output"]}
+
+    return answer(argv, work)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from pkdcli.cli import verification
+from pkdcli.cli import ask, verification
 from pkdcli.cli import verify as verify_command
 from pkdcli.config.teacher import teacher_recipe
 from pkdcli.data.prepare import facts
@@ -203,7 +203,7 @@ def process(answer, code, stderr=""):
     def run(command, **_):
         assert command[:3] == [sys.executable, "-m", "pkdcli.engine.verify"]
         if answer is not None:
-            write_json(Path(json.loads(Path(command[3]).read_text())["output"]), answer)
+            write_json(Path(json.loads(Path(command[3]).read_text())["answer"]), answer)
         return subprocess.CompletedProcess(command, code, "", stderr)
 
     return run
@@ -221,7 +221,7 @@ def test_what_goes_wrong_in_the_process_is_said(tmp_path, monkeypatch, run, erro
     image.write_bytes(b"")
     monkeypatch.setenv("PKD_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("PKD_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(verification.subprocess, "run", run)
+    monkeypatch.setattr(ask.subprocess, "run", run)
     with pytest.raises(PkdError) as caught:
         verification.verify("gfl101-fcos50", "tiny", None, [image], None, "md", None, True)
     assert (caught.value.message, caught.value.hint, caught.value.code) == error

@@ -155,7 +155,7 @@ def request_(tmp_path_factory):
     recipe = resolve(Request(pair="gfl101-fcos50", scale="tiny", init="scratch"))
     data = recipe.data.model_copy(update={"classes": ["a", "b", "c"], "image": LONGEST})
     whole = recipe.model_copy(update={"data": data}).model_dump(mode="json")
-    files = {"images": list(map(str, images)), "output": str(folder / "answer.json")}
+    files = {"images": list(map(str, images)), "answer": str(folder / "answer.json")}
     return {"recipe": whole, "teacher": None, "student": None, **files}
 
 
@@ -209,7 +209,7 @@ def test_an_unforeseen_error_is_said_with_its_place(request_, tmp_path, monkeypa
     monkeypatch.setattr(module, "features", broken)
     write_json(tmp_path / "request.json", request_)
     assert main([str(tmp_path / "request.json")]) == 1
-    with open(request_["output"]) as file:
+    with open(request_["answer"]) as file:
         error = json.load(file)["error"]
     assert error["message"] == "RuntimeError: on purpose"
     assert error["hint"].startswith(f"This is a defect of pkd; it stopped in {__file__}, line ")
@@ -218,7 +218,7 @@ def test_an_unforeseen_error_is_said_with_its_place(request_, tmp_path, monkeypa
 def test_main_writes_the_whole_answer(request_, tmp_path):
     write_json(tmp_path / "request.json", request_)
     assert main([str(tmp_path / "request.json")]) == 0
-    with open(request_["output"]) as file:
+    with open(request_["answer"]) as file:
         answer = json.load(file)
     assert list(answer) == ["levels", "limit", "ratio", "invariance", "checks"]
     assert [row["shape"][:2] for row in answer["levels"]] == [[2, 64]] * 4
@@ -232,5 +232,5 @@ def test_a_file_that_is_no_image_is_named(request_, tmp_path):
         features({**request_, "images": [str(path)]})
     write_json(tmp_path / "request.json", {**request_, "images": [str(path)]})
     assert main([str(tmp_path / "request.json")]) == 2
-    with open(request_["output"]) as file:
+    with open(request_["answer"]) as file:
         assert json.load(file)["error"]["message"] == f"{path}: can't be read as an image."
