@@ -1,4 +1,4 @@
-"""Live progress: bars in a terminal, plain lines when piped, JSON lines with --json, nothing with --quiet."""
+"""Live progress: a screen in a terminal, plain lines when piped, JSON lines with --json, nothing with --quiet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from pkdcli.experiment import Planned
 from pkdcli.launch.job import JobSpec
@@ -23,13 +22,17 @@ LOG_LINES = 40
 
 
 def watcher(planned: Mapping[str, Planned], done: Sequence[str], *, json: bool, quiet: bool) -> Watch:
-    """The watcher that fits: JSON, quiet, live bars or plain lines."""
+    """The watcher that fits: JSON, quiet, a live screen or plain lines."""
     if json:
         return JsonLines(planned, done)
     if quiet:
         return Watch(planned, done)
     console = Console(stderr=True, highlight=False)
-    return Bars(planned, done, console) if console.is_terminal else Lines(planned, done)
+    if not console.is_terminal or console.is_dumb_terminal:
+        return Lines(planned, done)
+    from pkdcli.cli.screen import Screen
+
+    return Screen(planned, done, console)
 
 
 class Watch:
@@ -202,56 +205,3 @@ class JsonLines(Watch):
         if outcome.code not in (0, 130):
             error = outcome.cause if outcome.lacked else why(spec, outcome)
         self._event("ended", spec, code=int(outcome.code), error=error)
-
-
-class Bars(Watch):
-    """A bar a run, with loss, speed and time left."""
-
-    def __init__(self, planned: Mapping[str, Planned], done: Sequence[str], console: Console) -> None:
-        super().__init__(planned, done)
-        self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[say]}"), console=console
-        )
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> Bars:
-        self._progress.start()
-        super().__enter__()
-        return self
-
-    def __exit__(self, *args: Any) -> None:
-        self._progress.stop()
-
-    def say(self, line: str) -> None:
-        """Print a line above the bars."""
-        self._progress.console.print(line, markup=False)
-
-    def complain(self, line: str) -> None:
-        """Print a line above the bars."""
-        self.say(line)
-
-    def began(self, spec: JobSpec) -> None:
-        """Draw a bar."""
-        recipe = self.planned[spec.name].recipe
-        what = f"{recipe.student.title} {recipe.role if recipe.role != 'distill' else recipe.loss.name}"
-        if recipe.role == "distill" and recipe.loss.weight is not None:
-            what += f" w={recipe.loss.weight:g}"
-        if spec.name not in self._tasks:
-            self._tasks[spec.name] = self._progress.add_task(what, total=None, say="starting")
-
-    def ticked(self, spec: JobSpec) -> None:
-        """Move the bar."""
-        self.heed(spec)
-        status = self.status(spec)
-        self._progress.update(
-            self._tasks[spec.name],
-            total=status.get("iters"),
-            completed=status.get("iter") or 0,
-            say=describe(status),
-        )
-
-    def ended(self, spec: JobSpec, outcome: Outcome) -> None:
-        """Take the bar away, and say how the run ended."""
-        if spec.name in self._tasks:
-            self._progress.remove_task(self._tasks.pop(spec.name))
-        super().ended(spec, outcome)

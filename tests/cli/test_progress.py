@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 
 import pytest
-from rich.console import Console
 
 from pkdcli.cli import progress
 from pkdcli.cli.options import number, numbers, whole_numbers, words
@@ -94,27 +92,6 @@ def test_json_lines_come_when_something_changes(spec, capsys):
         ("status", 31, None),
         ("ended", None, 130),
     ]
-
-
-def test_bars_show_what_runs_and_how_it_ended(spec, tmp_path):
-    from pkdcli import experiment
-    from pkdcli.recipe.resolve import Request, resolve
-    from pkdcli.runs.paths import RunPaths
-
-    out = io.StringIO()
-    console = Console(file=out, force_terminal=True, width=120, color_system=None)
-    planned = experiment.Planned(resolve(Request(scale="tiny", loss="mse", weight=30)), RunPaths(spec.run_dir))
-    bars = progress.Bars({"run-a": planned}, ["run-0"], console)
-    with bars:
-        bars.began(spec)
-        bars.ticked(spec)
-        bars._progress.refresh()
-        bars.ended(spec, Outcome(0))
-    text = out.getvalue()
-    assert "run-0: done before" in text
-    assert "FCOS-Res50 mse w=30" in text
-    assert "epoch 2/6, step 30/600, loss 1.500" in text
-    assert "run-a: done, mAP -" in text
 
 
 # Numbers and words as they are typed
