@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -12,11 +12,27 @@ if TYPE_CHECKING:
     from pkdcli.report.table import Table
     from pkdcli.runs.collect import Record
 
-FORMATS = ("table", "md", "csv", "json", "latex")
+FORMATS = ("table", "md", "csv", "json", "latex", "html")
 LAYOUTS = ("auto", "table7", "table8", "runs")
 SEEDS = ("each", "mean")
 _DATA = ("csv", "json")
-_SUFFIXES = {".md": "md", ".csv": "csv", ".json": "json", ".tex": "latex"}
+_SUFFIXES = {".md": "md", ".csv": "csv", ".json": "json", ".tex": "latex", ".html": "html", ".htm": "html"}
+
+
+class Shown(NamedTuple):
+    """What the page shows beside its tables.
+
+    Attributes:
+        records: The runs to list, to draw and to show one by one.
+        everything: All runs, for their baselines.
+        root: Where they are.
+        title: The page's heading.
+    """
+
+    records: Sequence[Record]
+    everything: Sequence[Record]
+    root: Path
+    title: str = "Runs"
 
 
 def _or(words: tuple[str, ...]) -> str:
@@ -73,9 +89,26 @@ def report(
         tuple[str, str] | None,
         typer.Option("--compare", metavar="RUN RUN", help="Two runs, or the beginnings of their names, side by side."),
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write here.")] = None,
+    plot: Annotated[bool, typer.Option("--plot", help="Also draw small plots in the terminal.")] = False,
+    plot_dir: Annotated[
+        Path | None,
+        typer.Option("--plot-dir", metavar="DIR", help="Also write the plots here, as PNG, SVG and PDF."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write here; html without it goes to report.html."),
+    ] = None,
 ) -> None:
-    """Show what the runs reached, as tables like the paper's or as data."""
+    """Show what the runs reached: as tables like the paper's, as data, plots, or a page to read in a browser.
+
+    [bold]Examples[/bold]
+
+      pkd report --seeds mean --paper
+
+      pkd report --format html --output report.html
+
+      pkd report --pair gfl101-fcos50 --plot-dir plots
+    """
     from pkdcli.errors import unknown
     from pkdcli.places import runs_root
     from pkdcli.runs.collect import collect
@@ -96,6 +129,7 @@ def report(
 
         rows, columns = compare_runs(records, *compare), COMPARED
         tables = compare_tables(rows)
+        chosen = [record for record in records if record["run"] in (rows[0]["a"], rows[0]["b"])]
     else:
         from pkdcli.report.build import Grouping, as_data, as_tables
         from pkdcli.report.select import choose, parse_group_by, parse_where
@@ -116,7 +150,11 @@ def report(
                 typer.echo(line, err=True)
             notes = [line]
 
-    emit(format, output, tables, notes, rows, columns)
+    emit(format, output, tables, notes, rows, columns, Shown(chosen, records, root))
+    if plot or plot_dir:
+        from pkdcli.cli.plotting import draw
+
+        draw(chosen, records, plot, plot_dir, err=format not in ("table", "html") and output is None)
 
 
 def emit(
@@ -126,8 +164,12 @@ def emit(
     notes: list[str],
     rows: list[Record],
     columns: Sequence[str],
+    shown: Shown | None = None,
 ) -> None:
-    """Print in a format or write to a file: tables and notes where it is for people, rows where it is data."""
+    """Print in a format or write to a file: tables and notes where it is for people, rows where it is data.
+
+    The page is always a file, and holds the runs themselves too.
+    """
     from pkdcli.report import formats
 
     if format == "table":
@@ -135,6 +177,11 @@ def emit(
         return
     if format in _DATA:
         text = formats.to_csv(rows, columns) if format == "csv" else formats.to_json(rows, columns)
+    elif format == "html":
+        from pkdcli.report.page.build import render
+
+        output = output or Path("report.html")
+        text = render(tables, notes, *(shown or Shown([], [], Path.cwd())))
     else:
         text = formats.to_markdown(tables, notes) if format == "md" else formats.to_latex(tables, notes)
     if output is None:

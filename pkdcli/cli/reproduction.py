@@ -13,7 +13,7 @@ import typer
 from pkdcli import experiment
 from pkdcli.cli.launch import Where, carry_out, with_data
 from pkdcli.cli.progress import duration
-from pkdcli.cli.report import emit
+from pkdcli.cli.report import Shown, emit
 from pkdcli.config import schedule
 from pkdcli.places import cache_root, runs_root
 from pkdcli.recipe.resolve import Request
@@ -23,7 +23,7 @@ from pkdcli.report.published import read_published
 from pkdcli.report.reproduced import LINE_COLUMNS, groups
 from pkdcli.report.reproduced_layout import reproduced_tables
 from pkdcli.report.table import Table
-from pkdcli.runs.collect import Record, collect
+from pkdcli.runs.collect import Record, collect, order
 from pkdcli.runs.paths import teachers_root
 from pkdcli.runs.speed import measured, seconds_for
 from pkdcli.runs.state import finished
@@ -53,13 +53,16 @@ def reproduce(
             if one.recipe.data.classes:
                 experiment.config_py(one)  # whatever a real run would refuse is refused here as well
         rows = plan_rows(planned, (runs, teachers_root(cache)))
-        emit(format, output, [plan_table(table, rows)], [], rows, PLAN_COLUMNS)
+        emit(format, output, [plan_table(table, rows)], [], rows, PLAN_COLUMNS, Shown([], [], runs, table.title))
         return
     outcomes = carry_out(planned, cache, where)
     found = {record["run"]: record for root in (teachers_root(cache), runs) for record in collect(root)}
     filled = groups(table, lines, found, read_published())
     rows = list({_once(record): record for group in filled for record in group.records}.values())
-    emit(format, output, reproduced_tables(table, lines, filled), [], rows, LINE_COLUMNS)
+    used = {run for row in rows for run in str(row["runs"]).split()}
+    records = [record for run, record in found.items() if run in used]
+    shown = Shown(sorted(records, key=order), records, runs, table.title)
+    emit(format, output, reproduced_tables(table, lines, filled), [], rows, LINE_COLUMNS, shown)
     raise typer.Exit(experiment.exit_code(outcomes))
 
 

@@ -1,0 +1,45 @@
+"""The levels of a student's neck by name: `P3 (stride 8)`."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pkdcli.runs.collect import Record
+
+
+def level_name(record: Record, level: int) -> str:
+    """The name of a level by its stride; `level 0` where the stride can't be told from the run's recipe."""
+    config = _config_of(record["path"]) if record.get("path") else None
+    strides = _strides(config) if config else ()
+    stride = strides[level] if level < len(strides) else None
+    return f"P{stride.bit_length() - 1} (stride {stride})" if stride else f"level {level}"
+
+
+@cache
+def _config_of(folder: str) -> str | None:
+    import yaml
+
+    try:
+        text = (Path(folder) / "recipe.yaml").read_text(encoding="utf-8")
+        recipe: Any = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return str(recipe["student"]["config"])
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return None
+
+
+@cache
+def _strides(config: str) -> tuple[int | None, ...]:
+    from pkdcli.config.levels import neck_levels
+    from pkdcli.config.zoo import load_config
+    from pkdcli.errors import PkdError
+
+    path = PurePosixPath(config)
+    # A config is a program: of those that a run directory names only mmdet's own are read.
+    if path.is_absolute() or ".." in path.parts or "~" in config:
+        return ()
+    try:
+        return tuple(level.stride for level in neck_levels(load_config(config)["model"], "student"))
+    except PkdError:
+        return ()

@@ -1,0 +1,290 @@
+"use strict";
+(() => {
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const data = JSON.parse($("#data").textContent);
+  const SVG = "http://www.w3.org/2000/svg";
+  const BOXES = ["#2fa4ff", "#ff8a3d", "#22d39b", "#f58ccb", "#ffe14d", "#b9a1ff", "#ff6b6b", "#d8dee6"];
+
+  function element(name, attributes = {}, text = "") {
+    const made = document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    made.textContent = text;
+    return made;
+  }
+
+  function drawn(name, attributes = {}, text = "") {
+    const made = document.createElementNS(SVG, name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    if (text) made.textContent = text;
+    return made;
+  }
+
+  // Light and dark: the reader's system, until the button says otherwise.
+
+  const stored = { get: () => { try { return localStorage.getItem("pkd-theme"); } catch { return null; } },
+                   set: (value) => { try { localStorage.setItem("pkd-theme", value); } catch { /* a page without storage */ } } };
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  let theme = stored.get();
+  function paint() {
+    document.documentElement.dataset.theme = theme || (dark.matches ? "dark" : "light");
+  }
+  dark.addEventListener("change", paint);
+  $("#theme").addEventListener("click", () => {
+    theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+    stored.set(theme);
+    paint();
+  });
+  paint();
+
+  // Sorting: a heading's button; numbers fall first, words rise; the third time all is as it was.
+
+  const NEXT = { number: { none: "descending", descending: "ascending", ascending: "none" },
+                 word: { none: "ascending", ascending: "descending", descending: "none" } };
+  const words = new Intl.Collator("en", { numeric: true });
+
+  for (const table of $$("table.sortable")) {
+    const bodies = [...table.tBodies];
+    const original = bodies.map((body) => [...body.rows]);
+    const headings = [...table.tHead.rows[0].cells];
+    headings.forEach((heading, column) => $("button", heading).addEventListener("click", () => {
+      const number = heading.classList.contains("number");
+      const order = NEXT[number ? "number" : "word"][heading.getAttribute("aria-sort")];
+      for (const other of headings) other.setAttribute("aria-sort", "none");
+      heading.setAttribute("aria-sort", order);
+      if (order === "none") {
+        bodies.forEach((body, n) => body.append(...original[n]));
+        return;
+      }
+      const sign = order === "ascending" ? 1 : -1;
+      const keyed = original.flat().map((row) => {
+        const text = row.cells[column].textContent.trim();
+        return [number ? Number.parseFloat(text) : text, row];
+      });
+      const empty = (key) => key === "" || Number.isNaN(key);
+      keyed.sort(([a], [b]) => empty(a) - empty(b) || (empty(a) ? 0 : sign * (number ? a - b : words.compare(a, b))));
+      bodies[0].append(...keyed.map(([, row]) => row));
+    }));
+  }
+
+  // Filters: rows, plots and cards that say nothing of a key are of every value.
+
+  const form = $("#filters");
+  function filter() {
+    const chosen = [...new FormData(form)].filter(([key, value]) => key !== "text" && value);
+    const text = form.elements.text.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
+    const fits = (one) => chosen.every(([key, value]) => !one.dataset[key] || one.dataset[key] === value);
+    const rows = $$("table.sortable tbody tr");
+    for (const row of rows) {
+      const content = text.length ? row.textContent.toLowerCase() : "";
+      row.hidden = !fits(row) || !text.every((word) => content.includes(word));
+    }
+    for (const one of $$(".plot, .card")) one.hidden = !fits(one);
+    const listed = $$("#runs tbody tr");
+    $("#shown").textContent = `${listed.filter((row) => !row.hidden).length} of ${listed.length} runs`;
+  }
+  if (form) {
+    form.addEventListener("input", filter);
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("reset", () => setTimeout(filter));
+    filter();
+  }
+
+  // One run, in a dialog whose address can be kept.
+
+  const dialog = $("#run");
+  const templates = new Map($$("template[data-run]").map((one) => [one.dataset.run, one]));
+  let opener = null;
+
+  function wanted() {
+    return location.hash.startsWith("#run=") ? decodeURIComponent(location.hash.slice(5)) : null;
+  }
+
+  function show() {
+    const run = wanted();
+    const template = run === null ? null : templates.get(run);
+    if (!template) {
+      if (dialog.open) dialog.close();
+      return;
+    }
+    const body = $("#run-body");
+    body.replaceChildren(template.content.cloneNode(true));
+    for (const place of $$("[data-parts]", body)) {
+      place.textContent = place.dataset.parts.split(" ").map((n) => data.parts[n]).join("");
+    }
+    for (const place of $$(".samples", body)) samples(place, JSON.parse(place.dataset.columns));
+    charts(body);
+    if (!dialog.open) {
+      opener = document.activeElement;
+      dialog.showModal();
+    }
+    dialog.scrollTop = 0;
+    $("#run-title").focus({ preventScroll: true });
+  }
+
+  dialog.addEventListener("close", () => {
+    if (wanted() !== null) history.replaceState(null, "", location.pathname + location.search);
+    $("#run-body").replaceChildren();
+    if (opener && opener.focus) opener.focus({ preventScroll: true });
+  });
+  dialog.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (event.target === dialog || (button && "close" in button.dataset)) dialog.close();
+    if (button && button.dataset.step) step(Number(button.dataset.step));
+  });
+  dialog.addEventListener("keydown", (event) => {
+    if (event.target.matches("input, pre")) return;
+    if (event.key === "ArrowLeft") step(-1);
+    if (event.key === "ArrowRight") step(1);
+  });
+  function step(by) {
+    const shown = $$("#runs tbody tr").filter((row) => !row.hidden).map((row) => $("a", row).hash);
+    const at = shown.findIndex((hash) => decodeURIComponent(hash.slice(5)) === wanted());
+    if (shown.length) location.replace(shown[(at + by + shown.length) % shown.length]);
+  }
+  addEventListener("hashchange", show);
+  show();
+
+  // Detections over thumbnails: matched to objects as COCO does at IoU 0.5, best scores first.
+
+  function overlap(a, b) {
+    const width = Math.min(a[2], b[2]) - Math.max(a[0], b[0]);
+    const height = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
+    if (width <= 0 || height <= 0) return 0;
+    const area = (box) => (box[2] - box[0]) * (box[3] - box[1]);
+    return width * height / (area(a) + area(b) - width * height);
+  }
+
+  function matches(boxes, truth) {
+    const taken = new Set();
+    return boxes.map((box) => {
+      let best = -1, most = 0.5;
+      truth.forEach((object, n) => {
+        const value = object[4] === box[4] && !object[5] && !taken.has(n) ? overlap(box, object) : 0;
+        if (value >= most) [best, most] = [n, value];
+      });
+      if (best >= 0) taken.add(best);
+      return best >= 0;
+    });
+  }
+
+  function picture(image, boxes, right, classes, label) {
+    const svg = drawn("svg", { viewBox: `0 0 ${image.w} ${image.h}`, role: "img", "aria-label": label });
+    if (image.src) {
+      svg.append(drawn("image", { href: image.src, width: image.w, height: image.h, preserveAspectRatio: "none" }));
+    } else {
+      svg.append(drawn("text", { class: "gone", x: image.w / 2, y: image.h / 2, "text-anchor": "middle",
+                                 "font-size": image.w / 18 }, "image not found"));
+    }
+    const size = Math.max(image.w, image.h) / 26;
+    boxes.forEach((box, n) => {
+      const [x1, y1, x2, y2, label] = box;
+      const colour = BOXES[label % BOXES.length];
+      const name = classes[label] ?? `class ${label}`;
+      const score = right ? ` ${box[5].toFixed(2)}` : "";
+      const group = drawn("g");
+      const rect = drawn("rect", { x: x1, y: y1, width: Math.max(x2 - x1, 0), height: Math.max(y2 - y1, 0), stroke: colour });
+      if (right && !right[n]) rect.setAttribute("class", "wrong");
+      group.append(rect, drawn("title", {}, name + score + (right && !right[n] ? ", no such object" : "")));
+      if (boxes.length <= 12) {
+        const fits = y1 > size ? y1 - size * .25 : Math.min(y2 + size, image.h - 1);
+        group.append(drawn("text", { x: Math.min(x1, image.w - size * 3), y: fits, "font-size": size }, name + score));
+      }
+      svg.append(group);
+    });
+    return svg;
+  }
+
+  function caption(title, text) {
+    const made = element("figcaption", {}, title);
+    made.append(element("br"), element("span", {}, text));
+    return made;
+  }
+
+  function samples(place, columns) {
+    const sets = columns.map(([name, n]) => [name, data.sets[n]]);
+    const own = sets[sets.length - 1][1];
+    const knob = element("div", { class: "knob" });
+    const slider = element("input", { type: "range", min: .05, max: .95, step: .05, value: .3, id: "score" });
+    const said = element("output", { for: "score" });
+    knob.append(element("label", { for: "score" }, "Detections with a score from"), slider, said);
+    const help = element("p", { class: "quiet" },
+      "Solid: an object of that class is there (IoU 0.5 or more). Dashed: there is none.");
+    const shots = element("div");
+    place.replaceChildren(knob, help, shots);
+
+    function redraw() {
+      const least = Number(slider.value);
+      said.textContent = least.toFixed(2);
+      shots.replaceChildren(...own.images.map((n) => row(data.images[n], n, least)));
+    }
+
+    function row(image, n, least) {
+      const made = element("div", { class: "shots" });
+      made.style.setProperty("--columns", columns.length + 1);
+      const objects = image.truth.filter((box) => !box[5]).length;
+      const first = element("figure");
+      const file = image.file.split("/").pop();
+      first.append(picture(image, image.truth, null, own.classes, `Ground truth of ${file}: ${objects} objects`),
+                   caption("ground truth", `${objects} object${objects === 1 ? "" : "s"} in ${file}`));
+      made.append(first);
+      for (const [name, set] of sets) {
+        const at = set.images.indexOf(n);
+        const boxes = at < 0 ? [] : set.found[at].filter((box) => box[5] >= least);
+        const right = matches(boxes, image.truth);
+        const good = right.filter(Boolean).length;
+        const text = at < 0 ? "not among its images" : `${good} of ${objects} found, ${boxes.length - good} wrong`;
+        const figure = element("figure");
+        figure.append(picture(image, boxes, right, set.classes, `${name} in ${file}: ${text}`), caption(name, text));
+        made.append(figure);
+      }
+      return made;
+    }
+
+    slider.addEventListener("input", redraw);
+    redraw();
+  }
+
+  // Values under the pointer.
+
+  function charts(root) {
+    for (const svg of $$("svg[data-axes]", root)) {
+      const [left, right, low, high] = svg.dataset.axes.split(",").map(Number);
+      const [x0, x1, y0, y1] = svg.dataset.box.split(",").map(Number);
+      const [logX, logY] = svg.dataset.log.split(",").map(Number);
+      const back = (at, a, b, start, end, log) => {
+        const share = (at - start) / (end - start);
+        return log ? 10 ** (Math.log10(a) + share * (Math.log10(b) - Math.log10(a))) : a + share * (b - a);
+      };
+      const lines = $$("polyline", svg).map((line) => [line.dataset.name,
+        line.getAttribute("points").split(" ").filter(Boolean).map((point) => point.split(",").map(Number))]);
+      let tip = null, cursor = null;
+      const leave = () => { tip?.remove(); cursor?.remove(); tip = cursor = null; };
+      svg.addEventListener("pointerleave", leave);
+      svg.addEventListener("pointermove", (event) => {
+        const area = svg.getBoundingClientRect();
+        const at = (event.clientX - area.left) * svg.viewBox.baseVal.width / area.width;
+        if (at < x0 - 4 || at > x1 + 4) return leave();
+        const near = lines.filter(([, points]) => points.length).map(([name, points]) =>
+          [name, points.reduce((a, b) => Math.abs(b[0] - at) < Math.abs(a[0] - at) ? b : a)]);
+        if (!near.length) return;
+        if (!tip) {
+          tip = element("div", { class: "tip", "aria-hidden": "true" });
+          svg.parentElement.append(tip);
+          cursor = drawn("path", { class: "cursor" });
+          svg.append(cursor);
+        }
+        const x = near[0][1][0];
+        cursor.setAttribute("d", `M${x} ${y0}V${y1}`);
+        const format = (value) => String(Number(value.toPrecision(4)));
+        tip.replaceChildren(element("div", {}, format(back(x, left, right, x0, x1, logX))),
+          ...near.map(([name, point]) => element("div", {}, `${name}: ${format(back(point[1], low, high, y0, y1, logY))}`)));
+        const room = svg.parentElement.getBoundingClientRect();
+        const place = area.left - room.left + (x / svg.viewBox.baseVal.width) * area.width;
+        tip.style.left = `${place < room.width / 2 ? place + 12 : Math.max(0, place - tip.offsetWidth - 12)}px`;
+        tip.style.top = `${area.top - room.top + 8}px`;
+      });
+    }
+  }
+  charts(document);
+})();

@@ -1,0 +1,129 @@
+"""The few images with detections that runs have kept, each image once however many runs show it."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from pkdcli.report.curves import number
+from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.store import read_object
+
+SIDE = 320  # of a thumbnail, pixels
+_QUALITY = 62
+_LARGEST = 64 * 2**20  # bytes of an image file
+
+
+class Samples:
+    """Detections and thumbnails for the page's data.
+
+    Attributes:
+        sets: Of each detector, its `classes`, and the places of `images` with what was `found` in each: lists of
+            x1, y1, x2, y2 (pixels), label, score.
+        images: `src` (a data URI, or empty where the file can't be read), `w`, `h`, `file`, and the objects, `truth`:
+            x1, y1, x2, y2, label, and 1 for a crowd.
+    """
+
+    def __init__(self, most: int = 30, least: float = 0.05) -> None:
+        """Keep at most so many detections an image, with this score or a higher one."""
+        self.most, self.least = most, least
+        self.sets: list[dict[str, Any]] = []
+        self.images: list[dict[str, Any]] = []
+        self._known: dict[Path, int | None] = {}
+        self._places: dict[tuple, int] = {}
+
+    def of_run(self, folder: str | None, data: str | None, split: str | None) -> int | None:
+        """The place of a run's set; None where it has kept nothing. What `pkd eval` has kept will do as well."""
+        if not folder:
+            return None
+        paths = RunPaths(Path(folder))
+        return self._first(paths.samples, paths.evaluation_samples(str(data), split or "val"))
+
+    def of_teacher(self, folder: str | None, data: str | None, split: str | None) -> int | None:
+        """The place of the set of a distilled run's teacher."""
+        if not folder:
+            return None
+        paths = RunPaths(Path(folder))
+        teacher = read_object(paths.job).get("teacher")
+        own = [RunPaths(Path(teacher)).samples] if isinstance(teacher, str) and teacher else []
+        return self._first(*own, paths.evaluation_samples(f"teacher-{data}", split or "val"))
+
+    def _first(self, *files: Path) -> int | None:
+        return next((place for file in files if (place := self._read(file)) is not None), None)
+
+    def _read(self, file: Path) -> int | None:
+        if file not in self._known:
+            self._known[file] = self._add(read_object(file))
+        return self._known[file]
+
+    def _add(self, content: dict[str, Any]) -> int | None:
+        images = content.get("images")
+        if not isinstance(images, list):
+            return None
+        classes = [str(name) for name in content.get("classes") or []]
+        places, found = [], []
+        for image in images:
+            if not isinstance(image, dict) or not number(image.get("width")) or not number(image.get("height")):
+                continue
+            places.append(self._image(image))
+            boxes = [box for one in image.get("detections") or [] if (box := _detection(one)) and box[5] >= self.least]
+            found.append(boxes[: self.most])
+        if not places:
+            return None
+        self.sets.append({"classes": classes, "images": places, "found": found})
+        return len(self.sets) - 1
+
+    def _image(self, image: dict[str, Any]) -> int:
+        truth = [box for one in image.get("truth") or [] if (box := _object(one))]
+        path = str(image.get("path") or "")
+        key = (path, tuple(map(tuple, truth)))
+        if key not in self._places:
+            self._places[key] = len(self.images)
+            size = {"w": image["width"], "h": image["height"]}
+            self.images.append(
+                {"src": thumbnail(Path(path)), **size, "file": str(image.get("file") or path), "truth": truth}
+            )
+        return self._places[key]
+
+
+def thumbnail(path: Path) -> str:
+    """A small WebP of an image as a data URI; empty where the file is gone or is no image."""
+    import cv2
+    import numpy as np
+
+    try:
+        if path.stat().st_size > _LARGEST:
+            return ""
+        content = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR)
+        if image is None:
+            return ""
+        factor = SIDE / max(image.shape[:2])
+        if factor < 1:
+            size = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        written, small = cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])
+    except (OSError, ValueError, cv2.error):
+        return ""
+    return f"data:image/webp;base64,{base64.b64encode(small.tobytes()).decode('ascii')}" if written else ""
+
+
+def _box(one: Any) -> list[float | int] | None:
+    if not isinstance(one, dict) or not isinstance(one.get("box"), list) or len(one["box"]) != 4:
+        return None
+    sides = [number(side) for side in one["box"]]
+    label = one.get("label")
+    if None in sides or not isinstance(label, int):
+        return None
+    return [*(round(side) if side is not None else 0 for side in sides), label]
+
+
+def _object(one: Any) -> list[float | int] | None:
+    box = _box(one)
+    return None if box is None else [*box, int(bool(one.get("crowd")))]
+
+
+def _detection(one: Any) -> list[float | int] | None:
+    box, score = _box(one), number(one.get("score")) if isinstance(one, dict) else None
+    return None if box is None or score is None else [*box, round(score, 2)]

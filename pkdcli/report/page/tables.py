@@ -1,0 +1,89 @@
+"""Tables as the template shows them: the cells of every other format, with what rows can be sorted and filtered by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pkdcli.report.table import Table, metric, signed
+from pkdcli.runs.collect import METRICS, Record, plain
+
+FILTERS = ("pair", "loss", "schedule", "data", "state")
+_WORDS = ("run", "state", "pair", "loss", "weight", "T", "schedule", "data", "scale", "seed")
+COLUMNS_OF_RUNS = [{"name": name, "number": False} for name in _WORDS] + [
+    {"name": name, "number": True} for name in (*METRICS, "gain", "seconds")
+]
+for _one in COLUMNS_OF_RUNS:
+    _one["number"] = _one["number"] or _one["name"] in ("weight", "T", "seed")
+
+
+def table_context(table: Table, records: Sequence[Record]) -> dict[str, Any]:
+    """A table with one body a section.
+
+    Rows whose record is known can be filtered, and lead to their run if it is among `records`. Where sections are pairs
+    and no column says so, one is put in front: sorted, the rows of all sections stand together.
+    """
+    shown = {record["run"] for record in records}
+    pairs = _pairs(table)
+    columns = [{"name": name, "number": n >= table.words} for n, name in enumerate(table.columns)]
+    if pairs:
+        columns.insert(0, {"name": "pair", "number": False})
+    sections = []
+    for s, rows in enumerate(table.sections):
+        section = []
+        for r, cells in enumerate(rows):
+            origin = table.origin[s][r] if table.origin else None
+            texts = [{"text": text, "bold": (s, r, n) in table.bold} for n, text in enumerate(cells)]
+            if pairs:
+                texts.insert(0, {"text": pairs[s], "bold": False})
+            run = origin["run"] if origin and origin.get("run") in shown else None
+            section.append({"cells": texts, "filter": _filter(origin, pairs[s] if pairs else None), "run": run})
+        sections.append(section)
+    link = 1 if pairs else _link_column(table)
+    return {"title": table.title, "columns": columns, "sections": sections, "notes": table.notes, "link": link}
+
+
+def run_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """The list of all runs, finished or not, with the columns `COLUMNS_OF_RUNS`."""
+    rows = []
+    for record in records:
+        words = [record["run"], record["state"] or "", record["pair"] or "", record["loss"] or ""]
+        words += [plain(record["weight"]), plain(record["temperature"]), record["schedule"] or ""]
+        words += [record["data"] or "", record["scale"] or "", plain(record["seed"])]
+        numbers = [metric(record, name) for name in METRICS] + [signed(record["gain"])]
+        seconds = f"{record['seconds']:.0f}" if record["seconds"] is not None else ""
+        marks = [f"smoke run: {record['smoke']}"] if record["smoke"] else []
+        marks += [f"imported from {record['foreign']}"] if record.get("foreign") else []
+        rows.append(
+            {
+                "run": record["run"],
+                "state": record["state"] or "unknown",
+                "error": record["error"] or "",
+                "marks": marks,
+                "cells": [*words, *numbers, seconds],
+                "filter": {key: record[key] or "" for key in FILTERS},
+            }
+        )
+    return rows
+
+
+def _pairs(table: Table) -> list[str]:
+    """The pair of each section of a table like the paper's Table 7; nothing for other tables."""
+    if not table.origin or table.columns[0] != "method":
+        return []
+    return [next((str(one["pair"]) for one in rows if one["pair"]), "") for rows in table.origin]
+
+
+def _link_column(table: Table) -> int:
+    return table.columns.index("weight") if "weight" in table.columns else 0
+
+
+def _filter(origin: Record | None, pair: str | None) -> dict[str, str]:
+    """What a row is filtered by; a teacher and a baseline stay beside every loss."""
+    if origin is None:
+        return {}
+    found = {key: str(origin.get(key) or "") for key in FILTERS}
+    found["pair"] = pair if pair is not None else found["pair"]
+    if origin.get("role") in ("teacher", "baseline"):
+        found["loss"] = ""
+    return found

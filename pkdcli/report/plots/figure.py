@@ -1,0 +1,117 @@
+"""A picture as data: what it shows, apart from how it is drawn."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+# Okabe and Ito's colours, which stay apart for every kind of colour vision; their yellow is too pale on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7F7F7F", "#000000")
+PALE = (3, 4, 5)  # of those, on which text is black
+DASHES = ((), (6, 2), (2, 2), (6, 2, 2, 2), (1, 2), (8, 3), (4, 1), (3, 3))
+"""Dash patterns beside the colours, in points: a line is told from the others without its colour too."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+PLACES = {"pkd": 0, "mse": 1, "norm-mse": 2, "norm-kl": 3, "baseline": 6, "teacher": 7}
+"""What looks alike in every picture, as places in the three above."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line, or one kind of bars.
+
+    Attributes:
+        name: For the legend.
+        x: Where; for bars the categories' places are meant.
+        y: How much; None for nothing there.
+        error: Standard deviations beside y; empty where there are none.
+        look: A key of `PLACES`; of those without one, and of several with the same, each gets a look of its own.
+    """
+
+    name: str
+    x: list[float]
+    y: list[float | None]
+    error: list[float | None] = field(default_factory=list)
+    look: str | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A horizontal line across a panel, such as the baseline's mAP."""
+
+    name: str
+    y: float
+    error: float | None = None
+    look: str | None = None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes.
+
+    Attributes:
+        title: Above it.
+        x_label: What x is, with its unit.
+        y_label: What y is, with its unit.
+        series: What is drawn.
+        rules: Horizontal lines.
+        kind: `lines`; `bars`, standing in groups by category; `shares`, lying and stacked, a bar per category.
+        categories: Names along the axis of bars and shares.
+        log_x: Whether x is logarithmic.
+        log_y: Whether y is.
+        points: Whether a line's points are marked.
+        y_range: Limits of y; None for what the values need.
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    series: list[Series]
+    rules: list[Rule] = field(default_factory=list)
+    kind: str = "lines"
+    categories: list[str] = field(default_factory=list)
+    log_x: bool = False
+    log_y: bool = False
+    points: bool = False
+    y_range: tuple[float, float] | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The legend's: the series, then the rules."""
+        return [one.name for one in (*self.series, *self.rules)]
+
+    @property
+    def places(self) -> list[int]:
+        """The look of each, series first, as a place in `COLOURS`, `DASHES` and `MARKERS`."""
+        found: list[int | None] = []
+        for one in (*self.series, *self.rules):
+            place = PLACES.get(one.look or "")
+            found.append(place if place not in found else None)
+        rest = iter([*(n for n in range(len(COLOURS)) if n not in found), *range(len(COLOURS)), *range(len(found))])
+        return [next(rest) % len(COLOURS) if place is None else place for place in found]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Panels under one title.
+
+    Attributes:
+        name: Of its files, without suffix.
+        kind: `weights`, `training`, `levels`, `sizes` or `run`.
+        title: Above all.
+        caption: What is to be seen, in a sentence or two, for those who can't see it too.
+        panels: From left to right.
+        group: (pair, schedule, data) it is of; None where not known.
+    """
+
+    name: str
+    kind: str
+    title: str
+    caption: str
+    panels: list[Panel]
+    group: tuple[str | None, ...] = ()
+
+
+def stem(*parts: object) -> str:
+    """A file's name from words of any kind."""
+    words = (re.sub(r"[^A-Za-z0-9._+-]+", "-", str(part)).strip("-.") for part in parts if part not in (None, ""))
+    return "__".join(word for word in words if word)[:150]

@@ -1,0 +1,220 @@
+"""A panel as inline SVG for the page: colours are the style sheet's, so that it follows the light or dark scheme."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from html import escape
+
+from pkdcli.report.plots.figure import DASHES, PALE, Panel
+from pkdcli.runs.collect import plain
+
+WIDTH, HEIGHT = 400, 250
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 10, 38
+_ROW, _LABEL = 24, 13  # of lying bars
+_MARK = 2.6
+
+Scale = Callable[[float], float]
+
+
+def draw(panel: Panel, title: str, description: str = "") -> str:
+    """The panel as an `<svg>` element that scales with its place; everything in it that users wrote is escaped.
+
+    Args:
+        panel: What to draw.
+        title: Read out for the picture.
+        description: Read out after it.
+    """
+    draw_kind = {"lines": _lines, "bars": _bars, "shares": _shares}[panel.kind]
+    height, body, more = draw_kind(panel)
+    label = escape(". ".join(filter(None, (title.rstrip("."), description))))
+    return (
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{label}"{more}>'
+        f"<title>{escape(title)}</title>{body}</svg>"
+    )
+
+
+def ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """Round numbers from `low` to `high`, about so many."""
+    if not high > low:
+        return [low]
+    raw = (high - low) / count
+    magnitude = 10 ** math.floor(math.log10(raw))
+    step = next(m for m in (1, 2, 5, 10) if m * magnitude >= raw * 0.999) * magnitude
+    first = math.ceil(low / step - 1e-9)
+    return [n * step for n in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times powers of ten from `low` to `high`; powers alone over many decades."""
+    few = high / low > 1e4
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    found = [m * 10.0**n for n in decades for m in ((1,) if few else (1, 2, 5))]
+    return [value for value in found if low * 0.999 <= value <= high * 1.001]
+
+
+def _lines(panel: Panel) -> tuple[int, str, str]:
+    xs = [x for one in panel.series for x in one.x]
+    ys = [y for one in panel.series for y in one.y if y is not None] + [rule.y for rule in panel.rules]
+    if not xs or not ys:
+        return HEIGHT, "", ""
+    low, high = panel.y_range or _padded(min(ys), max(ys), panel.log_y)
+    left, right = _ends(min(xs), max(xs), panel)
+    x, y = (
+        _scale(left, right, _LEFT, WIDTH - _RIGHT, panel.log_x),
+        _scale(low, high, HEIGHT - _BOTTOM, _TOP, panel.log_y),
+    )
+    parts = _y_axis(panel, y, log_ticks(low, high) if panel.log_y else ticks(low, high))
+    weights = panel.points and panel.x_label == "loss weight"
+    at = sorted(set(xs)) if weights and len(set(xs)) <= 8 else ticks(left, right)
+    for tick in at:
+        parts.append(
+            f'<text class="tick" x="{_n(x(tick))}" y="{HEIGHT - _BOTTOM + 14}" text-anchor="middle">{_t(tick)}</text>'
+        )
+    parts.append(_x_label(panel, HEIGHT))
+    places = panel.places
+    for place, rule in zip(places[len(panel.series) :], panel.rules, strict=True):
+        parts.append(
+            f'<line class="c{place}" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{_n(y(rule.y))}" y2="{_n(y(rule.y))}"'
+            f"{_dash(place)}/>"
+        )
+    for place, one in zip(places, panel.series, strict=False):
+        points = [(x(a), y(b)) for a, b in zip(one.x, one.y, strict=True) if b is not None]
+        text = " ".join(f"{_n(a)},{_n(b)}" for a, b in points)
+        parts.append(f'<polyline class="c{place}" data-name="{escape(one.name)}" points="{text}"{_dash(place)}/>')
+        if panel.points:
+            parts += [f'<circle class="f{place}" cx="{_n(a)}" cy="{_n(b)}" r="{_MARK}"/>' for a, b in points]
+        for a, b, error in zip(one.x, one.y, one.error, strict=False):
+            if b is not None and error:
+                parts.append(f'<path class="c{place}" d="M{_n(x(a))} {_n(y(b - error))}V{_n(y(b + error))}"/>')
+    ends = ",".join(f"{value:.6g}" for value in (left, right, low, high))
+    box = f"{_LEFT},{WIDTH - _RIGHT},{HEIGHT - _BOTTOM},{_TOP}"
+    logs = f"{int(panel.log_x)},{int(panel.log_y)}"
+    return HEIGHT, "".join(parts), f' data-axes="{ends}" data-box="{box}" data-log="{logs}"'
+
+
+def _bars(panel: Panel) -> tuple[int, str, str]:
+    tops = [
+        y + e for one in panel.series for y, e in zip(one.y, _errors(one.error, one.y), strict=True) if y is not None
+    ]
+    high = max([*tops, 1e-9]) * 1.08
+    y = _scale(0.0, high, HEIGHT - _BOTTOM, _TOP, False)
+    parts = _y_axis(panel, y, ticks(0.0, high))
+    wide = (WIDTH - _LEFT - _RIGHT) / len(panel.categories)
+    width = wide * 0.84 / len(panel.series)
+    for n, category in enumerate(panel.categories):
+        middle = _LEFT + wide * (n + 0.5)
+        text = escape(" ".join(category.split()))
+        parts.append(
+            f'<text class="tick" x="{_n(middle)}" y="{HEIGHT - _BOTTOM + 14}" text-anchor="middle">{text}</text>'
+        )
+        for k, (place, one) in enumerate(zip(panel.places, panel.series, strict=True)):
+            value = one.y[n]
+            if value is None:
+                continue
+            at = middle - wide * 0.42 + width * k
+            parts.append(
+                f'<rect class="f{place}" x="{_n(at + 0.5)}" y="{_n(y(value))}" width="{_n(width - 1)}" '
+                f'height="{_n(y(0.0) - y(value))}"><title>{escape(one.name)}: {value:.1f}</title></rect>'
+            )
+            if width > 15:
+                top = y(value + _errors(one.error, one.y)[n]) - 3
+                parts.append(_text("value", at + width / 2, top, f"{value:.1f}"))
+            if one.error and one.error[n]:
+                error = one.error[n] or 0.0
+                parts.append(
+                    f'<path class="error" d="M{_n(at + width / 2)} {_n(y(value - error))}V{_n(y(value + error))}"/>'
+                )
+    parts.append(_x_label(panel, HEIGHT))
+    return HEIGHT, "".join(parts), ""
+
+
+def _shares(panel: Panel) -> tuple[int, str, str]:
+    height = 6 + (_ROW + _LABEL) * len(panel.categories) + 30
+    parts = []
+    for n, category in enumerate(panel.categories):
+        top = 6 + (_ROW + _LABEL) * n
+        parts.append(f'<text class="name" x="0" y="{top + _LABEL - 3}">{escape(category)}</text>')
+        left = 0.0
+        for place, one in zip(panel.places, panel.series, strict=True):
+            value = one.y[n] or 0.0
+            at, width = left * WIDTH / 100, value * WIDTH / 100
+            size = f'width="{_n(max(width - 1, 0))}" height="{_ROW - 4}"'
+            parts.append(
+                f'<rect class="f{place}" x="{_n(at)}" y="{top + _LABEL}" {size}>'
+                f"<title>{escape(one.name)}: {value:.0f} %</title></rect>"
+            )
+            if value >= 7:
+                pale = " on-pale" if place in PALE else ""
+                parts.append(
+                    f'<text class="inside{pale}" x="{_n(at + width / 2)}" y="{top + _LABEL + 14}" '
+                    f'text-anchor="middle">{value:.0f}</text>'
+                )
+            left += value
+    parts.append(
+        f'<text class="label" x="{WIDTH / 2:g}" y="{height - 8}" text-anchor="middle">{escape(panel.x_label)}</text>'
+    )
+    return height, "".join(parts), ""
+
+
+def _y_axis(panel: Panel, y: Scale, at: Sequence[float]) -> list[str]:
+    parts = [
+        f'<path class="grid" d="M{_LEFT} {_n(y(tick))}H{WIDTH - _RIGHT}"/>'
+        f'<text class="tick" x="{_LEFT - 5}" y="{_n(y(tick) + 3.5)}" text-anchor="end">{_t(tick)}</text>'
+        for tick in at
+    ]
+    middle = (HEIGHT - _BOTTOM + _TOP) / 2
+    turned = f'transform="rotate(-90 10 {middle:g})"'
+    parts.append(
+        f'<text class="label" x="10" y="{middle:g}" text-anchor="middle" {turned}>{escape(panel.y_label)}</text>'
+    )
+    parts.append(f'<path class="axis" d="M{_LEFT} {_TOP}V{HEIGHT - _BOTTOM}H{WIDTH - _RIGHT}"/>')
+    return parts
+
+
+def _text(kind: str, x: float, y: float, text: str) -> str:
+    return f'<text class="{kind}" x="{_n(x)}" y="{_n(y)}" text-anchor="middle">{escape(text)}</text>'
+
+
+def _x_label(panel: Panel, height: int) -> str:
+    middle = (_LEFT + WIDTH - _RIGHT) / 2
+    return f'<text class="label" x="{middle:g}" y="{height - 6}" text-anchor="middle">{escape(panel.x_label)}</text>'
+
+
+def _scale(low: float, high: float, start: float, end: float, log: bool) -> Scale:
+    if log:
+        low, high = math.log10(low), math.log10(high)
+    span = high - low or 1.0
+    return lambda value: start + (end - start) * ((math.log10(value) if log else value) - low) / span
+
+
+def _padded(low: float, high: float, log: bool) -> tuple[float, float]:
+    if log:
+        return low / 1.15, high * 1.15
+    pad = 0.06 * (high - low) or abs(high) * 0.1 or 1.0
+    return (0.0 if 0 <= low <= 0.3 * high else low - pad), high + pad
+
+
+def _ends(low: float, high: float, panel: Panel) -> tuple[float, float]:
+    if not panel.points:
+        return low, high if high > low else low + 1
+    if panel.log_x:
+        return low / 1.3, high * 1.3
+    pad = 0.06 * (high - low) or 1.0
+    return low - pad, high + pad
+
+
+def _errors(errors: Sequence[float | None], values: Sequence[float | None]) -> list[float]:
+    return [error or 0.0 for error in errors] or [0.0] * len(values)
+
+
+def _dash(place: int) -> str:
+    return f' stroke-dasharray="{" ".join(map(str, DASHES[place]))}"' if DASHES[place] else ""
+
+
+def _n(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def _t(value: float) -> str:
+    return plain(float(f"{value:.4g}")) if abs(value) >= 1e-4 or value == 0 else f"{value:.0e}"
