@@ -295,6 +295,13 @@ def test_cancelling_on_another_machine(type_, run):
     assert (said.code, said.out) == (1, "a: runs on elsewhere; type the command there\n")
 
 
+def test_cancelling_one_of_several_that_train_together_asks_that_one_only(type_, run):
+    folders = [run(name, "running", **mine(), shared_with=[other]) for name, other in (("a", "b"), ("b", "a"))]
+    said = type_("cancel", "a")
+    assert (said.code, said.out) == (0, "a: asked to save and stop; the runs that it trains together with go on\n")
+    assert [(folder / ".cancel").exists() for folder in folders] == [True, False]
+
+
 # clean
 
 
