@@ -141,7 +141,7 @@ def test_the_peer_flow_is_mmrazor_s_own(request_, tmp_path):
 def run(request, folder):
     write_json(folder / "request.json", request)
     command = [sys.executable, "-m", "pkdcli.engine.bench.worker", str(folder / "request.json")]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_the_process_says_what_it_does_in_json_lines_and_nothing_else(request_, tmp_path):
