@@ -349,16 +349,24 @@ def _model(runner: Any) -> nn.Module:
     return getattr(runner.model, "module", runner.model)
 
 
-def free_memory() -> int:
-    """Bytes that are free on the device, or on this machine where there is none."""
+def free_memory(root: Path = Path("/")) -> int:
+    """Bytes that are free on the device, or to this process on a machine without one.
+
+    Args:
+        root: Where the system's files begin.
+    """
     if torch.cuda.is_available():
         return torch.cuda.mem_get_info()[0]
     found = []
     with suppress(OSError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        found.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]))
-    with suppress(OSError, ValueError):  # a container's own limit
-        folder = Path("/sys/fs/cgroup")
-        limit, used = (int((folder / name).read_text()) for name in ("memory.max", "memory.current"))
-        found.append(limit - used)
+        found.append(1024 * _field(root / "proc/meminfo", "MemAvailable:"))
+    with suppress(OSError, StopIteration, ValueError):  # a container's own limit, "max" where there is none
+        group = root / "sys/fs/cgroup"
+        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        # Files that were read are let go of when memory is wanted.
+        found.append(limit - used + _field(group / "memory.stat", "inactive_file"))
     return min(found, default=sys.maxsize)
+
+
+def _field(path: Path, name: str) -> int:
+    return int(next(line.split()[1] for line in path.read_text().splitlines() if line.startswith(name)))

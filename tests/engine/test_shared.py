@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import sys
 import time
 
 import pytest
@@ -244,6 +245,23 @@ def test_those_for_whom_memory_lacks_follow_afterwards(lay, monkeypatch, capfd):
     assert together(runs) == {"pkd": 0, "mse": 0}
     assert "1 student follows afterwards" in capfd.readouterr().out
     assert [read_object(paths.result)["shared_with"] for paths in runs.values()] == [[], []]
+
+
+@pytest.mark.parametrize(
+    ("limit", "free"), [(None, 8 << 20), ("max", 8 << 20), ("5000000", 4_100_000), ("99000000", 8 << 20)]
+)
+def test_free_memory_is_the_machines_or_the_containers(tmp_path, monkeypatch, limit, free):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    group = tmp_path / "sys/fs/cgroup"
+    group.mkdir(parents=True)
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/meminfo").write_text("MemTotal:  16384 kB\nMemFree: 10 kB\nMemAvailable:   8192 kB\n")
+    if limit:
+        (group / "memory.max").write_text(f"{limit}\n")
+        (group / "memory.current").write_text("1000000\n")
+        (group / "memory.stat").write_text("anon 900000\nactive_file 0\ninactive_file 100000\n")
+    assert groups.free_memory(tmp_path) == free
+    assert groups.free_memory(tmp_path / "nowhere") == sys.maxsize
 
 
 def test_a_student_that_writes_into_the_teachers_maps_spoils_nobody():
