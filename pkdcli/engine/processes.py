@@ -47,6 +47,11 @@ def leave() -> None:
         _control = None
 
 
+def joined() -> bool:
+    """Whether this process has met others."""
+    return _control is not None
+
+
 def any_says(yes: bool) -> bool:
     """Whether any process says yes; every process must ask at the same point."""
     if _control is None:
@@ -63,6 +68,22 @@ def mean(values: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     together = torch.stack([value.detach().double().reshape(()).cpu() for value in values.values()])
     distributed.all_reduce(together, group=_control)
     return dict(zip(values, together / count(), strict=True))
+
+
+def gather(rows: torch.Tensor) -> list[torch.Tensor]:
+    """Every process's rows, (n, k) of one type and width on the CPU, to the first process; the others get none.
+
+    Sent as they lie in memory, not pickled; n may differ. A process alone gets its own.
+    """
+    if _control is None:
+        return [rows]
+    counts = [torch.zeros(1, dtype=torch.int64) for _ in range(count())]
+    distributed.all_gather(counts, torch.tensor([len(rows)]), group=_control)
+    padded = rows.new_zeros((max(int(n) for n in counts), rows.shape[1]))
+    padded[: len(rows)] = rows
+    received = [torch.empty_like(padded) for _ in counts] if rank() == 0 else None
+    distributed.gather(padded, received, dst=0, group=_control)
+    return [part[: int(n)] for part, n in zip(received or [], counts, strict=False)]
 
 
 def from_first(value: Any) -> Any:
