@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pkdcli.engine.bench.measure import Section, interleaved
+from pkdcli.engine.bench.measure import Section, elsewhere, interleaved
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
@@ -63,7 +62,7 @@ def experiment(recipe: Recipe, teacher: Path | None, repeat: int, folder: Path, 
         _run([sys.executable, "-m", "pkdcli.engine.bench.experiment", str(root / "request.json")], root)
 
     pieces: dict[str, Callable[[], None]] = {"pkd": ours, "mmrazor": theirs}
-    section.time(interleaved(pieces, repeat, warmup=0, read=time.perf_counter))
+    section.time(interleaved(pieces, repeat, warmup=0, read=elsewhere()))
     section.ratio("against mmrazor's flow", ["pkd"], ["mmrazor"], at_most=REACH)
     metrics = (read_json(folder / "pkd1" / "result.json") or {}).get("metrics", {})
     section.number("mAP, pkd", metrics.get("mAP") or 0.0, "points")

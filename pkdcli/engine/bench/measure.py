@@ -5,6 +5,7 @@ A load that comes and goes slows neighbours in time alike, so their ratio stays 
 
 from __future__ import annotations
 
+import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -114,7 +115,7 @@ def interleaved(
         repeat: Rounds that count.
         warmup: Rounds before those.
         wait: Waits for the device; by default for CUDA's where there is one.
-        read: Reads the clock, in seconds; by default `clock`. Pieces that are other processes need the wall's.
+        read: Reads the clock, in seconds; by default `clock`. Pieces that are other processes need `elsewhere`.
     """
     wait, read = wait or settle, read or CLOCKS[clock]
     samples: dict[str, list[float]] = {name: [] for name in pieces}
@@ -127,6 +128,16 @@ def interleaved(
             if turn >= warmup:
                 samples[name].append(read() - begin)
     return samples
+
+
+def elsewhere() -> Callable[[], float]:
+    """The clock for pieces that are processes of their own: the wall's, or the processor time of those that ended."""
+    return time.perf_counter if clock == "wall" else _of_children
+
+
+def _of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def settle() -> None:

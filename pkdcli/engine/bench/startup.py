@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from pkdcli.engine.bench.measure import Section, interleaved
+from pkdcli.engine.bench.measure import Section, elsewhere, interleaved
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
@@ -44,7 +44,7 @@ def startup(recipe: Recipe, repeat: int, runs: int, folder: Path) -> Section:
         "pkd --help": _quiet("-m", "pkdcli", "--help"),
         f"pkd report of {runs} runs": _quiet("-m", "pkdcli", "report", "--runs", str(folder / "many")),
     }
-    section.time(interleaved(pieces, repeat, warmup=1, read=time.perf_counter))
+    section.time(interleaved(pieces, repeat, warmup=1, read=elsewhere()))
     medians = [timing["median"] for timing in section.timings]
     section.number("worker, launch to first step", medians[0], "s", at_most=FIRST_STEP)
     section.number("the same in processor time", sorted(cpu[1:])[(len(cpu) - 1) // 2], "s")
