@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
@@ -45,8 +46,10 @@ def draw(figure: Figure) -> Canvas:
     rows = -(-count // columns)
     shares = figure.panels[0].kind == "shares"
     height = 1.5 + _BAR * len(figure.panels[0].categories) if shares else _HEIGHT * rows + 0.35
-    canvas = style.new(max(style.WIDTH if count > 1 else 5.4, _PANEL_WIDTH * columns), height)
-    canvas.suptitle(figure.title)
+    width = max(style.WIDTH if count > 1 else 5.4, _PANEL_WIDTH * columns)
+    canvas = Canvas(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(canvas)
+    canvas.suptitle(style.folded(figure.title, width))
     grid = canvas.subplots(rows, columns, squeeze=False, sharey="row" if shares else False)
     for place, axes in enumerate(grid.flat):
         if place < count:

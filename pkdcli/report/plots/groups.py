@@ -69,7 +69,7 @@ def groups_of(records: Sequence[Record], everything: Iterable[Record]) -> list[G
     for key, members in found.items():
         alike = [other for other in found if other[:5] == key[:5]]
         differing = [name for n, name in enumerate(_SAME) if name in _SHOWN and len({other[n] for other in alike}) > 1]
-        settings = ", ".join(f"{_SHOWN[name]} {members[0][name]}" for name in differing)
+        settings = ", ".join(f"{_SHOWN[name]} {members[0][name]}" for name in differing if members[0][name] is not None)
         named = dict.fromkeys(record["baseline"] for record in members if record["baseline"])
         groups.append(Group(members, [known[run] for run in named if run in known], settings))
     return groups

@@ -12,9 +12,11 @@ SIZES = {"AP_S": "small\n(below 32² px)", "AP_M": "medium", "AP_L": "large\n(fr
 
 def sizes_figure(group: Group) -> Figure | None:
     """Bars in three groups; None where the data has objects of one size at most."""
+    # A teacher's numbers stand in each of its runs: they count once.
     teachers = [{name: record.get(f"teacher_{name}") for name in SIZES} for record in group.runs]
+    teachers = list({tuple(row.values()): row for row in teachers if any(v is not None for v in row.values())}.values())
     title = group.first.get("teacher_title") or group.first["teacher"] or "unknown"
-    rows = [(f"{title} (teacher)", "teacher", teachers[:1]), ("baseline, no distillation", "baseline", group.baselines)]
+    rows = [(f"{title} (teacher)", "teacher", teachers), ("baseline, no distillation", "baseline", group.baselines)]
     rows += [(name, runs[0]["loss"], runs) for name, runs in best_of_each_loss(group.runs, len(COLOURS) - 2)]
     sizes = [name for name in SIZES if any(over_seeds(members, name)[0] is not None for _, _, members in rows)]
     if len(sizes) < 2:

@@ -9,9 +9,9 @@ from html import escape
 from pkdcli.report.plots.figure import DASHES, PALE, Panel
 from pkdcli.runs.collect import plain
 
-WIDTH, HEIGHT = 400, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 10, 38
-_ROW, _LABEL = 24, 13  # of lying bars
+WIDTH, HEIGHT = 400, 260
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 10, 10, 44
+_ROW, _LABEL = 26, 15  # of lying bars
 _MARK = 2.6
 
 Scale = Callable[[float], float]
@@ -69,7 +69,7 @@ def _lines(panel: Panel) -> tuple[int, str, str]:
     at = sorted(set(xs)) if weights and len(set(xs)) <= 8 else ticks(left, right)
     for tick in at:
         parts.append(
-            f'<text class="tick" x="{_n(x(tick))}" y="{HEIGHT - _BOTTOM + 14}" text-anchor="middle">{_t(tick)}</text>'
+            f'<text class="tick" x="{_n(x(tick))}" y="{HEIGHT - _BOTTOM + 17}" text-anchor="middle">{_t(tick)}</text>'
         )
     parts.append(_x_label(panel, HEIGHT))
     places = panel.places
@@ -106,7 +106,7 @@ def _bars(panel: Panel) -> tuple[int, str, str]:
         middle = _LEFT + wide * (n + 0.5)
         text = escape(" ".join(category.split()))
         parts.append(
-            f'<text class="tick" x="{_n(middle)}" y="{HEIGHT - _BOTTOM + 14}" text-anchor="middle">{text}</text>'
+            f'<text class="tick" x="{_n(middle)}" y="{HEIGHT - _BOTTOM + 17}" text-anchor="middle">{text}</text>'
         )
         for k, (place, one) in enumerate(zip(panel.places, panel.series, strict=True)):
             value = one.y[n]
@@ -147,7 +147,7 @@ def _shares(panel: Panel) -> tuple[int, str, str]:
             if value >= 7:
                 pale = " on-pale" if place in PALE else ""
                 parts.append(
-                    f'<text class="inside{pale}" x="{_n(at + width / 2)}" y="{top + _LABEL + 14}" '
+                    f'<text class="inside{pale}" x="{_n(at + width / 2)}" y="{top + _LABEL + 16}" '
                     f'text-anchor="middle">{value:.0f}</text>'
                 )
             left += value
@@ -160,13 +160,13 @@ def _shares(panel: Panel) -> tuple[int, str, str]:
 def _y_axis(panel: Panel, y: Scale, at: Sequence[float]) -> list[str]:
     parts = [
         f'<path class="grid" d="M{_LEFT} {_n(y(tick))}H{WIDTH - _RIGHT}"/>'
-        f'<text class="tick" x="{_LEFT - 5}" y="{_n(y(tick) + 3.5)}" text-anchor="end">{_t(tick)}</text>'
+        f'<text class="tick" x="{_LEFT - 5}" y="{_n(y(tick) + 4.5)}" text-anchor="end">{_t(tick)}</text>'
         for tick in at
     ]
     middle = (HEIGHT - _BOTTOM + _TOP) / 2
-    turned = f'transform="rotate(-90 10 {middle:g})"'
+    turned = f'transform="rotate(-90 12 {middle:g})"'
     parts.append(
-        f'<text class="label" x="10" y="{middle:g}" text-anchor="middle" {turned}>{escape(panel.y_label)}</text>'
+        f'<text class="label" x="12" y="{middle:g}" text-anchor="middle" {turned}>{escape(panel.y_label)}</text>'
     )
     parts.append(f'<path class="axis" d="M{_LEFT} {_TOP}V{HEIGHT - _BOTTOM}H{WIDTH - _RIGHT}"/>')
     return parts
@@ -196,11 +196,13 @@ def _padded(low: float, high: float, log: bool) -> tuple[float, float]:
 
 
 def _ends(low: float, high: float, panel: Panel) -> tuple[float, float]:
+    if high == low:
+        return 0.0, high * 1.1 or 1.0
     if not panel.points:
-        return low, high if high > low else low + 1
+        return low, high
     if panel.log_x:
         return low / 1.3, high * 1.3
-    pad = 0.06 * (high - low) or 1.0
+    pad = 0.06 * (high - low)
     return low - pad, high + pad
 
 

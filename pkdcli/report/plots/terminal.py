@@ -70,9 +70,10 @@ def _chart(panel: Panel, width: int) -> Table | Text:
 
 
 def _bars(rows: list[tuple[str, float, int]], width: int, unit: str) -> Table:
-    table = _grid()
-    room = max(8, width - max(len(name) for name, _, _ in rows) - 8)
-    most = max(value for _, value, _ in rows)
+    wide = _names([*(name for name, _, _ in rows), unit], width)
+    numbers = max(len(points(value)) for _, value, _ in rows)
+    table = _grid(wide, numbers)
+    room, most = max(4, width - wide - numbers - 3), max(value for _, value, _ in rows)
     for name, value, place in rows:
         table.add_row(Text(name), points(value), Text(bar(value, most, room), _STYLES[place % len(_STYLES)]))
     table.add_row(Text(unit, "dim"))
@@ -80,8 +81,8 @@ def _bars(rows: list[tuple[str, float, int]], width: int, unit: str) -> Table:
 
 
 def _shares(panel: Panel, width: int) -> Table:
-    table = _grid(numbers=False)
-    room = max(16, width - max(len(name) for name in panel.categories) - 2)
+    wide = _names(panel.categories, width)
+    table, room = _grid(wide), max(8, width - wide - 2)
     for n, category in enumerate(panel.categories):
         ends, total = [0], 0.0
         for one in panel.series:
@@ -102,9 +103,9 @@ def _shares(panel: Panel, width: int) -> Table:
 
 
 def _sparks(panel: Panel, width: int) -> Table:
-    table = _grid(numbers=False)
     shown = [(place, one) for place, one in enumerate(panel.series) if one.y]
-    room = max(8, min(60, width - max(len(one.name) for _, one in shown) - 24))
+    wide = _names([*(one.name for _, one in shown), *(rule.name for rule in panel.rules), panel.y_label], width)
+    table, room = _grid(wide), max(4, min(60, width - wide - 25))
     for place, one in shown:
         values = [y for y in one.y if y is not None]
         ends = f"{values[0]:.4g} → {values[-1]:.4g}"
@@ -115,10 +116,15 @@ def _sparks(panel: Panel, width: int) -> Table:
     return table
 
 
-def _grid(numbers: bool = True) -> Table:
+def _names(names: Sequence[str], width: int) -> int:
+    """The width of the column of names: of the longest, at most half of all."""
+    return min(max(len(name) for name in names), width // 2)
+
+
+def _grid(names: int, numbers: int = 0) -> Table:
     table = Table.grid(padding=(0, 1))
-    table.add_column(no_wrap=True, overflow="ellipsis")
+    table.add_column(no_wrap=True, overflow="ellipsis", width=names)
     if numbers:
-        table.add_column(justify="right", no_wrap=True)
+        table.add_column(justify="right", no_wrap=True, width=numbers)
     table.add_column(no_wrap=True, overflow="crop")
     return table
