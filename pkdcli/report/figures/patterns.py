@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
@@ -50,14 +51,24 @@ def image_panel(axes: Axes, features: Features, image: int) -> None:
 def pattern_panel(axes: Axes, features: Features, cell: Cell, reduce: str, scale: Normalize) -> None:
     """A pattern over the image in grey; each square is one position of the feature map."""
     height, width = features.images[cell.image]["size"]
-    grey = features.pixels(cell.image).mean(axis=2)
-    axes.imshow(grey, extent=(0, width, height, 0), cmap="gray", vmin=0, vmax=255, interpolation="antialiased")
-    pattern = features.pattern(*cell, reduce)
-    stride = features.stride(cell.level)
-    extent = (0, pattern.shape[1] * stride, pattern.shape[0] * stride, 0)
-    axes.imshow(pattern, extent=extent, cmap=style.COLORMAP, norm=scale, alpha=OPACITY, interpolation="nearest")
+    axes.imshow(blended(features, cell, reduce, scale), extent=(0, width, height, 0), interpolation="antialiased")
     _boxes(axes, features, cell.image)
     _frame(axes, width, height)
+
+
+def blended(features: Features, cell: Cell, reduce: str, scale: Normalize) -> np.ndarray:
+    """A pattern's colours over the image in grey, (height, width, 3), 0 to 1; a position covers `stride` pixels.
+
+    Blended here, since the formats' own ways of laying one picture over another differ in colour.
+    """
+    grey = features.pixels(cell.image).mean(axis=2)[:, :, None] / 255
+    found = np.repeat(grey, 3, axis=2)
+    stride = features.stride(cell.level)
+    colors = colormaps[style.COLORMAP](scale(features.pattern(*cell, reduce)))[:, :, :3]
+    colors = colors.repeat(stride, axis=0).repeat(stride, axis=1)[: grey.shape[0], : grey.shape[1]]
+    part = found[: colors.shape[0], : colors.shape[1]]
+    part[:] = OPACITY * colors + (1 - OPACITY) * part
+    return found
 
 
 def _frame(axes: Axes, width: int, height: int) -> None:
@@ -69,7 +80,7 @@ def _boxes(axes: Axes, features: Features, image: int) -> None:
     # White inside black is seen on every colour.
     under = [Stroke(linewidth=1.6, foreground="black"), Stroke(linewidth=0.8, foreground="white")]
     for x1, y1, x2, y2 in features.images[image]["boxes"] or ():
-        axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, lw=0.8, path_effects=under))
+        axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, lw=0.8, snap=False, path_effects=under))
 
 
 def noise_text(axes: Axes, features: Features, cell: Cell) -> None:

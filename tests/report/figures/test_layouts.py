@@ -12,9 +12,9 @@ from matplotlib.image import AxesImage
 from matplotlib.text import Text
 
 from pkdcli.report.figures import style
-from pkdcli.report.figures.catalog import FIGURES, look
+from pkdcli.report.figures.catalog import FIGURES, Look, look
 from pkdcli.report.figures.layouts import draw
-from pkdcli.report.figures.patterns import Cell, scales
+from pkdcli.report.figures.patterns import OPACITY, Cell, scales
 
 
 def drawn(number, features, reduce="max", color_scale=None, levels=()):
@@ -39,6 +39,7 @@ def texts(figure):
 
 
 DRAW = Text.draw
+LOOK = Look(("P3",), (), "max", "shared")
 LONG = ("MaskRCNN-Swin (untrained)", "FasterRCNN-Res50 (untrained)", "FasterRCNN-Res50, norm-kl")
 CASES = {
     "as in the paper": {},
@@ -170,11 +171,18 @@ def test_a_pattern_lies_over_the_image_position_by_position(make_features):
     """A position of stride 8 covers 8 pixels, so a map that is larger than the image does not shrink into it."""
     features = make_features(sizes=((100, 150),))
     axes = panels(drawn(4, features))[1]
-    image, pattern = axes.findobj(AxesImage)
+    (image,) = axes.findobj(AxesImage)
     assert image.get_extent() == [0, 150, 100, 0]
-    assert pattern.get_extent() == [0, 19 * 8, 13 * 8, 0]
     assert (axes.get_xlim(), axes.get_ylim()) == ((0, 150), (100, 0))
-    np.testing.assert_array_equal(pattern.get_array(), features.pattern("teacher", "P3", 0, "max"))
+    pattern, pixels = features.pattern("teacher", "P3", 0, "max"), features.pixels(0)
+    (scale, _) = scales(features, [Cell(key, "P3", 0) for key in ("teacher", "student")], LOOK)[
+        Cell("teacher", "P3", 0)
+    ]
+    found = image.get_array()
+    for y, x in ((0, 0), (7, 8), (99, 149), (50, 20)):
+        color = np.array(matplotlib.colormaps["viridis"](scale(pattern[y // 8, x // 8]))[:3])
+        expected = OPACITY * color + (1 - OPACITY) * pixels[y, x].mean() / 255
+        np.testing.assert_allclose(found[y, x], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(("color_scale", "groups"), [("shared", 1), ("detector", 2), ("own", 4)])
