@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pkdcli.config.data import wants_masks
 from pkdcli.experiment import Planned
 from pkdcli.recipe.schema import Recipe
+from pkdcli.trackers import TRACKERS
 
 # What students that train together may differ in. Anything that is added to a recipe keeps them apart unless it is
 # named here.
@@ -32,11 +33,13 @@ def groups(planned: Sequence[Planned], jobs: int = 1, share: bool | None = None)
     if share is False:
         return [[one] for one in planned]
     students: dict[tuple[str, str], list[Planned]] = defaultdict(list)
-    for one in planned:
+    # Most trackers know one run a process.
+    able = [one for one in planned if all(TRACKERS[name].many for name in one.recipe.trackers)]
+    for one in able:
         if one.recipe.role == "distill":
             students[_common(one.recipe), _teacher(one)].append(one)
     with_baselines = {}
-    waiting = [one for one in planned if one.recipe.role == "baseline"]
+    waiting = [one for one in able if one.recipe.role == "baseline"]
     for (common, teacher), members in students.items():
         along = [one for one in waiting if _common(one.recipe) == common]
         if len(members) >= 2 or (share and along):

@@ -23,6 +23,7 @@ from pkdcli.recipe.schema import Data, Recipe
 from pkdcli.runs.collect import smoke
 from pkdcli.runs.state import finished
 from pkdcli.runs.store import read_json
+from pkdcli.trackers import require
 
 if TYPE_CHECKING:
     from pkdcli.launch.queue import Outcome
@@ -55,6 +56,8 @@ def go(recipes: Sequence[Recipe], where: Where, *, sweep: bool = False) -> None:
         PkdError: Something is wrong before anything runs.
     """
     runs, cache = runs_root(where.runs), cache_root()
+    if not where.dry_run:
+        require(name for recipe in recipes for name in recipe.trackers)
     # A checkpoint that is not there is said at once, not when the data has been drawn.
     recipes = [experiment.with_weights_hash(recipe) for recipe in recipes]
     planned = experiment.plan(with_data(recipes, cache, where), runs, cache)
@@ -89,6 +92,7 @@ def carry_out(planned: Sequence[experiment.Planned], cache: Path, where: Where) 
         PkdError: Something is wrong before anything runs.
         typer.Exit: After Ctrl-C, with its exit code.
     """
+    require(name for one in planned for name in one.recipe.trackers)
     launcher = where.launcher or load_launcher()
     _check_sharing(launcher, where)
     if launcher.kind == "slurm":

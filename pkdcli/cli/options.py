@@ -122,6 +122,16 @@ CheckpointIters = Annotated[
     int | None, typer.Option(min=1, help="Save it every so many steps too.", rich_help_panel=_HOW)
 ]
 Workers = Annotated[int | None, typer.Option(min=0, help="Loader processes.", rich_help_panel=_HOW)]
+Trackers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tracker",
+        metavar="NAME",
+        help="Also tell tensorboard, mlflow, wandb (offline), dvclive, aim, clearml or neptune; repeatable. Its files "
+        "are in trackers/ of the run's folder.",
+        rich_help_panel=_WHERE,
+    ),
+]
 Runs = Annotated[
     Path | None,
     typer.Option("--runs", help="Folder of runs (default $PKD_RUNS, or ./runs).", rich_help_panel=_WHERE),

@@ -57,6 +57,7 @@ def command(
     setup: o.Setup = None,
     max_parallel: o.MaxParallel = None,
     wait: o.Wait = False,
+    tracker: o.Trackers = None,
     runs: o.Runs = None,
     format: Annotated[
         str | None,
@@ -87,6 +88,7 @@ def command(
     from pkdcli.cli.reproduction import reproduce
     from pkdcli.recipe import library
     from pkdcli.recipe.resolve import Request
+    from pkdcli.trackers import named
 
     format = format_of(format, output)
     where_to = of_options(
@@ -124,6 +126,7 @@ def command(
         checkpoint_iters=checkpoint_iters,
         workers=workers,
         devices=processes(where_to),
+        trackers=tuple(named(tracker or ())),
         sets=tuple(sets or ()),
     )
     wanted = o.whole_numbers(seeds, "--seeds")

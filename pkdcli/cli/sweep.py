@@ -60,6 +60,7 @@ def command(
     setup: o.Setup = None,
     max_parallel: o.MaxParallel = None,
     wait: o.Wait = False,
+    tracker: o.Trackers = None,
     runs: o.Runs = None,
     dry_run: o.DryRun = False,
     json: o.Json = False,
@@ -85,6 +86,7 @@ def command(
     from pkdcli.cli.launcher import processes
     from pkdcli.recipe.grid import Grid, expand
     from pkdcli.recipe.resolve import Request
+    from pkdcli.trackers import named
 
     where_to = of_options(
         launcher,
@@ -122,6 +124,7 @@ def command(
         workers=workers,
         teacher_checkpoint=str(teacher_checkpoint) if teacher_checkpoint else None,
         devices=processes(where_to),
+        trackers=tuple(named(tracker or ())),
         sets=tuple(sets or ()),
     )
     grid = Grid(

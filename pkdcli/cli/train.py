@@ -45,6 +45,7 @@ def command(
     setup: o.Setup = None,
     max_parallel: o.MaxParallel = None,
     wait: o.Wait = False,
+    tracker: o.Trackers = None,
     runs: o.Runs = None,
     dry_run: o.DryRun = False,
     json: o.Json = False,
@@ -71,6 +72,7 @@ def command(
     from pkdcli.cli.launcher import launcher as of_options
     from pkdcli.cli.launcher import processes
     from pkdcli.recipe.resolve import Request, resolve
+    from pkdcli.trackers import named
 
     where_to = of_options(
         launcher,
@@ -115,6 +117,7 @@ def command(
             workers=workers,
             teacher_checkpoint=str(teacher_checkpoint) if teacher_checkpoint else None,
             devices=processes(where_to),
+            trackers=tuple(named(tracker or ())),
             sets=tuple(sets or ()),
         )
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pkdcli import trackers
 from pkdcli.config import data, schedule
 from pkdcli.config.detector import detector_model, set_key
 from pkdcli.config.distill import distill_model
@@ -12,6 +13,7 @@ from pkdcli.config.levels import pairing
 from pkdcli.config.zoo import entry
 from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Detector, Recipe
+from pkdcli.runs.status import columns
 
 
 def build_config(
@@ -61,7 +63,7 @@ def build_config(
             },
         },
         "custom_hooks": hooks(recipe),
-        "visualizer": {"type": "DetLocalVisualizer", "vis_backends": [], "name": "visualizer"},
+        "visualizer": visualizer(recipe, work_dir),
         "log_processor": {"type": "LogProcessor", "window_size": 50, "by_epoch": True},
         "env_cfg": {
             "cudnn_benchmark": False,
@@ -97,7 +99,20 @@ def with_adapters(recipe: Recipe) -> Recipe:
 def hooks(recipe: Recipe) -> list[dict[str, Any]]:
     """Progress for every run; a distilled one is also measured and checked."""
     distilled = [{"type": "PkdSanityHook"}, {"type": "PkdDiagnosticsHook"}] if recipe.role == "distill" else []
-    return [{"type": "PkdProgressHook"}, *distilled]
+    tracked = [{"type": "PkdTrackerHook"}] if recipe.trackers else []
+    return [{"type": "PkdProgressHook"}, *distilled, *tracked]
+
+
+def visualizer(recipe: Recipe, work_dir: Path | str) -> dict[str, Any]:
+    """mmengine's visualizer with the backends of the recipe's trackers."""
+    plain = {"type": "DetLocalVisualizer", "vis_backends": [], "name": "visualizer"}
+    if not recipe.trackers:
+        return plain
+    known = columns(recipe, Path(work_dir).name)
+    facts = {key: value for key, value in known.items() if value is not None and key not in ("schema", "run")}
+    # One name a run: mmengine would give the first run's visualizer to all that share a process.
+    name = f"visualizer of {Path(work_dir).name}"
+    return {**plain, "name": name, "vis_backends": trackers.backends(recipe.trackers, work_dir, facts)}
 
 
 def model(recipe: Recipe, teacher_weights: Path | str | None = None) -> dict[str, Any]:

@@ -20,5 +20,6 @@ from pkdcli.engine import (  # noqa: E402, F401
     preprocess,
     sampling,
     sanity,
+    track,
 )
 from pkdcli.engine.losses import registered  # noqa: E402, F401

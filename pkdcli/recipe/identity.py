@@ -9,7 +9,7 @@ from typing import Any
 from pkdcli.recipe.schema import Recipe, TeacherSpeed
 
 # What does not change the result: where files lie, how often one looks, texts for people, what follows from the rest.
-_NOT_IDENTITY = {"pair", "val_interval", "workers", "checkpoint_minutes", "checkpoint_iters", "adapters"}
+_NOT_IDENTITY = {"pair", "val_interval", "workers", "checkpoint_minutes", "checkpoint_iters", "adapters", "trackers"}
 _TEXTS = {"title", "notes", "summary", "get"}
 
 

@@ -57,6 +57,7 @@ class Request:
     workers: int | None = None
     teacher_checkpoint: str | None = None
     devices: int = 1
+    trackers: tuple[str, ...] = ()
     sets: tuple[str, ...] = field(default=())
 
 
@@ -111,6 +112,7 @@ def resolve(request: Request) -> Recipe:
         "checkpoint_minutes": 10.0 if request.checkpoint_minutes is None else request.checkpoint_minutes,
         "checkpoint_iters": request.checkpoint_iters,
         "teacher_seed": 0,
+        "trackers": list(request.trackers),
         "teacher_checkpoint": request.teacher_checkpoint if distilled else None,
         "teacher_speed": TeacherSpeed().model_dump(),
     }

@@ -423,6 +423,7 @@ class Recipe(Strict):
         weights_sha256: The hash of the weights the user gave, so that a run is known by their content.
         adapters: Found out by comparing the two necks: the student's levels that need a 1x1 convolution to be compared,
             each with its channels and its partner's. They are trained along and left out of student.pth.
+        trackers: Experiment trackers that are told what metrics.jsonl holds; they change no result.
         config: Keys of the final mmengine config to replace, with dots.
     """
 
@@ -453,6 +454,7 @@ class Recipe(Strict):
     weights: str | None = None
     weights_sha256: str | None = None
     adapters: dict[int, tuple[Count, Count]] = {}
+    trackers: list[Literal["tensorboard", "mlflow", "wandb", "dvclive", "aim", "clearml", "neptune"]] = []
     config: dict[str, Any] = {}
 
     @property

@@ -314,3 +314,15 @@ def test_ctrl_c_before_anything_runs(type_, monkeypatch):
     answer = type_("train")
     assert answer.code == 130
     assert "Traceback" not in answer.err
+
+
+def test_a_tracker_without_its_package_is_refused_before_anything_is_made(type_, own, here, monkeypatch):
+    from pkdcli import trackers
+
+    monkeypatch.setattr(trackers, "find_spec", lambda name: None)
+    said = type_("train", "--scale", "tiny", "--data", own, "--tracker", "wandb")
+    assert (said.code, said.out) == (3, "")
+    assert said.err == (
+        "error: --tracker wandb: its package is not installed.\nType: python -m pip install wandb\n"
+    )
+    assert not (here / "runs").exists()
