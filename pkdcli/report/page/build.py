@@ -11,10 +11,10 @@ from typing import Any
 
 from pkdcli import __version__
 from pkdcli.report.page.details import Details
-from pkdcli.report.page.tables import COLUMNS_OF_RUNS, FILTERS, run_rows, table_context
+from pkdcli.report.page.tables import FILTERS, run_rows, table_context
 from pkdcli.report.plots import svg
 from pkdcli.report.plots.build import figures, reader
-from pkdcli.report.plots.figure import COLOURS, Figure, Panel
+from pkdcli.report.plots.figure import DASHES, Figure, Panel
 from pkdcli.report.plots.groups import best_of_each_loss, groups_of, over_seeds
 from pkdcli.report.table import Table, points, signed
 from pkdcli.runs.collect import Record
@@ -51,7 +51,7 @@ def render(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["breakable"] = lambda text: Markup(escape(str(text)).replace("__", "__<wbr>"))
-    runs = run_rows(records)
+    runs, run_columns, shared = run_rows(records)
     return environment.get_template("template.html").render(
         title=title,
         root=str(root),
@@ -64,12 +64,12 @@ def render(
         tables=[table_context(table, records) for table in tables],
         notes=list(notes),
         figures=[_figure(figure) for figure in figures(records, everything, read)],
-        run_columns=COLUMNS_OF_RUNS,
+        run_columns=run_columns,
+        shared_settings=shared,
         runs=runs,
         filters=_filters(runs),
         details=details.all(),
         data=details.shared(),
-        colours=len(COLOURS),
     )
 
 
@@ -81,7 +81,9 @@ def panel_context(panel: Panel, title: str, description: str = "") -> dict[str, 
     return {
         "title": panel.title,
         "svg": Markup(svg.draw(panel, title, description)),
-        "legend": [{"place": place, "name": name} for place, name in legend] if len(legend) > 1 else [],
+        "legend": [{"place": n, "name": name, "dash": " ".join(map(str, DASHES[n]))} for n, name in legend]
+        if len(legend) > 1
+        else [],
         "filled": panel.kind != "lines",
     }
 
@@ -120,7 +122,9 @@ def _cards(records: Sequence[Record], everything: Sequence[Record]) -> list[dict
     """By pair, schedule and data: the teacher, the baseline, and the best of each loss over its seeds."""
     cards = []
     for group in groups_of(records, everything):
-        rows = [("teacher", "", *over_seeds(group.runs, "teacher_mAP"), None, 7)]
+        # A teacher's number stands in each of its runs: it counts once.
+        teachers = {record["teacher_mAP"]: record for record in group.runs}.values()
+        rows = [("teacher", "", *over_seeds(teachers, "teacher_mAP"), None, 7)]
         rows.append(("baseline", "", *over_seeds(group.baselines, "mAP"), None, 6))
         for name, members in best_of_each_loss(group.runs, 4):
             seeds = f"mean of {len(members)} seeds" if len(members) > 1 else ""

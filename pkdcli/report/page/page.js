@@ -4,6 +4,7 @@
   const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
   const data = JSON.parse($("#data").textContent);
   const SVG = "http://www.w3.org/2000/svg";
+  const FIRST = 4;  // rows of detections before more are asked for
   const BOXES = ["#2fa4ff", "#ff8a3d", "#22d39b", "#f58ccb", "#ffe14d", "#b9a1ff", "#ff6b6b", "#d8dee6"];
 
   function element(name, attributes = {}, text = "") {
@@ -184,8 +185,10 @@
       const score = right ? ` ${box[5].toFixed(2)}` : "";
       const group = drawn("g");
       const rect = drawn("rect", { x: x1, y: y1, width: Math.max(x2 - x1, 0), height: Math.max(y2 - y1, 0), stroke: colour });
+      const halo = rect.cloneNode();
+      halo.setAttribute("class", "halo");
       if (right && !right[n]) rect.setAttribute("class", "wrong");
-      group.append(rect, drawn("title", {}, name + score + (right && !right[n] ? ", no such object" : "")));
+      group.append(halo, rect, drawn("title", {}, name + score + (right && !right[n] ? ", no such object" : "")));
       if (boxes.length <= 12) {
         const fits = y1 > size ? y1 - size * .25 : Math.min(y2 + size, image.h - 1);
         group.append(drawn("text", { x: Math.min(x1, image.w - size * 3), y: fits, "font-size": size }, name + score));
@@ -211,12 +214,16 @@
     const help = element("p", { class: "quiet" },
       "Solid: an object of that class is there (IoU 0.5 or more). Dashed: there is none.");
     const shots = element("div");
-    place.replaceChildren(knob, help, shots);
+    const more = element("button", { type: "button" }, `Show all ${own.images.length} images`);
+    let count = FIRST;
+    more.hidden = own.images.length <= FIRST;
+    more.addEventListener("click", () => { count = own.images.length; more.hidden = true; redraw(); });
+    place.replaceChildren(knob, help, shots, more);
 
     function redraw() {
       const least = Number(slider.value);
       said.textContent = least.toFixed(2);
-      shots.replaceChildren(...own.images.map((n) => row(data.images[n], n, least)));
+      shots.replaceChildren(...own.images.slice(0, count).map((n) => row(data.images[n], n, least)));
     }
 
     function row(image, n, least) {

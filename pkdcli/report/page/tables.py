@@ -10,6 +10,7 @@ from pkdcli.runs.collect import METRICS, Record, plain
 
 FILTERS = ("pair", "loss", "schedule", "data", "state")
 _WORDS = ("run", "state", "pair", "loss", "weight", "T", "schedule", "data", "scale", "seed")
+_ALWAYS = ("run", "state", "mAP")
 COLUMNS_OF_RUNS = [{"name": name, "number": False} for name in _WORDS] + [
     {"name": name, "number": True} for name in (*METRICS, "gain", "seconds")
 ]
@@ -43,8 +44,12 @@ def table_context(table: Table, records: Sequence[Record]) -> dict[str, Any]:
     return {"title": table.title, "columns": columns, "sections": sections, "notes": table.notes, "link": link}
 
 
-def run_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
-    """The list of all runs, finished or not, with the columns `COLUMNS_OF_RUNS`."""
+def run_rows(records: Sequence[Record]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[tuple[str, str]]]:
+    """The list of all runs, finished or not.
+
+    Returns:
+        Rows; of `COLUMNS_OF_RUNS` those in which several runs differ; what all have in common, by column.
+    """
     rows = []
     for record in records:
         words = [record["run"], record["state"] or "", record["pair"] or "", record["loss"] or ""]
@@ -64,7 +69,18 @@ def run_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
                 "filter": {key: record[key] or "" for key in FILTERS},
             }
         )
-    return rows
+    return (rows, *_without_constant(rows))
+
+
+def _without_constant(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    if len(rows) < 2:
+        return COLUMNS_OF_RUNS, []
+    values = [{row["cells"][n] for row in rows} for n in range(len(COLUMNS_OF_RUNS))]
+    kept = [n for n, one in enumerate(values) if len(one) > 1 or COLUMNS_OF_RUNS[n]["name"] in _ALWAYS]
+    shared = [(COLUMNS_OF_RUNS[n]["name"], one.pop()) for n, one in enumerate(values) if n not in kept]
+    for row in rows:
+        row["cells"] = [row["cells"][n] for n in kept]
+    return [COLUMNS_OF_RUNS[n] for n in kept], [(name, value) for name, value in shared if value]
 
 
 def _pairs(table: Table) -> list[str]:
