@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from pkdcli.config.detector import detector_model
 from pkdcli.config.build import with_adapters
+from pkdcli.config.detector import detector_model
 from pkdcli.config.distill import distill_model
 from pkdcli.config.levels import backbone_strides, neck_levels, pairing
 from pkdcli.errors import PkdError
