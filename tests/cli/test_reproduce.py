@@ -259,7 +259,7 @@ def test_a_dry_run_at_scale_paper_needs_no_coco(desk):
     [
         (("table9",), "unknown table 'table9'."),
         (("table8", "--only", "gfl-fcos"), "--only: table table8: unknown pair 'gfl-fcos'."),
-        (("table8", "--format", "html"), "unknown --format 'html'."),
+        (("table8", "--format", "docx"), "unknown --format 'docx'."),
         (("table8", "--seeds", "0,x"), "--seeds: 'x' is not a finite number of 0 or more."),
         (("table8", "--seeds", ""), "--seeds: an empty list."),
         (("absent.yaml",), "there is no recipe file absent.yaml."),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from datetime import datetime
 
 import pytest
 
@@ -46,7 +48,10 @@ def test_an_mmdet_run(workdirs):
     ]
     told = ("state", "epoch", "epochs", "batch", "error", "path")
     assert [record[key] for key in told] == ["done", 12, 12, 2, None, str(workdirs / "fcos")]
-    assert record["seconds"] > 0
+    (log,) = (workdirs / "fcos").glob("*/*.log")
+    stamps = re.findall(r"^(\S+ \S+) - ", log.read_text(), re.MULTILINE)
+    first, last = (datetime.strptime(stamps[index], "%Y/%m/%d %H:%M:%S") for index in (0, -1))
+    assert record["seconds"] == (last - first).total_seconds()
 
 
 def test_an_mmrazor_distillation_and_its_teacher(workdirs):
