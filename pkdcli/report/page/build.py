@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pkdcli import __version__
-from pkdcli.report.page.details import Details
+from pkdcli.report.page.details import Details, from_here
 from pkdcli.report.page.tables import FILTERS, run_rows, table_context
 from pkdcli.report.plots import svg
 from pkdcli.report.plots.build import figures, reader
@@ -54,7 +54,7 @@ def render(
     runs, run_columns, shared = run_rows(records)
     return environment.get_template("template.html").render(
         title=title,
-        root=str(root),
+        root=from_here(root),
         made=(now or datetime.now(timezone.utc)).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,
         css=Markup((_HERE / "page.css").read_text(encoding="utf-8")),

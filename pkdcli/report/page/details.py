@@ -69,7 +69,7 @@ class Details:
             "warnings": [str(text) for text in status.get("warnings") or []],
             "env": _environment(env),
             "command": str(env.get("command") or ""),
-            "path": folder,
+            "path": from_here(folder),
             "recipe": self._recipe(paths.recipe),
             "samples": self._columns(record, baseline),
         }  # fmt: skip
@@ -93,6 +93,14 @@ class Details:
         except OSError:
             return []
         return [self._parts.setdefault(part, len(self._parts)) for part in _TOP.split(text) if part]
+
+
+def from_here(path: Path | str) -> str:
+    """A path as seen from the current folder, where it lies below it: a page tells no more of a machine than it must."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)
 
 
 def _progress(record: Record, status: dict[str, Any]) -> str:

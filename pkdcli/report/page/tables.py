@@ -9,13 +9,12 @@ from pkdcli.report.table import Table, metric, signed
 from pkdcli.runs.collect import METRICS, Record, plain
 
 FILTERS = ("pair", "loss", "schedule", "data", "state")
-_WORDS = ("run", "state", "pair", "loss", "weight", "T", "schedule", "data", "scale", "seed")
 _ALWAYS = ("run", "state", "mAP")
-COLUMNS_OF_RUNS = [{"name": name, "number": False} for name in _WORDS] + [
-    {"name": name, "number": True} for name in (*METRICS, "gain", "seconds")
-]
-for _one in COLUMNS_OF_RUNS:
-    _one["number"] = _one["number"] or _one["name"] in ("weight", "T", "seed")
+_NUMBERS = (*METRICS, "gain", "seconds", "weight", "T", "seed")
+# What matters most stands first: a phone shows four columns or so.
+_NAMES = ("run", "state", "mAP", "gain", "pair", "loss", "weight", "T", "schedule", "data", "scale", "seed",
+          *METRICS[1:], "seconds")  # fmt: skip
+COLUMNS_OF_RUNS = [{"name": name, "number": name in _NUMBERS} for name in _NAMES]
 
 
 def table_context(table: Table, records: Sequence[Record]) -> dict[str, Any]:
@@ -52,11 +51,11 @@ def run_rows(records: Sequence[Record]) -> tuple[list[dict[str, Any]], list[dict
     """
     rows = []
     for record in records:
-        words = [record["run"], record["state"] or "", record["pair"] or "", record["loss"] or ""]
-        words += [plain(record["weight"]), plain(record["temperature"]), record["schedule"] or ""]
-        words += [record["data"] or "", record["scale"] or "", plain(record["seed"])]
-        numbers = [metric(record, name) for name in METRICS] + [signed(record["gain"])]
-        seconds = f"{record['seconds']:.0f}" if record["seconds"] is not None else ""
+        cells = {"run": record["run"], "T": plain(record["temperature"]), "gain": signed(record["gain"])}
+        cells |= {key: plain(record[key]) for key in ("state", "pair", "loss", "weight", "schedule", "data", "scale")}
+        cells |= {name: metric(record, name) for name in METRICS}
+        cells["seed"] = plain(record["seed"])
+        cells["seconds"] = f"{record['seconds']:.0f}" if record["seconds"] is not None else ""
         marks = [f"smoke run: {record['smoke']}"] if record["smoke"] else []
         marks += [f"imported from {record['foreign']}"] if record.get("foreign") else []
         rows.append(
@@ -65,7 +64,7 @@ def run_rows(records: Sequence[Record]) -> tuple[list[dict[str, Any]], list[dict
                 "state": record["state"] or "unknown",
                 "error": record["error"] or "",
                 "marks": marks,
-                "cells": [*words, *numbers, seconds],
+                "cells": [cells[name] for name in _NAMES],
                 "filter": {key: record[key] or "" for key in FILTERS},
             }
         )

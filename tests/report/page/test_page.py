@@ -95,6 +95,15 @@ def test_unfinished_runs_say_so(whole_site):
     assert "epoch 4 of 6, iteration 40 of 60" in text
 
 
+def test_paths_are_told_from_the_current_folder(site, monkeypatch):
+    site.add("only", 30.0)
+    assert str(site.root / "only") in made(site.root)[0]
+    monkeypatch.chdir(site.root.parent)
+    text, _, _ = made(site.root)
+    assert ">runs/only<" in text
+    assert str(site.root) not in text
+
+
 def test_nothing_at_all(tmp_path):
     text, _, _ = made(tmp_path / "none")
     assert "No runs." in text
