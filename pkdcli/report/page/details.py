@@ -96,7 +96,7 @@ class Details:
 
 
 def from_here(path: Path | str) -> str:
-    """A path as seen from the current folder, where it lies below it: a page tells no more of a machine than it must."""
+    """A path as seen from the current folder, if it lies below: a page tells no more of a machine than it must."""
     try:
         return str(Path(path).relative_to(Path.cwd()))
     except (ValueError, OSError):
