@@ -47,7 +47,7 @@ PAIRS, LOSSES = ", ".join(names("pairs")), ", ".join(names("losses"))
             "error: --set sed: the recipe has no key 'sed'.\nDid you mean 'seed'? Keys of the recipe: accumulate, amp, "
             "batch, checkpoint_iters, checkpoint_minutes, data, init, loss, max_iters, pair, pretrained, role, scale, "
             "schedule, seed, student, teacher, "
-            "teacher_checkpoint, teacher_seed, teacher_speed, val_images, val_interval, workers.\n",
+            "teacher_checkpoint, teacher_seed, teacher_speed, trackers, val_images, val_interval, workers.\n",
         ),
         (
             "train --set seed=x",

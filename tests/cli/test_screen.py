@@ -203,7 +203,7 @@ def typed(type_, monkeypatch, own, *words, color=False):
 
 @pytest.mark.parametrize("words", [(), ("--jobs", "3")])
 def test_a_sweep_on_the_screen(type_, worker, own, here, monkeypatch, words):
-    worker(mse_w30="fails")
+    worker(mse_w30="fails", teacher="shows")
     said = typed(type_, monkeypatch, own, *words)
     assert said.code == 1
     assert not COLOUR.search(said.err)
