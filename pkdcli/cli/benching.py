@@ -121,7 +121,7 @@ def _request(wishes: Wishes, recipe: Recipe) -> dict[str, Any]:
     from pkdcli.recipe.identity import run_id
 
     teacher = None
-    if "experiment" in wishes.only:
+    if {"experiment", "suggest"} & set(wishes.only):
         paths = RunPaths(teachers_root(cache_root()) / run_id(teacher_recipe(recipe)))
         teacher = str(paths.root) if finished(paths) else None
     return {

@@ -7,25 +7,21 @@ others gain and cost.
 
 from __future__ import annotations
 
-import logging
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
-from mmcv.ops import ModulatedDeformConv2d
 from mmengine.logging import print_log
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils import dlpack
 
+from pkdcli.engine.norms import Undo, change_norms
+from pkdcli.engine.pooling import quick_pools
 from pkdcli.errors import ExitCode, PkdError
 
 FORMATS = {None: None, True: torch.channels_last, False: torch.contiguous_format}
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-SAME = 1e-3  # folding changes features by rounding, 1e-6 or so; what changes more was no convolution with its norm
-_CONVOLUTIONS = (nn.Conv2d, ModulatedDeformConv2d)  # DeformConv2d has no place for a bias
-_PROBE = 64  # pixels a side
 
 
 def prepare(
@@ -51,6 +47,7 @@ def prepare(
             "Set it to float32 or bfloat16.",
             ExitCode.MISSING,
         )
+    quick_pools(teacher)
     folded = fold_batch_norms(teacher) if fold else 0
     if folded:
         print_log(f"{folded} batch norms of the teacher are folded into its convolutions", "current")
@@ -96,60 +93,11 @@ def fold_batch_norms(teacher: nn.Module) -> int:
     """Fold each BatchNorm2d into the convolution whose output alone it gets; returns how many.
 
     w' = w * gamma / sqrt(var + eps), b' = beta + (b - mean) * gamma / sqrt(var + eps), in float64 and rounded once.
-    Which convolution feeds a norm is not guessed from names: a small picture is sent through and watched. A model whose
-    features are not the same afterwards, for whatever reason, stays as it was.
     """
-    norms = [name for name, module in teacher.named_modules() if isinstance(module, _BatchNorm)]
-    if not norms:
-        return 0
-    probe = torch.randn(1, 3, _PROBE, _PROBE, generator=torch.Generator().manual_seed(0))
-    first = next(teacher.parameters())
-    probe = probe.to(first.device, first.dtype)
-    pairs, before = _watch(teacher, probe)
-    undo = [_fold(teacher, convolution, norm) for convolution, norm in pairs]
-    if not pairs or _apart(look(teacher, probe), before) <= SAME:
-        return len(pairs)
-    for one in reversed(undo):
-        one()
-    print_log("the teacher's batch norms can't be folded: its features would change", "current", logging.WARNING)
-    return 0
+    return change_norms(teacher, partial(_fold, teacher), "the teacher's batch norms can't be folded")
 
 
-@torch.no_grad()
-def _watch(teacher: nn.Module, probe: Tensor) -> tuple[list[tuple[nn.Module, nn.Module]], tuple[Tensor, ...]]:
-    """(convolution, norm) wherever a norm's input is a convolution's output and nothing else is done with either."""
-    made: dict[int, tuple[nn.Module, Tensor]] = {}  # the tensors too, so that no address is given out twice
-    fed: dict[nn.Module, list[nn.Module | None]] = {}
-    calls: dict[nn.Module, int] = {}
-
-    def watch(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        calls[module] = calls.get(module, 0) + 1
-        if isinstance(module, _BatchNorm):
-            source = made.get(id(inputs[0]))
-            fed.setdefault(module, []).append(source and source[0])
-        else:
-            made[id(output)] = (module, output)
-
-    hooks = [
-        module.register_forward_hook(watch)
-        for module in teacher.modules()
-        if isinstance(module, (*_CONVOLUTIONS, _BatchNorm))
-    ]
-    try:
-        features = tuple(feature.clone() for feature in teacher.extract_feat(probe))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    pairs = [
-        (sources[0], norm)
-        for norm, sources in fed.items()
-        if len(sources) == 1 and sources[0] is not None and calls[sources[0]] == 1 and norm.running_var is not None
-    ]
-    return pairs, features
-
-
-@torch.no_grad()
-def _fold(teacher: nn.Module, convolution: nn.Module, norm: nn.Module) -> Callable[[], None]:
+def _fold(teacher: nn.Module, convolution: nn.Module, norm: nn.Module) -> Undo:
     """Fold one norm, and return what undoes it."""
     weight, bias = convolution.weight.data, convolution.bias
     factor = (norm.running_var.double() + norm.eps).rsqrt()
@@ -172,18 +120,6 @@ def _fold(teacher: nn.Module, convolution: nn.Module, norm: nn.Module) -> Callab
             module._modules[name] = norm
 
     return undo
-
-
-def _apart(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> float:
-    """The largest relative distance over the levels; infinite where one is not finite."""
-    return max(distance(a, b) for a, b in zip(ours, theirs, strict=True))
-
-
-def distance(ours: Tensor, theirs: Tensor) -> float:
-    """|a - b| / |b| of two feature maps, in float64."""
-    ours, theirs = ours.double(), theirs.double()
-    found = ((ours - theirs).norm() / theirs.norm().clamp_min(1e-30)).item()
-    return found if math.isfinite(found) else math.inf
 
 
 def _explained(forward: Callable[..., Any]) -> Callable[..., Any]:

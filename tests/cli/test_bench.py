@@ -19,7 +19,13 @@ from pkdcli.cli import bench as bench_command
 from pkdcli.cli import benching
 from pkdcli.cli.bench import DEFAULT, SECTIONS
 from pkdcli.cli.benching import duration, in_words, size
+from pkdcli.config.teacher import teacher_recipe
+from pkdcli.data.prepare import facts
 from pkdcli.errors import PkdError
+from pkdcli.recipe.identity import run_id
+from pkdcli.recipe.resolve import Request, resolve
+from pkdcli.runs.paths import RunPaths, teachers_root
+from pkdcli.runs.store import write_json
 
 MACHINE = {"cpu": "A processor", "cores": 2, "threads": 1, "gpu": None, "load": 0.5, "torch": "2.9", "python": "3.11",
            "system": "Linux"}  # fmt: skip
@@ -102,6 +108,20 @@ def test_what_the_process_is_asked_for(desk):
                        "epochs": 2, "clock": "wall"}  # fmt: skip
     assert (recipe["pair"], recipe["batch"], recipe["role"]) == ("retinax101-retina50", 4, "distill")
     assert not (desk.folder / "cache" / "data").exists()  # nothing is drawn for a bench but its own pictures
+
+
+def test_a_trained_teacher_is_used_where_its_weights_matter(desk):
+    recipe = resolve(Request(scale="tiny"))
+    recipe = recipe.model_copy(update={"data": facts(recipe.data, desk.folder / "cache")})
+    paths = RunPaths(teachers_root(desk.folder / "cache") / run_id(teacher_recipe(recipe)))
+    paths.root.mkdir(parents=True)
+    desk("--suggest")
+    write_json(paths.result, {"role": "teacher", "metrics": {}})
+    desk("--suggest")
+    paths.teacher.touch()
+    desk("--suggest")
+    desk("--only", "step")
+    assert [request["teacher"] for request in desk.asked] == [None, None, str(paths.root), None]
 
 
 @pytest.mark.parametrize(

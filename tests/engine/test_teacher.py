@@ -17,7 +17,8 @@ from mmengine.registry import init_default_scope
 
 from pkdcli.config.build import detector, model
 from pkdcli.engine import teacher as module
-from pkdcli.engine.teacher import distance, fold_batch_norms, look, prepare, usable
+from pkdcli.engine.norms import distance
+from pkdcli.engine.teacher import fold_batch_norms, look, prepare, usable
 from pkdcli.errors import PkdError
 from pkdcli.recipe.resolve import Request, resolve
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,14 +18,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from pkdcli.config import data, schedule
 from pkdcli.config.build import model
 from pkdcli.config.detector import modules
+from pkdcli.engine.frozen import quicken
 from pkdcli.recipe.schema import Recipe
 
 LR = 1e-9  # so that no step of a bench leads random weights to where a loss is infinite
 
 
-def our_section(recipe: Recipe) -> ConfigDict:
+def our_section(recipe: Recipe, teacher_weights: Path | None = None) -> ConfigDict:
     """The model section of a distilled run, with no pretrained weights to fetch."""
-    section = ConfigDict(model(recipe))
+    section = ConfigDict(model(recipe, teacher_weights))
     for module in modules(section["architecture"]):
         if isinstance(module.get("init_cfg"), dict) and module["init_cfg"].get("type") == "Pretrained":
             module["init_cfg"] = None
@@ -59,16 +61,19 @@ def batches(recipe: Recipe) -> Iterator[dict[str, Any]]:
 
 
 def built(section: ConfigDict, recipe: Recipe, batch: dict[str, Any]) -> nn.Module:
-    """A model in training mode on this machine's device, its norms calibrated on a batch."""
+    """A model in training mode on this machine's device; norms without trained statistics get those of a batch."""
     torch.manual_seed(recipe.seed)
     algorithm = MODELS.build(section)
     algorithm.architecture.init_weights()
     algorithm = algorithm.to("cuda" if torch.cuda.is_available() else "cpu")
-    if recipe.scale.channels_last and section["type"] == "PkdDistill":
+    ours = section["type"] == "PkdDistill"
+    if ours:
+        quicken(algorithm.architecture)
+    if ours and recipe.scale.channels_last:
         algorithm = algorithm.to(memory_format=torch.channels_last)
     algorithm.train()
     inputs = algorithm.data_preprocessor(batch, True)["inputs"]
-    for detector in (algorithm.architecture, algorithm.teacher):
+    for detector in (algorithm.architecture, *(() if section["teacher_ckpt"] else (algorithm.teacher,))):
         calibrate(detector, inputs)
     return algorithm
 

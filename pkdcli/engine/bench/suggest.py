@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import copy
 import shutil
+from pathlib import Path
 
 import torch
 
 from pkdcli.engine import teacher as teaching
 from pkdcli.engine.bench import models
 from pkdcli.engine.bench.measure import Section, interleaved
+from pkdcli.engine.norms import distance
 from pkdcli.recipe.schema import Recipe
+from pkdcli.runs.paths import RunPaths
 
 WORTH = 1.05  # times faster in three rounds of four, or it is not worth a line in a recipe
+UNTRAINED = "The teacher has random weights, which make errors of rounding larger than trained ones do."
 
 
-def suggest(recipe: Recipe, repeat: int) -> Section:
-    """Time the teacher's forward pass under each setting, against the recipe's own."""
+def suggest(recipe: Recipe, repeat: int, trained: Path | None = None) -> Section:
+    """Time the teacher's forward pass under each setting, against the recipe's own.
+
+    Args:
+        recipe: A distilled run's.
+        repeat: Rounds.
+        trained: The teacher's run directory, finished; without one its weights are random.
+    """
     title = recipe.teacher.title if recipe.teacher else ""
     section = Section("suggest", f"Settings for the teacher {title}, {recipe.batch} images")
     batch = next(models.batches(recipe))
     plain = recipe.model_copy(update={"teacher_speed": recipe.teacher_speed.model_copy(update={"fold": False})})
-    algorithm = models.built(models.our_section(plain), plain, batch)
+    weights = RunPaths(trained).teacher if trained else None
+    algorithm = models.built(models.our_section(plain, weights), plain, batch)
     inputs = algorithm.data_preprocessor(batch, True)["teacher_inputs"]
     teachers = {"plain": algorithm.teacher}
     for name, settings in candidates(recipe.scale.channels_last).items():
@@ -34,7 +45,7 @@ def suggest(recipe: Recipe, repeat: int) -> Section:
     section.time(interleaved(pieces, repeat))
     for name, one in list(teachers.items())[1:]:
         section.ratio(f"{name}: times faster", ["plain"], [name])
-        error = max(teaching.distance(a, b) for a, b in zip(teaching.look(one, inputs), expected, strict=True))
+        error = max(distance(a, b) for a, b in zip(teaching.look(one, inputs), expected, strict=True))
         section.number(f"{name}: error of the features", error, "relative")
     usual = next(timing for timing in section.timings if timing["name"] == "fold=true")["seconds"]
     for ratio, number in list(zip(section.ratios, section.numbers, strict=True))[1:]:
@@ -47,6 +58,7 @@ def suggest(recipe: Recipe, repeat: int) -> Section:
             section.notes.append(f"Faster here: {sets} ({gain:.2f} times; features off by {number['value']:.1e}).")
     if not section.notes:
         section.notes.append("Nothing here is faster than the defaults.")
+    section.notes.append("The teacher is trained." if trained else UNTRAINED)
     return section
 
 

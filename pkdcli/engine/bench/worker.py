@@ -71,7 +71,7 @@ def sections(request: Mapping[str, Any], folder: Path) -> dict[str, Callable[[],
         "eval": lambda: evaluation(request["eval_images"], min(repeat, 3), folder / "eval"),
         "data": lambda: loading(on_pictures(), repeat),
         "startup": lambda: startup(on_pictures(), min(repeat, 3), request["runs"], folder / "startup"),
-        "suggest": lambda: suggest(on_pictures(), repeat),
+        "suggest": lambda: suggest(on_pictures(), repeat, teacher),
         "experiment": lambda: experiment(recipe, teacher, 1, folder / "experiment", request["epochs"]),
     }
 

@@ -15,16 +15,25 @@ import numpy as np
 import pytest
 import torch
 
+import pkdcli.engine.register  # noqa: F401
+
+# isort: split
+from mmdet.registry import MODELS
+from mmengine.registry import init_default_scope
+
+from pkdcli.config.build import detector
 from pkdcli.engine.bench import losses as losses_module
 from pkdcli.engine.bench import worker
 from pkdcli.engine.bench.evaluation import drawn
 from pkdcli.engine.bench.experiment import razor_config
 from pkdcli.engine.bench.losses import only_shifted, peers
 from pkdcli.engine.bench.pictures import draw, with_pictures
-from pkdcli.engine.bench.suggest import candidates
+from pkdcli.engine.bench.suggest import UNTRAINED, candidates
+from pkdcli.engine.checkpoint import export_student
 from pkdcli.engine.losses import blocks, build_loss
 from pkdcli.recipe.library import parse
 from pkdcli.recipe.schema import Recipe
+from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import write_json
 
 TIMINGS = {
@@ -113,6 +122,33 @@ def test_drawn_detections_fill_every_image(tmp_path):
     assert np.isfinite(rows).all()
     assert ((rows[:, 5] >= 0) & (rows[:, 5] <= 1)).all()
     assert len(json.loads(path.read_text())["annotations"]) == 70
+
+
+def test_suggestions_are_of_the_trained_teacher_where_there_is_one(request_, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)  # compiling takes half a minute
+    request = request_(repeat=1)
+    recipe = with_pictures(parse(Recipe, request["recipe"], ""), tmp_path / "pictures", 64, 64, 4)
+    init_default_scope("mmdet")
+    teacher = MODELS.build(detector(recipe, recipe.teacher))
+    for weight in teacher.parameters():
+        torch.nn.init.constant_(weight, 0)
+    torch.nn.init.constant_(teacher.neck.fpn_convs[0].conv.bias, 1 + 2**-12)  # which bfloat16 rounds to 1
+    paths = RunPaths(tmp_path / "teacher")
+    paths.root.mkdir()
+    export_student(teacher, paths.teacher, {"dataset_meta": {"classes": recipe.data.classes}})
+    notes, errors = {}, {}
+    for name, run in (("trained", paths.root), ("random", None)):
+        section = worker.sections({**request, "teacher": run and str(run)}, tmp_path / name)["suggest"]().as_dict()
+        settings = [timing["name"] for timing in section["timings"]]
+        assert settings[:4] == ["plain", "fold=true", "channels_last=false", "precision=bfloat16"]
+        assert [number["name"].partition(": ")[0] for number in section["numbers"]] == settings[1:]
+        assert len(section["notes"]) >= 2
+        notes[name] = section["notes"][-1]
+        errors[name] = {n["name"].partition(":")[0]: n["value"] for n in section["numbers"]}
+    assert notes == {"trained": "The teacher is trained.", "random": UNTRAINED}
+    assert errors["trained"]["channels_last=false"] == 0
+    assert errors["trained"]["precision=bfloat16"] == pytest.approx(2**-12 / (1 + 2**-12))
+    assert errors["random"]["precision=bfloat16"] > 1e-3
 
 
 def test_candidates_are_typed_as_they_are_set(monkeypatch):
