@@ -23,6 +23,7 @@ from pkdcli.engine.losses.blocks import (
     Moments,
     Scratch,
     accumulator,
+    add_scaled,
     blocks,
     centered,
     exact,
@@ -85,7 +86,8 @@ def _note_normalized(
     if scale:
         q_s, q_t = s.divisor, t.divisor
         # Its sign does not matter: only its square is taken.
-        difference = t.buffer.mul_(q_t.reciprocal()).addcmul_(s.buffer, q_s.reciprocal(), value=-1)
+        theirs = t.buffer.mul_(q_t.reciprocal())
+        difference = add_scaled(theirs, s.buffer, -q_s.reciprocal(), out=theirs, spare=s.buffer)
     else:
         q_s = q_t = torch.ones_like(s.divisor)
         difference = s.buffer.sub_(t.buffer)
@@ -163,7 +165,7 @@ def distance_backward(
         for block in blocks(student, chunk):
             at = (block.chunk, slice(None), block.channels)
             part = torch.mul(block.of(student), a[at], out=block.of(gradient))
-            part.addcmul_(block.of(teacher), b[at]).add_(c[at])
+            add_scaled(part, block.of(teacher), b[at], out=part, spare=scratch.buffer("t", block)).add_(c[at])
         return gradient
     shifts, factors = kept[:, :2].to(dtype), exactly.to(dtype)
     # Without means far from zero c is 0; a GPU would have to wait to know.
@@ -174,7 +176,7 @@ def distance_backward(
         t = torch.sub(block.of(teacher), shift_t, out=scratch.buffer("t", block))
         if constant:
             s.add_(c)
-        torch.addcmul(s, t, b, out=block.of(gradient))
+        add_scaled(s, t, b, out=block.of(gradient), spare=t)
     return gradient
 
 

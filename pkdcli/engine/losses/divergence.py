@@ -24,6 +24,7 @@ from pkdcli.engine.losses.blocks import (
     Ledger,
     Scratch,
     accumulator,
+    add_scaled,
     blocks,
     centered,
     exact,
@@ -94,7 +95,7 @@ def _note(student: Tensor, teacher: Tensor, temperature: float, block: Block, sc
     bent = _grow_far(d, p, spare, growth) if far == _FAR else _grow_near(d, p, spare, growth, far == _EXP)
     rest = growth.sum(POSITIONS, keepdim=True)
     ledger.note(shift_s=s.shift, shift_t=t.shift, per_s=per_s, per_t=per_t, log_s=log_s, log_t=log_t, norm=s.norm)
-    growth.addcmul_(p, -rest)
+    add_scaled(growth, p, -rest, out=growth, spare=spare)
     exact_rest = rest.to(exact(rest.device))
     product = torch.mul(growth, b, out=spare).sum(POSITIONS, keepdim=True) / (1 + exact_rest)
     kl = bent - exact_rest + torch.log1p(exact_rest)
@@ -155,7 +156,10 @@ def _bend(d: Tensor, out: Tensor) -> Tensor:
     last, *others = _coefficients(d.dtype, d.device)
     torch.mul(d, last, out=out).add_(others[0])
     for coefficient in others[1:]:
-        torch.addcmul(coefficient, d, out, out=out)
+        if d.device.type == "cpu":
+            out.mul_(d).add_(coefficient)
+        else:
+            torch.addcmul(coefficient, d, out, out=out)
     return out.mul_(d).mul_(d)
 
 
@@ -206,12 +210,13 @@ def divergence_backward(
         if way == _FAR:
             q = torch.sub(b, log_s, out=scratch.buffer("q", block)).exp_()
             _grow_far(d.sub_(log_s - log_t), p, q, growth)
-        else:
-            (torch.exp(d, out=growth).sub_(1) if way == _EXP else torch.expm1(d, out=growth)).mul_(p)
+        elif way == _EXP:
+            torch.exp(d, out=growth).sub_(1).mul_(p)
+        else:  # on many processors expm1 takes ten times as long as exp
+            _bend(d, growth).add_(d).mul_(p)
         on_growth, on_p, on_b = block.numbers(factors) * block.shape[0]
-        growth.mul_(on_growth).addcmul_(p, on_p)
-        torch.addcmul(growth, b, on_b, out=growth)
-        block.of(gradient).copy_(growth)
+        add_scaled(growth.mul_(on_growth), p, on_p, out=growth, spare=p)
+        add_scaled(growth, b, on_b, out=block.of(gradient), spare=b)
     return gradient
 
 
