@@ -1,11 +1,16 @@
-"""A student's frozen batch norms, working in place.
+"""A student's batch norms that keep their statistics, at half the memory.
 
-Detectors that start from ImageNet keep the statistics of their backbone's batch norms, and those of caffe's weights
-(mmdet's FCOS) their scales and shifts too: such a norm is a multiplication and an addition by constants. PyTorch keeps
-the input of every batch norm for its backward pass nevertheless, half of all that a ResNet keeps. A convolution does
-not need its own output again, so here the norm writes over it, and a backbone keeps half as many feature maps.
+Detectors that start from ImageNet keep the statistics of their backbone's batch norms: such a norm multiplies and adds
+numbers per channel. PyTorch keeps the input of every batch norm for its backward pass nevertheless, which is half of
+all feature maps that a ResNet keeps, and goes over them once more each way.
 
-Values and gradients are those of PyTorch's batch norm but for rounding; names in the state dict stay.
+- Where scale and shift are frozen too (caffe's weights, as in mmdet's FCOS; the frozen stages of all), the gradient
+  needs neither input nor output, and a convolution does not need its own output again: the norm writes over it.
+- Where they are trained, the convolution is given weights times scale, and the shift as its bias. The gradient of the
+  scale is then found among the weights: sum(dL/dw' w) / deviation, in place of a sum over positions.
+
+Values and gradients are those of PyTorch's batch norm but for rounding; names in the state dict stay. A norm in
+training mode, which learns its statistics, is PyTorch's own.
 """
 
 from __future__ import annotations
@@ -20,6 +25,50 @@ from pkdcli.engine.norms import Undo, change_norms
 from pkdcli.engine.pooling import quick_pools
 
 
+def quicken(student: nn.Module) -> None:
+    """Make what is frozen in a student quicker: the statistics of its norms, and the pooling of its stem."""
+    in_place, folded = quicken_norms(student)
+    if in_place or folded:
+        text = f"the student's batch norms: {in_place} work in place, {folded} within their convolutions"
+        print_log(text, "current")
+    quick_pools(student)
+
+
+def quicken_norms(student: nn.Module) -> tuple[int, int]:
+    """Change the norms behind a detector's convolutions; returns how many work in place, and how many within those.
+
+    Where somebody listens to a convolution or its norm, such as a recorder, both stay.
+    """
+    change_norms(student, _change, "the student's batch norms stay PyTorch's", _suits)
+    kinds = [type(module) for module in student.modules()]
+    return kinds.count(InPlaceNorm), kinds.count(NormInConv)
+
+
+def _suits(convolution: nn.Module, norm: nn.Module) -> bool:
+    plain = type(norm) is nn.BatchNorm2d and type(convolution) is nn.Conv2d
+    return plain and norm.affine and not convolution._forward_hooks and not norm._forward_hooks
+
+
+def _change(convolution: nn.Module, norm: nn.Module) -> Undo:
+    if not any(one.requires_grad for one in norm.parameters()):
+        norm.__class__ = InPlaceNorm
+    else:
+        convolution.__class__, norm.__class__ = NormedConv, NormInConv
+        convolution.norm = (norm,)
+
+    def undo() -> None:
+        convolution.__class__, norm.__class__ = nn.Conv2d, nn.BatchNorm2d
+        vars(convolution).pop("norm", None)
+
+    return undo
+
+
+def scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """What a norm with running statistics multiplies with and adds, (C,) each; gradients reach its weight and bias."""
+    scale = (norm.running_var + norm.eps).rsqrt() * norm.weight
+    return scale, norm.bias - norm.running_mean * scale
+
+
 class InPlaceNorm(nn.BatchNorm2d):
     """A BatchNorm2d that writes over its input as long as it is in eval mode and nothing of it is trained."""
 
@@ -27,9 +76,7 @@ class InPlaceNorm(nn.BatchNorm2d):
         """(N, C, H, W) -> the same, normalised with the running statistics."""
         if self.training or self.weight.requires_grad or self.bias.requires_grad:
             return super().forward(x)
-        scale = (self.running_var + self.eps).rsqrt_().mul_(self.weight)
-        shift = torch.addcmul(self.bias, self.running_mean, scale, value=-1)
-        return _Affine.apply(x, scale.view(1, -1, 1, 1), shift.view(1, -1, 1, 1))
+        return _Affine.apply(x, *(numbers.view(1, -1, 1, 1) for numbers in scale_and_shift(self)))
 
 
 class _Affine(torch.autograd.Function):
@@ -49,32 +96,28 @@ class _Affine(torch.autograd.Function):
         return (gradient * scale).to(gradient.dtype), None, None
 
 
-def quicken(student: nn.Module) -> None:
-    """Make what is frozen in a student quicker: its norms and the pooling of its stem."""
-    work_in_place(student)
-    quick_pools(student)
+class NormedConv(nn.Conv2d):
+    """A Conv2d that does its norm's work as long as that is in eval mode.
 
-
-def work_in_place(student: nn.Module) -> int:
-    """Have the frozen norms behind a detector's convolutions work in place; returns how many there are.
-
-    A convolution that somebody listens to, such as a recorder, keeps its output.
+    Attributes:
+        norm: The one norm behind it, in a tuple, since it is no submodule.
     """
-    count = change_norms(student, _in_place, "the student's frozen batch norms can't work in place", _suits)
-    if count:
-        print_log(f"{count} frozen batch norms of the student work in place", "current")
-    return count
+
+    norm: tuple[nn.BatchNorm2d]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, D, H', W'), normalised."""
+        (norm,) = self.norm
+        if norm.training:
+            return super().forward(x)
+        scale, shift = scale_and_shift(norm)
+        bias = shift if self.bias is None else self.bias * scale + shift
+        return self._conv_forward(x, self.weight * scale.view(-1, 1, 1, 1), bias)
 
 
-def _suits(convolution: nn.Module, norm: nn.Module) -> bool:
-    frozen = type(norm) is nn.BatchNorm2d and norm.affine and not any(one.requires_grad for one in norm.parameters())
-    return frozen and not convolution._forward_hooks
+class NormInConv(nn.BatchNorm2d):
+    """A BatchNorm2d whose work a NormedConv has done already, in eval mode."""
 
-
-def _in_place(_convolution: nn.Module, norm: nn.Module) -> Undo:
-    norm.__class__ = InPlaceNorm
-
-    def undo() -> None:
-        norm.__class__ = nn.BatchNorm2d
-
-    return undo
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W), normalised -> the same."""
+        return super().forward(x) if self.training else x

@@ -1,4 +1,4 @@
-"""A student's frozen batch norms work in place: the same values and gradients, fewer feature maps kept."""
+"""A student's batch norms in place and in convolutions: the same values and gradients, fewer feature maps kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 
 from pkdcli.config.build import detector
-from pkdcli.engine.frozen import InPlaceNorm, work_in_place
+from pkdcli.engine import norms
+from pkdcli.engine.frozen import InPlaceNorm, NormedConv, NormInConv, quicken, quicken_norms
 from pkdcli.engine.norms import distance
 from pkdcli.recipe.resolve import Request, resolve
 
@@ -132,19 +133,106 @@ def test_a_norm_that_is_trained_after_all_is_pytorch_s_own(what):
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
-def test_only_a_frozen_norm_with_a_convolution_of_its_own_works_in_place():
+def trunk(dtype=torch.float64, bias=False):
+    """A convolution and its norm, as PyTorch has them and with one in the other."""
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, bias=bias), norm_of(4, frozen=False)).to(dtype)
+    plain.extract_feat = lambda x: (plain(x),)
+    ours = copy.deepcopy(plain)
+    ours.extract_feat = lambda x: (ours(x),)
+    assert quicken_norms(ours) == (0, 1)
+    assert [type(one) for one in ours] == [NormedConv, NormInConv]
+    return plain, ours
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float64, 1e-14), (torch.float32, 2e-6)])
+def test_a_convolution_with_its_norm_in_it_has_the_values_and_gradients_of_both(dtype, bound, bias):
+    found = []
+    for one in trunk(dtype, bias):
+        x = picture(dtype=dtype).requires_grad_()
+        out = one(x)
+        out.backward(picture(2, 4, 16, 16, dtype=dtype, seed=2))
+        found.append({"out": out, "x": x.grad, **{name: p.grad for name, p in one.named_parameters()}})
+    assert list(found[0]) == ["out", "x", "0.weight", *(["0.bias"] if bias else []), "1.weight", "1.bias"]
+    assert found[1].keys() == found[0].keys()
+    for name, value in found[0].items():
+        assert distance(found[1][name], value) <= bound, name
+
+
+def test_steps_of_an_optimizer_lead_to_the_same_weights():
+    nets = trunk()
+    for one in nets:
+        optimizer = torch.optim.SGD(one.parameters(), 0.1, momentum=0.9, weight_decay=1e-2)
+        for step in range(5):
+            optimizer.zero_grad()
+            (one(picture(dtype=torch.float64, seed=step)) - 1).square().mean().backward()
+            optimizer.step()
+    plain, ours = (one.state_dict() for one in nets)
+    assert list(ours) == list(plain)
+    assert max(distance(ours[name], value) for name, value in plain.items()) < 1e-13
+
+
+def test_mixed_precision_reaches_every_gradient_in_its_own_type():
+    plain, ours = trunk(torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        outs = [one(picture()) for one in (plain, ours)]
+    assert [out.dtype for out in outs] == [torch.bfloat16] * 2
+    assert distance(outs[1], outs[0]) < 1e-2
+    for out in outs:
+        out.float().square().sum().backward()
+    for ours_p, plain_p in zip(ours.parameters(), plain.parameters(), strict=True):
+        assert ours_p.grad.dtype == torch.float32
+        assert distance(ours_p.grad, plain_p.grad) < 2e-2
+
+
+def test_a_norm_that_learns_its_statistics_is_pytorch_s_own():
+    nets = trunk(torch.float32)
+    for one in nets:
+        one.train()
+        one(picture()).square().sum().backward()
+    for a, b in zip(*(one.state_dict().values() for one in nets), strict=True):
+        assert torch.equal(a, b)
+    assert all(torch.equal(a.grad, b.grad) for a, b in zip(*(one.parameters() for one in nets), strict=True))
+    assert nets[1][1].num_batches_tracked == 1
+
+
+def test_a_copy_has_a_norm_of_its_own():
+    _, ours = trunk()
+    other = copy.deepcopy(ours)
+    assert other[0].norm[0] is other[1]
+    assert other[0].norm[0] is not ours[1]
+    assert [name for name, _ in ours[0].named_modules()] == [""], "the norm has become a submodule"
+
+
+@pytest.mark.parametrize("listener", ["first", "norm", "second", "trained"])
+def test_whoever_listens_hears_what_there_was(listener):
+    torch.manual_seed(0)
+    small = Small().eval()
+    heard = []
+    getattr(small, listener).register_forward_hook(lambda module, inputs, output: heard.append(output.clone()))
+    small.extract_feat(picture())
+    quicken(small)
+    small.extract_feat(picture())
+    assert distance(heard[-1], heard[0]) < 1e-6
+
+
+def test_only_a_norm_with_a_convolution_of_its_own_is_changed():
     torch.manual_seed(0)
     small = Small().train()
-    small.norm.eval()
+    small.norm.eval(), small.trained.eval()
     before = copy.deepcopy(small)
-    assert work_in_place(small) == 1
+    assert quicken_norms(small) == (1, 1)
     kinds = [type(getattr(small, name)) for name in ("norm", "trained", "plain", "alone")]
-    assert kinds == [InPlaceNorm, *[nn.BatchNorm2d] * 3]
+    assert kinds == [InPlaceNorm, NormInConv, *[nn.BatchNorm2d] * 2]
+    assert [type(getattr(small, name)) is NormedConv for name in ("first", "second", "third")] == [False, True, False]
     assert [m.training for m in small.modules()] == [m.training for m in before.modules()]
     state, expected = small.state_dict(), before.state_dict()
     assert list(state) == list(expected)
     assert all(torch.equal(state[name], value) for name, value in expected.items())
-    assert work_in_place(small) == 0, "again"
+    made = [type(one) for one in small.modules()]
+    assert quicken_norms(small) == (1, 1)
+    assert [type(one) for one in small.modules()] == made, "again"
     small.eval(), before.eval()
     (ours,), (plain,) = small.extract_feat(picture()), before.extract_feat(picture())
     ours.sum().backward(), plain.sum().backward()
@@ -154,29 +242,39 @@ def test_only_a_frozen_norm_with_a_convolution_of_its_own_works_in_place():
 
 def test_a_convolution_whose_output_is_wanted_elsewhere_keeps_it():
     torch.manual_seed(0)
-    used, heard = Small(shared=True).eval(), Small().eval()
-    heard.first.register_forward_hook(lambda module, inputs, output: None)
-    for small in (used, heard):
-        (plain,) = small.extract_feat(picture())
-        assert work_in_place(small) == 0
-        assert type(small.norm) is nn.BatchNorm2d
-        assert torch.equal(small.extract_feat(picture())[0], plain)
+    small = Small(shared=True).eval()
+    (plain,) = small.extract_feat(picture())
+    assert quicken_norms(small) == (0, 0)
+    assert type(small.norm) is nn.BatchNorm2d
+    assert torch.equal(small.extract_feat(picture())[0], plain)
 
 
-# Batch norms of each student, and how many are frozen: all of caffe's ResNet-50, in others those of stem and first
-# stage. At scale tiny they are group norms.
+def test_what_can_not_be_folded_is_as_before(monkeypatch):
+    torch.manual_seed(0)
+    small = Small().eval()
+    before, (plain,) = copy.deepcopy(small.state_dict()), small.extract_feat(picture())
+    monkeypatch.setattr(norms, "SAME", -1.0)
+    assert quicken_norms(small) == (0, 0)
+    assert {type(one) for one in small.children()} == {nn.Conv2d, nn.BatchNorm2d}
+    assert "norm" not in vars(small.second)
+    assert all(torch.equal(value, before[name]) for name, value in small.state_dict().items())
+    assert torch.equal(small.extract_feat(picture())[0], plain)
+
+
+# Batch norms of each student: all of caffe's ResNet-50 are frozen, in others those of stem and first stage. At scale
+# tiny they are group norms.
 @pytest.mark.parametrize(
-    ("pair", "scale", "count"),
-    [("gfl101-fcos50", "paper", 53), ("gfl101-gfl50", "paper", 11), ("gfl101-fcos50", "tiny", 0)],
+    ("pair", "scale", "frozen", "trained"),
+    [("gfl101-fcos50", "paper", 53, 0), ("gfl101-gfl50", "paper", 11, 42), ("gfl101-fcos50", "tiny", 0, 0)],
 )
-def test_students_of_the_paper(pair, scale, count):
+def test_students_of_the_paper(pair, scale, frozen, trained):
     init_default_scope("mmdet")
     recipe = resolve(Request(pair=pair, scale=scale))
     recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"classes": ["a", "b"]})})
     torch.manual_seed(0)
     plain = MODELS.build(ConfigDict(detector(recipe, recipe.student))).train()
     ours = copy.deepcopy(plain)
-    assert work_in_place(ours) == count
+    assert quicken_norms(ours) == (frozen, trained)
     features = [one.train().extract_feat(picture(1, 3, 64, 64)) for one in (ours, plain)]
     assert max(distance(a, b) for a, b in zip(*features, strict=True)) < 1e-5
     kept: list[dict[int, int]] = [{}, {}]
@@ -192,6 +290,6 @@ def test_students_of_the_paper(pair, scale, count):
     gradients = [{n: p.grad for n, p in one.named_parameters() if p.grad is not None} for one in (ours, plain)]
     assert list(gradients[0]) == list(gradients[1])
     assert max(distance(gradients[0][name], value) for name, value in gradients[1].items()) < 1e-4
-    if count == 53:  # the rest are the neck's and the outputs of blocks
+    if frozen:  # the rest are the neck's and the outputs of blocks
         ours, theirs = (sum(sizes.values()) for sizes in kept)
         assert ours < 0.7 * theirs
