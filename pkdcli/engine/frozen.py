@@ -6,8 +6,9 @@ all feature maps that a ResNet keeps, and goes over them once more each way.
 
 - Where scale and shift are frozen too (caffe's weights, as in mmdet's FCOS; the frozen stages of all), the gradient
   needs neither input nor output, and a convolution does not need its own output again: the norm writes over it.
-- Where they are trained, the convolution is given weights times scale, and the shift as its bias. The gradient of the
-  scale is then found among the weights: sum(dL/dw' w) / deviation, in place of a sum over positions.
+- Where they are trained, the convolution is given weights times scale, and the shift as its bias, whose gradients are
+  found among the weights: "Tune-Mode ConvBN Blocks For Efficient Transfer Learning" (arXiv 2305.11624). mmengine has
+  the formula; its own way of turning that on inlines modules, which recorders could no longer listen to.
 
 Values and gradients are those of PyTorch's batch norm but for rounding; names in the state dict stay. A norm in
 training mode, which learns its statistics, is PyTorch's own.
@@ -19,6 +20,7 @@ from typing import Any
 
 import torch
 from mmengine.logging import print_log
+from mmengine.model.efficient_conv_bn_eval import efficient_conv_bn_eval_forward
 from torch import Tensor, nn
 
 from pkdcli.engine.norms import Undo, change_norms
@@ -29,8 +31,7 @@ def quicken(student: nn.Module) -> None:
     """Make what is frozen in a student quicker: the statistics of its norms, and the pooling of its stem."""
     in_place, folded = quicken_norms(student)
     if in_place or folded:
-        text = f"the student's batch norms: {in_place} work in place, {folded} within their convolutions"
-        print_log(text, "current")
+        print_log(f"batch norms: {in_place} work in place, {folded} within their convolutions", "current")
     quick_pools(student)
 
 
@@ -39,7 +40,7 @@ def quicken_norms(student: nn.Module) -> tuple[int, int]:
 
     Where somebody listens to a convolution or its norm, such as a recorder, both stay.
     """
-    change_norms(student, _change, "the student's batch norms stay PyTorch's", _suits)
+    change_norms(student, _change, "batch norms are left as they are", _suits)
     kinds = [type(module) for module in student.modules()]
     return kinds.count(InPlaceNorm), kinds.count(NormInConv)
 
@@ -63,12 +64,6 @@ def _change(convolution: nn.Module, norm: nn.Module) -> Undo:
     return undo
 
 
-def scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """What a norm with running statistics multiplies with and adds, (C,) each; gradients reach its weight and bias."""
-    scale = (norm.running_var + norm.eps).rsqrt() * norm.weight
-    return scale, norm.bias - norm.running_mean * scale
-
-
 class InPlaceNorm(nn.BatchNorm2d):
     """A BatchNorm2d that writes over its input as long as it is in eval mode and nothing of it is trained."""
 
@@ -76,7 +71,9 @@ class InPlaceNorm(nn.BatchNorm2d):
         """(N, C, H, W) -> the same, normalised with the running statistics."""
         if self.training or self.weight.requires_grad or self.bias.requires_grad:
             return super().forward(x)
-        return _Affine.apply(x, *(numbers.view(1, -1, 1, 1) for numbers in scale_and_shift(self)))
+        scale = (self.running_var + self.eps).rsqrt() * self.weight
+        shift = self.bias - self.running_mean * scale
+        return _Affine.apply(x, scale.view(1, -1, 1, 1), shift.view(1, -1, 1, 1))
 
 
 class _Affine(torch.autograd.Function):
@@ -108,11 +105,7 @@ class NormedConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, D, H', W'), normalised."""
         (norm,) = self.norm
-        if norm.training:
-            return super().forward(x)
-        scale, shift = scale_and_shift(norm)
-        bias = shift if self.bias is None else self.bias * scale + shift
-        return self._conv_forward(x, self.weight * scale.view(-1, 1, 1, 1), bias)
+        return super().forward(x) if norm.training else efficient_conv_bn_eval_forward(norm, self, x)
 
 
 class NormInConv(nn.BatchNorm2d):

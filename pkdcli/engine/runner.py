@@ -46,10 +46,15 @@ class PkdRunner(Runner):
         """Nothing: config.py is already there."""
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
-        """The model, what is frozen in it made quicker, its feature maps channels last where the scale says so."""
+        """The model, its feature maps laid out channels last where the scale says so."""
         built = super().build_model(model)
-        quicken(getattr(built, "architecture", built))
         return built.to(memory_format=torch.channels_last) if self.cfg.get("channels_last") else built
+
+    def _init_model_weights(self) -> None:
+        """As mmengine's; what is frozen is made quicker after it, since it looks for modules by their types' names."""
+        super()._init_model_weights()
+        model = getattr(self.model, "module", self.model)
+        quicken(getattr(model, "architecture", model))
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """The model for several processes; mmengine names a GPU also where there is none."""

@@ -293,3 +293,27 @@ def test_students_of_the_paper(pair, scale, frozen, trained):
     if frozen:  # the rest are the neck's and the outputs of blocks
         ours, theirs = (sum(sizes.values()) for sizes in kept)
         assert ours < 0.7 * theirs
+
+
+NORMS = "scale.rules.1.set.norm_cfg={type: BN, requires_grad: %s}"
+PLAIN = "from pkdcli.engine import runner; runner.quicken = lambda student: None"
+
+
+# The student is a ResNet-18, of 20 batch norms.
+@pytest.mark.parametrize(
+    ("trained", "told"),
+    [("false", "20 work in place, 0 within their convolutions"), ("true", "0 work in place, 20 within")],
+)
+def test_a_run_is_the_same_with_and_without(trained, told, make_run, workers, tmp_path):
+    """Six steps of a real worker, in channels last; the weights that PyTorch's norms lead to."""
+    runs = []
+    for name, first in (("ours", ""), ("plain", PLAIN)):
+        sets = (NORMS % trained, "scale.rules.1.set.norm_eval=true")
+        run = make_run(tmp_path / name, *sets, loss="none", max_iters=6, val_images=1)
+        runs.append(workers.finish(run, first))
+    logs = [(run / "log.txt").read_text() for run in runs]
+    assert [f"batch norms: {told}" in log for log in logs] == [True, False]
+    ours, plain = (torch.load(run / "student.pth", weights_only=True)["state_dict"] for run in runs)
+    assert list(ours) == list(plain)
+    moved = {name: value for name, value in plain.items() if value.is_floating_point()}
+    assert max(distance(ours[name], value) for name, value in moved.items()) < 1e-4
