@@ -24,15 +24,15 @@ from mmengine.model.efficient_conv_bn_eval import efficient_conv_bn_eval_forward
 from torch import Tensor, nn
 
 from pkdcli.engine.norms import Undo, change_norms
-from pkdcli.engine.pooling import quick_pools
+from pkdcli.engine.quick import SparseConv, quicken_modules
 
 
 def quicken(student: nn.Module) -> None:
-    """Make what is frozen in a student quicker: the statistics of its norms, and the pooling of its stem."""
+    """Make a student quicker: the norms whose statistics are frozen, and modules that PyTorch is slow at."""
     in_place, folded = quicken_norms(student)
     if in_place or folded:
         print_log(f"batch norms: {in_place} work in place, {folded} within their convolutions", "current")
-    quick_pools(student)
+    quicken_modules(student)
 
 
 def quicken_norms(student: nn.Module) -> tuple[int, int]:
@@ -93,7 +93,7 @@ class _Affine(torch.autograd.Function):
         return (gradient * scale).to(gradient.dtype), None, None
 
 
-class NormedConv(nn.Conv2d):
+class NormedConv(SparseConv):
     """A Conv2d that does its norm's work as long as that is in eval mode.
 
     Attributes:

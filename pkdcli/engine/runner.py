@@ -51,7 +51,7 @@ class PkdRunner(Runner):
         return built.to(memory_format=torch.channels_last) if self.cfg.get("channels_last") else built
 
     def _init_model_weights(self) -> None:
-        """As mmengine's; what is frozen is made quicker after it, since it looks for modules by their types' names."""
+        """As mmengine's; the student is made quicker after it, since it looks for modules by their types' names."""
         super()._init_model_weights()
         model = getattr(self.model, "module", self.model)
         quicken(getattr(model, "architecture", model))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils import dlpack
 
 from pkdcli.engine.norms import Undo, change_norms
-from pkdcli.engine.pooling import quick_pools
+from pkdcli.engine.quick import quicken_modules
 from pkdcli.errors import ExitCode, PkdError
 
 FORMATS = {None: None, True: torch.channels_last, False: torch.contiguous_format}
@@ -47,8 +47,8 @@ def prepare(
             "Set it to float32 or bfloat16.",
             ExitCode.MISSING,
         )
-    quick_pools(teacher)
     folded = fold_batch_norms(teacher) if fold else 0
+    quicken_modules(teacher)
     if folded:
         print_log(f"{folded} batch norms of the teacher are folded into its convolutions", "current")
     if precision != "float32":
