@@ -14,6 +14,7 @@ from mmengine.registry import OPTIM_WRAPPERS
 from torch import Tensor, nn
 
 from pkdcli.engine import processes
+from pkdcli.engine.one_pass import one_pass
 from pkdcli.engine.randomness import seed_step
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.runs.paths import RunPaths
@@ -63,6 +64,11 @@ class _Guard:
 @OPTIM_WRAPPERS.register_module()
 class PkdOptimWrapper(_Guard, OptimWrapper):
     """mmengine's OptimWrapper, which refuses the first loss that is not finite."""
+
+    def step(self, **kwargs: Any) -> None:
+        """As mmengine's, in one pass over the weights where that is possible."""
+        one_pass(self.optimizer)
+        super().step(**kwargs)
 
 
 @OPTIM_WRAPPERS.register_module()

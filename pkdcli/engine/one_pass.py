@@ -1,0 +1,35 @@
+"""SGD that goes over each weight, its gradient and its momentum once, on a CPU.
+
+PyTorch's own way there are three passes; its fused kernel needs one, but takes for granted that the three tensors are
+laid out alike, and steps to wrong weights without a word where they are not. On a GPU its own way is as fast.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.optim import SGD, Optimizer
+
+
+def one_pass(optimizer: Optimizer) -> None:
+    """Have an optimizer's next step go over the weights once, if it is SGD's and all is laid out alike."""
+    if type(optimizer) is not SGD:
+        return
+    for group in optimizer.param_groups:
+        weights = [weight for weight in group["params"] if weight.grad is not None]
+        if any(weight.device.type != "cpu" for weight in weights):
+            continue
+        momenta = (optimizer.state[weight].get("momentum_buffer") for weight in weights)
+        group["fused"] = all(
+            _alike(weight, weight.grad) and (momentum is None or _alike(weight, momentum))
+            for weight, momentum in zip(weights, momenta, strict=True)
+        )
+
+
+def _alike(weight: Tensor, other: Tensor) -> bool:
+    return (
+        other.layout == weight.layout == torch.strided
+        and other.dtype == weight.dtype
+        and other.device == weight.device
+        and other.stride() == weight.stride()
+    )
