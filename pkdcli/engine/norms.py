@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,7 +30,8 @@ def change_norms(
     """Change each batch norm that alone gets the output of a convolution; returns how many.
 
     Which convolution feeds a norm is not guessed from names: a small picture is sent through and watched. A detector
-    whose features are not the same afterwards, for whatever reason, stays as it was.
+    whose features are not the same afterwards, for whatever reason, stays as it was, and so does one that fails on the
+    picture.
 
     Args:
         detector: Has `extract_feat`; its modules' modes and statistics stay as they are.
@@ -43,7 +44,11 @@ def change_norms(
     first = next(detector.parameters())
     probe = torch.randn(1, 3, _PROBE, _PROBE, generator=torch.Generator().manual_seed(0)).to(first.device, first.dtype)
     with _at_rest(detector):
-        found, before = _watch(detector, probe)
+        try:
+            found, before = _watch(detector, probe)
+        except Exception as error:  # a detector that does not take this picture can be used all the same
+            print_log(f"{what}: {type(error).__name__}: {error}", "current", logging.WARNING)
+            return 0
         pairs = [pair for pair in found if suits(*pair)]
         undo = [change(*pair) for pair in pairs]
         if not pairs or _apart(detector.extract_feat(probe), before) <= SAME:
@@ -55,7 +60,7 @@ def change_norms(
 
 
 @contextmanager
-def _at_rest(detector: nn.Module):
+def _at_rest(detector: nn.Module) -> Iterator[None]:
     """Every module in eval mode, and back in its own afterwards."""
     modes = [(module, module.training) for module in detector.modules()]
     try:

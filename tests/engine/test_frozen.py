@@ -261,6 +261,20 @@ def test_what_can_not_be_folded_is_as_before(monkeypatch):
     assert torch.equal(small.extract_feat(picture())[0], plain)
 
 
+def test_a_detector_that_takes_no_such_picture_is_left_alone(monkeypatch):
+    def refuse(self, x):
+        raise RuntimeError("only pictures of 1024 pixels")
+
+    small = Small().eval()
+    told = []
+    monkeypatch.setattr(Small, "extract_feat", refuse)
+    monkeypatch.setattr(norms, "print_log", lambda text, *_: told.append(text))
+    assert quicken_norms(small) == (0, 0)
+    assert {type(one) for one in small.children()} == {nn.Conv2d, nn.BatchNorm2d}
+    assert not any(one._forward_hooks for one in small.modules())
+    assert told == ["batch norms are left as they are: RuntimeError: only pictures of 1024 pixels"]
+
+
 # Batch norms of each student: all of caffe's ResNet-50 are frozen, in others those of stem and first stage. At scale
 # tiny they are group norms.
 @pytest.mark.parametrize(

@@ -212,7 +212,7 @@ def divergence_backward(
             _grow_far(d.sub_(log_s - log_t), p, q, growth)
         elif way == _EXP:
             torch.exp(d, out=growth).sub_(1).mul_(p)
-        else:  # on many processors expm1 takes ten times as long as exp
+        else:  # expm1 takes six to ten times as long as exp
             _bend(d, growth).add_(d).mul_(p)
         on_growth, on_p, on_b = block.numbers(factors) * block.shape[0]
         add_scaled(growth.mul_(on_growth), p, on_p, out=growth, spare=p)
