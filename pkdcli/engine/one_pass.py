@@ -27,9 +27,11 @@ def one_pass(optimizer: Optimizer) -> None:
 
 
 def _alike(weight: Tensor, other: Tensor) -> bool:
-    return (
-        other.layout == weight.layout == torch.strided
-        and other.dtype == weight.dtype
-        and other.device == weight.device
-        and other.stride() == weight.stride()
-    )
+    """Whether the same number of bytes from the start leads to the same place in both."""
+    if other.layout != torch.strided or (other.dtype, other.device) != (weight.dtype, weight.device):
+        return False
+    if other.stride() == weight.stride():
+        return True
+    # Of a dimension with one place the stride says nothing.
+    steps = zip(weight.shape, weight.stride(), other.stride(), strict=True)
+    return all(ours == theirs for size, ours, theirs in steps if size > 1)

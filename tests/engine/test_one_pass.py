@@ -52,6 +52,21 @@ def test_momentum_of_another_layout_is_seen():
     assert optimizer.param_groups[0]["fused"] is False
 
 
+def test_strides_of_dimensions_with_one_place_say_nothing():
+    weights = [nn.Parameter(torch.randn(6, 4, 1, 1, generator=torch.Generator().manual_seed(0))) for _ in range(2)]
+    optimizers = [torch.optim.SGD([weight], 0.1, momentum=0.9, weight_decay=1e-2) for weight in weights]
+    for step in range(3):
+        for ours, weight, optimizer in zip((False, True), weights, optimizers, strict=True):
+            gradient = torch.randn(6, 4, generator=torch.Generator().manual_seed(step))
+            weight.grad = gradient.as_strided((6, 4, 1, 1), (4, 1, 4, 4))
+            if ours:
+                one_pass(optimizer)
+            optimizer.step()
+    assert weights[1].stride() != weights[1].grad.stride()
+    assert optimizers[1].param_groups[0]["fused"] is True
+    torch.testing.assert_close(weights[1], weights[0], rtol=1e-6, atol=1e-7)
+
+
 def test_another_optimizer_is_left_alone():
     weight = nn.Parameter(torch.ones(3))
     weight.grad = torch.ones(3)
