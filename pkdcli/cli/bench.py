@@ -59,7 +59,7 @@ def command(
 
     What is compared takes turns in one process, after a warm-up; seconds are medians, a ratio is the median of those of
     each round, with its quartiles. Pictures are drawn and weights random, except for [bold]experiment[/bold], which
-    takes many minutes and is measured only where --only names it.
+    takes many minutes and is measured only where --only names it; --suggest uses a trained teacher where there is one.
 
     [bold]Examples[/bold]
 
