@@ -1,7 +1,7 @@
 """SGD that goes over each weight, its gradient and its momentum once, on a CPU.
 
 PyTorch's own way there are three passes; its fused kernel needs one, but takes for granted that the three tensors are
-laid out alike, and steps to wrong weights without a word where they are not. On a GPU its own way is as fast.
+laid out alike, and steps to wrong weights without a word where they are not. On a GPU the choice is left to PyTorch.
 """
 
 from __future__ import annotations

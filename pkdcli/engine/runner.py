@@ -53,8 +53,7 @@ class PkdRunner(Runner):
     def _init_model_weights(self) -> None:
         """As mmengine's; the student is made quicker after it, since it looks for modules by their types' names."""
         super()._init_model_weights()
-        model = getattr(self.model, "module", self.model)
-        quicken(getattr(model, "architecture", model))
+        quicken(detector(self.model))
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """The model for several processes; mmengine names a GPU also where there is none."""
@@ -65,3 +64,9 @@ class PkdRunner(Runner):
     def load_checkpoint(self, filename: str, map_location: Any = "cpu", strict: bool = True, **kwargs: Any) -> Any:
         """As mmengine's, but a state with other weights than the model's is an error, not half loaded."""
         return super().load_checkpoint(filename, map_location=map_location, strict=strict, **kwargs)
+
+
+def detector(model: nn.Module) -> nn.Module:
+    """The mmdet detector that is trained, without DDP's wrapper and the distillation around it."""
+    model = getattr(model, "module", model)
+    return getattr(model, "architecture", model)

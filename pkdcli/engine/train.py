@@ -23,7 +23,7 @@ from pkdcli.engine import checkpoint, download, processes, recovery
 from pkdcli.engine.batches import Alone, Steps, drive
 from pkdcli.engine.hooks import status_of
 from pkdcli.engine.loop import last_metrics
-from pkdcli.engine.runner import PkdRunner
+from pkdcli.engine.runner import PkdRunner, detector
 from pkdcli.engine.sanity import before_training
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.recipe.schema import Recipe
@@ -129,12 +129,6 @@ def steps(
         peak_memory_mb=peak_memory_mb(),
         facts={**facts, **own.facts()},
     )
-
-
-def detector(model: nn.Module) -> nn.Module:
-    """The mmdet detector that is trained, without DDP's wrapper and the distillation around it."""
-    model = getattr(model, "module", model)
-    return getattr(model, "architecture", model)
 
 
 def distillation_facts(model: nn.Module) -> dict[str, Any]:
