@@ -1,4 +1,4 @@
-"""Feature maps in blocks of channels small enough for the processor's cache, and the moments of their channels.
+"""Feature maps in blocks of channels small enough for a CPU's cache, and the moments of their channels.
 
 Everything a loss needs from a map it takes from such a block while the block is in the cache, so a map is read from
 memory once or twice, however many operations the formula has, and no normalised copy of a map is ever kept.
@@ -24,7 +24,7 @@ POSITIONS = (0, 2, 3)
 # Of one buffer. Each thread has a cache of its own, of 1 to 2 MB, and two to four buffers are in use; but threads that
 # are given less wait for each other longer than they work.
 _CPU_BYTES = (1 << 20) * min(torch.get_num_threads(), 4)
-_GPU_BYTES = 8 << 20  # a GPU wants few, large kernels; a few such buffers stay in its cache too
+EXACT = torch.float64  # numbers per channel are few, so it costs nothing
 
 
 class Block(NamedTuple):
@@ -50,7 +50,7 @@ class Block(NamedTuple):
 def blocks(x: Tensor, chunk: int) -> Iterator[Block]:
     """The blocks that cover a map (N, C, H, W): all images of one chunk, and as many channels as fit in the cache."""
     images, channels, height, width = x.shape
-    room = _CPU_BYTES if x.device.type == "cpu" else _GPU_BYTES
+    room = _CPU_BYTES
     itemsize = accumulator(x.dtype).itemsize
     for index, start in enumerate(range(0, images, chunk)):
         n = min(chunk, images - start)
@@ -65,16 +65,11 @@ def accumulator(*dtypes: torch.dtype) -> torch.dtype:
     return torch.float64 if torch.float64 in dtypes else torch.float32
 
 
-def exact(device: torch.device) -> torch.dtype:
-    """The type of numbers per channel: they are few, so float64 costs nothing (Apple's GPUs have none)."""
-    return torch.float32 if device.type == "mps" else torch.float64
-
-
 class Scratch:
     """Buffers that every block of a map uses again: a few blocks of memory in all."""
 
-    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
-        self._device, self.dtype = device, dtype
+    def __init__(self, dtype: torch.dtype) -> None:
+        self.dtype = dtype
         self._flat: dict[str, Tensor] = {}
 
     def buffer(self, name: str, block: Block) -> Tensor:
@@ -82,15 +77,15 @@ class Scratch:
         size = math.prod(block.shape)
         flat = self._flat.get(name)
         if flat is None or flat.numel() < size:
-            flat = self._flat[name] = torch.empty(size, dtype=self.dtype, device=self._device)
+            flat = self._flat[name] = torch.empty(size, dtype=self.dtype)
         return flat[:size].view(block.shape)
 
 
 class Ledger:
     """Numbers per channel, noted block by block, in the order of `blocks`."""
 
-    def __init__(self, chunks: int, device: torch.device) -> None:
-        self._chunks, self._dtype = chunks, exact(device)
+    def __init__(self, chunks: int) -> None:
+        self._chunks = chunks
         self._rows: dict[str, list[Tensor]] = {}
 
     def note(self, **numbers: Tensor) -> None:
@@ -104,12 +99,12 @@ class Ledger:
 
     def over_images(self, name: str, square: bool = False) -> Tensor:
         """Numbers per image, or their squares, summed over those of a chunk: (chunks, C), in the exact type."""
-        exactly = [number.to(self._dtype) for number in self._rows[name]]
+        exactly = [number.to(EXACT) for number in self._rows[name]]
         return torch.cat([(x.square() if square else x).sum(0) for x in exactly]).view(self._chunks, -1)
 
     def __getitem__(self, name: str) -> Tensor:
         """(chunks, C), in the exact type."""
-        return torch.cat(self._rows[name]).to(self._dtype).view(self._chunks, -1)
+        return torch.cat(self._rows[name]).to(EXACT).view(self._chunks, -1)
 
 
 class Centered(NamedTuple):
@@ -166,11 +161,11 @@ def moments(student: Tensor, teacher: Tensor, chunk: int) -> Moments | None:
     mean is far from zero, and so does what is made of it where the two maps are close to each other.
     """
     maps, dtype = (student, teacher), accumulator(student.dtype, teacher.dtype)
-    plain = all(x.device.type == "cpu" and x.dtype == dtype and x.is_contiguous() for x in maps)
+    plain = all(x.dtype == dtype and x.is_contiguous() for x in maps)
     positions = positions_of(student, chunk)
     if not RAW or not plain or (positions < 2).any():
         return None
-    found, scratch = Ledger(len(positions), student.device), Scratch(student.device, dtype)
+    found, scratch = Ledger(len(positions)), Scratch(dtype)
     for block in blocks(student, chunk):
         s, t = block.of(student).flatten(2), block.of(teacher).flatten(2)
         both = torch.mul(s, t, out=scratch.buffer("both", block).flatten(2))
@@ -196,20 +191,17 @@ def leftover(of: Centered) -> Tensor:
 
     A mean of 1e3 with a standard deviation of 1 is off by 3e-5 in float32; one of 30 by less than is worth a pass.
     """
-    if of.buffer.device.type == "cpu" and not (of.shift.abs() > 30 * of.divisor).any():
+    if not (of.shift.abs() > 30 * of.divisor).any():
         return torch.zeros_like(of.shift)
     return of.buffer.sum(POSITIONS, keepdim=True)
 
 
 def add_scaled(x: Tensor, y: Tensor, factor: Tensor, out: Tensor, spare: Tensor) -> Tensor:
-    """Writes x + y * factor to `out`, (n, c, H, W) with a factor per channel.
+    """Writes x + y * factor to `out`, (n, c, H, W) with a factor per channel, and over `spare`, which may be y itself.
 
-    A CPU, which multiplies and then adds faster than both at once where one is broadcast, writes over `spare` too; that
-    may be y itself.
+    A CPU multiplies and then adds faster than both at once where one is broadcast.
     """
-    if x.device.type == "cpu":
-        return torch.add(x, torch.mul(y, factor, out=spare), out=out)
-    return torch.addcmul(x, y, factor, out=out)
+    return torch.add(x, torch.mul(y, factor, out=spare), out=out)
 
 
 def norms(buffer: Tensor) -> Tensor:
@@ -223,7 +215,7 @@ def positions_of(student: Tensor, chunk: int) -> Tensor:
     """The positions per channel in each chunk, (chunks, 1), in the exact type."""
     images, _, height, width = student.shape
     counts = [min(chunk, images - start) * height * width for start in range(0, images, chunk)]
-    return torch.tensor(counts, dtype=exact(student.device), device=student.device).unsqueeze(1)
+    return torch.tensor(counts, dtype=EXACT).unsqueeze(1)
 
 
 def refuse_twice(operator: torch.library.CustomOpDef) -> None:

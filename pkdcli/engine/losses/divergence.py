@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from pkdcli.engine.losses.blocks import (
+    EXACT,
     FLOOR,
     POSITIONS,
     Block,
@@ -27,7 +28,6 @@ from pkdcli.engine.losses.blocks import (
     add_scaled,
     blocks,
     centered,
-    exact,
     positions_of,
     refuse_twice,
 )
@@ -57,7 +57,7 @@ def divergence(student: Tensor, teacher: Tensor, temperature: float, chunk: int)
     """
     images, channels = student.shape[:2]
     dtype = accumulator(student.dtype, teacher.dtype)
-    scratch, ledger = Scratch(student.device, dtype), Ledger(-(-images // chunk), student.device)
+    scratch, ledger = Scratch(dtype), Ledger(-(-images // chunk))
     for block in blocks(student, chunk):
         if block.positions == 1:  # no deviation: zero, but NaN and infinity stay visible
             zero = block.of(student).to(dtype) * 0 + block.of(teacher).to(dtype) * 0
@@ -85,7 +85,6 @@ def _note(student: Tensor, teacher: Tensor, temperature: float, block: Block, sc
     p, spare = scratch.buffer("p", block), scratch.buffer("q", block)
     log_t = _softmax(a, temperature, p)
     log_s = torch.zeros_like(log_t)
-    # A GPU would have to wait for the answer, so it always takes the way that is right for both.
     d = torch.sub(b, a, out=a)
     far = _way(d)
     if far == _FAR:
@@ -96,7 +95,7 @@ def _note(student: Tensor, teacher: Tensor, temperature: float, block: Block, sc
     rest = growth.sum(POSITIONS, keepdim=True)
     ledger.note(shift_s=s.shift, shift_t=t.shift, per_s=per_s, per_t=per_t, log_s=log_s, log_t=log_t, norm=s.norm)
     add_scaled(growth, p, -rest, out=growth, spare=spare)
-    exact_rest = rest.to(exact(rest.device))
+    exact_rest = rest.to(EXACT)
     product = torch.mul(growth, b, out=spare).sum(POSITIONS, keepdim=True) / (1 + exact_rest)
     kl = bent - exact_rest + torch.log1p(exact_rest)
     ledger.note(far=torch.full_like(rest, far), rest=rest, product=product, kl=kl)
@@ -117,8 +116,6 @@ def _softmax(x: Tensor, temperature: float, out: Tensor) -> Tensor:
 
 def _way(d: Tensor) -> float:
     """How to work out exp(d) - 1 and exp(d) - 1 - d for a block."""
-    if d.device.type != "cpu":
-        return _FAR
     low, high = torch.stack(d.aminmax()).tolist()
     largest = max(-low, high)
     if not largest <= _SMALL:  # nor NaN
@@ -153,28 +150,25 @@ def _grow_far(d: Tensor, p: Tensor, q: Tensor, out: Tensor) -> Tensor:
 
 def _bend(d: Tensor, out: Tensor) -> Tensor:
     """Writes exp(d) - 1 - d = d^2 (1/2! + d/3! + d^2/4! + ...) for small d to `out`."""
-    last, *others = _coefficients(d.dtype, d.device)
+    last, *others = _coefficients(d.dtype)
     torch.mul(d, last, out=out).add_(others[0])
     for coefficient in others[1:]:
-        if d.device.type == "cpu":
-            out.mul_(d).add_(coefficient)
-        else:
-            torch.addcmul(coefficient, d, out, out=out)
+        out.mul_(d).add_(coefficient)
     return out.mul_(d).mul_(d)
 
 
 @lru_cache
-def _coefficients(dtype: torch.dtype, device: torch.device) -> list[Tensor]:
+def _coefficients(dtype: torch.dtype) -> list[Tensor]:
     """Of the series of (exp(d) - 1 - d) / d^2, the highest power first."""
     numbers = [1 / math.factorial(k + 2) for k in reversed(range(_TERMS[dtype]))]
-    return list(torch.tensor(numbers, dtype=dtype, device=device))
+    return list(torch.tensor(numbers, dtype=dtype))
 
 
 @divergence.register_fake
 def _(student: Tensor, teacher: Tensor, temperature: float, chunk: int) -> tuple[Tensor, Tensor]:
     value = student.new_empty((), dtype=accumulator(student.dtype, teacher.dtype))
     chunks = -(-student.shape[0] // chunk)
-    return value, student.new_empty(chunks, len(_ROWS), student.shape[1], dtype=exact(student.device))
+    return value, student.new_empty(chunks, len(_ROWS), student.shape[1], dtype=EXACT)
 
 
 @torch.library.custom_op("pkdcli::divergence_backward", mutates_args=())
@@ -193,7 +187,7 @@ def divergence_backward(
     """
     images, channels = student.shape[:2]
     dtype = accumulator(student.dtype, teacher.dtype)
-    scratch = Scratch(student.device, dtype)
+    scratch = Scratch(dtype)
     gradient = torch.empty_like(student)
     factor = upstream.to(kept.dtype) * (temperature**2 / (images * channels))
     rest = kept[:, _ROWS.index("rest")]
@@ -206,7 +200,7 @@ def divergence_backward(
         a = torch.sub(block.of(teacher), shift_t, out=scratch.buffer("t", block)).mul_(per_t)
         p, growth = torch.sub(a, log_t, out=scratch.buffer("p", block)).exp_(), scratch.buffer("growth", block)
         d = torch.sub(b, a, out=a)
-        way = _FAR if d.device.type != "cpu" else far.flatten()[0].item()
+        way = far.flatten()[0].item()
         if way == _FAR:
             q = torch.sub(b, log_s, out=scratch.buffer("q", block)).exp_()
             _grow_far(d.sub_(log_s - log_t), p, q, growth)
