@@ -64,11 +64,16 @@ class Status:
             self.fields.update(columns(recipe, paths.run))
         self.fields.setdefault("started", now())
 
-    def write(self, **fields: Any) -> None:
-        """Update some fields and write the file."""
+    def write(self, durable: bool = True, **fields: Any) -> None:
+        """Update some fields and write the file.
+
+        Args:
+            durable: Wait until the disk has it. Of a step among many the next one tells as much.
+            fields: What has changed.
+        """
         self.fields.update(fields)
         self.fields["updated"] = now()
-        write_json(self.paths.status, self.fields)
+        write_json(self.paths.status, self.fields, durable)
 
     def warn(self, text: str) -> None:
         """Add a warning to those that the command line prints and the result keeps; none stands twice."""
