@@ -1,8 +1,8 @@
 """Images and boxes go to a GPU once, beside the computing, and become a batch there in few launches.
 
-mmdet's preprocessor copies each tensor from pageable memory, which the processor waits for, and turns, casts, subtracts,
-divides, pads and stacks one image after the other. Here a copy starts from page-locked memory and nobody waits for it,
-and one subtraction an image writes into the batch. On a CPU mmdet's own way stays, to the last bit the same.
+mmdet's preprocessor copies each tensor from pageable memory, which the processor waits for, and turns, casts,
+subtracts, divides, pads and stacks one image after the other. Here a copy starts from page-locked memory and nobody
+waits for it, and one subtraction an image writes into the batch. On a CPU mmdet's own way stays.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class QuickPreprocessor(DetDataPreprocessor, _Stacking):
 
 
 def pinned(data: Any) -> Any:
-    """The same tensor, boxes or sample in page-locked memory, from which a copy needs no waiting; others as they are."""
+    """The same tensor, boxes or sample in page-locked memory, from which a copy needs no waiting."""
     if isinstance(data, Tensor):
         return data.pin_memory() if data.device.type == "cpu" else data
     if isinstance(data, BaseBoxes):
