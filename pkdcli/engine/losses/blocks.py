@@ -13,6 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pkdcli.engine.losses.cache import room
+
 EPS = 1e-6
 FLOOR = 1e-4
 """A channel of a smaller standard deviation counts as constant, and is divided by FLOOR + EPS instead of its own."""
@@ -20,10 +22,6 @@ FLOOR = 1e-4
 RAW = True
 """Take moments from the maps as they are wherever that is exact enough; False for nowhere."""
 
-POSITIONS = (0, 2, 3)
-# Of one buffer. Each thread has a cache of its own, of 1 to 2 MB, and two to four buffers are in use; but threads that
-# are given less wait for each other longer than they work.
-_CPU_BYTES = (1 << 20) * min(torch.get_num_threads(), 4)
 EXACT = torch.float64  # numbers per channel are few, so it costs nothing
 
 
@@ -50,19 +48,26 @@ class Block(NamedTuple):
 def blocks(x: Tensor, chunk: int) -> Iterator[Block]:
     """The blocks that cover a map (N, C, H, W): all images of one chunk, and as many channels as fit in the cache."""
     images, channels, height, width = x.shape
-    room = _CPU_BYTES
-    itemsize = accumulator(x.dtype).itemsize
+    bytes_, itemsize = room(torch.get_num_threads()), accumulator(x.dtype).itemsize
     for index, start in enumerate(range(0, images, chunk)):
         n = min(chunk, images - start)
-        step = min(channels, max(1, room // (n * height * width * itemsize)))
+        # Two channels or more, as long as there are two: PyTorch adds up a single row in another order.
+        step = min(channels, max(2, bytes_ // (n * height * width * itemsize)))
         for first in range(0, channels, step):
-            c = min(step, channels - first)
+            if channels - first == 1 and channels > 1:
+                break
+            c = channels - first if channels - first <= step + 1 else step
             yield Block(slice(start, start + n), slice(first, first + c), index, (n, c, height, width))
 
 
 def accumulator(*dtypes: torch.dtype) -> torch.dtype:
     """The type of buffers and sums: float64 where any map has it, float32 otherwise."""
     return torch.float64 if torch.float64 in dtypes else torch.float32
+
+
+def _in_rows(part: Tensor) -> bool:
+    """Whether the positions of each image and channel lie one after the other."""
+    return part.stride()[2:] == (part.shape[3], 1)
 
 
 class Scratch:
@@ -100,7 +105,8 @@ class Ledger:
     def over_images(self, name: str, square: bool = False) -> Tensor:
         """Numbers per image, or their squares, summed over those of a chunk: (chunks, C), in the exact type."""
         exactly = [number.to(EXACT) for number in self._rows[name]]
-        return torch.cat([(x.square() if square else x).sum(0) for x in exactly]).view(self._chunks, -1)
+        rows = [(x.square() if square else x).t().contiguous() for x in exactly]
+        return torch.cat([row.sum(1) for row in rows]).view(self._chunks, -1)
 
     def __getitem__(self, name: str) -> Tensor:
         """(chunks, C), in the exact type."""
@@ -125,9 +131,11 @@ class Centered(NamedTuple):
 
 def centered(x: Tensor, name: str, block: Block, scratch: Scratch) -> Centered:
     """The block of x, of two positions or more per channel, less its means."""
-    part = block.of(x)
-    shift = part.mean(POSITIONS, keepdim=True, dtype=scratch.dtype)
-    buffer = torch.sub(part, shift, out=scratch.buffer(name, block))
+    part, buffer = block.of(x), scratch.buffer(name, block)
+    # Of rows that lie in memory one after the other: others are added up in an order that depends on the block.
+    source = part if part.dtype == scratch.dtype and _in_rows(part) else buffer.copy_(part)
+    shift = sums(source).div_(block.positions)
+    torch.sub(source, shift, out=buffer)
     norm = norms(buffer)
     return Centered(buffer, shift, norm, (norm / math.sqrt(block.positions - 1)).clamp_min_(FLOOR).add_(EPS))
 
@@ -193,7 +201,7 @@ def leftover(of: Centered) -> Tensor:
     """
     if not (of.shift.abs() > 30 * of.divisor).any():
         return torch.zeros_like(of.shift)
-    return of.buffer.sum(POSITIONS, keepdim=True)
+    return sums(of.buffer)
 
 
 def add_scaled(x: Tensor, y: Tensor, factor: Tensor, out: Tensor, spare: Tensor) -> Tensor:
@@ -206,9 +214,15 @@ def add_scaled(x: Tensor, y: Tensor, factor: Tensor, out: Tensor, spare: Tensor)
 
 def norms(buffer: Tensor) -> Tensor:
     """The root of the sum of squares over a channel's positions, (n, c, H, W) -> (1, c, 1, 1)."""
-    # In two steps, because PyTorch's reduction over the last axis alone is five times faster.
+    # In two steps, because PyTorch's reduction over the last axis alone is five times faster, and does the same to a
+    # row however many others there are.
     rows = torch.linalg.vector_norm(buffer.flatten(2), dim=2)
-    return torch.linalg.vector_norm(rows, dim=0).view(1, -1, 1, 1)
+    return torch.linalg.vector_norm(rows.t().contiguous(), dim=1).view(1, -1, 1, 1)
+
+
+def sums(buffer: Tensor) -> Tensor:
+    """The sum over a channel's positions, (n, c, H, W) -> (1, c, 1, 1), in two steps as `norms`."""
+    return buffer.flatten(2).sum(2).t().contiguous().sum(1).view(1, -1, 1, 1)
 
 
 def positions_of(student: Tensor, chunk: int) -> Tensor:

@@ -20,7 +20,6 @@ from torch import Tensor
 from pkdcli.engine.losses.blocks import (
     EXACT,
     FLOOR,
-    POSITIONS,
     Block,
     Ledger,
     Scratch,
@@ -30,6 +29,7 @@ from pkdcli.engine.losses.blocks import (
     centered,
     positions_of,
     refuse_twice,
+    sums,
 )
 
 # Numbers kept per chunk and channel: the means; 1 / (q T) of either side; the logarithms of the sums of exp(b) and
@@ -92,11 +92,11 @@ def _note(student: Tensor, teacher: Tensor, temperature: float, block: Block, sc
         d.sub_(log_s - log_t)
     growth = scratch.buffer("growth", block)
     bent = _grow_far(d, p, spare, growth) if far == _FAR else _grow_near(d, p, spare, growth, far == _EXP)
-    rest = growth.sum(POSITIONS, keepdim=True)
+    rest = sums(growth)
     ledger.note(shift_s=s.shift, shift_t=t.shift, per_s=per_s, per_t=per_t, log_s=log_s, log_t=log_t, norm=s.norm)
     add_scaled(growth, p, -rest, out=growth, spare=spare)
     exact_rest = rest.to(EXACT)
-    product = torch.mul(growth, b, out=spare).sum(POSITIONS, keepdim=True) / (1 + exact_rest)
+    product = sums(torch.mul(growth, b, out=spare)) / (1 + exact_rest)
     kl = bent - exact_rest + torch.log1p(exact_rest)
     ledger.note(far=torch.full_like(rest, far), rest=rest, product=product, kl=kl)
 
@@ -105,11 +105,11 @@ def _softmax(x: Tensor, temperature: float, out: Tensor) -> Tensor:
     """Writes the softmax of a block over a channel's positions; returns the logarithm of the sum of exp(x)."""
     # |z| is at most sqrt(m), so unless the temperature is low, exp(z / T) is far from overflow as it is.
     if math.sqrt(x.numel() / x.shape[1]) <= 40 * temperature:
-        total = torch.exp(x, out=out).sum(POSITIONS, keepdim=True)
+        total = sums(torch.exp(x, out=out))
         out.mul_(1 / total)
         return torch.log(total)
-    top = x.amax(POSITIONS, keepdim=True)
-    total = torch.sub(x, top, out=out).exp_().sum(POSITIONS, keepdim=True)
+    top = x.amax((0, 2, 3), keepdim=True)
+    total = sums(torch.sub(x, top, out=out).exp_())
     out.mul_(1 / total)
     return torch.log(total) + top
 
@@ -128,11 +128,11 @@ def _grow_near(d: Tensor, p: Tensor, spare: Tensor, out: Tensor, by_exp: bool) -
     """Writes p (exp(d) - 1) to `out`; returns sum(p (exp(d) - 1 - d)) per channel."""
     if by_exp:
         torch.exp(d, out=out).sub_(1)
-        bent = torch.sub(out, d, out=spare).mul_(p).sum(POSITIONS, keepdim=True)
+        bent = sums(torch.sub(out, d, out=spare).mul_(p))
         out.mul_(p)
         return bent
     _bend(d, out)
-    bent = torch.mul(p, out, out=spare).sum(POSITIONS, keepdim=True)
+    bent = sums(torch.mul(p, out, out=spare))
     out.add_(d).mul_(p)
     return bent
 
@@ -143,7 +143,7 @@ def _grow_far(d: Tensor, p: Tensor, q: Tensor, out: Tensor) -> Tensor:
     _bend(d, out).mul_(p)
     q.sub_(p)
     d.mul_(p)
-    bent = torch.where(far, q - d, out).sum(POSITIONS, keepdim=True)
+    bent = sums(torch.where(far, q - d, out))
     torch.where(far, q, out.add_(d), out=out)
     return bent
 
