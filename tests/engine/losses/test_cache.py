@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from pkdcli.engine.losses import blocks, build_loss, cache
+from pkdcli.engine.losses import blocks, build_loss, cache, divergence
 
 NAMES = ["pkd", "mse", "center-only", "std-only", "norm-kl"]
 ROOMS = [1, 1 << 14, 1 << 17, 1 << 19, 1 << 20, 1 << 22, 1 << 30]
@@ -31,6 +31,24 @@ def test_no_bit_depends_on_the_size_of_a_block(name, shape, chunk, likeness, map
         found.append(graded(build_loss(name, stat_chunk=chunk), student, teacher))
     assert {value for value, _ in found} == {found[0][0]}
     assert all(torch.equal(gradient, found[0][1]) for _, gradient in found)
+
+
+def test_channels_of_one_block_may_go_different_ways(maps, plain, graded, apart, monkeypatch):
+    student, teacher = maps(2, 9, 30, 30, dtype=torch.float32)
+    for channel, likeness in enumerate((1.0, 0.9, 0.0)):  # differences that are small, larger and large, over 3
+        student[:, channel::3] = likeness * teacher[:, channel::3] + (1 - likeness) * student[:, channel::3]
+    student[0, ::3, 0, 0] += 0.1
+    loss, found = build_loss("norm-kl", temperature=8), []
+    ways = set(divergence.divergence(student, teacher, 8.0, 2)[1][0, 6].tolist())
+    assert ways == {divergence._SERIES, divergence._EXP, divergence._FAR}
+    for room in ROOMS:
+        monkeypatch.setattr(blocks, "room", lambda threads, room=room: room)
+        found.append(graded(loss, student, teacher))
+    assert {value for value, _ in found} == {found[0][0]}
+    assert all(torch.equal(gradient, found[0][1]) for _, gradient in found)
+    expected, expected_gradient = graded(plain("norm-kl", 8), student.double(), teacher.double())
+    assert found[0][0] == pytest.approx(expected, rel=1e-5)
+    assert apart(found[0][1], expected_gradient) < 1e-5
 
 
 def clock(seconds):
