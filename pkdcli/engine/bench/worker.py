@@ -29,6 +29,7 @@ from pkdcli.engine.bench.experiment import experiment
 from pkdcli.engine.bench.loading import loading
 from pkdcli.engine.bench.losses import SHAPES, losses
 from pkdcli.engine.bench.measure import Section
+from pkdcli.engine.bench.operators import PYRAMID, operators
 from pkdcli.engine.bench.pictures import with_pictures
 from pkdcli.engine.bench.startup import startup
 from pkdcli.engine.bench.step import group, step
@@ -73,6 +74,7 @@ def sections(request: Mapping[str, Any], folder: Path) -> dict[str, Callable[[],
         "startup": lambda: startup(on_pictures(), min(repeat, 3), request["runs"], folder / "startup"),
         "suggest": lambda: suggest(on_pictures(), repeat, teacher),
         "experiment": lambda: experiment(recipe, teacher, 1, folder / "experiment", request["epochs"]),
+        "operators": lambda: operators(repeat, request.get("operators") or PYRAMID),
     }
 
 
