@@ -53,6 +53,12 @@ class _OnlyMask(msgspec.Struct, gc=False):
     segmentation: msgspec.Raw = msgspec.Raw(b"")
 
 
+class _Runs(msgspec.Struct, gc=False):
+    counts: list[int] | str
+    size: tuple[int, int]
+
+
+_RUNS = msgspec.json.Decoder(_Runs)
 _MASK = msgspec.json.Decoder(_OnlyMask)
 _IMAGES = msgspec.json.Decoder(list[_Image])
 _ANNOTATIONS = msgspec.json.Decoder(list[_Annotation])
@@ -153,12 +159,16 @@ class AnnotationColumns:
         iscrowd: bool (N,).
         ignore: bool (N,).
         mask: uint8 (N,), one of `NO_MASK`, `POLYGONS`, `RUN_LENGTHS`, `FLAT_POLYGON`.
+        unusable: bool (N,), a mask of which mmdet can make nothing: no polygon of three points, or no run lengths.
+        run_size: By place, (height, width) of a mask of run lengths.
         begin: int64 (N,), where `segmentation` begins in `text`; 0 where there is none.
         length: int64 (N,), its bytes in `text`.
         text: What `begin` and `length` lie in: the file itself, or a copy of all segmentations.
         n_computed: Annotations whose area the file does not give.
         keep: Whether `begin`, `length` and `text` are kept.
     """
+
+    run_size: dict[int, tuple[int, int]]
 
     def __init__(self, file: CocoFile, shape: Findings, found: Findings, keep: bool = True) -> None:
         self.keep = keep
@@ -168,6 +178,7 @@ class AnnotationColumns:
         self.iscrowd, self.ignore = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
         self.mask = np.zeros(n, dtype=np.uint8)
         self.begin, self.length = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+        self.unusable, self.run_size = np.zeros(n, dtype=bool), {}
         self.odd: dict[tuple[str, int], Any] = {}
         self.n_computed = 0
         self._shape, self._found = shape, found
@@ -246,12 +257,17 @@ class AnnotationColumns:
 
     def _find_masks(self, start: int, items: Sequence[Any], rows: dict[str, Any], text: bytes | None) -> None:
         written = rows["segmentation"]
-        if text is not None and self.keep and any(type(one) is str for one in written):
+        if text is not None and any(type(one) is str for one in written):
             # A chunk of another form was read as Python values: its masks stand in the file as they are.
-            written = [bytes(_MASK.decode(item).segmentation) if one else b"" for one, item in zip(written, items)]
+            pairs = zip(written, items, strict=True)
+            written = [bytes(_MASK.decode(item).segmentation) if one else b"" for one, item in pairs]
         for index, one in enumerate(written, start):
-            self.mask[index] = kind = mask_kind(one)
-            if kind == NO_MASK or not self.keep:
+            kind = POLYGONS if one[:2] in (b"[[", "[[") else mask_kind(one)
+            if kind == NO_MASK:
+                continue
+            self.mask[index] = kind
+            self._look_at(index, kind, one)
+            if not self.keep:
                 continue
             self.length[index] = len(one)
             if text is None:
@@ -263,6 +279,28 @@ class AnnotationColumns:
                 self._end = _find(text, item, self._end)
                 self.begin[index] = text.find(one, self._end, self._end + len(item))
                 self._end += len(item)
+
+    def _look_at(self, index: int, kind: int, written: bytes | str) -> None:
+        """Note a mask of which mmdet can make nothing."""
+        if kind == RUN_LENGTHS:
+            try:
+                runs = _RUNS.decode(written)
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                self.unusable[index] = True
+            else:
+                self.run_size[index] = runs.size
+            return
+        commas = written.count("," if isinstance(written, str) else b",")
+        if commas >= 5 and commas % 2 and (kind == FLAT_POLYGON or written.rfind(written[1:2], 2) < 0):
+            return  # one polygon of whole points, at least three
+        try:
+            value = json.loads(written)
+        except ValueError:
+            return
+        polygons = [value] if kind == FLAT_POLYGON else value
+        self.unusable[index] = not any(
+            isinstance(polygon, list) and len(polygon) >= 6 and len(polygon) % 2 == 0 for polygon in polygons
+        )
 
 
 def _find(text: bytes, item: bytes, start: int) -> int:

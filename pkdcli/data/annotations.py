@@ -46,6 +46,7 @@ class Annotations:
         iscrowd: bool (M,), a region of many objects, which is neither learned nor counted as one object.
         ignore: bool (M,), left out of learning by mmdet, and out of measuring here.
         mask: uint8 (M,), the form of the segmentation: `NO_MASK`, `POLYGONS`, `RUN_LENGTHS` or `FLAT_POLYGON`.
+        mask_unusable: bool (M,), a segmentation of which mmdet can make nothing, or that is of another size than its image.
         segmentation_begin: int64 (M,), where its text begins in `text`.
         segmentation_length: int64 (M,), its bytes; 0 without a mask.
         text: UTF-8 text in which the segmentations stand, most often the file itself; empty if they were not kept.
@@ -66,6 +67,7 @@ class Annotations:
     iscrowd: np.ndarray
     ignore: np.ndarray
     mask: np.ndarray
+    mask_unusable: np.ndarray
     segmentation_begin: np.ndarray = field(repr=False)
     segmentation_length: np.ndarray = field(repr=False)
     text: bytes = field(repr=False)
@@ -143,9 +145,11 @@ def read(
     _unlisted("category", category, columns, hint, wrong)
     if found is None:
         wrong.refuse(file, where)
+    for index, (height, width) in columns.run_size.items():
+        columns.unusable[index] |= image[index] >= 0 and (width, height) != tuple(sizes[image[index]])
     return Annotations(
         file, image_ids, sizes, file_names, names, ids, columns.id, image, category, columns.bbox, columns.area,
-        columns.iscrowd, columns.ignore, columns.mask, columns.begin, columns.length, columns.text, columns.n_computed,
+        columns.iscrowd, columns.ignore, columns.mask, columns.unusable, columns.begin, columns.length, columns.text, columns.n_computed,
     )  # fmt: skip
 
 

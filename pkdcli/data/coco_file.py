@@ -1,4 +1,4 @@
-"""A COCO-format JSON file as lists of unread items: its text is looked through once, and only what is asked for is read.
+"""A COCO-format JSON file as lists of unread items: its text is gone through once, and what is asked for is read.
 
 `segmentation`, `info` and whatever else a file has never become Python objects; COCO's own training annotations would
 take three GiB so.
@@ -109,7 +109,7 @@ def _bytes(file: Path, where: str | None, absent: ExitCode, remedy: str | None) 
     except OSError as error:
         hint = "Check the permissions of the file and of the folders above it."
         raise PkdError(f"{at}can't read {file}: {error.strerror or error}.", hint) from error
-    if data[:4096].isspace() and data.isspace() or not data:
+    if not data or (data[:4096].isspace() and data.isspace()):
         raise PkdError(f"{at}{file} is empty.", _INTERRUPTED)
     return data
 
