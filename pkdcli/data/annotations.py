@@ -46,7 +46,8 @@ class Annotations:
         iscrowd: bool (M,), a region of many objects, which is neither learned nor counted as one object.
         ignore: bool (M,), left out of learning by mmdet, and out of measuring here.
         mask: uint8 (M,), the form of the segmentation: `NO_MASK`, `POLYGONS`, `RUN_LENGTHS` or `FLAT_POLYGON`.
-        mask_unusable: bool (M,), a segmentation of which mmdet can make nothing, or that is of another size than its image.
+        mask_unusable: bool (M,), a segmentation of which mmdet can make nothing.
+        mask_wrong_size: bool (M,), run lengths of another size than their image.
         segmentation_begin: int64 (M,), where its text begins in `text`.
         segmentation_length: int64 (M,), its bytes; 0 without a mask.
         text: UTF-8 text in which the segmentations stand, most often the file itself; empty if they were not kept.
@@ -68,6 +69,7 @@ class Annotations:
     ignore: np.ndarray
     mask: np.ndarray
     mask_unusable: np.ndarray
+    mask_wrong_size: np.ndarray
     segmentation_begin: np.ndarray = field(repr=False)
     segmentation_length: np.ndarray = field(repr=False)
     text: bytes = field(repr=False)
@@ -145,12 +147,31 @@ def read(
     _unlisted("category", category, columns, hint, wrong)
     if found is None:
         wrong.refuse(file, where)
+    other_size = np.zeros(len(image), dtype=bool)
     for index, (height, width) in columns.run_size.items():
-        columns.unusable[index] |= image[index] >= 0 and (width, height) != tuple(sizes[image[index]])
+        other_size[index] = image[index] >= 0 and (width, height) != tuple(sizes[image[index]])
     return Annotations(
-        file, image_ids, sizes, file_names, names, ids, columns.id, image, category, columns.bbox, columns.area,
-        columns.iscrowd, columns.ignore, columns.mask, columns.unusable, columns.begin, columns.length, columns.text, columns.n_computed,
-    )  # fmt: skip
+        file=file,
+        image_id=image_ids,
+        size=sizes,
+        file_name=file_names,
+        classes=names,
+        category_id=ids,
+        id=columns.id,
+        image=image,
+        category=category,
+        bbox=columns.bbox,
+        area=columns.area,
+        iscrowd=columns.iscrowd,
+        ignore=columns.ignore,
+        mask=columns.mask,
+        mask_unusable=columns.unusable,
+        mask_wrong_size=other_size,
+        segmentation_begin=columns.begin,
+        segmentation_length=columns.length,
+        text=columns.text,
+        n_computed=columns.n_computed,
+    )
 
 
 def read_classes(file: Path, *, where: str | None = None, absent: ExitCode = ExitCode.USAGE) -> list[str]:

@@ -38,6 +38,10 @@ class Findings:
             count[0] += len(indices)
             places += [place(int(index)) for index in indices[: self._limit - len(places)]]
 
+    def __bool__(self) -> bool:
+        """Whether anything is wrong."""
+        return bool(self._found)
+
     def refuse(self, file: Path, where: str | None) -> None:
         """Raise one error for everything found so far."""
         if not self._found:
