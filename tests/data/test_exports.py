@@ -351,7 +351,7 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(JSON, JSON, JSON, st.booleans())
 def test_what_is_not_used_changes_nothing(save, info, licenses, extra, ascii_only):
     coco = plain()
