@@ -44,6 +44,7 @@ def evaluate_request(request: dict[str, Any]) -> None:
             "weights": request["weights"],
             "weights_sha256": checkpoint.sha256(request["weights"]),
             "metrics": metrics,
+            "data_warnings": recipe.data.warnings,
             "seconds": round(time.perf_counter() - begin, 2),
             "evaluated": now(),
         }

@@ -188,6 +188,9 @@ def _same_length(runner: PkdRunner, recipe: Recipe, own: Alone) -> None:
         raise PkdError(
             f"data set {recipe.data.name}: {length} usable training images, where the recipe says "
             f"{recipe.data.train_images}.",
-            "Correct or remove `train_images` in the data recipe.",
+            "`filter_cfg` in the config can't change the images that are trained on: `background: true` in the data "
+            "recipe (--set data.background=true) lets in those without objects.",
         )
+    for text in recipe.data.warnings:
+        print_log(text, "current", logging.WARNING)
     print_log(f"{length} training images, loaded in {time.perf_counter() - begin:.1f} s", "current")
