@@ -87,7 +87,7 @@ def train_dataloader(recipe: Recipe, devices: int = 1) -> dict[str, Any]:
             f"batch: {recipe.batch} images can't be shared evenly by {devices} processes.",
             f"Give --batch-size a multiple of {devices}.",
         )
-    filters = {"filter_empty_gt": True, "min_size": MIN_SIDE}
+    filters = {"filter_empty_gt": not recipe.data.background, "min_size": MIN_SIDE}
     dataset = _dataset(recipe, recipe.data.train, train_pipeline(recipe), filter_cfg=filters)
     batches: dict[str, Any] = {"type": "PkdBatchSampler"}
     if recipe.scale.upscale:

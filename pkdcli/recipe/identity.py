@@ -18,6 +18,8 @@ def content(recipe: Recipe) -> dict[str, Any]:
     whole = {key: value for key, value in recipe.model_dump().items() if key not in _NOT_IDENTITY}
     data = whole["data"]
     whole["data"] = {key: data[key] for key in ("name", "generator", "classes", "image", "fingerprint")}
+    if data["background"]:  # the default leaves the names of earlier runs as they are
+        whole["data"]["background"] = True
     if recipe.student.mask or (recipe.teacher is not None and recipe.teacher.mask):
         whole["data"]["masks"] = data["masks"]  # without them, a Mask R-CNN loses its mask head
     for part in ("teacher", "student", "schedule", "scale"):

@@ -164,6 +164,10 @@ class Data(Strict):
         masks: Whether the annotations carry segmentations (found out by the check).
         train_images: Number of training images with at least one usable box (found out by the check).
         fingerprint: A hash of the annotation files: another content is another experiment.
+        background: Train also on images without objects, which mmdet's configs leave out.
+        accept: What the check would refuse and is right here: boxes that look like `corners` or `centres`, with width
+            and height `swapped` (or those of the images, `swapped-sizes`), or that stand there `doubled`.
+        warnings: What the check found odd (said with every training and kept in its result).
         get: How to get the data, printed where it is absent.
     """
 
@@ -178,6 +182,9 @@ class Data(Strict):
     masks: bool | None = None
     train_images: Count | None = None
     fingerprint: str | None = None
+    background: bool = False
+    accept: list[Literal["corners", "swapped", "swapped-sizes", "centres", "doubled"]] = []
+    warnings: list[str] = []
     get: str = ""
     notes: str = ""
 

@@ -91,7 +91,7 @@ NOT_IN_THE_NAME = {
     *("checkpoint_minutes", "checkpoint_iters", "adapters", "trackers"),
     *("val_interval", "workers", "scale.val_interval", "scale.workers", "scale.batch", "scale.data", "scale.lr"),
     *(f"data.{split}.{key}" for split in ("train", "val", "test") for key in ("images", "annotations")),
-    *("data.root", "data.masks", "data.train_images", "data.get", "data.notes"),
+    *("data.root", "data.masks", "data.train_images", "data.get", "data.notes", "data.accept", "data.warnings"),
     *("teacher.title", "teacher.notes", "student.title", "student.notes", "schedule.notes", "scale.notes"),
 }
 
