@@ -52,7 +52,8 @@ def looks(text):
         for start, end, style in decoded.spans:
             for place in range(start, end):
                 styles[place].append(str(style))
-        found.append([(letter, style if letter != " " else None) for letter, style in zip(decoded.plain, styles)])
+        pairs = zip(decoded.plain, styles, strict=True)
+        found.append([(letter, style if letter != " " else None) for letter, style in pairs])
     return found
 
 

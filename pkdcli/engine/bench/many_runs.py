@@ -1,4 +1,4 @@
-"""A runs folder as a sweep leaves it: finished runs with curves, measured levels, detections, recipes and environments."""
+"""A runs folder as a sweep leaves it: finished runs with curves, levels, detections, recipes and environments."""
 
 from __future__ import annotations
 
@@ -100,7 +100,8 @@ def _records(random: np.random.Generator, recipe: Recipe, metrics: dict[str, flo
             yield {"kind": "levels", **head, **rows}
         if (n + 1) * EVALUATIONS // TRAIN_RECORDS > n * EVALUATIONS // TRAIN_RECORDS:
             share = (n + 1) / TRAIN_RECORDS
-            yield {"kind": "val", **head, "val_seconds": 12.345, **{key: share * value for key, value in metrics.items()}}
+            now = {key: share * value for key, value in metrics.items()}
+            yield {"kind": "val", **head, "val_seconds": 12.345, **now}
 
 
 def _samples(random: np.random.Generator, data: Data) -> dict[str, Any]:
