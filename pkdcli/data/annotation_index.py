@@ -66,7 +66,7 @@ class AnnotationIndex:
 
     def file_name(self, place: int) -> str:
         """An image's path, relative to the folder of the images."""
-        return _piece(self.names, self.name_end, place).decode()
+        return _piece(self.names, self.name_end, place).decode("utf-8", "surrogatepass")
 
     def instances(self, place: int, labels: Sequence[int]) -> list[dict[str, Any]]:
         """An image's objects as mmdet's CocoDataset gives them.
@@ -112,7 +112,7 @@ class IndexMaker:
     def __init__(self, annotations: Annotations) -> None:
         self._annotations = annotations
         self._order = np.argsort(annotations.image, kind="stable")
-        names = [name.encode() for name in annotations.file_name]
+        names = [name.encode("utf-8", "surrogatepass") for name in annotations.file_name]
         order = self._order
         counts = np.bincount(annotations.image, minlength=len(names))
         length = np.where(annotations.mask == NO_MASK, 0, annotations.segmentation_length)[order]

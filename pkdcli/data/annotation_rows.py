@@ -81,11 +81,12 @@ def _chunks(
         if file.text is not None:
             text = b"[" + b",".join(chunk) + b"]"
             try:
-                yield start, chunk, fast(decoder.decode(text))
-                continue
+                columns = fast(decoder.decode(text))
             except (msgspec.MsgspecError, ValueError, OverflowError, TypeError):
-                chunk = json.loads(text)
-        yield start, chunk, slow(start, chunk)
+                columns = slow(start, json.loads(text))
+        else:
+            columns = slow(start, chunk)
+        yield start, chunk, columns
 
 
 def read_images(file: CocoFile, shape: Findings, found: Findings) -> tuple[np.ndarray, np.ndarray, list[str]]:

@@ -12,6 +12,7 @@ from pkdcli.data.annotations import Annotations
 from pkdcli.data.findings import Findings
 
 _ENOUGH = 8  # boxes below which nothing is said of how all of them are written
+_SURE = 5  # boxes that must leave their picture before all are taken for written in another way
 
 
 def check_files(names: list[str], folder: Path, found: Findings) -> None:
@@ -129,7 +130,7 @@ def _other_form(truth: Annotations) -> list[tuple[str, str, str]]:
     slack = 1 + 0.01 * size  # rounding, and boxes drawn a little over the edge
     out = ~_fits(begin, begin + extent, size, slack)
     share = out.mean()
-    if share < 0.05:
+    if share < 0.1:
         return []
     text = f"{int(out.sum())} of {len(boxes)} boxes reach beyond their picture"
     first = int(np.flatnonzero(judged)[out][0])
@@ -145,7 +146,7 @@ def _other_form(truth: Annotations) -> list[tuple[str, str, str]]:
     }  # fmt: skip
     for name, (start, end, sides, meaning, remedy) in readings.items():
         right = _fits(start, end, sides, 1 + 0.01 * sides) & (end > start).all(axis=1)
-        if right.mean() >= 0.995 and share >= (0.1 if name == "corners" else 0.05):
+        if right.mean() >= 0.995 and out.sum() >= _SURE and (name == "corners" or len(boxes) >= 20):
             rest = f"all but {int((~right).sum())}" if not right.all() else "all"
             message = f"{text}, the first is {place}; {rest} would lie in theirs if they were {meaning}"
             return [(name, message, f"`bbox` is [x, y, width, height] in pixels: {remedy}.")]
