@@ -102,7 +102,19 @@ def _sha256(path: Path) -> str:
 
 def recipe_yaml(recipe: Recipe) -> str:
     """A resolved recipe as YAML."""
-    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+    content = recipe.model_dump(mode="json")
+    return yaml.dump(content, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=110)
+
+
+class _Readable(yaml.SafeDumper):
+    """The safe dumper, which writes what a detector's own config says line by line."""
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if value.endswith("\n") else None)
+
+
+_Readable.add_representer(str, _text)
 
 
 def config_py(planned: Planned, devices: int = 1) -> str:

@@ -25,7 +25,7 @@ def detector_model(
     Raises:
         PkdError: The config or a key path of `set` does not exist.
     """
-    model = zoo.load_config(detector.config, f"detector {detector.name}: config")["model"]
+    model = zoo.config_of(detector)["model"]
     if not with_mask and detector.mask:
         drop_mask_head(model)
     for module in modules(model):
