@@ -21,6 +21,8 @@ from pkdcli.places import cache_root
 
 SECTIONS = ("model", "optim_wrapper", "train_cfg", "param_scheduler")
 """What a run is made of; the rest of a config changes no result."""
+KEPT = (*SECTIONS, "custom_imports", "custom_hooks", "train_dataloader", "val_dataloader", "test_dataloader")
+"""What is kept of a config."""
 
 
 @cache
@@ -142,13 +144,13 @@ class _NoLiteral(Exception):
 def as_text(content: dict[str, Any], where: str) -> str:
     """A config as `key = value` lines of Python literals, from which `from_text` reads it back, tuples included.
 
-    What else a config may hold (a function, say) is left out where a run does not depend on it.
+    Of what no run depends on, some is left out: other keys, and those with values that are no literals.
 
     Raises:
         PkdError: A run depends on it.
     """
     lines = []
-    for key, value in content.items():
+    for key, value in ((key, content[key]) for key in KEPT if key in content):
         try:
             literal = _literal(value, key)
         except _NoLiteral as error:
