@@ -10,6 +10,9 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from torch import nn
+
+from pkdcli.errors import PkdError, nearest
 from pkdcli.recipe.schema import Recipe
 
 # What mmengine itself takes out of a section before it builds the rest.
@@ -26,13 +29,16 @@ def drop_foreign(config: dict[str, Any], recipe: Recipe) -> list[str]:
 
     Returns:
         What was left out, a sentence for each section.
+
+    Raises:
+        PkdError: A type that was set, and that no registry knows.
     """
     said = []
     for name, where, sets in _settings(recipe):
         for path in [path for path in sets if path.split(".")[-1] == "type" and "." in path]:
             parent = path.rpartition(".")[0]
             section = _at(config, [*where, *parent.split(".")])
-            kind = _class(section.get("type")) if isinstance(section, dict) else None
+            kind = _class(section.get("type"), f"{name}.{path}") if isinstance(section, dict) else None
             taken = arguments(kind) if kind is not None else None
             if taken is None:
                 continue
@@ -64,18 +70,23 @@ def _at(node: Any, parts: list[str]) -> Any:
     return node
 
 
-def _class(name: Any) -> type | None:
-    """The class that a type names in any of mmdet's registries, or the ones above them."""
+def _class(name: Any, where: str) -> type | None:
+    """The class that a type names in any of mmdet's registries, or the ones above them; None for a function.
+
+    Raises:
+        PkdError: No registry knows it.
+    """
     from mmdet import registry
     from mmengine.registry import Registry
 
-    if not isinstance(name, str):
-        return name if isinstance(name, type) else None
-    for one in (found for found in vars(registry).values() if isinstance(found, Registry)):
-        found = one.get(name)
-        if inspect.isclass(found):
-            return found
-    return None
+    registries = [one for one in vars(registry).values() if isinstance(one, Registry)]
+    found = [kind for one in registries if (kind := one.get(str(name))) is not None]
+    if not found:
+        known = {key for one in registries for level in (one, one.parent) if level for key in level.module_dict}
+        guess = nearest(str(name), known)
+        hint = f"Did you mean {guess!r}?" if guess else "Name the module that registers it in `imports`."
+        raise PkdError(f"{where}: no registry of mmdet's knows the type {name!r}.", hint)
+    return next((kind for kind in found if inspect.isclass(kind)), None)
 
 
 def arguments(kind: type) -> set[str] | None:
@@ -85,9 +96,7 @@ def arguments(kind: type) -> set[str] | None:
     """
     names: set[str] = set()
     for one in kind.__mro__:
-        if one.__module__.startswith("torch.nn.modules.module") or one is object:
-            return names
-        if "__init__" not in vars(one):
+        if "__init__" not in vars(one) or one in (object, nn.Module):
             continue
         parameters = list(inspect.signature(one.__init__).parameters.values())[1:]
         names |= {one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}

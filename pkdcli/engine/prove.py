@@ -17,12 +17,19 @@ from torch import nn
 import pkdcli.engine.register  # noqa: F401
 from pkdcli.engine.answer import answer
 from pkdcli.engine.config import run_config
+from pkdcli.engine.worker import as_user_error
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.recipe.library import parse
 from pkdcli.recipe.schema import Recipe
 
 from mmdet.registry import HOOKS, MODELS, PARAM_SCHEDULERS, TRANSFORMS  # isort: skip
 from mmengine.optim import build_optim_wrapper  # isort: skip
+
+
+_HINT = (
+    "Found before anything was trained, by building what the run is made of: look at what was given with --set, at the "
+    "modules it imports and at configs and losses of your own."
+)
 
 
 def prove(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,7 +46,13 @@ def prove(request: Mapping[str, Any]) -> dict[str, Any]:
         recipe = parse(Recipe, content, "the recipe")
         if request["here"]:
             needs_gpu(recipe)
-        said += build(recipe, request["devices"])
+        try:
+            said += build(recipe, request["devices"])
+        except PkdError:
+            raise
+        except Exception as error:
+            found = as_user_error(error)
+            raise PkdError(f"{recipe.pair or recipe.student.name}: {found.message}", _HINT, ExitCode.USAGE) from error
     return {"said": list(dict.fromkeys(said))}
 
 
