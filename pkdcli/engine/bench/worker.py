@@ -34,6 +34,7 @@ from pkdcli.engine.bench.pictures import with_pictures
 from pkdcli.engine.bench.startup import startup
 from pkdcli.engine.bench.step import group, step
 from pkdcli.engine.bench.suggest import suggest
+from pkdcli.engine.imports import import_for
 from pkdcli.errors import PkdError
 from pkdcli.recipe.library import parse
 from pkdcli.recipe.schema import Recipe
@@ -53,6 +54,7 @@ def sections(request: Mapping[str, Any], folder: Path) -> dict[str, Callable[[],
     """
     init_default_scope("mmdet")
     recipe = parse(Recipe, request["recipe"], "the recipe to measure")
+    import_for(recipe)
     repeat = request["repeat"]
     drawn: list[Recipe] = []
 
