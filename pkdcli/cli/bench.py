@@ -8,7 +8,7 @@ import typer
 
 from pkdcli.cli import options as o
 
-SECTIONS = ("losses", "launches", "step", "group", "eval", "data", "startup", "suggest", "experiment")
+SECTIONS = ("losses", "launches", "step", "group", "eval", "data", "startup", "suggest", "experiment", "operators")
 DEFAULT = SECTIONS[:7]
 _MEASURE = "What and how to measure"
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from pkdcli.data.coco_parts import (
-    Findings,
-    check_annotations,
-    check_categories,
-    check_files,
-    check_images,
-    check_keys,
-    load,
-    prefix,
-    quoted,
-)
+import numpy as np
+
+from pkdcli.data.annotations import NO_MASK, Annotations, read, read_classes
+from pkdcli.data.coco_checks import check_files, check_form, check_names, unusable_why
+from pkdcli.data.findings import Findings, prefix, quoted
 from pkdcli.errors import ExitCode, PkdError, nearest
+
+__all__ = ["MIN_SIDE", "SplitReport", "check_split", "read_classes", "same_classes"]
 
 MIN_SIDE = 32  # pixels; mmdet's configs leave smaller images out of training
 
@@ -37,10 +32,14 @@ class SplitReport:
         per_class: Annotations of each class.
         n_zero_size: Boxes with a side below one pixel or an area of zero or less, which mmdet leaves out.
         n_outside: Other boxes that lie wholly outside their image, which mmdet leaves out.
+        n_ignored: Other annotations with `ignore`, which mmdet leaves out and the evaluation does not count.
         n_empty: Images without any annotation.
+        n_background: Images of at least `MIN_SIDE` a side without an annotation of a class asked for.
+        n_small: Images below `MIN_SIDE`.
         n_trainable: Images that mmdet trains on: at least `MIN_SIDE` a side, with an annotation of a class asked for.
-        has_masks: Whether every annotation has a segmentation, as a Mask R-CNN needs.
+        has_masks: Whether every annotation has a segmentation that can be read, as a Mask R-CNN needs.
         problems: What is odd but does not stand in the way, one sentence each.
+        file_names: Paths of the images, relative to their folder.
     """
 
     images: Path
@@ -51,10 +50,14 @@ class SplitReport:
     per_class: dict[str, int]
     n_zero_size: int = 0
     n_outside: int = 0
+    n_ignored: int = 0
     n_empty: int = 0
+    n_background: int = 0
+    n_small: int = 0
     n_trainable: int = 0
     has_masks: bool = False
     problems: list[str] = field(default_factory=list)
+    file_names: list[str] = field(default_factory=list, repr=False)
 
 
 def check_split(
@@ -67,6 +70,9 @@ def check_split(
     absent: ExitCode = ExitCode.USAGE,
     remedy: str | None = None,
     only: Collection[str] | None = None,
+    use: Literal["learn", "measure"] | None = None,
+    accept: Collection[str] = (),
+    background: bool = False,
 ) -> SplitReport:
     """Check one split: the annotation file, what its parts refer to, and that every image file is there.
 
@@ -82,86 +88,65 @@ def check_split(
             that the machine lacks.
         remedy: What to do about an absent file or folder, for a data set that is known.
         only: The classes asked for; all of the file's by default.
+        use: What the split is for, which decides what there is to say of what is left out; None says less.
+        accept: What the data recipe lets pass: `corners`, `swapped`, `swapped-sizes`, `centres`, `doubled`.
+        background: Whether images without objects are trained on.
 
     Raises:
         PkdError: With every problem of the file, the places of the first few, and what to do.
     """
-    images, annotations = Path(images), Path(annotations)
-    coco = load(annotations, where, absent, remedy)
+    images, found = Path(images), Findings(limit_list)
+    truth = read(Path(annotations), where=where, absent=absent, remedy=remedy, segmentations=False, found=found)
     if not images.is_dir():
         kind = "is not a folder" if images.exists() else "does not exist"
         hint = remedy or "`images` in a data recipe names the folder of the image files, relative to the recipe."
         raise PkdError(f"{prefix(where)}the image folder {images} {kind}.", hint, absent)
-
-    found = Findings(limit_list)
-    check_keys(coco, found)
-    found.refuse(annotations, where)
-    classes = check_categories(coco, found)
-    sizes = check_images(coco, found)
-    check_files(coco["images"], images, found)
-    zero, outside, masks = check_annotations(
-        coco, sizes, {c["id"] for c in coco["categories"] if type(c["id"]) is int}, found
-    )
-    items = coco["annotations"]
-    usable = sum(1 for item in items if not item.get("iscrowd")) - zero - outside
-    if not coco["images"]:
+    check_files(truth.file_name, images, found)
+    total, kept = len(truth.image), ~truth.iscrowd
+    if not len(truth.image_id):
         found.add("images is an empty list", "", "A split needs at least one image.")
-    elif not items and not may_be_empty:
+    elif not total and not may_be_empty:
         found.add(
             "annotations is an empty list",
             "",
             "Nothing can be learned from images without boxes, or measured on them: label them, or name another file.",
         )
-    elif usable <= 0 and not may_be_empty:
-        found.add(
-            f"none of its {len(items)} annotations is a usable box",
-            "",
-            "bbox is [x, y, width, height] in pixels with width and height of at least 1, and inside the image.",
-        )
-    found.refuse(annotations, where)
+    if found:  # columns hold what is no number where something is wrong
+        found.refuse(truth.file, where)
+    tiny, outside = truth.tiny & kept, truth.outside & ~truth.tiny & kept
+    if total and not (kept & truth.loaded).any() and not may_be_empty:
+        found.add(f"none of its {total} annotations is a usable box", "", unusable_why(truth))
+        found.refuse(truth.file, where)
+    odd = check_form(truth, accept, found)
+    found.refuse(truth.file, where)
 
-    names = {c["id"]: c["name"] for c in coco["categories"]}
-    counts = Counter(names[item["category_id"]] for item in items)
+    large, with_object = truth.size.min(axis=1) >= MIN_SIDE, np.zeros(len(truth.image_id), dtype=bool)
+    # Crowds and boxes without area count as well: mmdet drops those boxes, but only later.
+    with_object[truth.image[truth.labels(truth.classes if only is None else list(only)) >= 0]] = True
+    counts = np.bincount(truth.category, minlength=len(truth.classes)).tolist()
+    masks = int((truth.mask != NO_MASK).sum())
+    wrong_size = truth.mask_wrong_size
     report = SplitReport(
         images=images,
-        annotations=annotations,
-        n_images=len(coco["images"]),
-        n_annotations=len(items),
-        classes=classes,
-        per_class={name: counts[name] for name in classes},
-        n_zero_size=zero,
-        n_outside=outside,
-        n_empty=len(sizes) - len({item["image_id"] for item in items}),
-        n_trainable=_trainable(coco, classes if only is None else only),
-        has_masks=bool(items) and masks == len(items),
+        annotations=truth.file,
+        n_images=len(truth.image_id),
+        n_annotations=total,
+        classes=truth.classes,
+        per_class=dict(zip(truth.classes, counts, strict=True)),
+        n_zero_size=int(tiny.sum()),
+        n_outside=int(outside.sum()),
+        n_ignored=int((truth.ignore & ~tiny & ~outside & kept).sum()),
+        n_empty=len(truth.image_id) - len(np.unique(truth.image)),
+        n_background=int((large & ~with_object).sum()),
+        n_small=int((~large).sum()),
+        n_trainable=int((large & (with_object | background)).sum()),
+        has_masks=bool(total) and masks == total and not wrong_size.any(),
+        file_names=truth.file_name,
     )
-    report.problems.extend(_odd(report, masks))
+    report.problems.extend([*_odd(report, truth, masks, use), *odd, *check_names(truth)])
+    if use == "learn":
+        report.problems.extend(_left_out(report, truth, with_object & large, background))
     return report
-
-
-def _trainable(coco: dict[str, Any], classes: Collection[str]) -> int:
-    wanted = {category["id"] for category in coco["categories"] if category["name"] in classes}
-    # Crowds and boxes without area count as well: mmdet drops those boxes, but only later.
-    with_object = {item["image_id"] for item in coco["annotations"] if item["category_id"] in wanted}
-    return sum(
-        image["id"] in with_object and min(image["width"], image["height"]) >= MIN_SIDE for image in coco["images"]
-    )
-
-
-def read_classes(annotations: Path, *, where: str | None = None, absent: ExitCode = ExitCode.USAGE) -> list[str]:
-    """The names of the categories of an annotation file, in its order, which is the order of mmdet's labels.
-
-    Raises:
-        PkdError: The file can't be read, or its categories can't.
-    """
-    annotations = Path(annotations)
-    coco = load(annotations, where, absent, None)
-    found = Findings(5)
-    check_keys(coco, found, parts=("categories",))
-    found.refuse(annotations, where)
-    classes = check_categories(coco, found)
-    found.refuse(annotations, where)
-    return classes
 
 
 def same_classes(first: Sequence[str], second: Sequence[str], first_file: Path | str, second_file: Path | str) -> None:
@@ -199,18 +184,75 @@ def same_classes(first: Sequence[str], second: Sequence[str], first_file: Path |
     raise PkdError(message, hint)
 
 
-def _odd(report: SplitReport, masks: int) -> list[str]:
+def _odd(report: SplitReport, truth: Annotations, masks: int, use: str | None) -> list[str]:
     """What is odd about a split that can be used all the same."""
     total, found = report.n_annotations, []
+    measured = " When measuring they count all the same, as objects that are not found." if use == "measure" else ""
     if report.n_zero_size:
-        found.append(f"{report.n_zero_size} of {total} boxes have a side below one pixel or no area and are ignored.")
+        text = f"{report.n_zero_size} of {total} boxes have a side below one pixel or no area and are ignored."
+        found.append(text + measured)
     if report.n_outside:
-        found.append(f"{report.n_outside} of {total} boxes lie outside their image and are ignored.")
+        found.append(f"{report.n_outside} of {total} boxes lie outside their image and are ignored.{measured}")
+    if truth.ignore.any():
+        found.append(
+            f"{int(truth.ignore.sum())} of {total} annotations are marked `ignore`: they are not learned from, and "
+            "detections on them count neither as right nor as wrong. Remove the key to keep them."
+        )
+    if truth.n_computed:
+        found.append(f"{truth.n_computed} of {total} annotations have no `area`: width x height of the box is taken.")
     if 0 < masks < total:
         found.append(
             f"{total - masks} of {total} annotations have no segmentation: no mask can be learned from this split."
         )
+    if masks:
+        found.extend(_bad_masks(truth))
     unused = [name for name, count in report.per_class.items() if not count]
     if unused and total:
         found.append(f"no annotation of {quoted(unused)}.")
+    return found
+
+
+def _bad_masks(truth: Annotations) -> list[str]:
+    found, total = [], len(truth.image)
+    if truth.mask_wrong_size.any():
+        index = int(np.flatnonzero(truth.mask_wrong_size)[0])
+        found.append(
+            f"{int(truth.mask_wrong_size.sum())} of {total} segmentations are run lengths of another size than their "
+            f"image, the first is annotations[{index}].segmentation.size: no mask can be learned from this split."
+        )
+    if truth.mask_unusable.any():
+        index = int(np.flatnonzero(truth.mask_unusable)[0])
+        found.append(
+            f"{int(truth.mask_unusable.sum())} of {total} segmentations are no polygon of at least three points and no "
+            f"run lengths, the first is annotations[{index}].segmentation: a Mask R-CNN does not learn these objects."
+        )
+    return found
+
+
+def _left_out(report: SplitReport, truth: Annotations, with_object: np.ndarray, background: bool) -> list[str]:
+    """What of a training split is not learned from, how much, and how to keep it."""
+    found = []
+    if report.n_background and not background:
+        found.append(
+            f"{report.n_background} of {report.n_images} images have no object of the classes and are left out of "
+            "training: write `background: true` into the data recipe to train on them."
+        )
+    if report.n_small:
+        found.append(
+            f"{report.n_small} of {report.n_images} images have a side below {MIN_SIDE} pixels and are left out of "
+            "training: enlarge them, with their boxes, to keep them."
+        )
+    if truth.iscrowd.any():
+        found.append(
+            f"{int(truth.iscrowd.sum())} of {report.n_annotations} annotations have `iscrowd` 1, a region of many "
+            "objects: none is learned there."
+        )
+    barren = with_object.copy()
+    barren[truth.image[truth.loaded & ~truth.iscrowd]] = False
+    if barren.any():
+        first = report.file_names[int(np.flatnonzero(barren)[0])]
+        found.append(
+            f"{int(barren.sum())} of {report.n_images} images have annotations but no usable box, and are trained on "
+            f"as background, the first is {first}."
+        )
     return found

@@ -6,12 +6,17 @@ import hashlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pkdcli.data import shapes
 from pkdcli.errors import ExitCode, PkdError, unknown
 from pkdcli.recipe.schema import Data, Split
 from pkdcli.runs.store import read_json, write_json
+
+if TYPE_CHECKING:
+    from pkdcli.data import coco
+
+_VERSION = 2  # of a kept check: one that says less than this check would is made again
 
 
 def prepare(data: Data, cache: Path, progress: Callable[[int, int], None] | None = None) -> Data:
@@ -52,10 +57,18 @@ def facts(data: Data, cache: Path) -> Data:
     fingerprint = _fingerprint(data)
     known = cache / "checks" / f"{data.name}-{fingerprint}.json"
     found = read_json(known)
-    asked = {"folders": _folders(data), "listed": data.classes}
+    asked = {
+        "version": _VERSION,
+        "folders": _folders(data),
+        "listed": data.classes,
+        "background": data.background,
+        "accept": sorted(data.accept),
+    }
     if not isinstance(found, dict) or any(found.get(key) != value for key, value in asked.items()):
         found = {**_check(data), **asked}
         write_json(known, found)
+    for warning in found["warnings"]:
+        print(f"warning: {warning}", file=sys.stderr)
     return data.model_copy(
         update={
             # In the file's order, whatever the recipe's: mmdet's CocoDataset numbers its labels by that.
@@ -63,6 +76,7 @@ def facts(data: Data, cache: Path) -> Data:
             "masks": found["masks"] if data.masks is None else data.masks and found["masks"],
             "train_images": found["train_images"],
             "fingerprint": fingerprint,
+            "warnings": found["warnings"],
         }
     )
 
@@ -125,12 +139,19 @@ def _check(data: Data) -> dict[str, Any]:
     """Check every split of a user's data set and say what was found in it."""
     from pkdcli.data import coco
 
-    reports = {}
+    reports: dict[str, coco.SplitReport] = {}
+    warnings: list[str] = []
     for name, split in _splits(data).items():
-        where = f"data set {data.name}, {name}"
-        reports[name] = coco.check_split(Path(split.images), Path(split.annotations), where=where, only=data.classes)
-        for problem in reports[name].problems:
-            print(f"warning: {split.annotations}: {problem}", file=sys.stderr)
+        reports[name] = coco.check_split(
+            Path(split.images),
+            Path(split.annotations),
+            where=f"data set {data.name}, {name}",
+            only=data.classes,
+            use="learn" if name == "train" else "measure",
+            accept=data.accept,
+            background=data.background,
+        )
+        warnings += [f"{split.annotations}: {problem}" for problem in reports[name].problems]
     classes = reports["train"].classes
     for name, report in reports.items():
         coco.same_classes(classes, report.classes, data.train.annotations, _splits(data)[name].annotations)
@@ -146,4 +167,22 @@ def _check(data: Data) -> dict[str, Any]:
         "classes": classes,
         "masks": reports["train"].has_masks,
         "train_images": reports["train"].n_trainable,
+        "warnings": warnings + _shared(reports),
     }
+
+
+def _shared(reports: dict[str, coco.SplitReport]) -> list[str]:
+    """Say how many images of each split are also trained on."""
+    from pkdcli.data.split_overlap import shared_images
+
+    train, said = reports["train"], []
+    for name, report in reports.items():
+        if report is train:
+            continue
+        shared = shared_images((train.images, train.file_names), (report.images, report.file_names))
+        if shared:
+            said.append(
+                f"{report.annotations}: {len(shared)} of {report.n_images} images of {name} are trained on too, the "
+                f"first is {shared[0]}: what is measured on them was learned by heart."
+            )
+    return said

@@ -7,7 +7,7 @@ takes about a hundredth of the time. mmdet's own `CocoMetric` writes every box t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ import numpy as np
 import torch
 
 from pkdcli.compat import activate
-from pkdcli.engine import processes, samples
-from pkdcli.errors import ExitCode, PkdError, nearest
+from pkdcli.engine import predictions, processes, samples
+from pkdcli.engine.ground_truth import GroundTruth, load_annotations
+from pkdcli.engine.predictions import Predictions
+from pkdcli.errors import PkdError
 from pkdcli.runs.store import write_text
 
 activate()
@@ -42,29 +44,8 @@ _METRICS = {
 }
 
 
-def load_annotations(ann_file: str | Path) -> hotcoco.COCO:
-    """The annotations of a COCO-format file.
-
-    Raises:
-        PkdError: The file is absent (exit code 3) or is not COCO-format JSON.
-    """
-    try:
-        return hotcoco.COCO(str(ann_file))
-    except OSError as error:
-        raise PkdError(
-            f"can't read the annotation file {ann_file}: {error}.",
-            "Check the path in the data recipe.",
-            ExitCode.MISSING,
-        ) from error
-    except ValueError as error:
-        raise PkdError(
-            f"{ann_file} is not a COCO-format annotation file: {error}.",
-            'It must be JSON with "images", "annotations" and "categories", their ids non-negative integers.',
-        ) from error
-
-
 def evaluate_detections(
-    ann_file: str | Path | hotcoco.COCO,
+    ann_file: str | Path | GroundTruth,
     detections: np.ndarray | Sequence[Mapping[str, Any]],
     *,
     classes: Sequence[str] | None = None,
@@ -78,7 +59,7 @@ def evaluate_detections(
     Args:
         ann_file: COCO-format annotations, a path or already loaded.
         detections: float64 (N, 7): image id, x, y, width, height (pixels), score, category id. Or a list of dicts in
-            COCO's results format.
+            COCO's results format, which also takes ids above 2^53, where floats leave out whole numbers.
         classes: Names of the categories to evaluate; all categories of the file where None.
         images: Ids of the images to evaluate; all images of the file where None.
         max_dets: Detections kept per image and class, ascending; the six metrics use the last.
@@ -90,19 +71,24 @@ def evaluate_detections(
     Raises:
         PkdError: A detection belongs to an image that the file has not, or the file lacks a class.
     """
-    truth = ann_file if isinstance(ann_file, hotcoco.COCO) else load_annotations(ann_file)
-    rows = _as_rows(detections)
-    strangers = np.setdiff1d(rows[:, 0], np.fromiter(truth.imgs, dtype=np.float64))
-    if len(strangers):
-        raise PkdError(
-            f"{len(strangers)} images with detections are not in the annotation file, the first has id "
-            f"{int(strangers[0])}.",
-            "Evaluate with the annotation file of the same split that the images come from.",
-        )
-    evaluation = hotcoco.COCOeval(truth, truth.load_res(rows), "bbox")
+    truth = ann_file if isinstance(ann_file, GroundTruth) else load_annotations(ann_file)
+    rows = _numbered(truth, detections)
+    numbers = None if images is None else [truth.image_number(image) for image in images]
+    return _evaluate(truth, rows, None if classes is None else truth.class_numbers(classes), numbers, max_dets)
+
+
+def _evaluate(
+    truth: GroundTruth,
+    rows: np.ndarray,
+    classes: Sequence[int] | None,
+    images: Sequence[int] | None,
+    max_dets: Sequence[int],
+) -> dict[str, float]:
+    """The six metrics, all by numbers: rows are image number, x, y, width, height, score, class number."""
+    evaluation = hotcoco.COCOeval(truth.coco, truth.coco.load_res(rows), "bbox")
     evaluation.params.maxDets = [int(number) for number in max_dets]
     if classes is not None:
-        evaluation.params.catIds = sorted(category_ids(truth, classes))
+        evaluation.params.catIds = sorted(classes)
     if images is not None:
         evaluation.params.imgIds = sorted(images)
     evaluation.evaluate()
@@ -111,32 +97,27 @@ def evaluate_detections(
     return {name: _average(precision[iou, ..., area, -1]) for name, (iou, area) in _METRICS.items()}
 
 
-def category_ids(truth: hotcoco.COCO, classes: Sequence[str]) -> list[int]:
-    """The category id of each class, by its name in the annotation file.
-
-    Raises:
-        PkdError: The annotation file has no category of that name.
-    """
-    ids = {category["name"]: category["id"] for category in truth.cats.values()}
-    missing = [name for name in classes if name not in ids]
-    if missing:
-        guess = nearest(missing[0], ids)
-        raise PkdError(
-            f"the annotation file has no category {', '.join(repr(name) for name in missing)}; it has "
-            f"{', '.join(repr(name) for name in ids) or 'none at all'}.",
-            (f"Did you mean {guess!r}? " if guess else "")
-            + 'Every class of the model must be listed under "categories" of the evaluated split, with or without '
-            "objects.",
-        )
-    return [ids[name] for name in classes]
+def _numbered(truth: GroundTruth, detections: np.ndarray | Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """float64 (N, 7) rows with numbers in the place of ids; those of a class that the file lacks are left out."""
+    if isinstance(detections, np.ndarray):
+        rows = np.array(detections, dtype=np.float64).reshape(-1, 7)
+        images, classes = rows[:, 0].tolist(), rows[:, 6].tolist()  # a whole float finds the same whole number
+    else:
+        rows = np.array([[0, *one["bbox"], one["score"], 0] for one in detections], dtype=np.float64).reshape(-1, 7)
+        images, classes = [one["image_id"] for one in detections], [one["category_id"] for one in detections]
+    rows[:, 0] = [truth.image_number(image) for image in images]
+    rows[:, 6] = [truth.class_number(category) for category in classes]
+    strangers = {images[place] for place in np.flatnonzero(rows[:, 0] == 0).tolist()}
+    if strangers:
+        raise _stranger(strangers)
+    return np.ascontiguousarray(rows[rows[:, 6] > 0])
 
 
-def _as_rows(detections: np.ndarray | Sequence[Mapping[str, Any]]) -> np.ndarray:
-    if not isinstance(detections, np.ndarray):
-        detections = np.array(
-            [[one["image_id"], *one["bbox"], one["score"], one["category_id"]] for one in detections], dtype=np.float64
-        )
-    return np.ascontiguousarray(detections, dtype=np.float64).reshape(-1, 7)
+def _stranger(ids: Collection[Any]) -> PkdError:
+    return PkdError(
+        f"{len(ids)} images with detections are not in the annotation file, the first has id {int(min(ids))}.",
+        "Evaluate with the annotation file of the same split that the images come from.",
+    )
 
 
 def _average(precision: np.ndarray) -> float:
@@ -176,21 +157,25 @@ class PkdCocoMetric(BaseMetric):
         self.partial = partial
         self.images = images
         self.samples: list[dict[str, Any]] = []  # of the last evaluation, in the first process
+        self._found = Predictions()
         self._truth = load_annotations(ann_file)
 
     @BaseMetric.dataset_meta.setter
     def dataset_meta(self, meta: dict) -> None:
         """Take the data set's classes, and refuse at once, not after an epoch, those the annotations lack."""
-        category_ids(self._truth, meta["classes"])
+        self._truth.class_numbers(meta["classes"])
         self._dataset_meta = meta
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keep each image's predictions as one float32 array (n, 6): x1, y1, x2, y2, score, label."""
+        """Add each image's predictions to those of all."""
         for sample in data_samples:
             found = sample["pred_instances"]
             columns = [found["bboxes"].reshape(-1, 4), found["scores"][:, None], found["labels"][:, None]]
             array = np.concatenate([column.detach().float().cpu().numpy() for column in columns], axis=1)
-            self.results.append((int(sample["img_id"]), array))
+            number = self._truth.image_number(sample["img_id"])
+            if not number:
+                raise _stranger([sample["img_id"]])
+            self._found.add(number, array)
 
     def evaluate(self, size: int) -> dict[str, float]:
         """The metrics of what all processes have predicted, in each of them.
@@ -200,59 +185,45 @@ class PkdCocoMetric(BaseMetric):
         Args:
             size: Images of the data set, which is not needed: an image that comes twice counts once.
         """
-        if not processes.joined():
-            return super().evaluate(size)
-        index = torch.tensor([(image, len(array)) for image, array in self.results], dtype=torch.int64).reshape(-1, 2)
-        boxes = torch.from_numpy(np.concatenate([np.zeros((0, 6), np.float32), *(array for _, array in self.results)]))
-        indices, parts = processes.gather(index), processes.gather(boxes)
-        metrics = None
-        if processes.rank() == 0:
-            found = []
-            for images, part in zip(indices, parts, strict=True):
-                arrays = np.split(part.numpy(), images[:, 1].cumsum(0).numpy()[:-1]) if len(images) else []
-                found += zip(images[:, 0].tolist(), arrays, strict=True)
-            metrics = self.compute_metrics(found)
-        self.results.clear()
+        found = self._found
+        if processes.joined():
+            parts = [processes.gather(torch.from_numpy(array)) for array in (found.images, found.boxes)]
+            found = predictions.joined((i.numpy(), b.numpy()) for i, b in zip(*parts, strict=True))
+        first = not processes.joined() or processes.rank() == 0
+        metrics = self.compute_metrics(found) if first else None
+        self._found = Predictions()
         return processes.from_first(metrics)
 
-    def compute_metrics(self, results: Sequence[tuple[int, np.ndarray]]) -> dict[str, float]:
+    def compute_metrics(self, results: Predictions) -> dict[str, float]:
         """mAP, AP50, AP75, AP_S, AP_M, AP_L in AP points, NaN where the data has no object of that size."""
-        classes = self.dataset_meta["classes"]
-        ids, by_image = category_ids(self._truth, classes), _by_image(results)
+        classes = self._truth.class_numbers(self.dataset_meta["classes"])
+        numbers, spans = results.once()
         if self.images is not None:
-            self.samples = samples.pick(by_image, self._truth, ids, self.images)
-        rows = _coco_rows(by_image, np.array(ids, dtype=np.float64))
+            categories = self._truth.category_ids(np.array(classes)).tolist()
+            spans_of = dict(zip(self._truth.image_ids(numbers).tolist(), spans.tolist(), strict=True))
+            self.samples = samples.pick(
+                list(spans_of),
+                lambda image: results.boxes[slice(*spans_of[image])],
+                self._truth,
+                categories,
+                self.images,
+            )
+        rows = predictions.rows_of(results.boxes, numbers, spans, np.array(classes))
         finite = np.isfinite(rows).all(axis=1)
         if not finite.all():
             print_log(f"{np.sum(~finite)} detections with a NaN or infinite box or score are left out.", "current", 30)
             rows = rows[finite]
         if self.outfile is not None:
-            write_text(Path(self.outfile), json.dumps(_as_dicts(rows)))
-        images = [image for image, _ in results] if self.partial else None
-        return evaluate_detections(self._truth, rows, classes=classes, images=images, max_dets=self.max_dets)
+            write_text(Path(self.outfile), json.dumps(_as_dicts(self._truth, rows)))
+        images = numbers.tolist() if self.partial else None
+        return _evaluate(self._truth, rows, classes, images, self.max_dets)
 
 
-def _by_image(results: Iterable[tuple[int, np.ndarray]]) -> dict[int, np.ndarray]:
-    """Each image once, however often a sampler padded it in."""
-    by_image: dict[int, np.ndarray] = {}
-    for image, array in results:
-        by_image.setdefault(image, array)
-    return by_image
-
-
-def _coco_rows(by_image: Mapping[int, np.ndarray], ids: np.ndarray) -> np.ndarray:
-    """float64 (N, 7) rows of COCO's results format."""
-    if not by_image:
-        return np.zeros((0, 7))
-    # Widths are subtracted in float64, as pycocotools would see them from JSON.
-    boxes = np.concatenate(list(by_image.values())).astype(np.float64)
-    images = np.repeat(np.fromiter(by_image, dtype=np.float64), [len(array) for array in by_image.values()])
-    labels = boxes[:, 5].astype(np.int64)
-    return np.column_stack([images, boxes[:, :2], boxes[:, 2:4] - boxes[:, :2], boxes[:, 4], ids[labels]])
-
-
-def _as_dicts(rows: np.ndarray) -> list[dict[str, Any]]:
+def _as_dicts(truth: GroundTruth, rows: np.ndarray) -> list[dict[str, Any]]:
+    """The rows in COCO's results format, with the file's own ids."""
+    images = truth.image_ids(rows[:, 0].astype(np.int64)).tolist()
+    categories = truth.category_ids(rows[:, 6].astype(np.int64)).tolist()
     return [
-        {"image_id": int(row[0]), "category_id": int(row[6]), "bbox": row[1:5], "score": row[5]}
-        for row in rows.tolist()
+        {"image_id": image, "category_id": category, "bbox": row[1:5], "score": row[5]}
+        for image, category, row in zip(images, categories, rows.tolist(), strict=True)
     ]

@@ -6,9 +6,9 @@ from typing import Any
 
 import mmcv
 from mmcv.transforms import LoadImageFromFile
-from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS, TRANSFORMS
 
+from pkdcli.engine.indexed_dataset import IndexedCocoDataset
 from pkdcli.engine.randomness import drawing_for_image
 from pkdcli.errors import ExitCode, PkdError
 
@@ -70,7 +70,7 @@ class PkdLoadImage(LoadImageFromFile):
 
 
 @DATASETS.register_module()
-class PkdCocoDataset(CocoDataset):
+class PkdCocoDataset(IndexedCocoDataset):
     """CocoDataset that also takes (index, epoch), and then draws only from that image's own random numbers.
 
     Args:

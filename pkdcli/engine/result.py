@@ -45,6 +45,7 @@ def write(recipe: Recipe, paths: RunPaths, outcome: Outcome, job: dict[str, Any]
             "val_images": recipe.val_images,
             "max_iters": recipe.max_iters,
             **outcome.facts,
+            "data_warnings": recipe.data.warnings,
             "warnings": (read_json(paths.status) or {}).get("warnings", []),
         },
     )

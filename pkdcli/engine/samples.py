@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import hotcoco
 import numpy as np
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
+from pkdcli.data.annotations import Annotations
+from pkdcli.engine.ground_truth import GroundTruth
 from pkdcli.runs.store import write_json
 
 IMAGES = 8
@@ -27,12 +28,17 @@ def choose(ids: Sequence[int], count: int = IMAGES) -> list[int]:
 
 
 def pick(
-    found: Mapping[int, np.ndarray], truth: hotcoco.COCO, category_ids: Sequence[int], images: str
+    evaluated: Sequence[int],
+    found: Callable[[int], np.ndarray],
+    truth: GroundTruth,
+    category_ids: Sequence[int],
+    images: str,
 ) -> list[dict[str, Any]]:
     """Objects and detections of a few of the evaluated images.
 
     Args:
-        found: By image id, the detections, float32 (n, 6): x1, y1, x2, y2 in pixels, score, label.
+        evaluated: Ids of the evaluated images.
+        found: Gives an image's detections by its id, float32 (n, 6): x1, y1, x2, y2 in pixels, score, label.
         truth: The annotations.
         category_ids: The category of each label.
         images: The folder that the file names are relative to.
@@ -42,31 +48,37 @@ def pick(
         of `box` (x1, y1, x2, y2 in pixels) and `label` (its place among the classes); a crowd has `crowd`, a detection
         `score` (0 to 1). Detections from 0.05 on, the best first, at most 30.
     """
-    labels = {int(category): label for label, category in enumerate(category_ids)}
+    labels = {truth.class_place(category): label for label, category in enumerate(category_ids)}
     return [
         {
-            **_file(truth.imgs[image], images),
-            "truth": _objects(truth, image, labels),
-            "detections": _detections(found[image]),
+            **_file(truth.annotations, place, images),
+            "truth": _objects(truth.annotations, place, labels),
+            "detections": _detections(found(image)),
         }
-        for image in choose(list(found))
+        for image in choose(evaluated)
+        for place in [truth.image_place(image)]
     ]
 
 
-def _file(image: Mapping[str, Any], folder: str) -> dict[str, Any]:
-    path = os.path.abspath(os.path.join(folder, image["file_name"]))
-    return {"id": image["id"], "file": image["file_name"], "path": path, "width": image["width"],
-            "height": image["height"]}  # fmt: skip
+def _file(truth: Annotations, image: int, folder: str) -> dict[str, Any]:
+    name, (width, height) = truth.file_name[image], truth.size[image].tolist()
+    path = os.path.abspath(os.path.join(folder, name))
+    return {"id": int(truth.image_id[image]), "file": name, "path": path, "width": _whole(width),
+            "height": _whole(height)}  # fmt: skip
 
 
-def _objects(truth: hotcoco.COCO, image: int, labels: Mapping[int, int]) -> list[dict[str, Any]]:
+def _whole(size: float) -> int | float:
+    return int(size) if size.is_integer() else size
+
+
+def _objects(truth: Annotations, image: int, labels: Mapping[int, int]) -> list[dict[str, Any]]:
     objects = []
-    for one in truth.load_anns(truth.get_ann_ids(img_ids=[image])):
-        if one["category_id"] in labels:
-            x, y, width, height = one["bbox"]
-            crowd = {"crowd": True} if one.get("iscrowd") else {}
+    for index in np.flatnonzero(truth.image == image):
+        if truth.category[index] in labels:
+            x, y, width, height = truth.bbox[index].tolist()
+            crowd = {"crowd": True} if truth.iscrowd[index] or truth.ignore[index] else {}
             objects.append(
-                {"box": _rounded([x, y, x + width, y + height]), "label": labels[one["category_id"]], **crowd}
+                {"box": _rounded([x, y, x + width, y + height]), "label": labels[truth.category[index]], **crowd}
             )
     return objects
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pkdcli.data.annotations import read
 from pkdcli.data.coco import check_split, read_classes, same_classes
 from pkdcli.errors import ExitCode, PkdError
 
@@ -350,12 +351,13 @@ def test_a_key_that_is_missing(split, part, key):
     assert error.hint.startswith(f"Every one of `{part}` needs `id`, ")
 
 
-def test_areas_that_are_missing(split):
-    for item in split.coco["annotations"]:
-        del item["area"]
-    error = split.refused(limit_list=2)
-    assert error.message == (f"{split.file}: keys are missing: annotations[0].area, annotations[1].area and 1 more.")
-    assert error.hint.endswith("Where there is no mask, `area` is width x height of the box.")
+@pytest.mark.parametrize("absent", [True, False])
+def test_areas_that_are_missing_are_those_of_the_boxes(split, absent):
+    for item in split.coco["annotations"][:2]:
+        item.pop("area") if absent else item.update(area=None)
+    report = split.check()
+    assert report.problems == ["2 of 3 annotations have no `area`: width x height of the box is taken."]
+    assert read(split.file).area.tolist() == [300.0, 300.0, 300.0]
 
 
 def test_no_images_at_all(split):

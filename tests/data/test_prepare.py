@@ -156,8 +156,8 @@ def test_masks_are_there_only_if_every_annotation_has_one_and_can_be_declined(ow
 
 def test_the_annotations_are_read_once_and_the_check_is_kept(own, monkeypatch):
     calls = []
-    real = coco.load
-    monkeypatch.setattr(coco, "load", lambda file, *rest: calls.append(file.name) or real(file, *rest))
+    real = coco.read
+    monkeypatch.setattr(coco, "read", lambda file, **rest: calls.append(file.name) or real(file, **rest))
     first = own.prepare()
     assert calls == ["train.json", "val.json"]
     assert own.prepare() == first
