@@ -34,6 +34,10 @@ def content(recipe: Recipe) -> dict[str, Any]:
     for part in (whole, whole["loss"], whole["teacher"], whole["student"]):
         if part is not None:
             _own_imports(part)
+    # A teacher's own batch is its `batch`; for who learns from a teacher that is not trained here there is none.
+    whole["scale"]["teacher"] = dict(whole["scale"]["teacher"])
+    if not recipe.trains_teacher or whole["scale"]["teacher"]["batch"] is None:
+        del whole["scale"]["teacher"]["batch"]
     if recipe.role != "distill":
         del whole["teacher_seed"]
     if recipe.role != "distill" or recipe.teacher_speed == TeacherSpeed():

@@ -229,10 +229,12 @@ class TeacherTraining(Strict):
     Attributes:
         epochs: Length of the training, for all or by the type of the backbone; by default its own config's, times the
             scale's `epoch_factor`.
+        batch: Images per optimizer step over all processes; by default the scale's `batch`.
         lr: The learning rate at 16 images by the optimizer's name, in place of its own config's.
     """
 
     epochs: Count | dict[str, Count] | None = None
+    batch: Count | None = None
     lr: dict[str, Positive] = {}
 
 
@@ -490,6 +492,12 @@ class Recipe(Strict):
     trackers: list[Literal["tensorboard", "mlflow", "wandb", "dvclive", "aim", "clearml", "neptune"]] = []
     imports: Imports = []
     config: dict[str, Any] = {}
+
+    @property
+    def trains_teacher(self) -> bool:
+        """Whether the teacher is trained here: its weights are neither given nor the zoo's, which are COCO's."""
+        from_zoo = self.data.name == "coco" and not self.scale.rules and self.pretrained
+        return self.teacher is not None and self.teacher_checkpoint is None and not from_zoo
 
     @property
     def mask_head(self) -> str | None:

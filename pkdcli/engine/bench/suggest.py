@@ -12,6 +12,7 @@ from pkdcli.engine import teacher as teaching
 from pkdcli.engine.bench import models
 from pkdcli.engine.bench.measure import Section, interleaved
 from pkdcli.engine.norms import distance
+from pkdcli.engine.precision import full_float32
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
 
@@ -40,12 +41,15 @@ def suggest(recipe: Recipe, repeat: int, trained: Path | None = None) -> Section
         layout = teaching.FORMATS[settings.pop("channels_last", None)]
         teaching.prepare(one, **{"fold": True, **settings})
         teachers[name] = one if layout is None else one.to(memory_format=layout)
-    expected = teaching.look(algorithm.teacher, inputs)
+    with full_float32():  # TF32 would be the larger error, of all of them
+        expected = teaching.look(algorithm.teacher, inputs)
     pieces = {name: (lambda one=one: teaching.look(one, inputs)) for name, one in teachers.items()}
     section.time(interleaved(pieces, repeat))
     for name, one in list(teachers.items())[1:]:
         section.ratio(f"{name}: times faster", ["plain"], [name])
-        error = max(distance(a, b) for a, b in zip(teaching.look(one, inputs), expected, strict=True))
+        with full_float32():
+            found = teaching.look(one, inputs)
+        error = max(distance(a, b) for a, b in zip(found, expected, strict=True))
         section.number(f"{name}: error of the features", error, "relative")
     usual = next(timing for timing in section.timings if timing["name"] == "fold=true")["seconds"]
     for ratio, number in list(zip(section.ratios, section.numbers, strict=True))[1:]:
