@@ -426,9 +426,9 @@ class TeacherSpeed(Strict):
 
     Attributes:
         fold: Fold each batch norm into the convolution before it.
-        precision: Of its weights and feature maps; float16 needs CUDA. Losses are summed in float32 all the same.
+        precision: Of its weights and feature maps, whatever `amp` says; float16 needs CUDA. Losses are float32.
         channels_last: Memory format of its weights and feature maps, or null for what the scale says.
-        compile: `torch.compile` its backbone and neck; on a CPU that needs a C++ compiler.
+        compile: `torch.compile` its backbone and neck; on a CPU that needs a C++ compiler. Not with a Swin.
     """
 
     fold: bool = True

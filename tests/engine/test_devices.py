@@ -140,6 +140,24 @@ def test_a_step_in_mixed_precision(gpu, folder):
     assert {value.device for value in log.values()} == {CUDA}
 
 
+@pytest.mark.parametrize(("precision", "casts"), [("float32", 0), ("bfloat16", 1), ("float16", 1)])
+def test_in_mixed_precision_the_teacher_has_its_own_and_its_weights_are_cast_once(gpu, folder, precision, casts):
+    init_default_scope("mmdet")
+    recipe = recipe_of("gfl101-fcos50", folder, amp=True, sets=(f"teacher_speed.precision={precision}",))
+    algorithm = models.built(models.our_section(recipe), recipe, batch := next(models.batches(recipe)))
+    with models.optimizer(recipe, algorithm).optim_context(algorithm):
+        data = algorithm.data_preprocessor(batch, True)
+        with gpu.count() as counts:
+            algorithm._teach(data["teacher_inputs"])
+        with gpu.count() as student:
+            algorithm.student.extract_feat(data["inputs"])
+    (levels,) = algorithm.distiller.teacher_recorders.recorders["fpn"].data_buffer
+    assert {level.dtype for level in levels} == {getattr(torch, precision)}
+    assert {one.dtype for one in algorithm.teacher.parameters()} == {getattr(torch, precision)}
+    assert counts.operations["_to_copy"] == casts  # the images, where they have to be
+    assert student.operations["_to_copy"] > 10  # autocast casts a student's weights, which change in every step
+
+
 def test_points_are_assigned_on_their_device(gpu):
     init_default_scope("mmdet")
     points = torch.tensor([[4.0, 4.0, 8.0], [12.0, 4.0, 8.0], [4.0, 12.0, 8.0], [8.0, 8.0, 16.0]])
