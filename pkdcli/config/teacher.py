@@ -43,7 +43,7 @@ def teacher_recipe(recipe: Recipe) -> Recipe:
     }
     if content["weights"]:
         # It is only evaluated: nothing that concerns training makes it another teacher.
-        content |= {"batch": 1, "seed": 0, "max_iters": None, "pretrained": False}
+        content |= {"batch": 1, "seed": 0, "max_iters": None, "pretrained": False, "deterministic": False}
     return Recipe.model_validate(content)
 
 

@@ -445,6 +445,7 @@ class Recipe(Strict):
     Attributes:
         batch: Images per optimizer step over all devices, before accumulation.
         accumulate: Steps whose gradients are added before the optimizer moves.
+        deterministic: The same numbers again from the same GPU, by slower algorithms where there are such.
         max_iters: Stop after so many iterations (a smoke run), or null.
         val_images: Evaluate only the first so many images, or null for all.
         checkpoint_minutes: Save the training state when so many minutes have passed, besides at the end of every epoch;
@@ -474,6 +475,7 @@ class Recipe(Strict):
     batch: Count
     accumulate: Count = 1
     amp: bool = False
+    deterministic: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     init: Init = "scratch"
     pretrained: bool = True
