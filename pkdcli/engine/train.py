@@ -85,6 +85,7 @@ def steps(
         raise PkdError(
             "--amp needs a GPU, and torch sees none.", "Leave out --amp, or see `pkd doctor`.", ExitCode.MISSING
         )
+    recipe = schedule.in_parts(recipe, processes.count())
     listener = determinism.switch_on(paths.env if processes.rank() == 0 else None) if recipe.deterministic else None
     download.install_into_mmengine(cache)
     content, said = run_config(recipe, paths.root, teacher_weights, processes.count())

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from pkdcli.config import data
-from pkdcli.config.schedule import learning_rate
+from pkdcli.config.build import build_config
+from pkdcli.config.schedule import in_parts, learning_rate
 from pkdcli.config.teacher import own_schedule, teacher_recipe
 from pkdcli.errors import PkdError
 from pkdcli.recipe.identity import comparable, run_id
@@ -46,6 +47,26 @@ def test_a_teacher_has_a_batch_of_its_own_on_any_number_of_processes(changes, ba
     assert learning_rate(teacher) == pytest.approx(rate)
     for processes in (1, 2, 4, 8):
         assert data.train_dataloader(teacher, processes)["batch_size"] * processes == batch
+
+
+@pytest.mark.parametrize(("processes", "images", "steps"), [(1, 2, 8), (2, 2, 4), (4, 2, 2), (8, 2, 1), (16, 1, 1)])
+def test_a_process_takes_its_share_of_the_teachers_batch_in_as_many_steps_as_it_needs(processes, images, steps):
+    teacher = teacher_recipe(resolve(Request(scale="paper", data="shapes")))
+    known = {"classes": ["a"], "train_images": 160}
+    teacher = teacher.model_copy(update={"data": teacher.data.model_copy(update=known)})
+    config = build_config(teacher, "/w", devices=processes)
+    assert config["train_dataloader"]["batch_size"] == images
+    assert config["optim_wrapper"]["accumulative_counts"] == steps
+    assert config["optim_wrapper"]["optimizer"]["lr"] == pytest.approx(0.01)
+    assert config["param_scheduler"][1]["end"] == 24 * 10 * steps
+    assert in_parts(in_parts(teacher, processes), processes) == in_parts(teacher, processes)
+
+
+@pytest.mark.parametrize("changes", [{"scale": "tiny"}, {"scale": "paper"}, {"scale": "paper", "loss": "none"}])
+def test_other_runs_are_taken_whole(changes):
+    recipe = resolve(Request(batch_size=16, **changes))
+    recipes = [recipe, *([teacher_recipe(recipe)] if recipe.teacher else [])]
+    assert [in_parts(one, 1) for one in recipes] == recipes
 
 
 def test_a_batch_that_can_not_be_shared_names_a_remedy_that_works():
