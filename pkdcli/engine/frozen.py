@@ -68,7 +68,7 @@ def _change(convolution: nn.Module, norm: nn.Module) -> Undo:
 class InPlaceNorm(nn.BatchNorm2d):
     """A BatchNorm2d that writes over its input as long as it is in eval mode and nothing of it is trained."""
 
-    _kept: tuple[list[tuple[int, int, int]], tuple[Tensor, Tensor]] | None = None
+    _kept: tuple[tuple[Tensor, ...], list[tuple[int, int]], tuple[Tensor, Tensor]] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> the same, normalised with the running statistics."""
@@ -80,13 +80,14 @@ class InPlaceNorm(nn.BatchNorm2d):
     def scale_and_shift(self) -> tuple[Tensor, Tensor]:
         """What the frozen numbers come to, (1, C, 1, 1) each: made again only when one of them has changed."""
         of = (self.weight, self.bias, self.running_mean, self.running_var)
-        state = [(id(tensor), tensor.data_ptr(), tensor._version) for tensor in of]
-        if self._kept is None or self._kept[0] != state:
+        marks = [(tensor.data_ptr(), tensor._version) for tensor in of]
+        kept = self._kept
+        if kept is None or kept[1] != marks or any(old is not new for old, new in zip(kept[0], of, strict=True)):
             with torch.no_grad():
                 scale = (self.running_var + self.eps).rsqrt() * self.weight
                 shift = self.bias - self.running_mean * scale
-            self._kept = state, (scale.view(1, -1, 1, 1), shift.view(1, -1, 1, 1))
-        return self._kept[1]
+            kept = self._kept = of, marks, (scale.view(1, -1, 1, 1), shift.view(1, -1, 1, 1))
+        return kept[2]
 
     def _apply(self, *args: Any, **kwargs: Any) -> nn.Module:
         self._kept = None  # another device or type

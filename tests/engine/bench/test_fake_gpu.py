@@ -16,7 +16,8 @@ CUDA = torch.device("cuda", 0)
 def test_tensors_say_where_they_are(gpu):
     there = [
         torch.ones(2).to("cuda"), torch.ones(2).cuda(), torch.zeros(2, device="cuda"),
-        torch.tensor([1, 2], device=CUDA), torch.as_tensor([1.0], device="cuda"), torch.ones(2).to(torch.zeros(1, device=CUDA)),
+        torch.tensor([1, 2], device=CUDA), torch.as_tensor([1.0], device="cuda"),
+        torch.ones(2).to(torch.zeros(1, device=CUDA)),
         torch.ones(2).type_as(torch.zeros(1, device=CUDA)), torch.arange(3, device="cuda") + 1,
         torch.zeros(2, device=CUDA).new_ones(3), torch.zeros(2, device=CUDA).new_tensor([1.0]),
         torch.rand_like(torch.zeros(2, device=CUDA)),

@@ -9,8 +9,8 @@
 An operation whose tensors are on two devices raises what CUDA's would, with the line it comes from. Kernels (operations
 that are no views), waits of the processor for the device and copies between the two are counted.
 
-What it can't tell: times; the kernels within one operation (a convolution's backward pass counts as one); rounding to
-TF32; what autocast does differently on a GPU (the CPU's list of operations is used, with float16).
+What it can't tell: times; the kernels within one operation (a convolution's backward pass counts as one); what
+autocast does differently on a GPU (the CPU's list of operations is used, with float16).
 """
 
 from pkdcli.engine.bench.fake_gpu.counts import Counts, Transfer

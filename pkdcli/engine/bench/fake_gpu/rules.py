@@ -73,3 +73,23 @@ def _with_schema(operation: Any, args: Sequence[Any]) -> list[tuple[Any, Any]]:
 
 def _two_devices(name: str) -> str:
     return f"Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu! ({name})"
+
+
+def as_tf32(name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What a convolution or a matrix product computes with: float32 to 10 bits of mantissa, where PyTorch lets it."""
+    if name == "convolution":
+        switch = getattr(torch.backends.cudnn, "conv", None)
+        on = torch.backends.cudnn.allow_tf32 if switch is None else switch.fp32_precision == "tf32"
+    elif name in ("mm", "addmm", "bmm", "baddbmm"):
+        switch = torch.backends.cuda.matmul
+        on = switch.fp32_precision == "tf32" if hasattr(switch, "fp32_precision") else switch.allow_tf32
+    else:
+        return args
+    return tuple(_rounded(one) if isinstance(one, Tensor) and one.dim() > 1 else one for one in args) if on else args
+
+
+def _rounded(x: Tensor) -> Tensor:
+    """float32 to the nearest number of 10 bits of mantissa, ties away from zero; other types as they are."""
+    if x.dtype != torch.float32:
+        return x
+    return ((x.contiguous().view(torch.int32) + 0x1000) & ~0x1FFF).view(torch.float32).view(x.shape)

@@ -13,6 +13,7 @@ from torch.optim import optimizer
 from torch.utils import _foreach_utils, dlpack
 from torch.utils.data._utils.pin_memory import pin_memory
 
+from pkdcli.engine.bench.fake_gpu import tensor
 from pkdcli.engine.bench.fake_gpu.counts import Counts, counting, note_transfer, note_wait
 from pkdcli.engine.bench.fake_gpu.tensor import CUDA, Dispatch, FakeGpuTensor, on_gpu
 
@@ -32,14 +33,17 @@ class FakeGpu:
 
 
 @contextmanager
-def fake_gpu(devices: int = 1) -> Iterator[FakeGpu]:
+def fake_gpu(devices: int = 1, tf32: bool = False) -> Iterator[FakeGpu]:
     """Let torch have so many GPUs, of which the first can be used.
 
     Args:
         devices: As torch.cuda.device_count() tells.
+        tf32: Round the inputs of float32 convolutions (forward) and matrix products to TF32, where PyTorch's switches
+            have a GPU do so; by default numbers are the CPU's.
     """
     before = torch.__future__.get_overwrite_module_params_on_conversion()
     with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(tensor, "rounding", tf32))
         for target, name, new in [*_machine(devices), *_methods(), *_functions()]:
             stack.enter_context(mock.patch.object(target, name, new, create=True))
         # Else optimizers and clipping would go over the weights one by one, as they do on no GPU.
@@ -68,6 +72,9 @@ def _machine(devices: int) -> list[Patch]:
         (torch.cuda, name, lambda *_, answer=answer, **__: answer) for name, answer in answers.items()
     ]
     found.append((torch.cuda, "synchronize", lambda *_: note_wait("synchronize")))
+    # It asks the driver whether a CUDA graph is being captured.
+    found.append((optimizer.Optimizer, "_accelerator_graph_capture_health_check", lambda *_: None))
+    found.append((optimizer.Optimizer, "_cuda_graph_capture_health_check", lambda *_: None))
     return found
 
 
@@ -105,7 +112,7 @@ def _functions() -> list[Patch]:
     """Functions that make a tensor of Python's numbers, or take one by its memory."""
     plain_tensor, plain_dlpack, plain_autocast = torch.tensor, dlpack.from_dlpack, torch.autocast.__init__
 
-    def tensor(data: Any, *, device: Any = None, requires_grad: bool = False, **kwargs: Any) -> Tensor:
+    def make_tensor(data: Any, *, device: Any = None, requires_grad: bool = False, **kwargs: Any) -> Tensor:
         if device is None or torch.device(device).type != "cuda":
             kwargs.pop("pin_memory", None)
             return plain_tensor(data, device=device, requires_grad=requires_grad, **kwargs)
@@ -128,7 +135,7 @@ def _functions() -> list[Patch]:
         plain_autocast(self, device_type, dtype=dtype, **kwargs)
 
     return [
-        (torch, "tensor", tensor),
+        (torch, "tensor", make_tensor),
         (torch, "as_tensor", as_tensor),
         (dlpack, "from_dlpack", from_dlpack),
         (torch.autocast, "__init__", autocast),

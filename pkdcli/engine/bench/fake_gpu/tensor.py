@@ -17,6 +17,9 @@ from pkdcli.engine.bench.fake_gpu.counts import note_kernel, note_transfer, note
 CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
 _HALVES = (torch.float16, torch.bfloat16)
 
+rounding = False
+"""Round what float32 convolutions and matrix products take to TF32, where PyTorch's switches say so."""
+
 
 class FakeGpuTensor(Tensor):
     """A tensor on a device that is not there; `inner` holds its numbers.
@@ -208,8 +211,11 @@ def _carried_out(operation: Any, args: Any, kwargs: Any, tensors: Sequence[Tenso
     # A view shares the version of what it is of, which tensors made in inference mode have none of.
     inference = tensors[0].is_inference() if operation.is_view and tensors else torch.is_inference_mode_enabled()
     inner_kwargs = {key: tree_map(inside, value) for key, value in kwargs.items() if key != "pin_memory"}
+    inner_args = tree_map(inside, tuple(args))
+    if rounding and there:
+        inner_args = rules.as_tf32(operation._schema.name.partition("::")[2], inner_args)
     with torch._C._DisableAutocast():
-        given = _on_cpu(operation, tree_map(inside, tuple(args)), inner_kwargs)
+        given = _on_cpu(operation, inner_args, inner_kwargs)
     with torch.inference_mode(inference):
         return tree_map(outside, given)
 
