@@ -22,10 +22,17 @@ def quicken_upload(model: nn.Module) -> None:
     for module in model.modules():
         if type(module) is DetDataPreprocessor:
             module.__class__ = QuickPreprocessor
+            module.divides = module._enable_normalize and not bool((module.std == 1).all())
 
 
 class _Stacking(ImgDataPreprocessor):
-    """Takes the place of mmengine's part in mmdet's preprocessor."""
+    """Takes the place of mmengine's part in mmdet's preprocessor.
+
+    Attributes:
+        divides: Whether a deviation differs from 1, as those of caffe's weights do not.
+    """
+
+    divides: bool = True
 
     def cast_data(self, data: Any) -> Any:
         """The same data on the device; what is there already is not copied."""
@@ -49,14 +56,16 @@ class _Stacking(ImgDataPreprocessor):
     def _stacked(self, images: list[Tensor]) -> Tensor:
         divisor = self.pad_size_divisor
         height, width = (-(-max(image.shape[side] for image in images) // divisor) * divisor for side in (1, 2))
-        batch = self.mean.new_full((len(images), 3, height, width), self.pad_value)
+        shape = (len(images), 3, height, width)
+        filled = all(tuple(image.shape[1:]) == (height, width) for image in images)
+        batch = self.mean.new_empty(shape) if filled else self.mean.new_full(shape, self.pad_value)
         for image, place in zip(images, batch, strict=True):
             image = image.flip(0) if self._channel_conversion else image
             place = place[:, : image.shape[1], : image.shape[2]]
             torch.sub(image, self.mean, out=place)
-            if self.pad_value:
+            if self.divides and self.pad_value:
                 place.div_(self.std)
-        return batch if self.pad_value else batch.div_(self.std)
+        return batch.div_(self.std) if self.divides and not self.pad_value else batch
 
 
 class QuickPreprocessor(DetDataPreprocessor, _Stacking):

@@ -76,7 +76,7 @@ def test_both_views_of_a_batch_share_one_upload():
         assert torch.equal(found["inputs"].cpu(), expected["inputs"])
         assert torch.equal(found["teacher_inputs"].cpu(), expected["teacher_inputs"])
     assert counts.uploaded == sum(image.numel() for image in batch()["inputs"]) + 2 * (4 * 4 + 8)
-    assert (counts.kernels, counts.syncs) == (10, 0)
+    assert (counts.kernels, counts.syncs) == (9, 0)
 
 
 def test_other_preprocessors_and_other_pictures_stay_as_they_are():
