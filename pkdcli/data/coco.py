@@ -12,13 +12,14 @@ from pkdcli.data.coco_parts import (
     Findings,
     check_annotations,
     check_categories,
-    check_files,
     check_images,
     check_keys,
     load,
     prefix,
     quoted,
 )
+from pkdcli.data.image_files import check_files, renamed
+from pkdcli.data.run_lengths import run_lengths_of_another_size
 from pkdcli.errors import ExitCode, PkdError, nearest
 
 MIN_SIDE = 32  # pixels; mmdet's configs leave smaller images out of training
@@ -40,6 +41,9 @@ class SplitReport:
         n_empty: Images without any annotation.
         n_trainable: Images that mmdet trains on: at least `MIN_SIDE` a side, with an annotation of a class asked for.
         has_masks: Whether every annotation has a segmentation, as a Mask R-CNN needs.
+        file_names: Of each image, as listed.
+        sizes: Of each image, the annotated (width, height) in pixels.
+        odd_masks: Run lengths of another size than their image, a place each.
         problems: What is odd but does not stand in the way, one sentence each.
     """
 
@@ -54,6 +58,9 @@ class SplitReport:
     n_empty: int = 0
     n_trainable: int = 0
     has_masks: bool = False
+    file_names: list[str] = field(default_factory=list, repr=False)
+    sizes: list[tuple[float, float]] = field(default_factory=list, repr=False)
+    odd_masks: list[str] = field(default_factory=list, repr=False)
     problems: list[str] = field(default_factory=list)
 
 
@@ -98,7 +105,7 @@ def check_split(
     found.refuse(annotations, where)
     classes = check_categories(coco, found)
     sizes = check_images(coco, found)
-    check_files(coco["images"], images, found)
+    taken = check_files([image["file_name"] for image in coco["images"]], images, found)
     zero, outside, masks = check_annotations(
         coco, sizes, {c["id"] for c in coco["categories"] if type(c["id"]) is int}, found
     )
@@ -134,7 +141,11 @@ def check_split(
         n_empty=len(sizes) - len({item["image_id"] for item in items}),
         n_trainable=_trainable(coco, classes if only is None else only),
         has_masks=bool(items) and masks == len(items),
+        file_names=[image["file_name"] for image in coco["images"]],
+        sizes=[(image["width"], image["height"]) for image in coco["images"]],
+        odd_masks=run_lengths_of_another_size(items, sizes),
     )
+    report.problems.extend(renamed(taken))
     report.problems.extend(_odd(report, masks))
     return report
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pkdcli.data import shapes
+from pkdcli.data.reading import settle
 from pkdcli.errors import ExitCode, PkdError, unknown
 from pkdcli.recipe.schema import Data, Split
 from pkdcli.runs.store import read_json, write_json
@@ -52,7 +53,7 @@ def facts(data: Data, cache: Path) -> Data:
     fingerprint = _fingerprint(data)
     known = cache / "checks" / f"{data.name}-{fingerprint}.json"
     found = read_json(known)
-    asked = {"folders": _folders(data), "listed": data.classes}
+    asked = {"folders": _folders(data), "listed": data.classes, "reading": _reading(data)}
     if not isinstance(found, dict) or any(found.get(key) != value for key, value in asked.items()):
         found = {**_check(data), **asked}
         write_json(known, found)
@@ -63,6 +64,8 @@ def facts(data: Data, cache: Path) -> Data:
             "masks": found["masks"] if data.masks is None else data.masks and found["masks"],
             "train_images": found["train_images"],
             "fingerprint": fingerprint,
+            "exif": found["exif"],
+            "pixel_range": found["pixel_range"] and tuple(found["pixel_range"]),
         }
     )
 
@@ -82,6 +85,13 @@ def _folders(data: Data) -> dict[str, Any]:
         name: [split.images, Path(split.images).stat().st_mtime_ns if Path(split.images).is_dir() else None]
         for name, split in _splits(data).items()
     }
+
+
+def _reading(data: Data) -> list[Any]:
+    """What the check of the images goes by."""
+    from pkdcli.data import images
+
+    return [images.VERSION, data.exif, data.pixel_range and list(data.pixel_range), data.masks]
 
 
 def _present(data: Data) -> None:
@@ -123,12 +133,13 @@ def _fingerprint(data: Data) -> str:
 
 def _check(data: Data) -> dict[str, Any]:
     """Check every split of a user's data set and say what was found in it."""
-    from pkdcli.data import coco
+    from pkdcli.data import coco, images
 
-    reports = {}
+    reports, pictures = {}, {}
     for name, split in _splits(data).items():
         where = f"data set {data.name}, {name}"
         reports[name] = coco.check_split(Path(split.images), Path(split.annotations), where=where, only=data.classes)
+        pictures[name] = images.check(reports[name], where, data)
         for problem in reports[name].problems:
             print(f"warning: {split.annotations}: {problem}", file=sys.stderr)
     classes = reports["train"].classes
@@ -142,7 +153,11 @@ def _check(data: Data) -> dict[str, Any]:
             f"{data.train.annotations}: no image to train on.",
             f"mmdet trains on images of at least {coco.MIN_SIDE} pixels a side with an annotation of a listed class.",
         )
+    reading, said = settle(pictures.values(), data.exif, data.pixel_range)
+    for problem in said:
+        print(f"warning: data set {data.name}: {problem}", file=sys.stderr)
     return {
+        **reading,
         "classes": classes,
         "masks": reports["train"].has_masks,
         "train_images": reports["train"].n_trainable,

@@ -155,6 +155,7 @@ class PkdCocoMetric(BaseMetric):
         outfile: Where to write the detections too, in COCO's results format (JSON).
         partial: Evaluate only the images that were predicted (a smoke run's first few), not the whole file.
         images: The folder of the images; given, a few of them with their detections are kept as `samples`.
+        reading: How the images are read, where not as usual; kept with the samples.
 
     Raises:
         PkdError: The annotation file is absent, not COCO's, or lacks one of the data set's classes.
@@ -167,6 +168,7 @@ class PkdCocoMetric(BaseMetric):
         outfile: str | None = None,
         partial: bool = False,
         images: str | None = None,
+        reading: Mapping[str, Any] | None = None,
     ) -> None:
         # "gpu" gathers through the process group, also on the CPU; "cpu" would write files into the current folder.
         super().__init__(collect_device="gpu", prefix="unused")
@@ -175,6 +177,7 @@ class PkdCocoMetric(BaseMetric):
         self.outfile = outfile
         self.partial = partial
         self.images = images
+        self.reading = reading
         self.samples: list[dict[str, Any]] = []  # of the last evaluation, in the first process
         self._truth = load_annotations(ann_file)
 
@@ -220,7 +223,7 @@ class PkdCocoMetric(BaseMetric):
         classes = self.dataset_meta["classes"]
         ids, by_image = category_ids(self._truth, classes), _by_image(results)
         if self.images is not None:
-            self.samples = samples.pick(by_image, self._truth, ids, self.images)
+            self.samples = samples.pick(by_image, self._truth, ids, self.images, self.reading)
         rows = _coco_rows(by_image, np.array(ids, dtype=np.float64))
         finite = np.isfinite(rows).all(axis=1)
         if not finite.all():

@@ -12,6 +12,7 @@ import numpy as np
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
+from pkdcli.data.file_names import path_of
 from pkdcli.runs.store import write_json
 
 IMAGES = 8
@@ -27,7 +28,11 @@ def choose(ids: Sequence[int], count: int = IMAGES) -> list[int]:
 
 
 def pick(
-    found: Mapping[int, np.ndarray], truth: hotcoco.COCO, category_ids: Sequence[int], images: str
+    found: Mapping[int, np.ndarray],
+    truth: hotcoco.COCO,
+    category_ids: Sequence[int],
+    images: str,
+    reading: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """Objects and detections of a few of the evaluated images.
 
@@ -36,9 +41,10 @@ def pick(
         truth: The annotations.
         category_ids: The category of each label.
         images: The folder that the file names are relative to.
+        reading: How the images are read, where not as usual (`Reading.options`).
 
     Returns:
-        One dict an image: `id`, `file` (as annotated), `path`, `width`, `height`, `truth` and `detections`, both lists
+        One dict an image: `id`, `file` (as annotated), `path`, `width`, `height`, what `reading` says, `truth` and `detections`, both lists
         of `box` (x1, y1, x2, y2 in pixels) and `label` (its place among the classes); a crowd has `crowd`, a detection
         `score` (0 to 1). Detections from 0.05 on, the best first, at most 30.
     """
@@ -46,6 +52,7 @@ def pick(
     return [
         {
             **_file(truth.imgs[image], images),
+            **(reading or {}),
             "truth": _objects(truth, image, labels),
             "detections": _detections(found[image]),
         }
@@ -54,7 +61,7 @@ def pick(
 
 
 def _file(image: Mapping[str, Any], folder: str) -> dict[str, Any]:
-    path = os.path.abspath(os.path.join(folder, image["file_name"]))
+    path = os.path.abspath(path_of(folder, image["file_name"]))
     return {"id": image["id"], "file": image["file_name"], "path": path, "width": image["width"],
             "height": image["height"]}  # fmt: skip
 

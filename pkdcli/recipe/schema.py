@@ -49,6 +49,12 @@ def _index(value: Any) -> int:
     return int(value)
 
 
+def _ascending(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] >= value[1]:
+        raise ValueError("should be the value of black and then, higher, that of white, such as [0, 4095]")
+    return value
+
+
 Name = Annotated[str, AfterValidator(_name)]
 Number = Annotated[float, AfterValidator(_finite)]
 Positive = Annotated[float, Field(gt=0), AfterValidator(_finite)]
@@ -164,6 +170,9 @@ class Data(Strict):
         masks: Whether the annotations carry segmentations (found out by the check).
         train_images: Number of training images with at least one usable box (found out by the check).
         fingerprint: A hash of the annotation files: another content is another experiment.
+        exif: Which way up boxes were drawn on photos whose EXIF orientation leaves the size as it is: on the picture as
+            `shown`, upright, or as `stored`; by default as on the photos whose size tells (found out by the check).
+        pixel_range: The values of pixels of more than 8 bits that become black and white (found out by the check).
         get: How to get the data, printed where it is absent.
     """
 
@@ -178,6 +187,8 @@ class Data(Strict):
     masks: bool | None = None
     train_images: Count | None = None
     fingerprint: str | None = None
+    exif: Literal["shown", "stored"] | None = None
+    pixel_range: Annotated[tuple[Number, Number], AfterValidator(_ascending)] | None = None
     get: str = ""
     notes: str = ""
 
