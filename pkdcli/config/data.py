@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pkdcli.data.coco import MIN_SIDE
@@ -60,6 +61,29 @@ def val_pipeline(recipe: Recipe) -> list[dict[str, Any]]:
         {"type": "Resize", "scale": image_size(recipe), "keep_ratio": True},
         {"type": "PackDetInputs", "meta_keys": meta},
     ]
+
+
+def check_sides(recipe: Recipe, thinnest: Mapping[str, Sequence[Any]]) -> None:
+    """Make sure that something of every image is left when it is resized.
+
+    Args:
+        recipe: Says how images are resized.
+        thinnest: By split, name, width and height of the image whose sides differ most.
+
+    Raises:
+        PkdError: Less than half a pixel would be left of a side.
+    """
+    longest, shorter = image_size(recipe)
+    for split, (name, width, height) in thinnest.items():
+        low, high = sorted((width, height))
+        if split == "train" and low < MIN_SIDE:  # it is not trained on
+            continue
+        if int(low * min(longest / high, shorter / low) + 0.5) < 1:
+            raise PkdError(
+                f"data set {recipe.data.name}, {split}: {name} is {width:g} x {height:g} pixels: resized to at most "
+                f"{longest} x {shorter}, nothing is left of its shorter side.",
+                "Cut it into parts, or take it out of the annotation file; or name a larger --scale.",
+            )
 
 
 def _dataset(recipe: Recipe, split: Split, pipeline: list[dict[str, Any]], **more: Any) -> dict[str, Any]:

@@ -120,6 +120,15 @@ def check(report: SplitReport, where: str, data: Data) -> Pictures:
     return pictures
 
 
+def thinnest(report: SplitReport) -> list[Any] | None:
+    """Name, width and height of the image whose sides differ most, so that least is left of one when it is resized."""
+    if not report.sizes:
+        return None
+    widths, heights = np.asarray(report.sizes, dtype=np.float64).T
+    place = int(np.argmax(np.maximum(widths / heights, heights / widths)))
+    return [report.file_names[place], float(widths[place]), float(heights[place])]
+
+
 def look(folder: Path, names: Sequence[str], sizes: Sequence[Any], found: Any, reading: Reading = USUAL) -> Pictures:
     """Look at the image files of a split.
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import re
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from pkdcli.data.image_formats import HEAD, format_of, why_unusable
+from pkdcli.data.image_formats import HEAD, REPLACE, format_of, why_unusable
 from pkdcli.data.loading_error import OtherImageError, other, unusable
 from pkdcli.data.pixel_range import needs_range, scaled
 from pkdcli.data.reading import USUAL, Reading
@@ -33,7 +35,9 @@ SIDEWAYS = (5, 6, 7, 8)
 
 # What stands near the end of a whole file.
 _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
-_PROGRESSIVE = b"\xff\xc2"
+_TOO_MANY = re.compile(r"(\d+) extraneous bytes before marker (0x\w\w)")
+_RESTART = re.compile(rb"\xff[\xd0-\xd7]")
+_FILLING, _PADDING, _HOLE = 4096, 16, 256  # bytes: at a JPEG's end, before a mark of a restart, of zeros in its data
 # Opencv's limits on what it decodes, in pixels, by the variables that change them.
 _LIMITS = {"PIXELS": 2**30, "WIDTH": 2**20, "HEIGHT": 2**20}
 
@@ -154,15 +158,30 @@ def _whole_jpeg(content: bytes, path: str | os.PathLike[str]) -> np.ndarray:
         return simplejpeg.decode_jpeg(content, "BGR", strict=True)
     except ValueError as error:
         why = str(error)
-    if "extraneous bytes before marker" in why:
-        # Many cameras fill up their files so; in a progressive one it means that a part of a scan is lost.
-        if _PROGRESSIVE in content:
-            raise unusable(path, f"is damaged: part of its data is lost (libjpeg: {why})")
-    elif "Premature end of JPEG file" in why:
+    if "Premature end of JPEG file" in why:
         raise unusable(path, "is cut short")
-    elif why.startswith("Corrupt JPEG data") or "Inconsistent progression" in why:
-        raise unusable(path, f"is damaged: part of its data is lost (libjpeg: {why})")
+    wrong = why.startswith("Corrupt JPEG data") or "Inconsistent progression" in why
+    if wrong and not _filled_up(content, why):
+        raise unusable(
+            path,
+            f"is damaged: part of its data is lost (libjpeg: {why})",
+            f"{REPLACE} Should it look whole, save it anew with an image editor.",
+        )
     return _decoded(content, path, "JPEG", USUAL, False)
+
+
+def _filled_up(content: bytes, why: str) -> bool:
+    """Whether libjpeg only met bytes too many, as cameras and scanners fill up their files, and nothing is lost.
+
+    It tells the first thing only, which may hide a hole: a part that is zero, or marks of a restart out of order.
+    """
+    found = _TOO_MANY.search(why)
+    if found is None or b"\xff\xc2" in content:  # in a progressive file it is a scan of which a part is lost
+        return False
+    scan = content[content.rfind(b"\xff\xda") : content.rfind(b"\xff\xd9")].rstrip(b"\0")
+    restarts = [mark[1] & 7 for mark in _RESTART.findall(scan)]
+    in_order = all((before + 1) % 8 == mark for before, mark in pairwise(restarts))
+    return in_order and bytes(_HOLE) not in scan and int(found[1]) <= (_FILLING if found[2] == "0xd9" else _PADDING)
 
 
 def _decoded(

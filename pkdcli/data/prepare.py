@@ -70,6 +70,13 @@ def facts(data: Data, cache: Path) -> Data:
     )
 
 
+def thinnest(data: Data, cache: Path) -> dict[str, list[Any]]:
+    """By split, what the check found of the image whose sides differ most: name, width, height. Empty for other sets."""
+    found = read_json(cache / "checks" / f"{data.name}-{data.fingerprint}.json")
+    known = found.get("thinnest") if isinstance(found, dict) else None
+    return {name: image for name, image in (known or {}).items() if image}
+
+
 def _under(root: Path, split: Split) -> Split:
     return Split(images=str(root / split.images), annotations=str(root / split.annotations))
 
@@ -158,6 +165,7 @@ def _check(data: Data) -> dict[str, Any]:
         print(f"warning: data set {data.name}: {problem}", file=sys.stderr)
     return {
         **reading,
+        "thinnest": {name: images.thinnest(report) for name, report in reports.items()},
         "classes": classes,
         "masks": reports["train"].has_masks,
         "train_images": reports["train"].n_trainable,

@@ -40,5 +40,5 @@ class PkdCocoDataset(CocoDataset):
         """
         info = self.get_data_info(index)
         info["img_folder"] = self.data_prefix.get("img")
-        with naming(info.get("img_path")):
+        with naming(dict(info)):
             return self.pipeline(info)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pkdcli.data.loading_error import LoadingError
 from pkdcli.errors import PkdError
@@ -58,8 +58,12 @@ def described(error: BaseException) -> str:
 
 
 @contextmanager
-def naming(path: str | None) -> Iterator[None]:
-    """Have whatever is raised inside say which image it is about, and which transform of the pipeline failed."""
+def naming(info: Mapping[str, Any]) -> Iterator[None]:
+    """Have whatever is raised inside say which image it is about, and which transform of the pipeline failed.
+
+    Args:
+        info: `img_path`, `width` and `height` of the image, as far as they are known.
+    """
     try:
         yield
     except LoadingError:
@@ -69,7 +73,8 @@ def naming(path: str | None) -> Iterator[None]:
     except Exception as error:
         step, cause = _transform(error.__traceback__), cause_of(error)
         place = f" ({cause.where}: {cause.code})" if cause.where else ""
-        what = f"image {path} can't be made ready for the detector"
+        size = f" ({info['width']:g} x {info['height']:g})" if "width" in info and "height" in info else ""
+        what = f"image {info.get('img_path')}{size} can't be made ready for the detector"
         raise LoadingError(f"{what}: {step + ': ' if step else ''}{cause.text.rstrip('.')}{place}.", _HINT) from error
 
 
