@@ -77,12 +77,18 @@ def go(recipes: Sequence[Recipe], where: Where, *, sweep: bool = False) -> None:
 
 def with_data(recipes: Sequence[Recipe], cache: Path, where: Where) -> list[Recipe]:
     """The recipes with the facts of their data, which is drawn or checked once; a dry run does without the data."""
+    from pkdcli.config.data import check_sides
+    from pkdcli.data.prepare import thinnest
+
     known: dict[str, Data] = {}
     for recipe in recipes:
         key = recipe.data.model_dump_json()
         if key not in known:
             known[key] = _prepared(recipe.data, cache, where)
-    return [recipe.model_copy(update={"data": known[recipe.data.model_dump_json()]}) for recipe in recipes]
+    recipes = [recipe.model_copy(update={"data": known[recipe.data.model_dump_json()]}) for recipe in recipes]
+    for recipe in recipes:
+        check_sides(recipe, thinnest(recipe.data, cache))
+    return recipes
 
 
 def carry_out(planned: Sequence[experiment.Planned], cache: Path, where: Where) -> dict[str, Outcome]:

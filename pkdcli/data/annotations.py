@@ -7,7 +7,7 @@ class are known by their place in the file.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ class Annotations:
         segmentation_length: int64 (M,), its bytes; 0 without a mask.
         text: UTF-8 text in which the segmentations stand, most often the file itself; empty if they were not kept.
         n_computed: Annotations without `area`.
+        run_size: (height, width) of the masks of run lengths, by the annotation's place.
     """
 
     file: Path
@@ -74,6 +75,7 @@ class Annotations:
     segmentation_length: np.ndarray = field(repr=False)
     text: bytes = field(repr=False)
     n_computed: int = 0
+    run_size: Mapping[int, tuple[int, int]] = field(default_factory=dict, repr=False)
 
     def segmentation(self, index: int) -> list[list[float]] | dict[str, Any] | None:
         """An annotation's polygons or run lengths as mmdet takes them; None where it has none."""
@@ -171,6 +173,7 @@ def read(
         segmentation_length=columns.length,
         text=columns.text,
         n_computed=columns.n_computed,
+        run_size=columns.run_size,
     )
 
 

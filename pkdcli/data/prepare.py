@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pkdcli.data import shapes
+from pkdcli.data.reading import settle
 from pkdcli.errors import ExitCode, PkdError, unknown
 from pkdcli.recipe.schema import Data, Split
 from pkdcli.runs.store import read_json, write_json
@@ -61,6 +62,7 @@ def facts(data: Data, cache: Path) -> Data:
         "version": _VERSION,
         "folders": _folders(data),
         "listed": data.classes,
+        "reading": _reading(data),
         "background": data.background,
         "accept": sorted(data.accept),
     }
@@ -77,8 +79,17 @@ def facts(data: Data, cache: Path) -> Data:
             "train_images": found["train_images"],
             "fingerprint": fingerprint,
             "warnings": found["warnings"],
+            "exif": found["exif"],
+            "pixel_range": found["pixel_range"] and tuple(found["pixel_range"]),
         }
     )
+
+
+def thinnest(data: Data, cache: Path) -> dict[str, list[Any]]:
+    """By split, what the check found of the image whose sides differ most: name, width, height. Empty for other sets."""
+    found = read_json(cache / "checks" / f"{data.name}-{data.fingerprint}.json")
+    known = found.get("thinnest") if isinstance(found, dict) else None
+    return {name: image for name, image in (known or {}).items() if image}
 
 
 def _under(root: Path, split: Split) -> Split:
@@ -96,6 +107,13 @@ def _folders(data: Data) -> dict[str, Any]:
         name: [split.images, Path(split.images).stat().st_mtime_ns if Path(split.images).is_dir() else None]
         for name, split in _splits(data).items()
     }
+
+
+def _reading(data: Data) -> list[Any]:
+    """What the check of the images goes by."""
+    from pkdcli.data import images
+
+    return [images.VERSION, data.exif, data.pixel_range and list(data.pixel_range), data.masks]
 
 
 def _present(data: Data) -> None:
@@ -137,20 +155,23 @@ def _fingerprint(data: Data) -> str:
 
 def _check(data: Data) -> dict[str, Any]:
     """Check every split of a user's data set and say what was found in it."""
-    from pkdcli.data import coco
+    from pkdcli.data import coco, images
 
     reports: dict[str, coco.SplitReport] = {}
+    pictures: dict[str, images.Pictures] = {}
     warnings: list[str] = []
     for name, split in _splits(data).items():
+        where = f"data set {data.name}, {name}"
         reports[name] = coco.check_split(
             Path(split.images),
             Path(split.annotations),
-            where=f"data set {data.name}, {name}",
+            where=where,
             only=data.classes,
             use="learn" if name == "train" else "measure",
             accept=data.accept,
             background=data.background,
         )
+        pictures[name] = images.check(reports[name], where, data)
         warnings += [f"{split.annotations}: {problem}" for problem in reports[name].problems]
     classes = reports["train"].classes
     for name, report in reports.items():
@@ -163,7 +184,11 @@ def _check(data: Data) -> dict[str, Any]:
             f"{data.train.annotations}: no image to train on.",
             f"mmdet trains on images of at least {coco.MIN_SIDE} pixels a side with an annotation of a listed class.",
         )
+    reading, said = settle(pictures.values(), data.exif, data.pixel_range)
+    warnings += [f"data set {data.name}: {problem}" for problem in said]
     return {
+        **reading,
+        "thinnest": {name: images.thinnest(report) for name, report in reports.items()},
         "classes": classes,
         "masks": reports["train"].has_masks,
         "train_images": reports["train"].n_trainable,

@@ -25,9 +25,10 @@ from pkdcli import compat
 
 compat.activate()
 
+from pkdcli.data.loading_error import ImageError  # noqa: E402
 from pkdcli.engine import worker  # noqa: E402
 from pkdcli.engine.checkpoint import load_state  # noqa: E402
-from pkdcli.engine.dataset import ImageError, PkdLoadImage  # noqa: E402
+from pkdcli.engine.load_image import PkdLoadImage  # noqa: E402
 from pkdcli.engine.stop import StopFlag  # noqa: E402
 from pkdcli.errors import ExitCode  # noqa: E402
 from pkdcli.runs.lock import RunLock  # noqa: E402
