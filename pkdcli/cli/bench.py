@@ -8,7 +8,7 @@ import typer
 
 from pkdcli.cli import options as o
 
-SECTIONS = ("losses", "step", "group", "eval", "data", "startup", "suggest", "experiment")
+SECTIONS = ("losses", "step", "group", "eval", "data", "startup", "suggest", "experiment", "operators")
 DEFAULT = SECTIONS[:6]
 _MEASURE = "What and how to measure"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -14,12 +15,12 @@ def all_runs(runs: Path | None) -> list[RunPaths]:
     """Every run, the teachers in the cache first."""
     found = []
     for root in (teachers_root(cache_root()), runs_root(runs)):
-        folders = sorted(root.iterdir()) if root.is_dir() else []
+        folders = sorted(os.listdir(root)) if root.is_dir() else []
         marks = ("status.json", "recipe.yaml", "result.json")
         found += [
-            RunPaths(path)
-            for path in folders
-            if not path.name.startswith(".") and any((path / mark).is_file() for mark in marks)
+            RunPaths(root / name)
+            for name in folders
+            if not name.startswith(".") and any(os.path.isfile(os.path.join(root, name, mark)) for mark in marks)
         ]
     return found
 

@@ -76,17 +76,18 @@ def record(found: Found) -> dict[str, Any]:
 
 def table(found: list[Found]):
     """All runs, a line each."""
-    from rich.markup import escape
-    from rich.table import Table
+    from rich.text import Text
+
+    from pkdcli.report.quick_table import QuickTable
 
     colours = {"running": "cyan", "done": "green", "failed": "bold red", "interrupted": "yellow"}
-    result = Table()
+    result = QuickTable()
     for column in COLUMNS:
         right = column in ("epoch", "step", "loss", "it/s", "left")
         result.add_column(column, overflow="fold", justify="right" if right else "left")
     for one in found:
-        state = f"[{colours[one.state]}]{one.state}[/]" if one.state in colours else one.state
-        result.add_row(escape(one.paths.run), state, *(escape(text) for text in _cells(one)))
+        state = Text(one.state, colours.get(one.state, ""))
+        result.add_row(Text(one.paths.run), state, *map(Text, _cells(one)))
     return result
 
 

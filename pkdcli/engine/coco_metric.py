@@ -7,7 +7,7 @@ takes about a hundredth of the time. mmdet's own `CocoMetric` writes every box t
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from pkdcli.compat import activate
-from pkdcli.engine import processes, samples
+from pkdcli.engine import predictions, processes, samples
 from pkdcli.engine.ground_truth import GroundTruth, load_annotations
+from pkdcli.engine.predictions import Predictions
 from pkdcli.errors import PkdError
 from pkdcli.runs.store import write_text
 
@@ -159,6 +160,7 @@ class PkdCocoMetric(BaseMetric):
         self.images = images
         self.reading = reading
         self.samples: list[dict[str, Any]] = []  # of the last evaluation, in the first process
+        self._found = Predictions()
         self._truth = load_annotations(ann_file)
 
     @BaseMetric.dataset_meta.setter
@@ -168,7 +170,7 @@ class PkdCocoMetric(BaseMetric):
         self._dataset_meta = meta
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keep each image's predictions as one float32 array (n, 6): x1, y1, x2, y2, score, label."""
+        """Add each image's predictions to those of all."""
         for sample in data_samples:
             found = sample["pred_instances"]
             columns = [found["bboxes"].reshape(-1, 4), found["scores"][:, None], found["labels"][:, None]]
@@ -176,7 +178,7 @@ class PkdCocoMetric(BaseMetric):
             number = self._truth.image_number(sample["img_id"])
             if not number:
                 raise _stranger([sample["img_id"]])
-            self.results.append((number, array))
+            self._found.add(number, array)
 
     def evaluate(self, size: int) -> dict[str, float]:
         """The metrics of what all processes have predicted, in each of them.
@@ -186,57 +188,39 @@ class PkdCocoMetric(BaseMetric):
         Args:
             size: Images of the data set, which is not needed: an image that comes twice counts once.
         """
-        if not processes.joined():
-            return super().evaluate(size)
-        index = torch.tensor([(image, len(array)) for image, array in self.results], dtype=torch.int64).reshape(-1, 2)
-        boxes = torch.from_numpy(np.concatenate([np.zeros((0, 6), np.float32), *(array for _, array in self.results)]))
-        indices, parts = processes.gather(index), processes.gather(boxes)
-        metrics = None
-        if processes.rank() == 0:
-            found = []
-            for images, part in zip(indices, parts, strict=True):
-                arrays = np.split(part.numpy(), images[:, 1].cumsum(0).numpy()[:-1]) if len(images) else []
-                found += zip(images[:, 0].tolist(), arrays, strict=True)
-            metrics = self.compute_metrics(found)
-        self.results.clear()
+        found = self._found
+        if processes.joined():
+            parts = [processes.gather(torch.from_numpy(array)) for array in (found.images, found.boxes)]
+            found = predictions.joined((i.numpy(), b.numpy()) for i, b in zip(*parts, strict=True))
+        first = not processes.joined() or processes.rank() == 0
+        metrics = self.compute_metrics(found) if first else None
+        self._found = Predictions()
         return processes.from_first(metrics)
 
-    def compute_metrics(self, results: Sequence[tuple[int, np.ndarray]]) -> dict[str, float]:
+    def compute_metrics(self, results: Predictions) -> dict[str, float]:
         """mAP, AP50, AP75, AP_S, AP_M, AP_L in AP points, NaN where the data has no object of that size."""
-        numbers, by_image = self._truth.class_numbers(self.dataset_meta["classes"]), _by_image(results)
+        classes = self._truth.class_numbers(self.dataset_meta["classes"])
+        numbers, spans = results.once()
         if self.images is not None:
-            images = self._truth.image_ids(np.fromiter(by_image, dtype=np.int64)).tolist()
-            found = dict(zip(images, by_image.values(), strict=True))
-            categories = self._truth.category_ids(np.array(numbers)).tolist()
-            self.samples = samples.pick(found, self._truth, categories, self.images, self.reading)
-        rows = _coco_rows(by_image, np.array(numbers, dtype=np.float64))
+            categories = self._truth.category_ids(np.array(classes)).tolist()
+            spans_of = dict(zip(self._truth.image_ids(numbers).tolist(), spans.tolist(), strict=True))
+            self.samples = samples.pick(
+                list(spans_of),
+                lambda image: results.boxes[slice(*spans_of[image])],
+                self._truth,
+                categories,
+                self.images,
+                self.reading,
+            )
+        rows = predictions.rows_of(results.boxes, numbers, spans, np.array(classes))
         finite = np.isfinite(rows).all(axis=1)
         if not finite.all():
             print_log(f"{np.sum(~finite)} detections with a NaN or infinite box or score are left out.", "current", 30)
             rows = rows[finite]
         if self.outfile is not None:
             write_text(Path(self.outfile), json.dumps(_as_dicts(self._truth, rows)))
-        images = list(by_image) if self.partial else None
-        return _evaluate(self._truth, rows, numbers, images, self.max_dets)
-
-
-def _by_image(results: Iterable[tuple[int, np.ndarray]]) -> dict[int, np.ndarray]:
-    """Each image once, by its number, however often a sampler padded it in."""
-    by_image: dict[int, np.ndarray] = {}
-    for image, array in results:
-        by_image.setdefault(image, array)
-    return by_image
-
-
-def _coco_rows(by_image: Mapping[int, np.ndarray], ids: np.ndarray) -> np.ndarray:
-    """float64 (N, 7) rows of COCO's results format, of numbered images; `ids` has the number of each label's class."""
-    if not by_image:
-        return np.zeros((0, 7))
-    # Widths are subtracted in float64, as pycocotools would see them from JSON.
-    boxes = np.concatenate(list(by_image.values())).astype(np.float64)
-    images = np.repeat(np.fromiter(by_image, dtype=np.float64), [len(array) for array in by_image.values()])
-    labels = boxes[:, 5].astype(np.int64)
-    return np.column_stack([images, boxes[:, :2], boxes[:, 2:4] - boxes[:, :2], boxes[:, 4], ids[labels]])
+        images = numbers.tolist() if self.partial else None
+        return _evaluate(self._truth, rows, classes, images, self.max_dets)
 
 
 def _as_dicts(truth: GroundTruth, rows: np.ndarray) -> list[dict[str, Any]]:

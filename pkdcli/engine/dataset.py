@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 
-from pkdcli.data.annotations import read
-from pkdcli.data.data_infos import DataInfos
+from pkdcli.engine.indexed_dataset import IndexedCocoDataset
 from pkdcli.engine.loader_errors import naming
 from pkdcli.engine.randomness import drawing_for_image
 
 
 @DATASETS.register_module()
-class PkdCocoDataset(CocoDataset):
+class PkdCocoDataset(IndexedCocoDataset):
     """CocoDataset that also takes (index, epoch), and then draws only from that image's own random numbers.
 
     Args:
@@ -27,15 +24,6 @@ class PkdCocoDataset(CocoDataset):
     def __init__(self, *args: Any, seed: int = 0, **kwargs: Any) -> None:
         self.seed = seed
         super().__init__(*args, **kwargs)
-
-    def load_data_list(self) -> list[dict[str, Any]]:
-        """Read the annotations as the check and the evaluation do; masks only where the pipeline loads them."""
-        masks = any(getattr(step, "with_mask", False) for step in self.pipeline.transforms)
-        truth = read(Path(self.ann_file), segmentations=masks)
-        infos = DataInfos(truth, self.data_prefix["img"], self.metainfo["classes"], masks)
-        # For `filter_data`, which looks up the images of each class.
-        self.cat_ids, self.cat_img_map = [0], {0: truth.image_id[infos.with_object()].tolist()}
-        return list(infos)
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
         if isinstance(key, tuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ def choose(ids: Sequence[int], count: int = IMAGES) -> list[int]:
 
 
 def pick(
-    found: Mapping[int, np.ndarray],
+    evaluated: Sequence[int],
+    found: Callable[[int], np.ndarray],
     truth: GroundTruth,
     category_ids: Sequence[int],
     images: str,
@@ -38,7 +39,8 @@ def pick(
     """Objects and detections of a few of the evaluated images.
 
     Args:
-        found: By image id, the detections, float32 (n, 6): x1, y1, x2, y2 in pixels, score, label.
+        evaluated: Ids of the evaluated images.
+        found: Gives an image's detections by its id, float32 (n, 6): x1, y1, x2, y2 in pixels, score, label.
         truth: The annotations.
         category_ids: The category of each label.
         images: The folder that the file names are relative to.
@@ -55,9 +57,9 @@ def pick(
             **_file(truth.annotations, place, images),
             **(reading or {}),
             "truth": _objects(truth.annotations, place, labels),
-            "detections": _detections(found[image]),
+            "detections": _detections(found(image)),
         }
-        for image in choose(list(found))
+        for image in choose(evaluated)
         for place in [truth.image_place(image)]
     ]
 

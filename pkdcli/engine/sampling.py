@@ -88,8 +88,7 @@ class PkdBatchSampler(Sampler):
 
     def _grouped(self, images: Sequence[int]) -> list[int]:
         if self._upright is None:
-            infos = (self.sampler.dataset.get_data_info(index) for index in range(len(self.sampler.dataset)))
-            self._upright = [info["width"] < info["height"] for info in infos]
+            self._upright = _upright(self.sampler.dataset)
         grouped: list[int] = []
         waiting: dict[bool, list[int]] = {True: [], False: []}
         for index in images:
@@ -108,3 +107,12 @@ class PkdBatchSampler(Sampler):
     def __len__(self) -> int:
         """Batches of a whole epoch, wherever the next iteration begins."""
         return math.ceil(len(self.sampler) / (self.batch_size * self.processes))
+
+
+def _upright(dataset: Any) -> list[bool]:
+    """Whether each image is higher than wide."""
+    if callable(getattr(dataset, "sizes", None)):  # ours, which knows them without a dict for every image
+        width, height = dataset.sizes().T
+        return (width < height).tolist()
+    infos = (dataset.get_data_info(index) for index in range(len(dataset)))
+    return [info["width"] < info["height"] for info in infos]

@@ -59,18 +59,20 @@ class Found:
 def task_of(paths: RunPaths) -> str | None:
     """The Slurm task a run was last submitted as; None where its last launch was another."""
     launcher = read_object(paths.job).get("launcher")
+    if not isinstance(launcher, dict) or launcher.get("kind") != "slurm":
+        return None
     submitted = read_object(paths.root / SUBMITTED)
-    if not isinstance(launcher, dict) or launcher.get("kind") != "slurm" or "job" not in submitted:
+    if "job" not in submitted:
         return None
     return f"{submitted['job']}_{submitted.get('task')}"
 
 
 def look_all(all_paths: Iterable[RunPaths]) -> list[Found]:
     """What is known of some runs; the scheduler is asked once, and only where some are its."""
-    all_paths = list(all_paths)
-    tasks = [task for paths in all_paths if not finished(paths) and (task := task_of(paths))]
+    known = [(paths, finished(paths), task_of(paths)) for paths in all_paths]
+    tasks = [task for _, done, task in known if task and not done]
     jobs = cluster.jobs(tasks) if tasks else {}
-    return [look(paths, jobs) for paths in all_paths]
+    return [_look(paths, jobs, task, done) for paths, done, task in known]
 
 
 def look(paths: RunPaths, jobs: Jobs | None) -> Found:
@@ -80,9 +82,13 @@ def look(paths: RunPaths, jobs: Jobs | None) -> Found:
         paths: Its run directory.
         jobs: What the scheduler says; None where it does not answer.
     """
+    return _look(paths, jobs, task_of(paths))
+
+
+def _look(paths: RunPaths, jobs: Jobs | None, task: str | None, done: bool = False) -> Found:
+    # While the scheduler was asked, another run may have finished; one that had is not asked again.
     status = read_object(paths.status)
-    task = task_of(paths)
-    if finished(paths):
+    if done or finished(paths):
         return Found(paths, DONE, status=status, where=_process(status), job=task)
     if task:
         return _on_slurm(paths, status, task, jobs)

@@ -107,10 +107,11 @@ def print_rich(tables: list[Table], notes: list[str], output: Path | None = None
 def to_rich(table: Table) -> RichTable:
     """The table for the terminal. Where it is too narrow words are broken over lines, never numbers cut."""
     from rich.box import SIMPLE_HEAD
-    from rich.table import Table as RichTable
     from rich.text import Text
 
-    rich = RichTable(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    from pkdcli.report.quick_table import QuickTable
+
+    rich = QuickTable(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for n, name in enumerate(table.columns):
         texts = [name, *(cells[n] for _, _, cells in _rows(table))]
         widest = max(len(word) for text in texts for word in (text.split() or [""]))

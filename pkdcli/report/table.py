@@ -73,6 +73,7 @@ def best(rows: Iterable[tuple[Any, int, int, str]], column: int) -> set[tuple[in
         (section, row, column)
         for cells in groups.values()
         if len(cells) > 1
+        for most in [max(cells)[0]]
         for value, section, row in cells
-        if value == max(cells)[0]
+        if value == most
     }

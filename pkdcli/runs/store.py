@@ -92,7 +92,8 @@ def _finite(data: Any) -> Any:
 def read_json(path: Path) -> Any | None:
     """The content of a JSON file; None where it is absent or not whole."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        with open(path, "rb") as file:
+            return json.loads(str(file.read(), "utf-8"))
     except (OSError, ValueError):
         return None
 

@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pkdcli.compat import activate
+from pkdcli.data.annotation_index import IndexMaker
 from pkdcli.data.annotations import read
 from pkdcli.data.coco import check_split
-from pkdcli.data.data_infos import DataInfos
 from pkdcli.engine.coco_metric import PkdCocoMetric, evaluate_detections
 
 CLASSES = ["rbc", "wbc", "platelet"]
@@ -337,8 +337,9 @@ def test_masks_come_as_mmdet_takes_them(save, encoding):
     path = save(coco, encoding)
     truth = read(path)
     assert [truth.segmentation(index) for index in range(30)] == expected
-    infos = DataInfos(truth, "pictures", CLASSES, masks=True)
-    assert [one["mask"] for info in infos for one in info["instances"]] == expected
+    index = IndexMaker(truth).in_memory()
+    images, labels = range(len(truth.image_id)), range(len(CLASSES))
+    assert [one["mask"] for image in images for one in index.instances(image, labels)] == expected
     # A file that is no strict JSON is read in another way.
     truth = read(save({**coco, "info": float("nan")}))
     assert [truth.segmentation(index) for index in range(30)] == expected

@@ -89,7 +89,7 @@ def test_what_is_kept(annotated):
 
 def test_the_best_thirty_detections_are_kept(annotated):
     rows = np.array([[0, 0, 5, 5, score, 0] for score in np.linspace(0.06, 0.99, 50)], dtype=np.float32)
-    kept = samples.pick({10: rows}, load_annotations(annotated), [9, 4], "/images")[0]["detections"]
+    kept = samples.pick([10], {10: rows}.__getitem__, load_annotations(annotated), [9, 4], "/images")[0]["detections"]
     assert [one["score"] for one in kept] == [round(float(score), 3) for score in rows[:19:-1, 4]]
 
 

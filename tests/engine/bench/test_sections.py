@@ -44,6 +44,11 @@ TIMINGS = {
     "step": ["student alone", "teacher alone", "distilled step", "mmrazor's step"],
     "group": ["student alone", "teacher alone", "distilled step", "2 students, shared"],
     "eval": ["pkd (hotcoco)", "pycocotools"],
+    "operators": [
+        f"{name}{peer}"
+        for name in ("nms", "roi_align", "roi_pool", "deform_conv2d", "modulated_deform_conv2d")
+        for peer in ("", ": torchvision")
+    ],
     "data": ["look up", "decode", "annotations", "resize", "flip", "pack", "whole image", "collate 2"],
 }
 

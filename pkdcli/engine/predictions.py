@@ -1,0 +1,113 @@
+"""What a detector predicted in an evaluation: two arrays that grow, not a list of arrays by the image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+COLUMNS = 6  # x1, y1, x2, y2, score, label
+
+
+class _Growing:
+    """Rows that are added to the end; room is doubled when it is full.
+
+    Args:
+        columns: Numbers a row.
+        kind: Their type.
+    """
+
+    def __init__(self, columns: int, kind: type) -> None:
+        self._room = np.empty((64, columns), dtype=kind)
+        self._count = 0
+
+    @property
+    def rows(self) -> np.ndarray:
+        """(n, columns), valid until more is added."""
+        return self._room[: self._count]
+
+    def add(self, rows: np.ndarray) -> None:
+        """Add rows (n, columns)."""
+        needed = self._count + len(rows)
+        if needed > len(self._room):
+            room = np.empty((max(needed, 2 * len(self._room)), self._room.shape[1]), dtype=self._room.dtype)
+            room[: self._count] = self.rows
+            self._room = room
+        self._room[self._count : needed] = rows
+        self._count = needed
+
+
+class Predictions:
+    """Detections of many images, as arrays.
+
+    Attributes:
+        images: int64 (k, 2): an image's number and how many detections it has, in the order they came.
+        boxes: float32 (n, 6): x1, y1, x2, y2 in pixels, score, label; image by image.
+    """
+
+    def __init__(self) -> None:
+        self._images, self._boxes = _Growing(2, np.int64), _Growing(COLUMNS, np.float32)
+
+    @property
+    def images(self) -> np.ndarray:
+        """int64 (k, 2): an image's number and its detections."""
+        return self._images.rows
+
+    @property
+    def boxes(self) -> np.ndarray:
+        """float32 (n, 6)."""
+        return self._boxes.rows
+
+    def add(self, image: int, boxes: np.ndarray) -> None:
+        """Add the detections (n, 6) of an image."""
+        self.extend(np.array([[image, len(boxes)]]), boxes)
+
+    def extend(self, images: np.ndarray, boxes: np.ndarray) -> None:
+        """Add those of many images, as `images` and `boxes` have them."""
+        self._images.add(images)
+        self._boxes.add(boxes)
+
+    def once(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Each image once, however often a sampler padded it in: the first time counts.
+
+        Returns:
+            int64 (m,) numbers of the images in the order they came; int64 (m, 2) where in `boxes` each one's
+            detections begin and end.
+        """
+        numbers, counts = self.images.T
+        ends = np.cumsum(counts)
+        first = np.sort(np.unique(numbers, return_index=True)[1])
+        return numbers[first], np.column_stack([ends - counts, ends])[first]
+
+
+def rows_of(boxes: np.ndarray, numbers: np.ndarray, spans: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Detections in the form of COCO's results.
+
+    Args:
+        boxes: float32 (n, 6), see `Predictions`.
+        numbers: int64 (m,), the images.
+        spans: int64 (m, 2), begin and end of each image's detections.
+        classes: The number of each label's class.
+
+    Returns:
+        float64 (N, 7): image number, x, y, width, height, score, class number.
+    """
+    counts = spans[:, 1] - spans[:, 0]
+    kept = np.repeat(spans[:, 0] - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+    found = boxes[kept]
+    rows = np.empty((len(found), 7), dtype=np.float64)
+    rows[:, 0] = np.repeat(numbers, counts)
+    # Widths are subtracted in float64, as pycocotools would see them from JSON.
+    rows[:, 1:5] = found[:, :4]
+    rows[:, 3:5] -= rows[:, 1:3]
+    rows[:, 5] = found[:, 4]
+    rows[:, 6] = np.asarray(classes, dtype=np.float64)[found[:, 5].astype(np.int64)]
+    return rows
+
+
+def joined(parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> Predictions:
+    """The predictions of several processes, in their order."""
+    whole = Predictions()
+    for images, boxes in parts:
+        whole.extend(images, boxes)
+    return whole
