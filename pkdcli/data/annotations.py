@@ -14,14 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from pkdcli.data.annotation_rows import (
-    FLAT_POLYGON,
-    ID_HINT,
-    NO_MASK,
-    AnnotationColumns,
-    read_categories,
-    read_images,
-)
+from pkdcli.data.annotation_masks import FLAT_POLYGON, NO_MASK
+from pkdcli.data.annotation_rows import ID_HINT, AnnotationColumns, read_categories, read_images
 from pkdcli.data.coco_file import collector_paused, read_file
 from pkdcli.data.findings import Findings, short
 from pkdcli.errors import ExitCode
@@ -150,7 +144,7 @@ def read(
     if found is None:
         wrong.refuse(file, where)
     other_size = np.zeros(len(image), dtype=bool)
-    for index, (height, width) in columns.run_size.items():
+    for index, (height, width) in columns.masks.run_size.items():
         other_size[index] = image[index] >= 0 and (width, height) != tuple(sizes[image[index]])
     return Annotations(
         file=file,
@@ -166,14 +160,14 @@ def read(
         area=columns.area,
         iscrowd=columns.iscrowd,
         ignore=columns.ignore,
-        mask=columns.mask,
-        mask_unusable=columns.unusable,
+        mask=columns.masks.mask,
+        mask_unusable=columns.masks.unusable,
         mask_wrong_size=other_size,
-        segmentation_begin=columns.begin,
-        segmentation_length=columns.length,
-        text=columns.text,
+        segmentation_begin=columns.masks.begin,
+        segmentation_length=columns.masks.length,
+        text=columns.masks.text,
         n_computed=columns.n_computed,
-        run_size=columns.run_size,
+        run_size=columns.masks.run_size,
     )
 
 

@@ -9,7 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from pkdcli.data.annotations import NO_MASK, Annotations, read, read_classes
+from pkdcli.data.annotation_masks import NO_MASK
+from pkdcli.data.annotations import Annotations, read, read_classes
 from pkdcli.data.coco_checks import check_form, check_names, unusable_why
 from pkdcli.data.findings import Findings, prefix, quoted
 from pkdcli.data.image_files import check_files, renamed
