@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from pkdcli.config.environment import variables
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.launch.job import JobSpec
 from pkdcli.launch.state import end
@@ -165,7 +166,11 @@ def spec(planned: Planned, cache: Path) -> JobSpec:
         name=planned.run,
         argv=(sys.executable, "-m", "pkdcli.engine.worker", str(planned.paths.root)),
         run_dir=planned.paths.root,
-        env={"PKD_COMMAND": f"pkd {shlex.join(words)}", "PKD_CACHE": str(cache)},
+        env={
+            "PKD_COMMAND": f"pkd {shlex.join(words)}",
+            "PKD_CACHE": str(cache),
+            **variables(planned.recipe),
+        },
         needs=(planned.teacher.run,) if planned.teacher else (),
     )
 

@@ -258,7 +258,7 @@ def _show_plan(planned: Sequence[experiment.Planned], cache: Path, where: Where)
             one.run,
             one.recipe.role,
             "-" if one.recipe.weights else str(one.recipe.schedule.epochs),
-            str(schedule.total_iters(one.recipe)) if known else "-",
+            str(schedule.total_iters(schedule.in_parts(one.recipe, devices))) if known else "-",
             "-" if one.recipe.weights else f"{schedule.learning_rate(one.recipe):g}",
             "done" if finished(one.paths) else "to do",
         )

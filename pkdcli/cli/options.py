@@ -91,6 +91,12 @@ Accumulate = Annotated[int, typer.Option(min=1, help="Steps whose gradients are 
 Amp = Annotated[
     bool, typer.Option("--amp", help="Mixed precision; the distillation loss stays in float32.", rich_help_panel=_HOW)
 ]
+Deterministic = Annotated[
+    bool,
+    typer.Option(
+        "--deterministic", help="The same numbers again from the same GPU, somewhat slower.", rich_help_panel=_HOW
+    ),
+]
 MaxIters = Annotated[
     int | None,
     typer.Option(

@@ -35,6 +35,7 @@ def build_config(
     Raises:
         PkdError: A key path in `config` or a detector's `set` does not exist, or the batch can't be shared evenly.
     """
+    recipe = schedule.in_parts(recipe, devices)
     val = data.split_of(recipe, "val")
     config: dict[str, Any] = {
         "default_scope": "mmdet",

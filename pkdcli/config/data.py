@@ -117,10 +117,7 @@ def train_dataloader(recipe: Recipe, devices: int = 1) -> dict[str, Any]:
         PkdError: The batch does not divide evenly among the processes.
     """
     if recipe.batch % devices:
-        raise PkdError(
-            f"batch: {recipe.batch} images can't be shared evenly by {devices} processes.",
-            f"Give --batch-size a multiple of {devices}.",
-        )
+        raise _uneven(recipe, devices)
     filters = {"filter_empty_gt": not recipe.data.background, "min_size": MIN_SIDE}
     dataset = _dataset(recipe, recipe.data.train, train_pipeline(recipe), filter_cfg=filters)
     batches: dict[str, Any] = {"type": "PkdBatchSampler"}
@@ -128,6 +125,22 @@ def train_dataloader(recipe: Recipe, devices: int = 1) -> dict[str, Any]:
         batches["group"] = GROUP if recipe.batch % GROUP == 0 else recipe.batch
     sampler = {"type": "PkdSampler", "seed": recipe.seed}
     return _loader(recipe, dataset, recipe.batch // devices, sampler=sampler, batch_sampler=batches)
+
+
+def _uneven(recipe: Recipe, devices: int) -> PkdError:
+    """A batch that can't be shared, and how to give another; a teacher's is not the user's --batch-size."""
+    if recipe.role != "teacher":
+        return PkdError(
+            f"batch: {recipe.batch} images can't be shared evenly by {devices} processes.",
+            f"Give --batch-size a multiple of {devices}.",
+        )
+    larger = -(-recipe.batch // devices) * devices
+    return PkdError(
+        f"scale.teacher.batch: the {recipe.batch} images of a step of the teacher's own training can't be shared "
+        f"evenly by {devices} processes.",
+        f"Give --set scale.teacher.batch={larger} (its learning rate follows), or a number of processes that divides "
+        f"{recipe.batch}.",
+    )
 
 
 MIXING = ("Mosaic", "MixUp", "CopyPaste")

@@ -16,6 +16,9 @@ from pkdcli.recipe.schema import Recipe
 # Where detectors keep their heads; a mask head is the teacher's own affair.
 _HEADS = ("bbox_head", "rpn_head", "roi_head.bbox_head")
 
+COMPILED_BY_SIZE = ("SwinTransformer", "PyramidVisionTransformer", "PyramidVisionTransformerV2")
+"""Backbones that pad, cut and mask by numbers which they work out from the size of the images."""
+
 
 def distill_model(
     recipe: Recipe, student: dict[str, Any], teacher: dict[str, Any], teacher_weights: str | None
@@ -29,13 +32,20 @@ def distill_model(
         teacher_weights: Path of the teacher's checkpoint.
 
     Raises:
-        PkdError: The levels can't be paired, or the student can't inherit from this teacher.
+        PkdError: The levels can't be paired, the student can't inherit from this teacher, or this can't be compiled.
     """
     for module in modules(teacher):
         if isinstance(module.get("init_cfg"), dict) and module["init_cfg"].get("type") == "Pretrained":
             module["init_cfg"] = None
     if recipe.init == "inherit":
         check_heads(student, teacher)
+    backbone = teacher["backbone"]["type"].rpartition(".")[2]
+    if recipe.teacher_speed.compile and backbone in COMPILED_BY_SIZE:
+        raise PkdError(
+            f"teacher_speed.compile: the teacher's {backbone} would be compiled anew for each size of images, which "
+            "takes minutes each.",
+            "Leave out --set teacher_speed.compile=true; --set teacher_speed.precision=bfloat16 is a faster way too.",
+        )
     paired = pairing(recipe.loss.levels, student, teacher)
     losses, mappings, connectors = {}, {}, {}
     for student_level, teacher_level in paired.pairs:

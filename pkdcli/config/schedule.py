@@ -14,6 +14,23 @@ from pkdcli.recipe.resolve import BASE_BATCH
 from pkdcli.recipe.schema import Recipe
 
 
+def in_parts(recipe: Recipe, devices: int) -> Recipe:
+    """A teacher's own training as few processes can hold it; other runs as they are.
+
+    At scale paper a step of the teacher has 16 images on any number of processes, each of which has room for 2: what it
+    has more it takes in several steps, whose gradients are added.
+
+    Args:
+        recipe: Of any run.
+        devices: Processes that share a batch.
+    """
+    share, rest = divmod(recipe.batch, devices)
+    parts, odd = divmod(share, recipe.scale.batch)
+    if recipe.role != "teacher" or recipe.weights or not recipe.scale.batch_per_process or rest or odd or parts < 2:
+        return recipe
+    return recipe.model_copy(update={"batch": recipe.batch // parts, "accumulate": recipe.accumulate * parts})
+
+
 def iters_per_epoch(recipe: Recipe) -> int:
     """Steps of one pass over the training data."""
     return math.ceil((recipe.data.train_images or 1) / recipe.batch)

@@ -29,8 +29,9 @@ def teacher_recipe(recipe: Recipe) -> Recipe:
         "loss": LossUse(name="none", type="none").model_dump(),
         "schedule": own_schedule(recipe).model_dump(),
         "init": "scratch",
-        # What the user asks of the student is not asked of the teacher: one teacher serves every student.
-        "batch": recipe.scale.batch,
+        # What the user asks of the student is not asked of the teacher: one teacher serves every student, on any number
+        # of processes, which share its batch.
+        "batch": recipe.scale.teacher.batch or recipe.scale.batch,
         "accumulate": 1,
         "amp": False,
         "seed": recipe.teacher_seed,
@@ -42,14 +43,14 @@ def teacher_recipe(recipe: Recipe) -> Recipe:
     }
     if content["weights"]:
         # It is only evaluated: nothing that concerns training makes it another teacher.
-        content |= {"batch": 1, "seed": 0, "max_iters": None, "pretrained": False}
+        content |= {"batch": 1, "seed": 0, "max_iters": None, "pretrained": False, "deterministic": False}
     return Recipe.model_validate(content)
 
 
 def zoo_weights(recipe: Recipe) -> str | None:
     """The address of the teacher's trained weights, where the zoo's are the right ones."""
     if recipe.teacher is None or recipe.data.name != "coco" or recipe.scale.rules or not recipe.pretrained:
-        return None
+        return None  # as `Recipe.trains_teacher` has it
     weights = zoo.entry(recipe.teacher.config).weights
     if weights is None:
         raise PkdError(

@@ -14,6 +14,7 @@ from mmengine.registry import OPTIM_WRAPPERS
 from torch import Tensor, nn
 
 from pkdcli.engine import processes
+from pkdcli.engine import teacher as teaching
 from pkdcli.engine.one_pass import one_pass
 from pkdcli.engine.randomness import seed_step
 from pkdcli.errors import ExitCode, PkdError
@@ -157,13 +158,13 @@ def begun(runner: Any, batch: Any) -> dict[str, Any]:
     features: dict[str, Sequence[Tensor]] = {}
     with torch.no_grad(), runner.optim_wrapper.optim_context(runner.model):
         data = model.data_preprocessor(batch, True)
-        for name, detector, inputs in (
-            ("teacher", teacher, data.get("teacher_inputs")),
-            ("student", student, data["inputs"]),
+        for name, detector, look in (
+            ("teacher", teacher, lambda: teaching.features(teacher, data["teacher_inputs"])),
+            ("student", student, lambda: student.extract_feat(data["inputs"])),
         ):
             if detector is not None:
                 with _first_not_finite(detector) as modules:
-                    features[name] = detector.extract_feat(inputs)
+                    features[name] = look()
                 if modules and "module" not in found:
                     found |= {"detector": name, "module": modules[0], **_first_channel(features[name])}
         if processes.count() == 1:

@@ -2,8 +2,8 @@
 teacher once a step.
 
 Each student has its own model, optimizer, schedule, random numbers and run directory, and takes its step as it would
-alone, one after the other; so its result is that of its run alone, bit for bit. Those that stand at the same step share
-it. After an interruption each goes on from its own last state: who is behind catches up first.
+alone, one after the other; so its result is that of its run alone, on a CPU bit for bit. Those that stand at the same
+step share it. After an interruption each goes on from its own last state: who is behind catches up first.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 from pkdcli.engine import processes, recovery, samples
 from pkdcli.engine.finite import check_weights
 from pkdcli.engine.stop import STOP, StopRequested
+from pkdcli.errors import PkdError
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.status import Status
 from pkdcli.runs.store import append_jsonl
@@ -167,6 +168,21 @@ class PkdCheckpointHook(Hook):
         self.iters = iters
         self._saved: int | None = None
         self._overdue = self._stop = False
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Refuse a state whose steps are not this training's.
+
+        Raises:
+            PkdError: It was begun with another number of processes, which take a step in other parts.
+        """
+        ours = getattr(runner.optim_wrapper, "_accumulative_counts", 1)
+        theirs = checkpoint.get("meta", {}).get("accumulate", ours)
+        if theirs != ours:
+            raise PkdError(
+                f"the training state is of a start that adds up the gradients of {theirs} steps, this one those of "
+                f"{ours}: it had another number of processes.",
+                f"Go on with as many as then, or remove {RunPaths(Path(runner.work_dir)).checkpoints} to begin again.",
+            )
 
     def before_train(self, runner: Runner) -> None:
         """Start the clock."""

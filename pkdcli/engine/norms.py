@@ -14,11 +14,13 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from pkdcli.engine.precision import full_float32
+
 Undo = Callable[[], None]
 Change = Callable[[nn.Module, nn.Module], Undo]
 """Changes a convolution and the norm behind it; returns what undoes that."""
 
-SAME = 1e-3  # a change moves features by rounding, 1e-6 or so; what moves more was no convolution with its norm
+SAME = 1e-4  # a change moves features by rounding, 1e-6 or so; what moves more was no convolution with its norm
 _CONVOLUTIONS = (nn.Conv2d, ModulatedDeformConv2d)  # DeformConv2d has no place for a bias
 _PROBE = 64  # pixels a side
 
@@ -31,7 +33,7 @@ def change_norms(
 
     Which convolution feeds a norm is not guessed from names: a small picture is sent through and watched. A detector
     whose features are not the same afterwards, for whatever reason, stays as it was, and so does one that fails on the
-    picture.
+    picture. They are compared in full float32, whatever a GPU computes with afterwards.
 
     Args:
         detector: Has `extract_feat`; its modules' modes and statistics stay as they are.
@@ -43,7 +45,7 @@ def change_norms(
         return 0
     first = next(detector.parameters())
     probe = torch.randn(1, 3, _PROBE, _PROBE, generator=torch.Generator().manual_seed(0)).to(first.device, first.dtype)
-    with _at_rest(detector):
+    with _at_rest(detector), full_float32():
         try:
             found, before = _watch(detector, probe)
         except Exception as error:  # a detector that does not take this picture can be used all the same

@@ -47,7 +47,8 @@ def save(runner: Runner, step: int, keep: int) -> None:
     beside = folder / f".{path.name}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        meta = {"epoch": step // per_epoch, "iter": step}
+        added = getattr(runner.optim_wrapper, "_accumulative_counts", 1)
+        meta = {"epoch": step // per_epoch, "iter": step, "accumulate": added}
         runner.save_checkpoint(str(folder), beside.name, save_param_scheduler=True, meta=meta)
         with open(beside, "rb+") as file:
             os.fsync(file.fileno())

@@ -9,6 +9,7 @@ from mmdet.utils import register_all_modules  # noqa: E402
 register_all_modules(init_default_scope=False)
 
 from pkdcli.engine import (  # noqa: E402, F401
+    assigners,
     coco_metric,
     dataset,
     diagnostics,

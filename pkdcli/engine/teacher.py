@@ -1,8 +1,8 @@
 """A frozen teacher made faster: norms folded into convolutions, another precision or layout, compiled, no autograd.
 
 What is done is a field of the recipe (`teacher_speed`), never the outcome of a timing, so that no result depends on how
-fast a machine is. The defaults keep the feature maps within 1e-5 of the plain model's; `pkd bench --suggest` tells what
-others gain and cost.
+fast a machine is. The defaults keep the feature maps within 1e-5 of the plain model's, both in full float32: a GPU that
+computes with TF32 moves either by a hundred times more. `pkd bench --suggest` tells what others gain and cost.
 """
 
 from __future__ import annotations
@@ -21,19 +21,18 @@ from pkdcli.engine.quick import quicken_modules
 from pkdcli.errors import ExitCode, PkdError
 
 FORMATS = {None: None, True: torch.channels_last, False: torch.contiguous_format}
+COMPILED = 4  # times that a forward is compiled: sizes make no difference, a batch of one image may
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def prepare(
-    teacher: nn.Module, fold: bool = True, precision: str = "float32", compile: bool = False
-) -> int:
+def prepare(teacher: nn.Module, fold: bool = True, precision: str = "float32", compile: bool = False) -> int:
     """Make a loaded teacher without heads faster, in place.
 
     Args:
         teacher: A detector in eval mode with `backbone` and `neck`, its weights loaded.
         fold: Fold each BatchNorm2d that follows a convolution into that.
         precision: Of weights and feature maps: float32, bfloat16 or float16 (CUDA only).
-        compile: `torch.compile` backbone and neck.
+        compile: `torch.compile` backbone and neck, once for images of all sizes.
 
     Returns:
         The number of batch norms that are gone.
@@ -54,11 +53,20 @@ def prepare(
     if precision != "float32":
         teacher.to(PRECISIONS[precision])
     if compile:
-        for name in ("backbone", "neck"):
-            module = getattr(teacher, name)
-            # Its forward alone, so that the recorders' hooks stay outside of what is compiled.
-            module.forward = _explained(torch.compile(module.forward))
+        _compile(teacher)
     return folded
+
+
+def _compile(teacher: nn.Module) -> None:
+    """Compile backbone and neck for sizes that change; what can't be compiled so is compiled a few times at most."""
+    for name in ("recompile_limit", "cache_size_limit"):  # PyTorch's name for it, and before 2.6
+        if hasattr(torch._dynamo.config, name):
+            setattr(torch._dynamo.config, name, COMPILED)
+    for name in ("backbone", "neck"):
+        module = getattr(teacher, name)
+        # Its forward alone, so that the recorders' hooks stay outside of what is compiled.
+        module.forward = _explained(torch.compile(module.forward, dynamic=True))
+    print_log(f"the teacher is compiled for images of all sizes; at most {COMPILED} times, then not", "current")
 
 
 @torch.no_grad()
@@ -72,10 +80,17 @@ def look(teacher: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:
         teacher: As `prepare` left it.
         inputs: (N, 3, H, W), normalised as its own config says.
     """
-    dtype = next(teacher.parameters()).dtype
-    inputs = inputs if inputs.dtype == dtype else inputs.to(dtype)
     with torch.inference_mode(inputs.device.type in ("cpu", "cuda")):
-        return teacher.extract_feat(inputs)
+        return features(teacher, inputs)
+
+
+def features(teacher: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:
+    """The same in the mode there is, in the teacher's own precision whatever the student's is.
+
+    Autocast (`--amp`) would compute a float32 teacher in float16, and make its weights anew in every step.
+    """
+    with torch.autocast(inputs.device.type, enabled=False):
+        return teacher.extract_feat(inputs.to(next(teacher.parameters()).dtype))
 
 
 def usable(value: Any) -> Any:

@@ -19,7 +19,7 @@ from torch import nn
 from pkdcli.config import schedule
 from pkdcli.config.build import as_python, notes
 from pkdcli.config.levels import pairing
-from pkdcli.engine import checkpoint, download, processes, recovery
+from pkdcli.engine import checkpoint, determinism, download, processes, recovery
 from pkdcli.engine.batches import Alone, Steps, drive
 from pkdcli.engine.config import run_config
 from pkdcli.engine.hooks import status_of
@@ -85,6 +85,8 @@ def steps(
         raise PkdError(
             "--amp needs a GPU, and torch sees none.", "Leave out --amp, or see `pkd doctor`.", ExitCode.MISSING
         )
+    recipe = schedule.in_parts(recipe, processes.count())
+    listener = determinism.switch_on(paths.env if processes.rank() == 0 else None) if recipe.deterministic else None
     download.install_into_mmengine(cache)
     content, said = run_config(recipe, paths.root, teacher_weights, processes.count())
     if said and processes.rank() == 0:  # stock tools shall build what is built here
@@ -94,6 +96,8 @@ def steps(
     processes.join()
     runner = PkdRunner.from_cfg(config)
     own.join(runner)
+    if listener is not None and is_main_process():
+        listener.tell(status_of(runner).warn)
     resume = _state_to_resume(paths, runner) if not recipe.weights else None
     if recipe.mask_head:
         print_log(f"mask head {recipe.mask_head}", "current")

@@ -163,7 +163,8 @@ def as_user_error(error: BaseException, log: bool = True) -> PkdError:
 
     text = described(error)
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower() or "can't allocate memory" in str(error):
-        return PkdError(text, "Give a smaller --batch-size (with --accumulate to keep the sum), or --amp on a GPU.", 1)
+        hint = "Give a smaller --batch-size (with --accumulate to keep the sum), or --amp on a GPU."
+        return PkdError(text, f"{hint}", 1)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return cannot_write(error.filename or "the run's log", error)
     if isinstance(error, OSError) and error.errno is not None and error.filename:

@@ -36,6 +36,12 @@ def content(recipe: Recipe) -> dict[str, Any]:
     for part in (whole, whole["loss"], whole["teacher"], whole["student"]):
         if part is not None:
             _own_imports(part)
+    # A teacher's own batch is its `batch`; for who learns from a teacher that is not trained here there is none.
+    whole["scale"]["teacher"] = dict(whole["scale"]["teacher"])
+    if not recipe.trains_teacher or whole["scale"]["teacher"]["batch"] is None:
+        del whole["scale"]["teacher"]["batch"]
+    if not recipe.deterministic:
+        del whole["deterministic"]
     if recipe.role != "distill":
         del whole["teacher_seed"]
     if recipe.role != "distill" or recipe.teacher_speed == TeacherSpeed():
@@ -69,7 +75,8 @@ def comparable(recipe: Recipe) -> str:
     """Eight hex digits over what a run must share with its baseline for a gain to mean anything."""
     whole = content(recipe)
     given = ("teacher_checkpoint", "weights_sha256", "weights")
-    for key in ("role", "teacher", "loss", "init", "teacher_seed", "teacher_speed", *given):
+    # The same but for the last digits.
+    for key in ("deterministic", "role", "teacher", "loss", "init", "teacher_seed", "teacher_speed", *given):
         whole.pop(key, None)
     del whole["scale"]["teacher"], whole["scale"]["stat_chunk"]
     whole["data"].pop("masks", None)

@@ -63,6 +63,7 @@ class Request:
     batch_size: int | None = None
     accumulate: int = 1
     amp: bool = False
+    deterministic: bool = False
     pretrained: bool = True
     max_iters: int | None = None
     val_images: int | None = None
@@ -126,6 +127,7 @@ def resolve(request: Request) -> Recipe:
         "batch": request.batch_size or scale.batch * (request.devices if scale.batch_per_process else 1),
         "accumulate": request.accumulate,
         "amp": request.amp,
+        "deterministic": request.deterministic,
         "seed": request.seed,
         "init": (request.init or pair.init) if distilled else "scratch",
         "pretrained": request.pretrained and scale.pretrained,

@@ -240,10 +240,12 @@ class TeacherTraining(Strict):
     Attributes:
         epochs: Length of the training, for all or by the type of the backbone; by default its own config's, times the
             scale's `epoch_factor`.
+        batch: Images per optimizer step over all processes; by default the scale's `batch`.
         lr: The learning rate at 16 images by the optimizer's name, in place of its own config's.
     """
 
     epochs: Count | dict[str, Count] | None = None
+    batch: Count | None = None
     lr: dict[str, Positive] = {}
 
 
@@ -435,9 +437,9 @@ class TeacherSpeed(Strict):
 
     Attributes:
         fold: Fold each batch norm into the convolution before it.
-        precision: Of its weights and feature maps; float16 needs CUDA. Losses are summed in float32 all the same.
+        precision: Of its weights and feature maps, whatever `amp` says; float16 needs CUDA. Losses are float32.
         channels_last: Memory format of its weights and feature maps, or null for what the scale says.
-        compile: `torch.compile` its backbone and neck; on a CPU that needs a C++ compiler.
+        compile: `torch.compile` its backbone and neck; on a CPU that needs a C++ compiler. Not with a Swin.
     """
 
     fold: bool = True
@@ -454,6 +456,7 @@ class Recipe(Strict):
     Attributes:
         batch: Images per optimizer step over all devices, before accumulation.
         accumulate: Steps whose gradients are added before the optimizer moves.
+        deterministic: The same numbers again from the same GPU, by slower algorithms where there are such.
         max_iters: Stop after so many iterations (a smoke run), or null.
         val_images: Evaluate only the first so many images, or null for all.
         checkpoint_minutes: Save the training state when so many minutes have passed, besides at the end of every epoch;
@@ -483,6 +486,7 @@ class Recipe(Strict):
     batch: Count
     accumulate: Count = 1
     amp: bool = False
+    deterministic: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     init: Init = "scratch"
     pretrained: bool = True
@@ -501,6 +505,12 @@ class Recipe(Strict):
     trackers: list[Literal["tensorboard", "mlflow", "wandb", "dvclive", "aim", "clearml", "neptune"]] = []
     imports: Imports = []
     config: dict[str, Any] = {}
+
+    @property
+    def trains_teacher(self) -> bool:
+        """Whether the teacher is trained here: its weights are neither given nor the zoo's, which are COCO's."""
+        from_zoo = self.data.name == "coco" and not self.scale.rules and self.pretrained
+        return self.teacher is not None and self.teacher_checkpoint is None and not from_zoo
 
     @property
     def mask_head(self) -> str | None:

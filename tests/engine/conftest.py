@@ -158,3 +158,12 @@ def make_run(dozen: Path, workers: Workers, lab_cache: Path) -> MakeRun:
         return planned.paths.root
 
     return make
+
+
+@pytest.fixture
+def gpu():
+    """A fake GPU (`pkdcli.engine.bench.fake_gpu`) while a test runs."""
+    from pkdcli.engine.bench.fake_gpu import fake_gpu
+
+    with fake_gpu() as there:
+        yield there

@@ -128,6 +128,33 @@ def test_a_loss_over_finite_features_is_told_by_its_name(tmp_path):
     assert written["losses"]["loss_bbox"] == "nan"
 
 
+class Pair(nn.Module):
+    """A student and its teacher, which is no submodule and computes in another precision."""
+
+    def __init__(self, teacher, student):
+        super().__init__()
+        self.architecture = student
+        object.__setattr__(self, "teacher", teacher)
+
+    def data_preprocessor(self, batch, training):
+        return {"inputs": batch["inputs"], "teacher_inputs": batch["inputs"]}
+
+    def forward(self, inputs, teacher_inputs, mode):
+        return self.architecture(inputs, mode)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("whose", ["teacher", "student"])
+def test_a_teacher_of_any_precision_is_looked_at(tmp_path, whose, precision):
+    values = {"teacher": 1.0, "student": 1.0, whose: INF}
+    model = Pair(Detector(values["teacher"]).to(precision), Detector(values["student"]))
+    error, written = told(tmp_path, model)
+    assert error.message == (
+        f"training diverged: the loss is nan at step 7; it began at level 1, channel 2, of the {whose}, in neck."
+    )
+    assert written["began"] == {"detector": whose, "module": "neck", "level": 1, "channel": 2}
+
+
 def test_weights_that_were_spoilt_before_are_told(tmp_path):
     model = Detector()
     with torch.no_grad():

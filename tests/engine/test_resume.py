@@ -242,6 +242,23 @@ def test_gradients_being_added(adding, make_run, workers, tmp_path, number):
     assert_same(adding, workers.finish(make_run(tmp_path, **ADDING)))
 
 
+def test_a_state_of_other_parts_of_a_step_is_refused(make_run, workers, tmp_path):
+    """As a teacher's training is begun on one GPU and resumed on eight, which take a step of 16 images at once."""
+    run = make_run(tmp_path)
+    assert workers.run(run, first=Moment(4).killer(signal.SIGTERM)) == 130
+    before = newest(run)
+    recipe = yaml.safe_load((run / "recipe.yaml").read_text())
+    (run / "recipe.yaml").write_text(yaml.safe_dump({**recipe, "accumulate": 2}))
+    assert workers.run(run) == 2
+    error = json.loads((run / "status.json").read_text())["error"]
+    assert error["message"] == (
+        "the training state is of a start that adds up the gradients of 1 steps, this one those of 2: it had another "
+        "number of processes."
+    )
+    assert error["hint"] == f"Go on with as many as then, or remove {run / 'checkpoints'} to begin again."
+    assert newest(run) == before
+
+
 def test_the_command_typed_again_goes_on(reference, train_words, lab_cache, tmp_path):
     command = [sys.executable, "-m", "pkdcli", *train_words, "--workers", "1", "--checkpoint-iters", "2"]
     env = {**os.environ, "PKD_CACHE": str(lab_cache), "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "120"}

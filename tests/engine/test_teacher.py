@@ -179,17 +179,37 @@ def test_compiled_features_are_the_same():
     torch.manual_seed(0)
     teacher = Neckless().requires_grad_(False).eval()
     (plain,) = teacher.extract_feat(picture())
+    other = picture(96)[:, :, :80].contiguous()
+    (plain_other,) = teacher.extract_feat(other)
+    torch._dynamo.utils.counters.clear()
     prepare(teacher, compile=True)
+    assert distance(look(teacher, other)[0], plain_other) < 1e-6
     assert distance(look(teacher, picture())[0], plain) < 1e-6
+    look(teacher, picture(128))
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 2, "a size has been compiled anew"
+    assert torch._dynamo.config.recompile_limit == 4
+
+
+def test_a_backbone_that_is_compiled_for_each_size_is_refused():
+    recipe = resolve(Request(pair="maskswin-fcos50", scale="tiny", sets=("teacher_speed.compile=true",)))
+    with pytest.raises(PkdError) as caught:
+        model(recipe.model_copy(update={"data": recipe.data.model_copy(update={"classes": ["a"]})}))
+    assert caught.value.message == (
+        "teacher_speed.compile: the teacher's SwinTransformer would be compiled anew for each size of images, which "
+        "takes minutes each."
+    )
+    assert caught.value.hint.startswith("Leave out --set teacher_speed.compile=true;")
+    assert caught.value.code == 2
 
 
 def test_what_can_not_be_compiled_is_said(monkeypatch):
     from torch._dynamo.exc import Unsupported
 
-    def fails(forward):
+    def fails(forward, **options):
         def run(*args):
             raise Unsupported("no compiler\nand a long story")
 
+        assert options == {"dynamic": True}
         return run
 
     monkeypatch.setattr(module.torch, "compile", fails)

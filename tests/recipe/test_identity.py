@@ -134,7 +134,8 @@ def test_the_same_without_a_teacher(path, role):
     modified = changed(alone, path, CONTENT.get(path) or other(leaves(explicit())[path]))
     # A baseline is every pair's with this student, and nothing about a teacher touches it.
     speed = {key for key in leaves(alone) if key.startswith("teacher_speed.")}
-    same = {*NOT_IN_THE_NAME, "pair", "teacher_seed", *speed}
+    # A teacher's own run says its batch in `batch`.
+    same = {*NOT_IN_THE_NAME, "pair", "teacher_seed", "scale.teacher.batch", *speed}
     assert (run_id(modified) == run_id(alone)) == (path in same)
 
 

@@ -64,14 +64,14 @@ def batches(specs: Sequence[JobSpec], launcher: Launcher, done: Sequence[str] = 
         done: Runs that have ended well, on which nothing waits.
     """
     depth: dict[str, int] = {}
-    groups: dict[tuple[int, tuple[str, ...]], list[JobSpec]] = defaultdict(list)
+    groups: dict[tuple[int, tuple[str, ...], tuple[tuple[str, str], ...]], list[JobSpec]] = defaultdict(list)
     for spec in specs:
         needs = tuple(need for need in spec.needs if need not in done)
         depth[spec.name] = max((depth.get(need, 0) + 1 for need in needs), default=0)
-        groups[depth[spec.name], needs].append(spec)
+        groups[depth[spec.name], needs, tuple(spec.env.items())].append(spec)  # an array has one environment
     found = []
     needed = {need for spec in specs for need in spec.needs}
-    for (_, needs), members in sorted(groups.items(), key=lambda item: item[0][0]):
+    for (_, needs, _), members in sorted(groups.items(), key=lambda item: item[0][0]):
         members.sort(key=lambda spec: spec.name not in needed)  # what others wait for is first among its likes
         for start in range(0, len(members), LARGEST):
             part = tuple(members[start : start + LARGEST])
