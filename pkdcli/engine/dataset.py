@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import mmcv
@@ -69,15 +70,29 @@ class PkdLoadImage(LoadImageFromFile):
         return results
 
 
+class _ByName(CocoDataset.COCOAPI):
+    """Annotations whose categories come in the order that is asked for; mmdet numbers labels in the file's own."""
+
+    def get_cat_ids(self, cat_names: Sequence[str] = (), **kwargs: Any) -> list[int]:
+        """The ids of categories, in the order of their names where these are given."""
+        found = super().get_cat_ids(cat_names=list(cat_names), **kwargs)
+        places = {name: place for place, name in enumerate(cat_names)}
+        return sorted(found, key=lambda one: places.get(self.cats[one]["name"], 0))
+
+
 @DATASETS.register_module()
 class PkdCocoDataset(IndexedCocoDataset):
     """CocoDataset that also takes (index, epoch), and then draws only from that image's own random numbers.
+
+    A label is the place of its category's name in the `classes` of `metainfo`.
 
     Args:
         args: As for CocoDataset.
         seed: The run's.
         kwargs: As for CocoDataset.
     """
+
+    COCOAPI = _ByName
 
     def __init__(self, *args: Any, seed: int = 0, **kwargs: Any) -> None:
         self.seed = seed

@@ -1,0 +1,69 @@
+"""What a finished run leaves for stock mmdet: the weights that were measured, and a config of the detector alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.dist import is_main_process
+from mmengine.hooks import EMAHook
+from mmengine.runner import Runner
+
+from pkdcli.config import stock
+from pkdcli.engine.checkpoint import export_student
+from pkdcli.engine.runner import detector
+from pkdcli.recipe.schema import Recipe
+from pkdcli.runs.paths import RunPaths
+
+Weights = Mapping[str, torch.Tensor]
+
+
+def remember(runner: Runner) -> None:
+    """Note down the weights that an evaluation is about to measure, if it is the last one.
+
+    Hooks may put other weights into the model for the time of an evaluation, as mmengine's EMAHook does.
+    """
+    if is_main_process() and (runner.iter >= runner.max_iters if runner.max_iters else True):
+        runner.pkd_measured = _copied(runner)
+
+
+def measured_weights(runner: Runner) -> Weights | None:
+    """The weights that the run's last evaluation has measured, on the CPU; None in all processes but the first."""
+    if not is_main_process():
+        return None
+    if (found := getattr(runner, "pkd_measured", None)) is not None:
+        return found
+    # Killed between its evaluation and its end, and resumed: the averages stand beside the weights.
+    averages = [hook for hook in runner.hooks if isinstance(hook, EMAHook)]
+    for hook in averages:
+        hook._swap_ema_parameters()
+    found = _copied(runner)
+    for hook in reversed(averages):
+        hook._swap_ema_parameters()
+    return found
+
+
+def _copied(runner: Runner) -> Weights:
+    state = detector(runner.model).state_dict()
+    for key, value in state.items():
+        state[key] = value.detach().to("cpu", copy=True)
+    return state
+
+
+def write(recipe: Recipe, paths: RunPaths, weights: Weights, classes: Sequence[str] | None) -> None:
+    """Write the exported detector and its config.
+
+    Args:
+        recipe: The run's.
+        paths: Its directory.
+        weights: By their names in the detector.
+        classes: In the order of the labels, where that is not the data's.
+
+    Raises:
+        PkdError: They can't be written.
+    """
+    names = list(classes or recipe.data.classes or [])
+    meta: dict[str, Any] = {"dataset_meta": {"classes": names, "palette": stock.palette(names)}, "run": paths.run}
+    stock.write(recipe, paths, names)
+    export_student(weights, paths.weights(recipe.role), meta)
