@@ -43,10 +43,10 @@ def write(recipe: Recipe, paths: RunPaths, classes: Sequence[str]) -> Path:
     path = paths.stock_config(recipe.role)
     weights = paths.weights(recipe.role)
     config = stock_config(recipe, classes)
-    told = f"{path.name} and {weights.name}"
     lines = [
-        f"# {paths.run}: the detector alone, for stock mmdet ({told} are all that it takes).",
-        "# Images: mmdet.apis.DetInferencer or init_detector with the two files; numbers: tools/test.py with them.",
+        f"# {paths.run}",
+        f"# The detector alone, for stock mmdet: this file and {weights.name} are all that it takes, in init_detector, in",
+        "# DetInferencer and in tools/test.py.",
     ]
     if "test_evaluator" not in config:
         lines += [

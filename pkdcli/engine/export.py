@@ -10,11 +10,15 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 
+from pkdcli.compat import activate
 from pkdcli.config import stock
 from pkdcli.engine.checkpoint import export_student
-from pkdcli.engine.runner import detector
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
+
+activate()
+
+from pkdcli.engine.runner import detector  # noqa: E402  (mmdet is importable only after activate)
 
 Weights = Mapping[str, torch.Tensor]
 

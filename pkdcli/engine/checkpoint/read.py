@@ -91,7 +91,8 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> Any:
 
 def _why(path: Path, start: bytes, error: Exception) -> PkdError:
     """What is wrong with a file that torch can't read."""
-    refused = _refused_global(str(error)) or next(iter(_globals_of_a_bare_pickle(path)), None)
+    # Of other files torch names what merely looks like a name.
+    refused = _refused_global(str(error)) if torch_wrote(start) else next(iter(_globals_of_a_bare_pickle(path)), None)
     if refused is not None:
         call = "torch.load(..., weights_only=False)" if torch_wrote(start) else "pickle.load"
         return PkdError(
