@@ -45,8 +45,8 @@ def write(recipe: Recipe, paths: RunPaths, classes: Sequence[str]) -> Path:
     config = stock_config(recipe, classes)
     lines = [
         f"# {paths.run}",
-        f"# The detector alone, for stock mmdet: this file and {weights.name} are all that it takes, in init_detector, in",
-        "# DetInferencer and in tools/test.py.",
+        f"# The detector alone, for stock mmdet: this file and {weights.name} are all that it takes, in",
+        "# init_detector, in DetInferencer and in tools/test.py.",
     ]
     if "test_evaluator" not in config:
         lines += [
