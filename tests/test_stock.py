@@ -66,11 +66,19 @@ def what_it_found(detections, data: Path, folder: Path) -> Path:
     return folder / "found.yaml"
 
 
-def test_a_distilled_student_in_stock_mmdet(odd, lab, tmp_path):
+@pytest.fixture(scope="module")
+def seen(odd, lab, tmp_path_factory):
+    """What stock mmdet makes of that run: its answer, its detections, and the data set in which these are the truth."""
+    folder = tmp_path_factory.mktemp("seen")
+    picture = next((lab.data.parent / "images" / "val").iterdir())
+    answer, detections = stock(odd, picture, folder)
+    return answer, detections, what_it_found(detections, lab.data, folder / "found")
+
+
+def test_a_distilled_student_in_stock_mmdet(odd, lab, seen):
     from pkdcli.engine.coco_metric import evaluate_detections
 
-    picture = next((lab.data.parent / "images" / "val").iterdir())
-    answer, detections = stock(odd, picture, tmp_path)
+    answer, detections, data = seen
     assert (answer["type"], answer["strict"], answer["pkdcli"]) == ("FCOS", True, [])
     assert answer["classes"] == ["circle", "square", "triangle", "star", "cross", "crescent"]
     assert len({tuple(colour) for colour in answer["palette"]}) == 6
@@ -79,12 +87,29 @@ def test_a_distilled_student_in_stock_mmdet(odd, lab, tmp_path):
     measured = read(odd / "result.json")["metrics"]["mAP"]
     assert 100 * answer["metrics"]["coco/bbox_mAP"] == pytest.approx(measured, abs=0.1)
     # On boxes that it has found, its numbers are above zero; ours of the same run are the same.
-    data = what_it_found(detections, lab.data, tmp_path / "found")
     ours = lab.pkd("eval", odd, "--data", data, "--json")
     assert ours.code == 0, ours.err
     theirs = evaluate_detections(data.parent / "val.json", detections)
     assert theirs["mAP"] > 20
     assert json.loads(ours.out)["metrics"]["mAP"] == pytest.approx(theirs["mAP"], abs=0.01)
+
+
+def test_data_with_its_categories_in_another_order_gives_the_same_numbers(odd, lab, seen, tmp_path):
+    _, _, data = seen
+    truth = read(data.parent / "val.json")
+    truth["categories"].reverse()
+    (tmp_path / "val.json").write_text(json.dumps(truth))
+    other = tmp_path / "found.yaml"
+    other.write_text(data.read_text())
+    answers = [json.loads(lab.pkd("eval", odd, "--data", one, "--json").out) for one in (data, other)]
+    assert answers[0]["metrics"] == answers[1]["metrics"]
+    assert answers[0]["metrics"]["mAP"] > 20
+    assert [len(one["notes"]) for one in answers] == [0, 1]
+    truth["categories"][0]["name"] = "moon"
+    (tmp_path / "val.json").write_text(json.dumps(truth))
+    refused = lab.pkd("eval", odd, "--data", other)
+    assert refused.code == 2
+    assert "data set found has other classes than the detector was trained for: moon, cross" in refused.err
 
 
 def test_the_config_has_no_type_of_ours_and_moves_with_its_folder(odd, tmp_path):

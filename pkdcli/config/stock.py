@@ -10,6 +10,7 @@ from typing import Any
 
 from pkdcli.config.build import build_config
 from pkdcli.config.detector import modules
+from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import write_text
@@ -51,7 +52,7 @@ def write(recipe: Recipe, paths: RunPaths, classes: Sequence[str]) -> Path:
     if "test_evaluator" not in config:
         lines += [
             "# No test_evaluator: mmdet's CocoMetric numbers labels in the order of the categories of its annotation",
-            f"# file, which is another one in {recipe.data.val.annotations!r}. `pkd eval` goes by their names.",
+            f"# file, which is not that of these in {recipe.data.val.annotations!r}. `pkd eval` goes by names.",
         ]
     # As mmengine says where a config lies, so that the folder may be moved; but it puts that in without quoting.
     movable = not set("\"'\\\n{}") & set(str(paths.root.absolute()))
@@ -124,7 +125,10 @@ def _evaluator(evaluator: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
 def _file_has_order(recipe: Recipe, classes: Sequence[str]) -> bool:
     from pkdcli.data.coco import read_classes
 
-    names = read_classes(Path(recipe.data.val.annotations), where=f"data set {recipe.data.name}, val")
+    try:
+        names = read_classes(Path(recipe.data.val.annotations))
+    except PkdError:  # gone since it was last read, which shall cost no finished run
+        return False
     return [name for name in names if name in classes] == list(classes)
 
 

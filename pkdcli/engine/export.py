@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 from mmengine.dist import is_main_process
-from mmengine.hooks import EMAHook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import Runner
 
 from pkdcli.compat import activate
 from pkdcli.config import stock
+from pkdcli.engine import processes
 from pkdcli.engine.checkpoint import export_student
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
@@ -34,11 +35,14 @@ def remember(runner: Runner) -> None:
 
 def measured_weights(runner: Runner) -> Weights | None:
     """The weights that the run's last evaluation has measured, on the CPU; None in all processes but the first."""
+    known = processes.from_first(hasattr(runner, "pkd_measured"))
+    if not known and any(_may_change_weights(hook) for hook in runner.hooks):
+        runner.val_loop.run()  # killed between its evaluation and its end, and resumed: it is measured once more
     if not is_main_process():
         return None
     if (found := getattr(runner, "pkd_measured", None)) is not None:
         return found
-    # Killed between its evaluation and its end, and resumed: the averages stand beside the weights.
+    # The same, where the averages stand beside the weights.
     averages = [hook for hook in runner.hooks if isinstance(hook, EMAHook)]
     for hook in averages:
         hook._swap_ema_parameters()
@@ -46,6 +50,14 @@ def measured_weights(runner: Runner) -> Weights | None:
     for hook in reversed(averages):
         hook._swap_ema_parameters()
     return found
+
+
+def _may_change_weights(hook: Hook) -> bool:
+    """Whether a hook of the user's does something before an evaluation."""
+    own = type(hook).__module__.partition(".")[0] in ("pkdcli", "mmengine")
+    return not own and any(
+        getattr(type(hook), name) is not getattr(Hook, name) for name in ("before_val", "before_val_epoch")
+    )
 
 
 def _copied(runner: Runner) -> Weights:

@@ -73,9 +73,13 @@ def test_a_run_with_averages_is_resumed_exactly(averaged, make_run, workers, tmp
     assert one == other
 
 
-def test_whatever_a_hook_does_for_an_evaluation_is_exported(make_run, workers, tmp_path):
-    sets = (EMA.replace("ema={type: EMAHook, momentum: 0.2}", "louder={type: Louder}"), "schedule.epochs=1")
-    run = workers.finish(make_run(tmp_path, *sets), first=OTHER)
+@pytest.mark.parametrize("first", ["", DIES])
+def test_whatever_a_hook_does_for_an_evaluation_is_exported(make_run, workers, tmp_path, first):
+    sets = ("config.default_hooks.louder={type: Louder}", "schedule.epochs=1")
+    run = make_run(tmp_path, *sets)
+    if first:
+        assert workers.run(run, first=OTHER + first) == 7
+    workers.finish(make_run(tmp_path, *sets), first=OTHER)
     key = "bbox_head.conv_cls.bias"
     learned = last_state(run)["state_dict"][f"architecture.{key}"]
     assert torch.equal(exported(run)[key], 2 * learned)
