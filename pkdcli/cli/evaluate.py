@@ -20,7 +20,9 @@ def command(
         str | None,
         typer.Option(help="What a bare checkpoint is of; a run knows.", autocompletion=o._complete("detectors")),
     ] = None,
-    scale: Annotated[str | None, typer.Option(help="Of a bare checkpoint; by default full size, on images as its own config tests them.")] = None,
+    scale: Annotated[
+        str | None, typer.Option(help="Of a bare checkpoint; by default full size, on images as its own config tests.")
+    ] = None,
     runs: o.Runs = None,
     json: o.Json = False,
     quiet: o.Quiet = False,
