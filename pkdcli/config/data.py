@@ -59,7 +59,7 @@ def own_test_pipeline(detector: Detector) -> list[dict[str, Any]] | None:
 
     What is measured comes from the annotation file, so none are loaded.
     """
-    config = zoo.load_config(detector.config, f"detector {detector.name}: config")
+    config = zoo.config_of(detector)
     for name in ("test_dataloader", "val_dataloader"):
         dataset = (config.get(name) or {}).get("dataset")
         while isinstance(dataset, dict) and "pipeline" not in dataset:  # inside a wrapper

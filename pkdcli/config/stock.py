@@ -11,6 +11,7 @@ from typing import Any
 from pkdcli.config.build import build_config
 from pkdcli.config.detector import modules
 from pkdcli.errors import PkdError
+from pkdcli.recipe.references import Import
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import write_text
@@ -30,20 +31,21 @@ _DEFAULT_HOOKS = {
 _VISUALIZER = {"type": "DetLocalVisualizer", "vis_backends": [{"type": "LocalVisBackend"}], "name": "visualizer"}
 
 
-def write(recipe: Recipe, paths: RunPaths, classes: Sequence[str]) -> Path:
+def write(recipe: Recipe, paths: RunPaths, classes: Sequence[str], config: dict[str, Any] | None = None) -> Path:
     """Write student.py (teacher.py) beside a run's exported weights; returns the file.
 
     Args:
         recipe: The run's.
         paths: Its directory.
         classes: In the order of the weights' labels.
+        config: The run's own, where it is built already.
 
     Raises:
         PkdError: It can't be written.
     """
     path = paths.stock_config(recipe.role)
     weights = paths.weights(recipe.role)
-    config = stock_config(recipe, classes)
+    config = stock_config(recipe, classes, config or build_config(recipe, paths.root))
     lines = [
         f"# {paths.run}",
         f"# The detector alone, for stock mmdet: this file and {weights.name} are all that it takes, in",
@@ -54,6 +56,8 @@ def write(recipe: Recipe, paths: RunPaths, classes: Sequence[str]) -> Path:
             "# No test_evaluator: mmdet's CocoMetric numbers labels in the order of the categories of its annotation",
             f"# file, which is not that of these in {recipe.data.val.annotations!r}. `pkd eval` goes by names.",
         ]
+    if folders := sorted({one.folder for one in _imports(recipe) if one.folder}):
+        lines += [f"# Its own modules lie in {', '.join(map(repr, folders))}: put that into PYTHONPATH."]
     # As mmengine says where a config lies, so that the folder may be moved; but it puts that in without quoting.
     movable = not set("\"'\\\n{}") & set(str(paths.root.absolute()))
     load_from = f'"{{{{ fileDirname }}}}/{weights.name}"' if movable else repr(str(weights.absolute()))
@@ -63,14 +67,14 @@ def write(recipe: Recipe, paths: RunPaths, classes: Sequence[str]) -> Path:
     return path
 
 
-def stock_config(recipe: Recipe, classes: Sequence[str]) -> dict[str, Any]:
+def stock_config(recipe: Recipe, classes: Sequence[str], config: dict[str, Any]) -> dict[str, Any]:
     """The config itself, without places of files of the run.
 
     Args:
         recipe: Complete.
         classes: In the order of the weights' labels; where the annotation file has another, there is no evaluation.
+        config: The run's.
     """
-    config = build_config(recipe, "run")
     found = {
         "default_scope": config["default_scope"],
         "model": _detector(recipe, config["model"]),
@@ -84,12 +88,17 @@ def stock_config(recipe: Recipe, classes: Sequence[str]) -> dict[str, Any]:
         "log_level": "INFO",
         "resume": False,
     }
-    imports = [one for one in config["custom_imports"]["imports"] if one.partition(".")[0] != "pkdcli"]
-    if imports:
-        found["custom_imports"] = {**config["custom_imports"], "imports": imports}
+    if imports := _imports(recipe):
+        # A module may be one of the training alone, which stock mmdet needs nothing of.
+        found["custom_imports"] = {"imports": [one.module for one in imports], "allow_failed_imports": True}
     if not _file_has_order(recipe, classes):
         del found["test_evaluator"], found["test_cfg"]
     return found
+
+
+def _imports(recipe: Recipe) -> list[Import]:
+    """The user's own modules that the detector may need; a loss is the training's."""
+    return [one for one in (*recipe.imports, *recipe.student.imports) if one.module.partition(".")[0] != "pkdcli"]
 
 
 def _detector(recipe: Recipe, model: dict[str, Any]) -> dict[str, Any]:

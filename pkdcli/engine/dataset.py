@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import mmcv
+import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmdet.registry import DATASETS, TRANSFORMS
 
@@ -70,7 +71,7 @@ class PkdLoadImage(LoadImageFromFile):
         return results
 
 
-class _ByName(CocoDataset.COCOAPI):
+class _ByName(IndexedCocoDataset.COCOAPI):
     """Annotations whose categories come in the order that is asked for; mmdet numbers labels in the file's own."""
 
     def get_cat_ids(self, cat_names: Sequence[str] = (), **kwargs: Any) -> list[int]:
@@ -97,6 +98,11 @@ class PkdCocoDataset(IndexedCocoDataset):
     def __init__(self, *args: Any, seed: int = 0, **kwargs: Any) -> None:
         self.seed = seed
         super().__init__(*args, **kwargs)
+
+    def labels_of(self, categories: Sequence[str]) -> np.ndarray:
+        """int64 (K,): the label of each category of the file, whatever the file's order; -1 for those left out."""
+        places = {name: place for place, name in enumerate(self.metainfo["classes"])}
+        return np.array([places.get(name, -1) for name in categories], dtype=np.int64)
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
         if isinstance(key, tuple):

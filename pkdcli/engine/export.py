@@ -19,6 +19,7 @@ from pkdcli.runs.paths import RunPaths
 
 activate()
 
+from pkdcli.engine.config import run_config  # noqa: E402
 from pkdcli.engine.runner import detector  # noqa: E402  (mmdet is importable only after activate)
 
 Weights = Mapping[str, torch.Tensor]
@@ -81,5 +82,5 @@ def write(recipe: Recipe, paths: RunPaths, weights: Weights, classes: Sequence[s
     """
     names = list(classes or recipe.data.classes or [])
     meta: dict[str, Any] = {"dataset_meta": {"classes": names, "palette": stock.palette(names)}, "run": paths.run}
-    stock.write(recipe, paths, names)
+    stock.write(recipe, paths, names, run_config(recipe, paths.root)[0])
     export_student(weights, paths.weights(recipe.role), meta)
