@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -129,10 +130,11 @@ def of_checkpoint(weights: Path, detector: str | None, scale: str | None, data: 
         PkdError: It is not said what the checkpoint is of.
     """
     if detector is None:
-        raise PkdError(
-            f"{weights}: what detector is it?",
-            "Say so with --detector NAME (and --scale tiny); see `pkd list detectors`.",
-        )
+        hint = "Say so with --detector NAME (and --scale tiny); see `pkd list detectors`."
+        run = weights.absolute().parent
+        if (run / "recipe.yaml").is_file():
+            hint = f"It lies in a run, which knows: pkd eval {shlex.quote(str(run))}"
+        raise PkdError(f"{weights}: what detector is it?", hint)
     which = with_content(load("detectors", detector))
     recipe = resolve(Request(loss="none", scale=scale or "paper", data=data))
     return alone(recipe.model_copy(update={"student": which})), weights.absolute()

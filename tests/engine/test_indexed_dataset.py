@@ -20,7 +20,7 @@ from mmdet.datasets import CocoDataset  # noqa: E402
 
 from pkdcli.data import annotation_cache  # noqa: E402
 from pkdcli.data.annotation_cache import entry_of, open_index  # noqa: E402
-from pkdcli.engine.dataset import PkdCocoDataset
+from pkdcli.engine.dataset import PkdCocoDataset  # noqa: E402
 from pkdcli.engine.indexed_dataset import IndexedCocoDataset  # noqa: E402
 from pkdcli.errors import PkdError  # noqa: E402
 
