@@ -168,12 +168,12 @@ def _name(recipe: Recipe, seed: int, asked: Asked) -> str:
 
 def _stages(shown: Sequence[Source]) -> list[str]:
     """The stages that all detectors have, by their configs; P2 to P7 where a config does not tell."""
-    from pkdcli.config.build import detector
+    from pkdcli.config.build import model_as_set
     from pkdcli.config.levels import neck_levels
 
     common = [f"P{n}" for n in range(2, 8)]
     for one in shown:
-        strides = [level.stride for level in neck_levels(detector(one.recipe, one.recipe.student), one.key)]
+        strides = [level.stride for level in neck_levels(model_as_set(one.recipe), one.key)]
         if None not in strides:
             common = [f"P{stride.bit_length() - 1}" for stride in strides if f"P{stride.bit_length() - 1}" in common]
     return common

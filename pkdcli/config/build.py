@@ -170,6 +170,15 @@ def model(recipe: Recipe, teacher_weights: Path | str | None = None) -> dict[str
     return distill_model(recipe, student, teacher, str(teacher_weights) if teacher_weights else None)
 
 
+def model_as_set(recipe: Recipe) -> dict[str, Any]:
+    """The model section of a detector alone, with the keys of it that the user has set."""
+    config = {"model": model(recipe)}
+    for path, value in recipe.config.items():
+        if path.partition(".")[0] == "model":
+            set_key(config, path, value, "config")
+    return config["model"]
+
+
 def detector(recipe: Recipe, which: Detector) -> dict[str, Any]:
     """The mmdet model of the recipe's student or teacher, with the data's classes."""
     if not recipe.data.classes:

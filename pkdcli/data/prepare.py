@@ -73,8 +73,8 @@ def facts(data: Data, cache: Path) -> Data:
         print(f"warning: {warning}", file=sys.stderr)
     return data.model_copy(
         update={
-            # In the file's order, whatever the recipe's: mmdet's CocoDataset numbers its labels by that.
-            "classes": [name for name in found["classes"] if data.classes is None or name in data.classes],
+            # Labels are numbered in this order: the recipe's, where it lists them, else the file's.
+            "classes": list(data.classes or found["classes"]),
             "masks": found["masks"] if data.masks is None else data.masks and found["masks"],
             "train_images": found["train_images"],
             "fingerprint": fingerprint,
@@ -177,6 +177,8 @@ def _check(data: Data) -> dict[str, Any]:
     for name, report in reports.items():
         coco.same_classes(classes, report.classes, data.train.annotations, _splits(data)[name].annotations)
     for name in data.classes or ():
+        if data.classes.count(name) > 1:
+            raise PkdError(f"data set {data.name}: classes: {name!r} is listed twice.", "List each class once.")
         if name not in classes:
             raise unknown("class", name, classes, f"data set {data.name}: classes")
     if not reports["train"].n_trainable:

@@ -12,7 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from pkdcli.engine import processes, recovery, samples
+from pkdcli.engine import export, processes, recovery, samples
 from pkdcli.engine.finite import check_weights
 from pkdcli.engine.stop import STOP, StopRequested
 from pkdcli.errors import PkdError
@@ -133,8 +133,15 @@ class PkdProgressHook(Hook):
     def before_val_epoch(self, runner: Runner) -> None:
         """Say that the run is evaluating."""
         self._val_begin = time.perf_counter()
+        # Each process has statistics of its own in its batch norms; the first one's are exported.
+        processes.share(runner.model.buffers())
         if is_main_process():
             status_of(runner).write(phase="evaluate", iter=runner.iter)
+
+    def before_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Note down the weights that are measured, as all hooks have left them."""
+        if batch_idx == 0:
+            export.remember(runner)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Note the metrics, in AP points."""

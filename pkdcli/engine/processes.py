@@ -7,6 +7,7 @@ gloo, which does not wait for the GPUs.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -84,6 +85,13 @@ def gather(rows: torch.Tensor) -> list[torch.Tensor]:
     received = [torch.empty_like(padded) for _ in counts] if rank() == 0 else None
     distributed.gather(padded, received, dst=0, group=_control)
     return [part[: int(n)] for part, n in zip(received or [], counts, strict=False)]
+
+
+def share(tensors: Iterable[torch.Tensor]) -> None:
+    """Give all processes the first one's tensors, in place."""
+    if _control is not None:
+        for tensor in tensors:
+            distributed.broadcast(tensor.data, src=0)
 
 
 def from_first(value: Any) -> Any:

@@ -19,7 +19,7 @@ from torch import nn
 from pkdcli.config import schedule
 from pkdcli.config.build import as_python, notes
 from pkdcli.config.levels import pairing
-from pkdcli.engine import checkpoint, determinism, download, processes, recovery
+from pkdcli.engine import checkpoint, determinism, download, export, labels, processes, recovery
 from pkdcli.engine.batches import Alone, Steps, drive
 from pkdcli.engine.config import run_config
 from pkdcli.engine.hooks import status_of
@@ -111,7 +111,7 @@ def steps(
     if recipe.weights:
         weights = download.resolve_weights(recipe.weights, cache)
         checkpoint.load_into(detector(runner.model), weights, strict="exact", what="the teacher")
-        metrics = runner.val()
+        metrics, classes = _measure_given(recipe, runner, weights)
     else:
         _same_length(runner, recipe, own)
         if start and resume is None:
@@ -126,12 +126,10 @@ def steps(
             # `train` loads it after drawing the weights of init_cfg, which would otherwise be drawn over it.
             runner._resume, runner._load_from = True, str(resume)
         yield from runner.steps()
-        metrics = last_metrics(paths, runner.iter)
+        metrics, classes = last_metrics(paths, runner.iter), None
+    measured = export.measured_weights(runner)
     if is_main_process():
-        # A given teacher keeps the names of its own classes, by which a run with it is checked.
-        classes = checkpoint.classes_of(weights) if recipe.weights else None
-        meta = {"dataset_meta": {"classes": classes or list(recipe.data.classes or [])}, "run": paths.run}
-        checkpoint.export_student(detector(runner.model), paths.weights(recipe.role), meta)
+        export.write(recipe, paths, measured, classes)
     iters = runner.iter if not recipe.weights else 0
     return Outcome(
         metrics={name: metrics[name] for name in ("mAP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")},
@@ -141,6 +139,21 @@ def steps(
         peak_memory_mb=peak_memory_mb(),
         facts={**facts, **own.facts()},
     )
+
+
+def _measure_given(recipe: Recipe, runner: PkdRunner, weights: Path) -> tuple[dict[str, float], list[str]]:
+    """The metrics of a teacher that was given, its labels taken by the names of its classes, and these in order."""
+    theirs = checkpoint.classes_of(weights)
+    if theirs is not None and checkpoint.in_order_of(theirs, recipe.data.classes or []) is None:
+        # Its features may teach all the same: that it is another's is said with each student.
+        return runner.val(), theirs
+    orders, said = labels.orders_of(weights, recipe.data)
+    metrics, order, more = labels.measure(runner, orders, weights)
+    for text in (*said, *more):
+        print_log(text, "current", logging.WARNING)
+        if is_main_process():
+            status_of(runner).warn(text)
+    return metrics, order
 
 
 def distillation_facts(model: nn.Module) -> dict[str, Any]:

@@ -141,11 +141,11 @@ def features(
     from mmdet.registry import MODELS
     from mmengine.config import ConfigDict
 
-    from pkdcli.config.build import detector
+    from pkdcli.config.build import model_as_set
     from pkdcli.engine.checkpoint import load_into
     from pkdcli.engine.download import resolve_weights
 
-    section = ConfigDict(detector(recipe, recipe.student))  # two-stage detectors read `cfg.rpn`
+    section = ConfigDict(model_as_set(recipe))  # two-stage detectors read `cfg.rpn`
     model = MODELS.build(section)
     if weights:
         file = resolve_weights(weights, Path(request["cache"]))

@@ -98,6 +98,10 @@ class RunPaths:
         """The exported detector of a run with this role."""
         return self.teacher if role == "teacher" else self.student
 
+    def stock_config(self, role: str) -> Path:
+        """The config of that detector alone, for stock mmdet: student.py or teacher.py."""
+        return self.weights(role).with_suffix(".py")
+
 
 def teachers_root(cache: Path) -> Path:
     """Where teachers live: runs in the cache."""

@@ -1,4 +1,4 @@
-"""A user's own data set from its recipe: checked, its facts filled in, its classes in the file's order."""
+"""A user's own data set from its recipe: checked, its facts filled in, its classes in the file's order or its own."""
 
 from __future__ import annotations
 
@@ -73,15 +73,20 @@ def test_paths_are_relative_to_the_recipe_and_not_to_where_one_stands(own, monke
     assert prepare.prepare(load_data("own/cells.yaml"), own.cache).train.annotations == str(own.root / "train.json")
 
 
-def test_classes_come_in_the_order_of_the_file_whatever_the_recipe_says(own):
-    own.write("classes: [dot, rbc, wbc]")
+def test_classes_come_in_the_order_of_the_recipe_where_it_lists_them(own):
+    own.write()
     assert own.prepare().classes == ["wbc", "rbc", "dot"]
+    own.write("classes: [dot, rbc, wbc]")
+    assert own.prepare().classes == ["dot", "rbc", "wbc"]
+    own.write("classes: [dot, rbc, dot]")
+    error = own.refused()
+    assert (error.message, error.code) == ("data set cells: classes: 'dot' is listed twice.", ExitCode.USAGE)
 
 
 def test_some_of_the_classes_and_the_images_that_are_left(own):
     own.write("classes: [dot, wbc]")
     data = own.prepare()
-    assert data.classes == ["wbc", "dot"]
+    assert data.classes == ["dot", "wbc"]
     assert data.train_images == 2
     own.write("classes: [dot]")
     # The same files with other classes: what was found before does not hold.
@@ -131,11 +136,11 @@ def test_a_label_means_the_class_it_stands_for(own):
     from pkdcli.compat import activate
 
     activate()
-    from mmdet.datasets import CocoDataset
+    from pkdcli.engine.dataset import PkdCocoDataset
 
     own.write("classes: [dot, rbc, wbc]")
     data = own.prepare()
-    dataset = CocoDataset(
+    dataset = PkdCocoDataset(
         ann_file=data.train.annotations,
         data_prefix={"img": data.train.images},
         metainfo={"classes": tuple(data.classes)},
@@ -144,6 +149,7 @@ def test_a_label_means_the_class_it_stands_for(own):
         [data.classes[i["bbox_label"]] for i in dataset.get_data_info(n)["instances"]] for n in range(3)
     )
     assert (first, second, third) == (["dot", "rbc"], ["rbc"], ["wbc"])
+    assert [one["bbox_label"] for one in dataset.get_data_info(0)["instances"]] == [0, 1]
 
 
 def test_masks_are_there_only_if_every_annotation_has_one_and_can_be_declined(own):
