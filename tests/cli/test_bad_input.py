@@ -45,8 +45,8 @@ PAIRS, LOSSES = ", ".join(names("pairs")), ", ".join(names("losses"))
         (
             "train --set sed=1",
             "error: --set sed: the recipe has no key 'sed'.\nDid you mean 'seed'? Keys of the recipe: accumulate, amp, "
-            "batch, checkpoint_iters, checkpoint_minutes, data, init, loss, max_iters, pair, pretrained, role, scale, "
-            "schedule, seed, student, teacher, "
+            "batch, checkpoint_iters, checkpoint_minutes, config, data, imports, init, loss, max_iters, pair, "
+            "pretrained, role, scale, schedule, seed, student, teacher, "
             "teacher_checkpoint, teacher_seed, teacher_speed, trackers, val_images, val_interval, workers.\n",
         ),
         (
@@ -183,7 +183,11 @@ def test_boxes_without_area_are_left_out_with_a_warning(type_, own, worker):
     file = broken(own, json.dumps(content))
     answer = type_("train", "--scale", "tiny", "--data", own, "-q")
     assert answer.code == 0
-    assert answer.err == (f"warning: {file}: 1 of 8 boxes have a side below one pixel or no area and are ignored.\n")
+    assert answer.err == (
+        f"warning: {file}: 1 of 8 boxes have a side below one pixel or no area and are ignored.\n"
+        f"warning: {file}: 1 of 8 images have annotations but no usable box, and are trained on as background, the "
+        "first is 1.jpg.\n"
+    )
 
 
 def test_only_boxes_without_area(type_, own):
@@ -208,8 +212,8 @@ def test_a_wrong_key_in_the_recipe(type_, own):
     own.write_text(own.read_text() + "clases: [cat]\n")
     assert refused(type_, own) == (
         f"error: {own}: clases: unknown key; did you mean 'classes'?\n"
-        "Allowed keys there: classes, fingerprint, generator, get, image, masks, name, notes, root, test, train, "
-        "train_images, val.\n"
+        "Allowed keys there: accept, background, classes, exif, fingerprint, generator, get, image, masks, name, "
+        "notes, pixel_range, root, test, train, train_images, val, warnings.\n"
     )
 
 
