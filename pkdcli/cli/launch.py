@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +18,7 @@ import typer
 from pkdcli import experiment
 from pkdcli.cli.launcher import launcher as load_launcher
 from pkdcli.cli.launcher import processes
-from pkdcli.cli.progress import watcher
+from pkdcli.cli.progress import LINE_SECONDS, watcher
 from pkdcli.cli.prove import modules_there, no_gpu_here, prove
 from pkdcli.cli.render import metrics_table, out
 from pkdcli.errors import ExitCode, PkdError
@@ -29,6 +32,9 @@ from pkdcli.trackers import require
 if TYPE_CHECKING:
     from pkdcli.launch.queue import Outcome
     from pkdcli.recipe.schema import Launcher
+
+
+SLOW_SECONDS = 3.0  # after which it is said what is being done with a data set
 
 
 @dataclass(frozen=True)
@@ -162,7 +168,8 @@ def _prepared(data: Data, cache: Path, where: Where) -> Data:
     if where.dry_run:
         return facts(data, cache)
     try:
-        return prepare(data, cache, _drawing(where))
+        with _said_if_slow(f"checking the data set {data.name}", data.name, where):
+            return prepare(data, cache, _drawing(where))
     except PkdError as error:
         if error.hint and "{tiny}" in error.hint:
             error.hint = error.hint.replace("{tiny}", _tiny_command())
@@ -183,13 +190,44 @@ def _tiny_command() -> str:
     return f"pkd {shlex.join(words)} --scale tiny"
 
 
-def _drawing(where: Where):
-    if where.quiet or where.json or not sys.stderr.isatty():
+@contextmanager
+def _said_if_slow(doing: str, data: str, where: Where) -> Iterator[None]:
+    """Say what is being done with a data set, if that takes longer than a moment."""
+
+    def say() -> None:
+        if where.json:
+            print(json.dumps({"event": "data", "data": data, "done": None, "total": None}), flush=True)
+        else:
+            print(f"{doing} ...", file=sys.stderr, flush=True)
+
+    timer = threading.Timer(SLOW_SECONDS, say)
+    timer.daemon = True
+    if not where.quiet:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _drawing(where: Where) -> Callable[[int, int], None] | None:
+    """Told how many pictures of the embedded data set are drawn; a line now and then where there is no terminal."""
+    if where.quiet:
         return None
+    live = sys.stderr.isatty() and not where.json
+    said = time.monotonic()
 
     def progress(done: int, total: int) -> None:
-        end = "\n" if done == total else ""
-        print(f"\rdrawing the data set shapes: {done}/{total} pictures", end=end, file=sys.stderr, flush=True)
+        nonlocal said
+        if not live and time.monotonic() - said < LINE_SECONDS:
+            return
+        said = time.monotonic()
+        if where.json:
+            print(json.dumps({"event": "data", "data": "shapes", "done": done, "total": total}), flush=True)
+            return
+        begin, end = ("\r", "\n" if done == total else "") if live else ("", "\n")
+        text = f"drawing the data set shapes: {done}/{total} pictures"
+        print(f"{begin}{text}", end=end, file=sys.stderr, flush=True)
 
     return progress
 

@@ -30,6 +30,12 @@ def status_of(runner: Runner) -> Status:
     return runner.pkd_status
 
 
+def say_phase(runner: Runner, phase: str) -> None:
+    """Write down what a run is at: `data`, `weights`, `train`, `evaluate` or `finish`."""
+    if is_main_process():
+        status_of(runner).write(phase=phase)
+
+
 def checkpoints_of(runner: Runner) -> PkdCheckpointHook:
     """The hook that writes a runner's training states."""
     return next(hook for hook in runner.hooks if isinstance(hook, PkdCheckpointHook))
@@ -71,6 +77,8 @@ class PkdProgressHook(Hook):
         if is_main_process():
             recovery.rewind(self._status.paths.metrics, runner.iter)
             append_jsonl(self._status.paths.metrics, {"kind": "start", "iter": runner.iter, "epoch": runner.epoch})
+            length = {"epochs": runner.max_epochs or None, "iters": runner.max_iters}
+            self._status.write(phase="train", epoch=runner.epoch + 1, iter=runner.iter, **length)
 
     def _spent(self) -> float:
         """Seconds of training, over all starts."""
@@ -131,9 +139,18 @@ class PkdProgressHook(Hook):
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Say that the run is evaluating."""
-        self._val_begin = time.perf_counter()
+        self._val_begin = self._val_written = time.perf_counter()
         if is_main_process():
-            status_of(runner).write(phase="evaluate", iter=runner.iter)
+            images = len(runner.val_dataloader.dataset)
+            status_of(runner).write(phase="evaluate", phase_done=0, phase_total=images, iter=runner.iter)
+
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Say how many images are evaluated, taking the other processes to be as far."""
+        if is_main_process() and time.perf_counter() - self._val_written >= STATUS_SECONDS:
+            self._val_written = time.perf_counter()
+            loader = runner.val_dataloader
+            images, total = (batch_idx + 1) * loader.batch_size * processes.count(), len(loader.dataset)
+            status_of(runner).write(phase="evaluate", phase_done=min(images, total), phase_total=total)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Note the metrics, in AP points."""

@@ -22,7 +22,7 @@ from pkdcli.config.levels import pairing
 from pkdcli.engine import checkpoint, download, processes, recovery
 from pkdcli.engine.batches import Alone, Steps, drive
 from pkdcli.engine.config import run_config
-from pkdcli.engine.hooks import status_of
+from pkdcli.engine.hooks import say_phase, status_of
 from pkdcli.engine.loop import last_metrics
 from pkdcli.engine.runner import PkdRunner, detector
 from pkdcli.engine.sanity import before_training
@@ -105,11 +105,15 @@ def steps(
     if recipe.role == "distill":
         _look_before(recipe, paths, runner, teacher_weights)
     if recipe.weights:
+        say_phase(runner, "weights")
         weights = download.resolve_weights(recipe.weights, cache)
         checkpoint.load_into(detector(runner.model), weights, strict="exact", what="the teacher")
+        say_phase(runner, "data")
         metrics = runner.val()
     else:
+        say_phase(runner, "data")
         _same_length(runner, recipe, own)
+        say_phase(runner, "weights")
         if start and resume is None:
             # After the weights of init_cfg, which would otherwise be drawn over these.
             runner._init_model_weights()
@@ -123,6 +127,7 @@ def steps(
             runner._resume, runner._load_from = True, str(resume)
         yield from runner.steps()
         metrics = last_metrics(paths, runner.iter)
+    say_phase(runner, "finish")
     if is_main_process():
         # A given teacher keeps the names of its own classes, by which a run with it is checked.
         classes = checkpoint.classes_of(weights) if recipe.weights else None

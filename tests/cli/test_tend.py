@@ -10,9 +10,12 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from pkdcli.cli import progress
+from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import read_json, write_json
 
 TINY = ("--scale", "tiny", "--data")
@@ -191,6 +194,17 @@ def until(condition, seconds=30):
     raise AssertionError("it never happened")
 
 
+def by_me():
+    from pkdcli.runs.status import note_cancel
+    from pkdcli.runs.store import read_object
+
+    paths = RunPaths(Path.cwd() / "by-me")
+    note_cancel(paths)
+    said = f"cancelled with `pkd cancel` by {read_object(paths.cancel)['by']}"
+    assert said.endswith(f" on {socket.gethostname()}")
+    return said
+
+
 def test_a_cancelled_run_stops_and_a_resumed_one_ends(type_, worker, own, here):
     worker(baseline="waits")
 
@@ -238,13 +252,44 @@ def test_a_run_that_waits_in_a_local_queue_leaves_it(type_, worker, own, here):
     assert said.code == 130
     assert {run.split("__")[1]: found for run, found in shown(type_).items()} == {
         "teacher": ("done", None),
-        "baseline": ("interrupted", None),
+        "baseline": ("interrupted", by_me()),
         "mse-w10": ("done", None),
         "mse-w30": ("interrupted", "cancelled before it started"),
     }
     worker()
     assert type_("resume", "--all").code == 0
     assert {state for state, _ in shown(type_).values()} == {"done"}
+
+
+def test_with_a_teacher_its_students_are_cancelled_and_it_is_said_by_whom(type_, worker, own, here, monkeypatch):
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    worker(teacher="waits")
+    answers = []
+
+    def cancel():
+        teachers = here.parent / "cache" / "teachers"
+        until(lambda: any("waits" in path.read_text() for path in teachers.glob("*/log.txt")))
+        (teacher,) = teachers.iterdir()
+        command = [sys.executable, "-m", "pkdcli", "cancel", teacher.name]
+        answers.append(subprocess.run(command, cwd=here, capture_output=True, text=True, check=False))
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    said = type_("sweep", "--weights", "10,30", *TINY, own)
+    thread.join()
+    assert answers[0].returncode == 0, answers[0].stderr
+    assert said.code == 130
+    teacher = answers[0].stdout.split(":")[0]
+    cause = f"cancelled: {teacher}, which it needs, was {by_me()}"
+    lines = [line.split(": ", 1) for line in said.err.splitlines() if line.startswith("gfl101-fcos50__mse-w")]
+    assert [text for _, text in lines] == [cause, cause], said.err
+    found = {run.split("__")[1]: what for run, what in shown(type_).items()}
+    assert found["mse-w10"] == found["mse-w30"] == ("interrupted", cause)
+    assert found["teacher"] == ("interrupted", by_me())
+    assert found["baseline"] == ("done", None)
+    worker()
+    assert type_("resume", "--all").code == 0
+    assert {what for what in shown(type_).values()} == {("done", None)}
 
 
 def test_a_student_is_resumed_with_the_teacher_it_lacks(type_, worker, own, here):

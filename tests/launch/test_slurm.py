@@ -221,6 +221,35 @@ def test_why_a_task_waits(job, reason, words):
     assert (seen.state, seen.reason, seen.where) == ("queued", words, "Slurm 12_3")
 
 
+BY = {"message": "cancelled with `pkd cancel` by ann on login1", "hint": None, "code": 130}
+
+
+@pytest.mark.parametrize(
+    ("teacher", "tasks", "told"),
+    [
+        ({"state": "interrupted", "error": BY}, {"7_0": "CANCELLED"}, BY["message"]),
+        # Cancelled before it could save: its own status still says that it runs.
+        ({"state": "running"}, {"7_0": "CANCELLED"}, "cancelled before it could save"),
+        ({"state": "queued"}, {"7_0": "CANCELLED"}, "cancelled before it started"),
+        # Slurm has forgotten both.
+        ({"state": "interrupted", "error": BY}, {}, BY["message"]),
+    ],
+)
+def test_students_of_a_cancelled_teacher_are_cancelled_and_it_is_said_by_whom(job, teacher, tasks, told):
+    first, second = job("teacher"), job("student", teacher=None)
+    write_json(first.run_dir / "status.json", teacher)
+    write_json(second.run_dir / "job.json", {"launcher": {"kind": "slurm"}, "teacher": str(first.run_dir)})
+    for number, spec in enumerate((first, second)):
+        write_json(spec.run_dir / "slurm.json", {"job": "7", "task": number})
+    jobs = {name: slurm.Job(name, state) for name, state in tasks.items()}
+    jobs |= {"7_1": slurm.Job("7_1", "CANCELLED", "DependencyNeverSatisfied")} if tasks else {}
+    seen = look(RunPaths(second.run_dir), jobs)
+    assert (seen.state, seen.reason) == ("interrupted", f"cancelled: teacher, which it needs, was {told}")
+    write_json(first.run_dir / "status.json", {"state": "failed", "error": {"message": "the loss is NaN."}})
+    seen = look(RunPaths(second.run_dir), {"7_1": slurm.Job("7_1", "CANCELLED", "DependencyNeverSatisfied")})
+    assert (seen.state, seen.reason) == ("failed", "not started, since a run that it needs failed")
+
+
 # On the cluster
 
 
