@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +14,9 @@ import typer
 
 from pkdcli import experiment
 from pkdcli.cli.launcher import launcher as load_launcher
-from pkdcli.cli.launcher import processes
-from pkdcli.cli.progress import LINE_SECONDS, watcher
+from pkdcli.cli.launcher import processes, said_of_load, said_of_spread, spread
+from pkdcli.cli.notes import drawing, note, said_if_slow
+from pkdcli.cli.progress import watcher
 from pkdcli.cli.prove import modules_there, no_gpu_here, prove
 from pkdcli.cli.render import metrics_table, out
 from pkdcli.errors import ExitCode, PkdError
@@ -32,9 +30,6 @@ from pkdcli.trackers import require
 if TYPE_CHECKING:
     from pkdcli.launch.queue import Outcome
     from pkdcli.recipe.schema import Launcher
-
-
-SLOW_SECONDS = 3.0  # after which it is said what is being done with a data set
 
 
 @dataclass(frozen=True)
@@ -127,7 +122,10 @@ def carry_out(planned: Sequence[experiment.Planned], cache: Path, where: Where) 
     from pkdcli.launch.queue import run_all
     from pkdcli.launch.slots import slots
 
-    room = slots(launcher.devices, launcher.processes, launcher.jobs)
+    gpus = spread(launcher)
+    room = slots(launcher.devices, launcher.processes, launcher.jobs, gpus, launcher.threads)
+    note(said_of_spread(launcher, gpus), where)
+    note(said_of_load(room), where)
     groups = sharing.groups(todo, launcher.jobs, where.share)
     _say_sharing(groups, where)
     jobs = [together([experiment.spec(one, cache) for one in group]) for group in groups]
@@ -168,8 +166,8 @@ def _prepared(data: Data, cache: Path, where: Where) -> Data:
     if where.dry_run:
         return facts(data, cache)
     try:
-        with _said_if_slow(f"checking the data set {data.name}", data.name, where):
-            return prepare(data, cache, _drawing(where))
+        with said_if_slow(f"checking the data set {data.name}", data.name, where):
+            return prepare(data, cache, drawing(where))
     except PkdError as error:
         if error.hint and "{tiny}" in error.hint:
             error.hint = error.hint.replace("{tiny}", _tiny_command())
@@ -188,48 +186,6 @@ def _tiny_command() -> str:
         if not word.startswith(("--scale=", "--data=")):
             words.append(word)
     return f"pkd {shlex.join(words)} --scale tiny"
-
-
-@contextmanager
-def _said_if_slow(doing: str, data: str, where: Where) -> Iterator[None]:
-    """Say what is being done with a data set, if that takes longer than a moment."""
-
-    def say() -> None:
-        if where.json:
-            print(json.dumps({"event": "data", "data": data, "done": None, "total": None}), flush=True)
-        else:
-            print(f"{doing} ...", file=sys.stderr, flush=True)
-
-    timer = threading.Timer(SLOW_SECONDS, say)
-    timer.daemon = True
-    if not where.quiet:
-        timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _drawing(where: Where) -> Callable[[int, int], None] | None:
-    """Told how many pictures of the embedded data set are drawn; a line now and then where there is no terminal."""
-    if where.quiet:
-        return None
-    live = sys.stderr.isatty() and not where.json
-    said = time.monotonic()
-
-    def progress(done: int, total: int) -> None:
-        nonlocal said
-        if not live and time.monotonic() - said < LINE_SECONDS:
-            return
-        said = time.monotonic()
-        if where.json:
-            print(json.dumps({"event": "data", "data": "shapes", "done": done, "total": total}), flush=True)
-            return
-        begin, end = ("\r", "\n" if done == total else "") if live else ("", "\n")
-        text = f"drawing the data set shapes: {done}/{total} pictures"
-        print(f"{begin}{text}", end=end, file=sys.stderr, flush=True)
-
-    return progress
 
 
 def _say_mask_heads(planned: Sequence[experiment.Planned]) -> None:
@@ -271,6 +227,7 @@ def _show_plan(planned: Sequence[experiment.Planned], cache: Path, where: Where)
     if not where.quiet and not where.json:
         _say_no_gpu(planned, launcher)
     groups = sharing.groups(todo, launcher.jobs, where.share if launcher.kind == "local" else False)
+    gpus = spread(launcher)
     if where.json:
         jobs = [together([experiment.spec(one, cache) for one in group]) for group in groups]
         jobs = {part.name: job for job in jobs for part in job.parts}
@@ -280,6 +237,7 @@ def _show_plan(planned: Sequence[experiment.Planned], cache: Path, where: Where)
             record["shared_with"] = [part.name for part in spec.parts if part.name != one.run]
             print(json.dumps({**record, "dir": str(one.paths.root), "recipe": one.recipe.model_dump(mode="json")}))
         return
+    note(said_of_spread(launcher, gpus), where)
     _say_sharing(groups, where)
     table = Table(title=f"{len(planned)} runs", title_justify="left", title_style="bold")
     for column in ("run", "role", "epochs", "steps", "lr", "state"):

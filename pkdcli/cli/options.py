@@ -158,9 +158,24 @@ Devices = Annotated[
 Procs = Annotated[
     int | None, typer.Option(min=1, help="Processes of a run on the CPU (on each node).", rich_help_panel=_LOCAL)
 ]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Compute threads of a process; by default $OMP_NUM_THREADS, or the cores that it has. No part of a run's "
+        "name: the numbers differ by rounding.",
+        rich_help_panel=_LOCAL,
+    ),
+]
 Jobs = Annotated[
     int | None,
-    typer.Option("--jobs", "-j", min=1, help="Runs at a time, which share out the GPUs.", rich_help_panel=_LOCAL),
+    typer.Option(
+        "--jobs",
+        "-j",
+        min=1,
+        help="Runs at a time, which share out the GPUs given, or are spread over all there are.",
+        rich_help_panel=_LOCAL,
+    ),
 ]
 Retries = Annotated[
     int | None,

@@ -14,6 +14,7 @@ from pkdcli.config import data as data_section
 from pkdcli.engine import checkpoint, samples
 from pkdcli.engine.config import run_config
 from pkdcli.engine.runner import PkdRunner
+from pkdcli.engine.train import fit_loaders
 from pkdcli.recipe.library import parse
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.collect import METRICS
@@ -67,6 +68,7 @@ def evaluate(recipe: Recipe, weights: Path, split: str, work_dir: Path, keep: Pa
     config["val_evaluator"] = data_section.evaluator(recipe, where)
     for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "load_from"):
         config.pop(key)
+    fit_loaders(config, recipe)
     config["custom_hooks"] = []
     config["default_hooks"] = {**config["default_hooks"], "checkpoint": None}
     runner = PkdRunner.from_cfg(Config(config))

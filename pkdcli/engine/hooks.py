@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
@@ -60,13 +62,24 @@ class PkdProgressHook(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Put into the state what a start from it needs."""
         sums = {name: torch.as_tensor(value).cpu() for name, value in self._sums.items()}
-        checkpoint["pkd"] = {"seconds": self._spent(), "count": self._count, "sums": sums}
+        threads = torch.get_num_threads()
+        checkpoint["pkd"] = {"seconds": self._spent(), "count": self._count, "sums": sums, "threads": threads}
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Go on with what the state has gathered."""
         carried = checkpoint.get("pkd", {})
         self._seconds, self._count = carried.get("seconds", 0.0), carried.get("count", 0)
         self._sums = dict(carried.get("sums", {}))
+        before, now = carried.get("threads"), torch.get_num_threads()
+        if before not in (None, now) and not torch.cuda.is_available():
+            text = (
+                f"it goes on with {now} compute {'thread' if now == 1 else 'threads'} after {before} before: sums are "
+                "rounded otherwise, so it does not end bit for bit as it would have. "
+                f"OMP_NUM_THREADS={before} keeps their number."
+            )
+            print_log(text, "current", logging.WARNING)
+            if is_main_process():
+                status_of(runner).warn(text)
 
     def before_train(self, runner: Runner) -> None:
         """Start counting."""

@@ -16,10 +16,11 @@ from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 from torch import nn
 
+from pkdcli import cores
 from pkdcli.config import schedule
 from pkdcli.config.build import as_python, notes
 from pkdcli.config.levels import pairing
-from pkdcli.engine import checkpoint, download, processes, recovery
+from pkdcli.engine import checkpoint, download, environment, processes, recovery
 from pkdcli.engine.batches import Alone, Steps, drive
 from pkdcli.engine.config import run_config
 from pkdcli.engine.hooks import say_phase, status_of
@@ -91,9 +92,12 @@ def steps(
         write_text(paths.config, as_python(content, paths.run))
     config = Config(content)
     start = config.pop("load_from")
+    loaders = fit_loaders(config, recipe)
     processes.join()
     runner = PkdRunner.from_cfg(config)
     own.join(runner)
+    if is_main_process():
+        environment.note_threads(paths.env, loaders)
     resume = _state_to_resume(paths, runner) if not recipe.weights else None
     if recipe.mask_head:
         print_log(f"mask head {recipe.mask_head}", "current")
@@ -142,6 +146,23 @@ def steps(
         peak_memory_mb=peak_memory_mb(),
         facts={**facts, **own.facts()},
     )
+
+
+def fit_loaders(config: Config | dict[str, Any], recipe: Recipe) -> int:
+    """Have no more loader processes than the process has cores, unless somebody asked for another number.
+
+    Returns:
+        How many there are.
+    """
+    loaders = recipe.workers
+    if loaders == recipe.scale.workers:
+        loaders = min(loaders, cores.share())
+    for name in ("train_dataloader", "val_dataloader"):
+        if config.get(name) and config[name].get("num_workers") == recipe.workers:
+            config[name]["num_workers"] = loaders
+    if loaders < recipe.workers:
+        print_log(f"{loaders} of {recipe.workers} loader processes, by the cores of this process", "current")
+    return loaders
 
 
 def distillation_facts(model: nn.Module) -> dict[str, Any]:

@@ -347,6 +347,7 @@ class Launcher(Strict):
     Attributes:
         kind: `local`, on this machine, or `slurm`, as jobs of a cluster.
         processes: Worker processes of a run (on each node), where it has no GPUs.
+        threads: Compute threads of a process; by default the cores that it has.
         devices: local: GPUs to share out among the jobs, as CUDA_VISIBLE_DEVICES names them.
         jobs: local: runs at a time.
         retries: local: how many times a run whose worker was killed by a signal is started again.
@@ -365,6 +366,7 @@ class Launcher(Strict):
     name: Name
     kind: Literal["local", "slurm"]
     processes: Count = 1
+    threads: Count | None = None
     devices: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]] = []
     jobs: Count = 1
     retries: Annotated[int, Field(ge=0)] = 0

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pkdcli.cli import launch, progress
+from pkdcli.cli import launch, notes, progress
 from pkdcli.cli.options import number, numbers, whole_numbers, words
 from pkdcli.errors import PkdError
 from pkdcli.launch.job import JobSpec
@@ -106,11 +106,11 @@ def test_json_lines_come_when_something_changes(spec, capsys):
 
 def test_drawing_the_data_is_said_now_and_then_where_there_is_no_terminal(capsys, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(launch.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(notes.time, "monotonic", lambda: now[0])
 
     def drawn(where):
         now[0] = 0.0
-        told = launch._drawing(where)
+        told = notes.drawing(where)
         for done in range(0, 950, 50):
             now[0] += 1.0
             told(done, 950)
@@ -118,23 +118,23 @@ def test_drawing_the_data_is_said_now_and_then_where_there_is_no_terminal(capsys
 
     lines = "".join(f"drawing the data set shapes: {done}/950 pictures\n" for done in (450,))
     assert drawn(launch.Where()).err == lines
-    assert launch._drawing(launch.Where(quiet=True)) is None
+    assert notes.drawing(launch.Where(quiet=True)) is None
     (event,) = drawn(launch.Where(json=True)).out.splitlines()
     assert json.loads(event) == {"event": "data", "data": "shapes", "done": 450, "total": 950}
 
 
 def test_a_check_of_the_data_that_takes_its_time_is_said(capsys, monkeypatch):
-    monkeypatch.setattr(launch, "SLOW_SECONDS", 0.01)
+    monkeypatch.setattr(notes, "SLOW_SECONDS", 0.01)
 
     def checked(where, seconds=0.3):
-        with launch._said_if_slow("checking the data set own", "own", where):
+        with notes.said_if_slow("checking the data set own", "own", where):
             time.sleep(seconds)
         return capsys.readouterr()
 
     assert checked(launch.Where()).err == "checking the data set own ...\n"
     assert checked(launch.Where(quiet=True)) == ("", "")
     assert json.loads(checked(launch.Where(json=True)).out)["event"] == "data"
-    monkeypatch.setattr(launch, "SLOW_SECONDS", 3.0)
+    monkeypatch.setattr(notes, "SLOW_SECONDS", 3.0)
     assert checked(launch.Where(), 0) == ("", "")
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pkdcli.engine.register  # noqa: F401
 
 # isort: split
-from pkdcli import experiment
+import torch
+
+from pkdcli import cores, experiment
 from pkdcli.cli.progress import describe
 from pkdcli.data.prepare import prepare
 from pkdcli.engine import hooks, worker
@@ -39,3 +43,8 @@ def test_every_phase_is_said_and_the_evaluation_with_its_images(tmp_path, micro,
         "finishing",
     ]
     assert said[-1] == "finishing"  # as long as its process takes to be gone
+    env = read_object(run.paths.env)
+    parallel = {key: env["parallel"][key] for key in ("compute", "opencv", "loaders")}
+    assert parallel == {"compute": torch.get_num_threads(), "opencv": 1, "loaders": 0}
+    assert env["parallel"]["variables"]["OMP_NUM_THREADS"] == os.environ["OMP_NUM_THREADS"]
+    assert env["cores"]["usable"] == cores.cores().count
