@@ -167,6 +167,7 @@ def spec(planned: Planned, cache: Path) -> JobSpec:
         run_dir=planned.paths.root,
         env={"PKD_COMMAND": f"pkd {shlex.join(words)}", "PKD_CACHE": str(cache)},
         needs=(planned.teacher.run,) if planned.teacher else (),
+        alone=planned.recipe.weights is not None,
     )
 
 

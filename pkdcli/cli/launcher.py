@@ -26,12 +26,12 @@ def launcher(name: str = "local", *, dry_run: bool = False, **options: Any) -> L
         PkdError: An option of the other kind of launcher, a value Slurm can't take, a device that is not there.
     """
     from pkdcli.launch.slots import devices_per_job
-    from pkdcli.recipe import library
+    from pkdcli.recipe import library, sbatch
     from pkdcli.recipe.schema import LOCAL_KEYS, SLURM_KEYS, Launcher
 
     recipe: Launcher = library.load("launchers", name)
     given = {key: value for key, value in options.items() if value is not None and value != []}
-    others = SLURM_KEYS if recipe.kind == "local" else (*LOCAL_KEYS, "gpus")
+    others = (*SLURM_KEYS, "sbatch_option") if recipe.kind == "local" else (*LOCAL_KEYS, "gpus")
     wrong = ["--" + key.replace("_", "-") for key in given if key in others]
     if wrong:
         kind = "slurm" if recipe.kind == "local" else "local"
@@ -51,6 +51,10 @@ def launcher(name: str = "local", *, dry_run: bool = False, **options: Any) -> L
     content = {**recipe.model_dump(exclude_unset=True), **given}
     if "setup" in given:
         content["setup"] = [*recipe.setup, *given["setup"]]
+    if "sbatch_option" in given:
+        content["options"] = [*recipe.options, *content.pop("sbatch_option")]
+    if sbatch.gpus(recipe.options) is not None and "gpus_per_node" not in given:
+        content.pop("gpus_per_node", None)  # which follows from the options
     found = library.parse(Launcher, content, f"launcher {recipe.name}")
     devices_per_job(found.devices, found.processes, found.jobs)
     return found

@@ -205,6 +205,19 @@ Time = Annotated[
     str | None,
     typer.Option(help="Time limit of a job; a run saves before it and is queued again.", rich_help_panel=_SLURM),
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option(metavar="64G", help="Memory of a node; what the data wants is said without.", rich_help_panel=_SLURM),
+]
+SbatchOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sbatch-option",
+        metavar="NAME[=VALUE]",
+        help="Any other option of sbatch, such as gres=gpu:a100:4, exclusive or reservation=x; repeatable.",
+        rich_help_panel=_SLURM,
+    ),
+]
 Setup = Annotated[
     list[str] | None,
     typer.Option(metavar="LINE", help="A line of shell before the run; repeatable.", rich_help_panel=_SLURM),

@@ -76,6 +76,12 @@ def look_all(all_paths: Iterable[RunPaths]) -> list[Found]:
     return [_look(paths, jobs, task, done) for paths, done, task in known]
 
 
+def ask(all_paths: Iterable[RunPaths]) -> Jobs | None:
+    """What the scheduler says of some runs, where there are any of its; None where it does not answer."""
+    tasks = [task for paths in all_paths if not finished(paths) and (task := task_of(paths))]
+    return cluster.jobs(tasks) if tasks else {}
+
+
 def look(paths: RunPaths, jobs: Jobs | None) -> Found:
     """What is known of one run.
 

@@ -114,7 +114,8 @@ def test_the_whole_script(launcher, job, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/opt/a python")
     more = {"nodes": 2, "gpus_per_node": 8, "cpus_per_process": 4, "memory": "64G", "account": "me", "qos": "high",
             "constraint": "a100|h100", "time": "24:00:00", "max_parallel": 3, "setup": ["module load cuda/12.4"],
-            "container": ["apptainer", "exec", "--nv", "my image.sif"]}  # fmt: skip
+            "container": ["apptainer", "exec", "--nv", "my image.sif"],
+            "options": ["exclusive", "--reservation=week-48", "exclude=node[3-5,9]"]}  # fmt: skip
     full = Launcher(name="full", kind="slurm", partition="gpu", **more)
     specs = [JobSpec(name, ("/opt/a python", "-m", "pkdcli.engine.worker", f"/runs/it's {name}"), f"/runs/it's {name}",
                      {"PKD_COMMAND": "pkd train --set 'a b'", "PKD_CACHE": "/c"}) for name in ("a", "b")]  # fmt: skip
@@ -137,6 +138,9 @@ def test_the_whole_script(launcher, job, tmp_path, monkeypatch):
 #SBATCH --signal=USR1@120
 #SBATCH --open-mode=append
 #SBATCH --requeue
+#SBATCH --exclusive
+#SBATCH --reservation=week-48
+#SBATCH --exclude=node[3-5,9]
 
 export PKD_COMMAND='pkd train --set '"'"'a b'"'"''
 export PKD_CACHE=/c
@@ -156,11 +160,14 @@ task() {
 }
 task null
 
-PET_MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+# This shell runs on the first node: its address on the network that was named, or else its name.
+PET_MASTER_ADDR=$([ -z "${PKD_IFNAME:-}" ] || ip -o -4 address show dev "${PKD_IFNAME%%,*}" |
+    awk '{ sub("/.*", "", $4); print $4; exit }')
+[ -n "$PET_MASTER_ADDR" ] || PET_MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 PET_MASTER_PORT=$((20000 + SLURM_JOB_ID % 10000))
 export PET_MASTER_ADDR PET_MASTER_PORT
 srun --cpus-per-task="$SLURM_CPUS_PER_TASK" --kill-on-bad-exit=1 bash -c 'trap "" USR1; export PET_NODE_RANK=$SLURM_NODEID; exec "$@"' pkd \
-    apptainer exec --nv 'my image.sif' '/opt/a python' -m torch.distributed.run --nnodes=2 --nproc-per-node=8 --max-restarts=0 --no-python '/opt/a python' -m pkdcli.engine.worker "$RUN_DIR" >>"$RUN_DIR/log.txt" 2>&1 &
+    apptainer exec --nv 'my image.sif' sh -c 'trap "" USR1; exec "$@"' pkd '/opt/a python' -m torch.distributed.run --nnodes=2 --nproc-per-node=8 --max-restarts=0 --no-python '/opt/a python' -m pkdcli.engine.worker "$RUN_DIR" >>"$RUN_DIR/log.txt" 2>&1 &
 wait $!
 code=$?
 # Saved before the time limit: go on as soon as there is room. A cancelled job does not get here.
