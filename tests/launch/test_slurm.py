@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -18,6 +19,7 @@ from pkdcli.launch.slurm.submit import batches, submit
 from pkdcli.launch.state import look, look_all, settle
 from pkdcli.recipe.schema import Launcher
 from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.status import cancelled_by, note_cancel
 from pkdcli.runs.store import read_json, write_json
 
 # Towards the outside as the real worker: status.json, exit codes, signals; and it goes on where it stopped.
@@ -411,3 +413,63 @@ def test_the_submission_is_noted_in_the_run_directory(cluster, launcher, job):
     again = send(launcher, [replace(spec)])
     assert again["a"] != ids["a"]
     cluster.wait(*again.values())
+
+
+def of(launcher, **keys):
+    """The launcher with other keys, checked as a recipe is."""
+    return Launcher(**{**launcher.model_dump(exclude_unset=True), **keys})
+
+
+def test_usr1_saves_and_requeues_inside_a_container_whose_runtime_takes_the_signal(cluster, launcher, job, tmp_path):
+    # As Go's runtime does: it takes every signal for itself, and what it executes has the defaults.
+    runtime = tmp_path / "runtime.py"
+    take = "signal.signal(signal.SIGUSR1, lambda *_: None)"
+    runtime.write_text(f"import os, signal, sys\n{take}\nos.execvp(sys.argv[1], sys.argv[1:])\n")
+    spec = job("waits")
+    ids = send(of(launcher, processes=2, container=[sys.executable, "-S", str(runtime)]), [spec])
+    until(lambda: (spec.run_dir / "log.txt").exists() and log(spec).count("from step") == 2, 60)
+    slurm.scancel([ids["waits"]], "USR1")
+    until(lambda: log(spec).count("saved") == 2)
+    (spec.run_dir / "go").touch()
+    assert cluster.wait(*ids.values(), seconds=90) == {ids["waits"]: "COMPLETED"}
+    assert log(spec).count("from step") == 4
+    assert read_json(spec.run_dir / "task.json")["restarts"] == 1
+
+
+def test_gpus_by_gres_and_other_options_reach_the_cluster(cluster, launcher, job):
+    spec = job("waits-gpus")
+    ids = send(of(launcher, options=["gres=gpu:2", "exclude=node1", "comment=by-pkd"]), [spec])
+    until(lambda: (spec.run_dir / "log.txt").exists() and log(spec).count("from step") == 2, 60)
+    assert all(" of 2 on node2 " in line and line.endswith("gpus 0,1") for line in log(spec).splitlines()), log(spec)
+    shown = cluster.slurm("scontrol", "show", "job", ids["waits-gpus"].split("_")[0])
+    assert "ExcNodeList=node1" in shown
+    assert "Comment=by-pkd" in shown
+    (spec.run_dir / "go").touch()
+    assert cluster.wait(*ids.values()) == {ids["waits-gpus"]: "COMPLETED"}
+
+
+def test_nodes_meet_on_a_network_that_is_named(cluster, launcher, job, monkeypatch):
+    if shutil.which("ip") is None:
+        pytest.skip("ip is not there: apt-get install -y iproute2")
+    monkeypatch.setenv("PKD_IFNAME", "lo")
+    spec = job("two-nodes")
+    ids = send(of(launcher, nodes=2, setup=['trap \'echo "$PET_MASTER_ADDR" >"$RUN_DIR/met"\' EXIT']), [spec])
+    assert cluster.wait(*ids.values(), seconds=90) == {ids["two-nodes"]: "COMPLETED"}
+    assert (spec.run_dir / "met").read_text() == "127.0.0.1\n"
+    assert sorted(line.split()[1] for line in log(spec).splitlines() if line.startswith("rank")) == ["0", "1"]
+
+
+def test_with_a_teacher_its_students_are_cancelled_on_the_cluster(cluster, launcher, job):
+    teacher, student = job("waits-teacher"), job("student", ("waits-teacher",))
+    note = json.loads((student.run_dir / "job.json").read_text())
+    write_json(student.run_dir / "job.json", {**note, "teacher": str(teacher.run_dir)})
+    ids = send(launcher, [teacher, student])
+    until(lambda: running(teacher))
+    note_cancel(RunPaths(teacher.run_dir))  # as `pkd cancel` does before it asks the cluster
+    slurm.scancel([ids["waits-teacher"]])
+    assert set(cluster.wait(*ids.values()).values()) == {"CANCELLED"}
+    by = cancelled_by(RunPaths(teacher.run_dir))
+    assert found(teacher, student) == [
+        ("interrupted", by),
+        ("interrupted", f"cancelled: waits-teacher, which it needs, was {by}"),
+    ]
