@@ -92,9 +92,9 @@ def variables(env: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 
 def busy(found: Cores) -> float | None:
-    """The machine's load, where it is more than the cores; else None."""
+    """The load, where it is more than the machine's cores; else None: the whole machine's, not this process's part."""
     now = load()
-    return now if now is not None and now > found.count else None
+    return now if now is not None and now > found.machine else None
 
 
 def _beside(env: Mapping[str, str]) -> int:

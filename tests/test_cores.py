@@ -124,9 +124,11 @@ def test_the_doctor_says_what_there_is(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     assert doctor._cores() == Finding("cores", "2 of 16, by affinity; OMP_NUM_THREADS=2", True)
     monkeypatch.setattr(os, "getloadavg", lambda: (9.25, 1.0, 1.0))
+    assert doctor._cores().ok  # of the whole machine, which has sixteen
+    monkeypatch.setattr(os, "getloadavg", lambda: (17.25, 1.0, 1.0))
     remedy = "Something else is at work: --threads 1 --workers 0 may be many times faster until it has ended."
     assert doctor._cores() == Finding(
-        "cores", "2 of 16, by affinity, with a load of 9.2; OMP_NUM_THREADS=2", None, remedy
+        "cores", "2 of 16, by affinity, with a load of 17.2; OMP_NUM_THREADS=2", None, remedy
     )
 
 

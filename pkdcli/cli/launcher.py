@@ -102,8 +102,8 @@ def said_of_load(room: Sequence[Slot]) -> str | None:
     if load is None or str(threads) == "1":
         return None
     return (
-        f"this machine is busy: a load of {load:.1f} on {found.count} core{'s' if found.count > 1 else ''}. Threads "
-        "that wait for each other lose most by that: --threads 1 --workers 0 may be many times faster"
+        f"this machine is busy: a load of {load:.1f} on {found.machine} core{'s' if found.machine > 1 else ''}. "
+        "Threads that wait for each other lose most by that: --threads 1 --workers 0 may be many times faster"
     )
 
 

@@ -95,7 +95,8 @@ class Watch:
         elif outcome.lacked:
             self.complain(f"{spec.name}: {outcome.cause}")
         elif outcome.code == 130:
-            self.say(f"{spec.name}: stopped")
+            error = self.status(spec).get("error")
+            self.say(f"{spec.name}: stopped" + (f": {error['message']}" if error else ""))
         else:
             self.complain(f"{spec.name}: failed\n{why(spec, outcome)}")
 

@@ -283,6 +283,7 @@ def test_with_a_teacher_its_students_are_cancelled_and_it_is_said_by_whom(type_,
     cause = f"cancelled: {teacher}, which it needs, was {by_me()}"
     lines = [line.split(": ", 1) for line in said.err.splitlines() if line.startswith("gfl101-fcos50__mse-w")]
     assert [text for _, text in lines] == [cause, cause], said.err
+    assert f"{teacher}: stopped: {by_me()}\n" in said.err
     found = {run.split("__")[1]: what for run, what in shown(type_).items()}
     assert found["mse-w10"] == found["mse-w30"] == ("interrupted", cause)
     assert found["teacher"] == ("interrupted", by_me())
