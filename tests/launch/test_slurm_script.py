@@ -239,7 +239,9 @@ def test_an_evaluation_wants_that_of_one_process(recipe):
     assert memory.suggested([teacher, recipe], launcher(gpus_per_node=8)) == 64
 
 
-@pytest.mark.parametrize("keys", [{"memory": "64G"}, {"options": ["mem-per-cpu=4G"]}, {"options": ["exclusive"]}])
+@pytest.mark.parametrize("keys", [{"memory": "64G"}, {"memory": "0"}, {"options": ["mem-per-cpu=4G"]}])
 def test_nothing_is_suggested_where_memory_is_asked_for(recipe, keys):
     assert memory.said([recipe], launcher(**keys)) is None
     assert memory.said([], launcher()) is None
+    # Which gives all the cores of a node, but no more memory than the default.
+    assert memory.said([recipe], launcher(options=["exclusive"])).endswith("--memory 8G")

@@ -35,7 +35,8 @@ def suggested(recipes: Sequence[Recipe], launcher: Launcher) -> int:
 
 def said(recipes: Sequence[Recipe], launcher: Launcher) -> str | None:
     """What to say where no memory is asked for; None where some is."""
-    asked = launcher.memory or any(word.startswith(("mem-per-", "exclusive")) for word in launcher.options)
+    # An exclusive node gives all its cores, but no more memory than the default.
+    asked = launcher.memory or any(word.startswith("mem-per-") for word in launcher.options)
     if asked or not recipes:
         return None
     gib = suggested(recipes, launcher)
