@@ -6,7 +6,6 @@ Unknown keys are errors. Every class is plain data; nothing here reads a file or
 from __future__ import annotations
 
 import math
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
