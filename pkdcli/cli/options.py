@@ -164,9 +164,24 @@ Devices = Annotated[
 Procs = Annotated[
     int | None, typer.Option(min=1, help="Processes of a run on the CPU (on each node).", rich_help_panel=_LOCAL)
 ]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Compute threads of a process; by default $OMP_NUM_THREADS, or the cores that it has. No part of a run's "
+        "name: the numbers differ by rounding.",
+        rich_help_panel=_LOCAL,
+    ),
+]
 Jobs = Annotated[
     int | None,
-    typer.Option("--jobs", "-j", min=1, help="Runs at a time, which share out the GPUs.", rich_help_panel=_LOCAL),
+    typer.Option(
+        "--jobs",
+        "-j",
+        min=1,
+        help="Runs at a time, which share out the GPUs given, or are spread over all there are.",
+        rich_help_panel=_LOCAL,
+    ),
 ]
 Retries = Annotated[
     int | None,
@@ -195,6 +210,19 @@ Constraint = Annotated[str | None, typer.Option(rich_help_panel=_SLURM)]
 Time = Annotated[
     str | None,
     typer.Option(help="Time limit of a job; a run saves before it and is queued again.", rich_help_panel=_SLURM),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(metavar="64G", help="Memory of a node; what the data wants is said without.", rich_help_panel=_SLURM),
+]
+SbatchOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sbatch-option",
+        metavar="NAME[=VALUE]",
+        help="Any other option of sbatch, such as gres=gpu:a100:4, exclusive or reservation=x; repeatable.",
+        rich_help_panel=_SLURM,
+    ),
 ]
 Setup = Annotated[
     list[str] | None,

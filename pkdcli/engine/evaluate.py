@@ -14,6 +14,7 @@ from pkdcli.config import data as data_section
 from pkdcli.engine import checkpoint, labels, samples
 from pkdcli.engine.config import run_config
 from pkdcli.engine.runner import PkdRunner
+from pkdcli.engine.train import fit_loaders
 from pkdcli.recipe.library import parse
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.collect import METRICS
@@ -84,6 +85,7 @@ def evaluate(
         config["val_dataloader"]["dataset"]["pipeline"] = own
     for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "load_from"):
         config.pop(key)
+    fit_loaders(config, recipe)
     config["custom_hooks"] = []
     config["default_hooks"] = {**config["default_hooks"], "checkpoint": None}
     runner = PkdRunner.from_cfg(Config(config))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
@@ -29,6 +31,12 @@ def status_of(runner: Runner) -> Status:
     if not hasattr(runner, "pkd_status"):
         runner.pkd_status = Status(RunPaths(Path(runner.work_dir)))
     return runner.pkd_status
+
+
+def say_phase(runner: Runner, phase: str) -> None:
+    """Write down what a run is at: `data`, `weights`, `train`, `evaluate` or `finish`."""
+    if is_main_process():
+        status_of(runner).write(phase=phase)
 
 
 def checkpoints_of(runner: Runner) -> PkdCheckpointHook:
@@ -55,13 +63,24 @@ class PkdProgressHook(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Put into the state what a start from it needs."""
         sums = {name: torch.as_tensor(value).cpu() for name, value in self._sums.items()}
-        checkpoint["pkd"] = {"seconds": self._spent(), "count": self._count, "sums": sums}
+        threads = torch.get_num_threads()
+        checkpoint["pkd"] = {"seconds": self._spent(), "count": self._count, "sums": sums, "threads": threads}
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Go on with what the state has gathered."""
         carried = checkpoint.get("pkd", {})
         self._seconds, self._count = carried.get("seconds", 0.0), carried.get("count", 0)
         self._sums = dict(carried.get("sums", {}))
+        before, now = carried.get("threads"), torch.get_num_threads()
+        if before not in (None, now) and not torch.cuda.is_available():
+            text = (
+                f"it goes on with {now} compute {'thread' if now == 1 else 'threads'} after {before} before: sums are "
+                "rounded otherwise, so it does not end bit for bit as it would have. "
+                f"OMP_NUM_THREADS={before} keeps their number."
+            )
+            print_log(text, "current", logging.WARNING)
+            if is_main_process():
+                status_of(runner).warn(text)
 
     def before_train(self, runner: Runner) -> None:
         """Start counting."""
@@ -72,6 +91,8 @@ class PkdProgressHook(Hook):
         if is_main_process():
             recovery.rewind(self._status.paths.metrics, runner.iter)
             append_jsonl(self._status.paths.metrics, {"kind": "start", "iter": runner.iter, "epoch": runner.epoch})
+            length = {"epochs": runner.max_epochs or None, "iters": runner.max_iters}
+            self._status.write(phase="train", epoch=runner.epoch + 1, iter=runner.iter, **length)
 
     def _spent(self) -> float:
         """Seconds of training, over all starts."""
@@ -132,11 +153,20 @@ class PkdProgressHook(Hook):
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Say that the run is evaluating."""
-        self._val_begin = time.perf_counter()
+        self._val_begin = self._val_written = time.perf_counter()
         # Each process has statistics of its own in its batch norms; the first one's are exported.
         processes.share(runner.model.buffers())
         if is_main_process():
-            status_of(runner).write(phase="evaluate", iter=runner.iter)
+            images = len(runner.val_dataloader.dataset)
+            status_of(runner).write(phase="evaluate", phase_done=0, phase_total=images, iter=runner.iter)
+
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Say how many images are evaluated, taking the other processes to be as far."""
+        if is_main_process() and time.perf_counter() - self._val_written >= STATUS_SECONDS:
+            self._val_written = time.perf_counter()
+            loader = runner.val_dataloader
+            images, total = (batch_idx + 1) * loader.batch_size * processes.count(), len(loader.dataset)
+            status_of(runner).write(phase="evaluate", phase_done=min(images, total), phase_total=total)
 
     def before_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Note down the weights that are measured, as all hooks have left them."""

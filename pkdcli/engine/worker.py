@@ -16,6 +16,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pkdcli import cores
 from pkdcli.engine.memory import keep_freed_memory
 from pkdcli.engine.stop import STOP, StopRequested
 from pkdcli.errors import ExitCode, PkdError
@@ -40,6 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     # mmengine imports matplotlib and yapf, which would otherwise write their caches into the user's home.
     os.environ["PKD_CACHE"] = os.environ["XDG_CACHE_HOME"] = str(cache_root())
     os.environ.setdefault("MPLCONFIGDIR", str(cache_root() / "matplotlib"))
+    os.environ.update(cores.variables())  # before torch is imported, which reads them then
     keep_freed_memory()
     STOP.catch()
     if args.eval:

@@ -6,11 +6,11 @@ Unknown keys are errors. Every class is plain data; nothing here reads a file or
 from __future__ import annotations
 
 import math
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from pkdcli.recipe import sbatch
 from pkdcli.recipe.references import FilePath, Imports, Name, Reference
 
 Role = Literal["distill", "baseline", "teacher"]
@@ -327,11 +327,10 @@ class TableRecipe(Strict):
     notes: str = ""
 
 
-SLURM_WORD = re.compile(r"[A-Za-z0-9_.,:=@&|*+()\[\]/-]{1,200}")
 
 
 def _slurm_word(value: str) -> str:
-    if not SLURM_WORD.fullmatch(value) or value.startswith("-"):
+    if not sbatch.WORD.fullmatch(value) or value.startswith("-"):
         raise ValueError("should be a word as Slurm takes it: letters, digits and _ . , : = @ & | * + ( ) [ ] / -")
     return value
 
@@ -342,6 +341,7 @@ def _line(value: str) -> str:
     return value
 
 
+SlurmOption = Annotated[str, AfterValidator(sbatch.checked)]
 SlurmWord = Annotated[str, AfterValidator(_slurm_word)]
 Line = Annotated[str, AfterValidator(_line)]
 
@@ -349,7 +349,7 @@ Line = Annotated[str, AfterValidator(_line)]
 LOCAL_KEYS = ("devices", "jobs", "retries")
 SLURM_KEYS = (
     *("nodes", "gpus_per_node", "cpus_per_process", "memory", "partition", "account", "qos", "constraint", "time"),
-    *("max_parallel", "setup", "container", "python", "save_seconds", "max_requeues"),
+    *("max_parallel", "options", "setup", "container", "python", "save_seconds", "max_requeues"),
 )
 """Keys of a launcher that only one kind of it has."""
 
@@ -360,6 +360,7 @@ class Launcher(Strict):
     Attributes:
         kind: `local`, on this machine, or `slurm`, as jobs of a cluster.
         processes: Worker processes of a run (on each node), where it has no GPUs.
+        threads: Compute threads of a process; by default the cores that it has.
         devices: local: GPUs to share out among the jobs, as CUDA_VISIBLE_DEVICES names them.
         jobs: local: runs at a time.
         retries: local: how many times a run whose worker was killed by a signal is started again.
@@ -368,6 +369,7 @@ class Launcher(Strict):
         cpus_per_process: slurm: cores of each process, its loader processes included.
         memory: slurm: of a node, as `--mem` takes it.
         max_parallel: slurm: runs of an array at a time.
+        options: slurm: what there is no key for, as sbatch takes it: `gres=gpu:a100:8`, `exclusive`, `reservation=x`.
         setup: slurm: lines of shell before the run, such as `module load cuda`.
         container: slurm: the words before the command, such as `apptainer exec --nv image.sif`, one item each.
         python: slurm: the interpreter on the nodes; by default the one that submits.
@@ -378,6 +380,7 @@ class Launcher(Strict):
     name: Name
     kind: Literal["local", "slurm"]
     processes: Count = 1
+    threads: Count | None = None
     devices: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]] = []
     jobs: Count = 1
     retries: Annotated[int, Field(ge=0)] = 0
@@ -391,6 +394,7 @@ class Launcher(Strict):
     constraint: SlurmWord | None = None
     time: SlurmWord | None = None
     max_parallel: Count | None = None
+    options: Annotated[list[SlurmOption], AfterValidator(sbatch.merged)] = []
     setup: list[Line] = []
     container: list[Line] = []
     python: Line | None = None
@@ -402,6 +406,18 @@ class Launcher(Strict):
     def per_node(self) -> int:
         """Worker processes of a run on each node."""
         return self.gpus_per_node or self.processes
+
+    @model_validator(mode="after")
+    def _gpus_by_gres(self) -> Launcher:
+        asked = sbatch.gpus(self.options)
+        if asked is not None and self.gpus_per_node not in (0, asked):
+            own = self.gpus_per_node
+            raise ValueError(f"options: gres asks for {asked} GPUs of a node, and gpus_per_node for {own}")
+        if asked:  # a process each, however they are asked for
+            object.__setattr__(self, "gpus_per_node", asked)
+        if self.memory and any(word.startswith("mem-per-") for word in self.options):
+            raise ValueError("memory: not beside an option mem-per-cpu or mem-per-gpu")
+        return self
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> Launcher:

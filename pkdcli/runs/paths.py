@@ -53,7 +53,7 @@ class RunPaths:
 
     @property
     def cancel(self) -> Path:
-        """Asks one of several runs that train in one process to save and stop."""
+        """Who has cancelled the run; asks one of several that train in one process to save and stop."""
         return self.root / ".cancel"
 
     @property

@@ -67,7 +67,11 @@ runs = [Run(folder) for folder in sys.argv[1:]]
 def asked(*_):
     for run in runs:
         if run.status["state"] == "running":
-            run.say(state="interrupted", phase=None)
+            error = None
+            if os.path.exists(f"{run.folder}/.cancel"):
+                by = run.read(".cancel")["by"]
+                error = {"message": f"cancelled with `pkd cancel` by {by}", "hint": None, "code": 130}
+            run.say(state="interrupted", phase=None, error=error)
     sys.exit(130)
 signal.signal(signal.SIGINT, asked)
 for run in runs:
