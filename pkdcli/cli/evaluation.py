@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pkdcli.cli.render import err, metrics_table, out
-from pkdcli.data.prepare import prepare
+from pkdcli.config.data import check_sides
+from pkdcli.data.prepare import prepare, thinnest
 from pkdcli.errors import ExitCode, PkdError, nearest, unknown
 from pkdcli.places import cache_root, runs_root
 from pkdcli.recipe.library import load, parse, read_yaml
@@ -54,6 +55,8 @@ def evaluate(
         recipe = recipe.model_copy(update={"data": load_data(data)})
     classes = recipe.data.classes
     recipe = recipe.model_copy(update={"data": prepare(recipe.data, cache_root())})
+    thin = {name: image for name, image in thinnest(recipe.data, cache_root()).items() if name == split}
+    check_sides(recipe, thin)
     if paths is not None and data is not None:
         _same_classes(parse(Recipe, read_yaml(paths.recipe), str(paths.recipe)).data.classes, recipe)
     elif classes:

@@ -83,13 +83,19 @@ def with_data(recipes: Sequence[Recipe], cache: Path, where: Where) -> list[Reci
     Raises:
         PkdError: Data that is wrong, or a module of the user's that is not there.
     """
+    from pkdcli.config.data import check_sides
+    from pkdcli.data.prepare import thinnest
+
     modules_there(recipes, where.launcher)
     known: dict[str, Data] = {}
     for recipe in recipes:
         key = recipe.data.model_dump_json()
         if key not in known:
             known[key] = _prepared(recipe.data, cache, where)
-    return [recipe.model_copy(update={"data": known[recipe.data.model_dump_json()]}) for recipe in recipes]
+    recipes = [recipe.model_copy(update={"data": known[recipe.data.model_dump_json()]}) for recipe in recipes]
+    for recipe in recipes:
+        check_sides(recipe, thinnest(recipe.data, cache))
+    return recipes
 
 
 def carry_out(planned: Sequence[experiment.Planned], cache: Path, where: Where) -> dict[str, Outcome]:

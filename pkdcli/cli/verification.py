@@ -12,6 +12,7 @@ from typing import Any
 from pkdcli.cli.ask import ask
 from pkdcli.cli.report import emit
 from pkdcli.config.teacher import teacher_recipe
+from pkdcli.data.file_names import path_of
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.places import cache_root, runs_root
 from pkdcli.recipe import library
@@ -88,7 +89,7 @@ def _given(images: Sequence[Path]) -> list[Path]:
 def _first_images(data: Data) -> list[Path]:
     """The first images of the data set's val split, in the order of its annotation file."""
     content = json.loads(Path(data.val.annotations).read_text(encoding="utf-8"))
-    return [Path(data.val.images) / image["file_name"] for image in content["images"][:IMAGES]]
+    return [path_of(data.val.images, image["file_name"]) for image in content["images"][:IMAGES]]
 
 
 def _weights(request: Request, recipe: Recipe, root: Path, cache: Path) -> tuple[Path | None, Path | None, list[str]]:

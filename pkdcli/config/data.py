@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pkdcli.data.coco import MIN_SIDE
+from pkdcli.data.reading import Reading
 from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Recipe, Split
 
@@ -25,6 +27,15 @@ def wants_masks(recipe: Recipe) -> bool:
     return recipe.student.mask and bool(recipe.data.masks)
 
 
+def load_image(recipe: Recipe) -> dict[str, Any]:
+    """The transform that loads an image, as the data recipe says."""
+    return {"type": "PkdLoadImage", "backend_args": None, **_reading(recipe)}
+
+
+def _reading(recipe: Recipe) -> dict[str, Any]:
+    return Reading.of(recipe.data.exif, recipe.data.pixel_range).options()
+
+
 def train_pipeline(recipe: Recipe) -> list[dict[str, Any]]:
     """Loading, resizing and flipping of a training image; normalisation is the model's."""
     size = image_size(recipe)
@@ -34,7 +45,7 @@ def train_pipeline(recipe: Recipe) -> list[dict[str, Any]]:
         sides = [round(side * size[1] / 800) for side in recipe.schedule.multi_scale]
         resize = {"type": "RandomResize", "scale": [(size[0], side) for side in sides], "keep_ratio": True}
     return [
-        {"type": "PkdLoadImage", "backend_args": None},
+        load_image(recipe),
         {"type": "LoadAnnotations", "with_bbox": True, "with_mask": wants_masks(recipe)},
         resize,
         {"type": "RandomFlip", "prob": 0.5},
@@ -46,10 +57,33 @@ def val_pipeline(recipe: Recipe) -> list[dict[str, Any]]:
     """Loading and resizing of an image to evaluate."""
     meta = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")
     return [
-        {"type": "PkdLoadImage", "backend_args": None},
+        load_image(recipe),
         {"type": "Resize", "scale": image_size(recipe), "keep_ratio": True},
         {"type": "PackDetInputs", "meta_keys": meta},
     ]
+
+
+def check_sides(recipe: Recipe, thinnest: Mapping[str, Sequence[Any]]) -> None:
+    """Make sure that something of every image is left when it is resized.
+
+    Args:
+        recipe: Says how images are resized.
+        thinnest: By split, name, width and height of the image whose sides differ most.
+
+    Raises:
+        PkdError: Less than half a pixel would be left of a side.
+    """
+    longest, shorter = image_size(recipe)
+    for split, (name, width, height) in thinnest.items():
+        low, high = sorted((width, height))
+        if split == "train" and low < MIN_SIDE:  # it is not trained on
+            continue
+        if int(low * min(longest / high, shorter / low) + 0.5) < 1:
+            raise PkdError(
+                f"data set {recipe.data.name}, {split}: {name} is {width:g} x {height:g} pixels: resized to at most "
+                f"{longest} x {shorter}, nothing is left of its shorter side.",
+                "Cut it into parts, or take it out of the annotation file; or name a larger --scale.",
+            )
 
 
 def _dataset(recipe: Recipe, split: Split, pipeline: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
@@ -131,6 +165,8 @@ def val_dataloader(recipe: Recipe, split: Split) -> dict[str, Any]:
 def evaluator(recipe: Recipe, split: Split) -> dict[str, Any]:
     """The six COCO metrics of a split, in AP points."""
     section = {"type": "PkdCocoMetric", "ann_file": split.annotations, "images": split.images}
+    if reading := _reading(recipe):
+        section["reading"] = reading
     return {**section, "partial": True} if recipe.val_images else section
 
 

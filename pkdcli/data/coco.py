@@ -10,8 +10,9 @@ from typing import Literal
 import numpy as np
 
 from pkdcli.data.annotations import NO_MASK, Annotations, read, read_classes
-from pkdcli.data.coco_checks import check_files, check_form, check_names, unusable_why
+from pkdcli.data.coco_checks import check_form, check_names, unusable_why
 from pkdcli.data.findings import Findings, prefix, quoted
+from pkdcli.data.image_files import check_files, renamed
 from pkdcli.errors import ExitCode, PkdError, nearest
 
 __all__ = ["MIN_SIDE", "SplitReport", "check_split", "read_classes", "same_classes"]
@@ -40,6 +41,7 @@ class SplitReport:
         has_masks: Whether every annotation has a segmentation that can be read, as a Mask R-CNN needs.
         problems: What is odd but does not stand in the way, one sentence each.
         file_names: Paths of the images, relative to their folder.
+        sizes: float64 (n, 2), the annotated width and height of each image in pixels.
     """
 
     images: Path
@@ -58,6 +60,7 @@ class SplitReport:
     has_masks: bool = False
     problems: list[str] = field(default_factory=list)
     file_names: list[str] = field(default_factory=list, repr=False)
+    sizes: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)), repr=False, compare=False)
 
 
 def check_split(
@@ -101,7 +104,7 @@ def check_split(
         kind = "is not a folder" if images.exists() else "does not exist"
         hint = remedy or "`images` in a data recipe names the folder of the image files, relative to the recipe."
         raise PkdError(f"{prefix(where)}the image folder {images} {kind}.", hint, absent)
-    check_files(truth.file_name, images, found)
+    taken = check_files(truth.file_name, images, found)
     total, kept = len(truth.image), ~truth.iscrowd
     if not len(truth.image_id):
         found.add("images is an empty list", "", "A split needs at least one image.")
@@ -142,8 +145,9 @@ def check_split(
         n_trainable=int((large & (with_object | background)).sum()),
         has_masks=bool(total) and masks == total and not wrong_size.any(),
         file_names=truth.file_name,
+        sizes=truth.size,
     )
-    report.problems.extend([*_odd(report, truth, masks, use), *odd, *check_names(truth)])
+    report.problems.extend([*renamed(taken), *_odd(report, truth, masks, use), *odd, *check_names(truth)])
     if use == "learn":
         report.problems.extend(_left_out(report, truth, with_object & large, background))
     return report

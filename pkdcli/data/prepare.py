@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pkdcli.data import shapes
+from pkdcli.data.reading import settle
 from pkdcli.errors import ExitCode, PkdError, unknown
 from pkdcli.recipe.schema import Data, Split
 from pkdcli.runs.store import read_json, write_json
@@ -16,7 +17,7 @@ from pkdcli.runs.store import read_json, write_json
 if TYPE_CHECKING:
     from pkdcli.data import coco
 
-_VERSION = 2  # of a kept check: one that says less than this check would is made again
+_VERSION = 3  # of a kept check: one that says less than this check would is made again
 
 
 def prepare(data: Data, cache: Path, progress: Callable[[int, int], None] | None = None) -> Data:
@@ -63,6 +64,7 @@ def facts(data: Data, cache: Path) -> Data:
         "listed": data.classes,
         "background": data.background,
         "accept": sorted(data.accept),
+        "reading": [data.exif, data.pixel_range and list(data.pixel_range)],
     }
     if not isinstance(found, dict) or any(found.get(key) != value for key, value in asked.items()):
         found = {**_check(data), **asked}
@@ -77,8 +79,17 @@ def facts(data: Data, cache: Path) -> Data:
             "train_images": found["train_images"],
             "fingerprint": fingerprint,
             "warnings": found["warnings"],
+            "exif": found["exif"],
+            "pixel_range": found["pixel_range"] and tuple(found["pixel_range"]),
         }
     )
+
+
+def thinnest(data: Data, cache: Path) -> dict[str, list[Any]]:
+    """By split, name, width and height of the image whose sides differ most, as the check found; none where it did not."""
+    found = read_json(cache / "checks" / f"{data.name}-{data.fingerprint}.json")
+    known = found.get("thinnest") if isinstance(found, dict) else None
+    return {name: image for name, image in (known or {}).items() if image}
 
 
 def _under(root: Path, split: Split) -> Split:
@@ -137,9 +148,10 @@ def _fingerprint(data: Data) -> str:
 
 def _check(data: Data) -> dict[str, Any]:
     """Check every split of a user's data set and say what was found in it."""
-    from pkdcli.data import coco
+    from pkdcli.data import coco, images
 
     reports: dict[str, coco.SplitReport] = {}
+    pictures: dict[str, images.Pictures] = {}
     warnings: list[str] = []
     for name, split in _splits(data).items():
         reports[name] = coco.check_split(
@@ -151,6 +163,7 @@ def _check(data: Data) -> dict[str, Any]:
             accept=data.accept,
             background=data.background,
         )
+        pictures[name] = images.check(reports[name], f"data set {data.name}, {name}", data)
         warnings += [f"{split.annotations}: {problem}" for problem in reports[name].problems]
     classes = reports["train"].classes
     for name, report in reports.items():
@@ -163,11 +176,14 @@ def _check(data: Data) -> dict[str, Any]:
             f"{data.train.annotations}: no image to train on.",
             f"mmdet trains on images of at least {coco.MIN_SIDE} pixels a side with an annotation of a listed class.",
         )
+    reading, said = settle(pictures.values(), data.exif, data.pixel_range)
     return {
+        **reading,
+        "thinnest": {name: images.thinnest(report) for name, report in reports.items()},
         "classes": classes,
         "masks": reports["train"].has_masks,
         "train_images": reports["train"].n_trainable,
-        "warnings": warnings + _shared(reports),
+        "warnings": [*warnings, *(f"data set {data.name}: {text}" for text in said), *_shared(reports)],
     }
 
 

@@ -7,6 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from pkdcli.data.file_names import path_of
+
 _READ = 20_000  # files that are read at most, for splits whose files are often of the same size
 _PART = 4096  # bytes from the middle of a file, which tell most files apart
 _Paths = dict[tuple[int, int], str]  # by what makes a file the same file (device and number), one of its paths
@@ -29,7 +31,7 @@ def shared_images(first: tuple[Path, Sequence[str]], second: tuple[Path, Sequenc
     sizes = {size for _, size in ours.values()} & {size for name, (_, size) in theirs.items() if name not in shared}
     # One path for each file, which several names may lead to.
     ours, theirs = (
-        {key: os.path.join(folder, name) for name, (key, size) in files.items() if size in sizes and size}
+        {key: _path(folder, name) for name, (key, size) in files.items() if size in sizes and size}
         for (folder, _), files in ((first, ours), (second, theirs))
     )
     if len(ours) + len(theirs) <= _READ:
@@ -43,11 +45,16 @@ def _files(folder: Path, names: Sequence[str]) -> dict[str, tuple[tuple[int, int
     found = {}
     for name in names:
         try:
-            state = os.stat(os.path.join(folder, name))
+            state = os.stat(_path(folder, name))
         except (OSError, ValueError):
             continue
         found[name] = (state.st_dev, state.st_ino), state.st_size
     return found
+
+
+def _path(folder: Path, name: str) -> str:
+    path = os.path.join(folder, name)
+    return path if os.path.exists(path) else str(path_of(folder, name))
 
 
 def _copies(ours: _Paths, theirs: _Paths, part: bool) -> _Paths:

@@ -207,6 +207,7 @@ class PkdCocoMetric(BaseMetric):
                 self._truth,
                 categories,
                 self.images,
+                self.reading,
             )
         rows = predictions.rows_of(results.boxes, numbers, spans, np.array(classes))
         finite = np.isfinite(rows).all(axis=1)

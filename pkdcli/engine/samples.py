@@ -12,6 +12,7 @@ from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from pkdcli.data.annotations import Annotations
+from pkdcli.data.file_names import path_of
 from pkdcli.engine.ground_truth import GroundTruth
 from pkdcli.runs.store import write_json
 
@@ -33,6 +34,7 @@ def pick(
     truth: GroundTruth,
     category_ids: Sequence[int],
     images: str,
+    reading: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """Objects and detections of a few of the evaluated images.
 
@@ -52,6 +54,7 @@ def pick(
     return [
         {
             **_file(truth.annotations, place, images),
+            **(reading or {}),
             "truth": _objects(truth.annotations, place, labels),
             "detections": _detections(found(image)),
         }
@@ -62,7 +65,7 @@ def pick(
 
 def _file(truth: Annotations, image: int, folder: str) -> dict[str, Any]:
     name, (width, height) = truth.file_name[image], truth.size[image].tolist()
-    path = os.path.abspath(os.path.join(folder, name))
+    path = os.path.abspath(path_of(folder, name))
     return {"id": int(truth.image_id[image]), "file": name, "path": path, "width": _whole(width),
             "height": _whole(height)}  # fmt: skip
 

@@ -43,6 +43,12 @@ def _index(value: Any) -> int:
     return int(value)
 
 
+def _ascending(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] >= value[1]:
+        raise ValueError("should be the value of black and then, higher, that of white, such as [0, 4095]")
+    return value
+
+
 Number = Annotated[float, AfterValidator(_finite)]
 Text = Annotated[str, Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0), AfterValidator(_finite)]
@@ -188,6 +194,9 @@ class Data(Strict):
         accept: What the check would refuse and is right here: boxes that look like `corners` or `centres`, with width
             and height `swapped` (or those of the images, `swapped-sizes`), or that stand there `doubled`.
         warnings: What the check found odd (said with every training and kept in its result).
+        exif: Which way up boxes were drawn on photos whose EXIF orientation leaves the size as it is: on the picture as
+            `shown`, upright, or as `stored`; by default as on the photos whose size tells (found out by the check).
+        pixel_range: The values of pixels of more than 8 bits that become black and white (found out by the check).
         get: How to get the data, printed where it is absent.
     """
 
@@ -205,6 +214,8 @@ class Data(Strict):
     background: bool = False
     accept: list[Literal["corners", "swapped", "swapped-sizes", "centres", "doubled"]] = []
     warnings: list[str] = []
+    exif: Literal["shown", "stored"] | None = None
+    pixel_range: Annotated[tuple[Number, Number], AfterValidator(_ascending)] | None = None
     get: str = ""
     notes: str = ""
 

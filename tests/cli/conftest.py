@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 # What `pkdcli.engine.worker` does towards the outside, in the twentieth of a second.
 WORKER = """\
@@ -114,7 +115,7 @@ def type_(here, monkeypatch, capsys):
 
 @pytest.fixture
 def own(here) -> Path:
-    """The recipe of a small data set of one's own; the check does not open its images."""
+    """The recipe of a small data set of one's own."""
     folder = here.parent / "own"
     (folder / "images").mkdir(parents=True)
     images = [{"id": n, "file_name": f"{n}.jpg", "width": 64, "height": 64} for n in range(1, 9)]
@@ -123,7 +124,7 @@ def own(here) -> Path:
     ]
     classes = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
     for image in images:
-        (folder / "images" / image["file_name"]).write_bytes(b"\xff\xd8")
+        Image.new("L", (image["width"], image["height"])).save(folder / "images" / image["file_name"])
     for name in ("train", "val"):
         coco = {"images": images, "annotations": boxes, "categories": classes}
         (folder / f"{name}.json").write_text(json.dumps(coco))

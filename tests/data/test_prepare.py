@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pkdcli.data import coco, prepare
 from pkdcli.data.shapes import CHECKSUM, CLASSES
@@ -27,8 +28,6 @@ class Own:
             ],
             "categories": [{"id": 2, "name": "wbc"}, {"id": 7, "name": "rbc"}, {"id": 1, "name": "dot"}],
         }
-        for image in self.coco["images"]:
-            (self.root / "images" / image["file_name"]).write_bytes(b"\xff\xd8")
 
     @staticmethod
     def box(number, image, category, bbox=(4.0, 4.0, 20.0, 20.0), **more):
@@ -39,6 +38,8 @@ class Own:
         self.recipe.write_text("\n".join(lines) + "\n")
         for name in splits:
             (self.root / f"{name}.json").write_text(json.dumps(coco or self.coco))
+        for image in self.coco["images"]:  # as large as annotated
+            Image.new("L", (image["width"], image["height"])).save(self.root / "images" / image["file_name"])
 
     def prepare(self):
         return prepare.prepare(load_data(str(self.recipe)), self.cache)
@@ -102,7 +103,7 @@ def test_the_count_is_that_of_mmdets_own_dataset(own):
     from mmdet.datasets import CocoDataset
 
     own.coco["images"] += [
-        {"id": n, "file_name": "1.jpg", "width": w, "height": 40} for n, w in ((5, 31), (6, 32), (7, 99))
+        {"id": n, "file_name": f"{n}.jpg", "width": w, "height": 40} for n, w in ((5, 31), (6, 32), (7, 99))
     ]
     own.coco["annotations"] += [
         own.box(5, 5, 1),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pkdcli.report.curves import number
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import read_object
+
+if TYPE_CHECKING:
+    from pkdcli.data.reading import Reading
 
 SIDE = 320  # of a thumbnail, pixels
 _QUALITY = 62
@@ -82,29 +85,42 @@ class Samples:
             self._places[key] = len(self.images)
             size = {"w": image["width"], "h": image["height"]}
             self.images.append(
-                {"src": thumbnail(Path(path)), **size, "file": str(image.get("file") or path), "truth": truth}
+                {"src": _shown(image, path), **size, "file": str(image.get("file") or path), "truth": truth}
             )
         return self._places[key]
 
 
-def thumbnail(path: Path) -> str:
-    """A small WebP of an image as a data URI; empty where the file is gone or is no image."""
+def _shown(image: dict[str, Any], path: str) -> str:
+    from pkdcli.data.reading import Reading
+
+    reading = Reading.of(image.get("exif"), image.get("pixel_range"))
+    return thumbnail(Path(path), (image["width"], image["height"]), reading)
+
+
+def thumbnail(path: Path, size: tuple[float, float] | None = None, reading: Reading | None = None) -> str:
+    """A small WebP of an image as a data URI; empty where the file is gone or is no image of that size.
+
+    Args:
+        path: The file.
+        size: Width and height as annotated.
+        reading: How the images of its data set are read.
+    """
     import cv2
-    import numpy as np
+
+    from pkdcli.data.loading_error import ImageError
+    from pkdcli.data.pixels import read
+    from pkdcli.data.reading import USUAL
 
     try:
         if path.stat().st_size > _LARGEST:
             return ""
-        content = np.frombuffer(path.read_bytes(), dtype=np.uint8)
-        image = cv2.imdecode(content, cv2.IMREAD_COLOR)
-        if image is None:
-            return ""
+        image = read(path, size, reading or USUAL)
         factor = SIDE / max(image.shape[:2])
         if factor < 1:
-            size = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))
-            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+            sides = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))
+            image = cv2.resize(image, sides, interpolation=cv2.INTER_AREA)
         written, small = cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])
-    except (OSError, ValueError, cv2.error):
+    except (OSError, ValueError, ImageError, cv2.error):
         return ""
     return f"data:image/webp;base64,{base64.b64encode(small.tobytes()).decode('ascii')}" if written else ""
 
