@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pkdcli.data import prepare
 from pkdcli.data.annotations import read
@@ -33,12 +34,17 @@ class Pictures:
         images = [{"id": n, "file_name": f"{n}.jpg", "width": WIDTH, "height": HEIGHT} for n in range(1, 13)]
         annotations = []
         for image in images:
-            (self.root / name / image["file_name"]).write_bytes(b"\xff\xd8" + f"{name} {image['id']}".encode() * 9)
+            self.draw(name, image)
             for _ in range(3):
                 size = rng.uniform(12, [70, 24])
                 begin = rng.uniform(0, np.array([WIDTH, HEIGHT]) - size)
                 annotations.append(self.box(len(annotations) + 1, image["id"], [*begin, *size]))
         return {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "x"}]}
+
+    def draw(self, split: str, image: dict[str, Any]) -> None:
+        """A picture as large as annotated, and like no other."""
+        grey = 10 * image["id"] + (5 if split == "train" else 0)
+        Image.new("L", (image["width"], image["height"]), grey).save(self.root / split / image["file_name"])
 
     @staticmethod
     def box(number: int, image: int, box: Any, **more: Any) -> dict[str, Any]:
@@ -51,6 +57,9 @@ class Pictures:
     def write(self) -> Path:
         for name, coco in self.splits.items():
             self.file(name).write_text(json.dumps(coco))
+            for image in coco["images"]:
+                if Image.open(self.root / name / image["file_name"]).size != (image["width"], image["height"]):
+                    self.draw(name, image)
         lines = ["name: pictures", *(f"{n}: {{images: {n}/, annotations: {n}.json}}" for n in self.splits), self.extra]
         (self.root / "pictures.yaml").write_text("\n".join(lines) + "\n")
         return self.root / "pictures.yaml"
