@@ -14,8 +14,8 @@ from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Data, Split
 
 Picture = dict[str, Any]
-"""`path`, and where somebody has annotated it `boxes` (x1, y1, x2, y2 in pixels) and the `annotated` width and height; else
-None."""
+"""`path`, and where somebody has annotated it `boxes` (x1, y1, x2, y2 in pixels) and the `annotated` width and height;
+else both are None."""
 
 
 def given(images: Sequence[Path], data: Data) -> list[Picture]:

@@ -10,11 +10,11 @@ from typing import Any
 from pkdcli.data.file_names import Folder
 
 
-def check_files(names: Sequence[Any], folder: Path, found: Any) -> dict[str, str]:
+def check_files(names: Sequence[str], folder: Path, found: Any) -> dict[str, str]:
     """Look every image file up in one listing of its folder.
 
     Args:
-        names: The `file_name`s; what is no string is passed over.
+        names: The `file_name`s; an empty one is passed over.
         folder: What they are relative to.
         found: Takes what is wrong (`Findings`).
 
@@ -22,8 +22,7 @@ def check_files(names: Sequence[Any], folder: Path, found: Any) -> dict[str, str
         By the names that are written in another form than the file's, the names of the files, which are taken.
     """
     there = Folder(folder)
-    names = [name for name in names if isinstance(name, str)]
-    absent = [name for name in names if not there.has(name)]
+    absent = [name for name in names if name and not there.has(name)]
     taken = {name: other for name in dict.fromkeys(absent) if (other := there.find(name)) is not None}
     missing = [name for name in absent if name not in taken]
     if missing:

@@ -122,7 +122,7 @@ def check(report: SplitReport, where: str, data: Data) -> Pictures:
 
 def thinnest(report: SplitReport) -> list[Any] | None:
     """Name, width and height of the image whose sides differ most, so that least is left of one when it is resized."""
-    if not report.sizes:
+    if not len(report.sizes):
         return None
     widths, heights = np.asarray(report.sizes, dtype=np.float64).T
     place = int(np.argmax(np.maximum(widths / heights, heights / widths)))
@@ -148,7 +148,7 @@ def look(folder: Path, names: Sequence[str], sizes: Sequence[Any], found: Any, r
     for place, header in headers.items():
         size = (float(sizes[place][0]), float(sizes[place][1]))
         if why := why_unusable(header.kind):
-            found.add(f"image files can't be used: {names[place]} {why[0]}", "", why[1])
+            found.add("image files can't be used", f"{names[place]} {why[0]}", why[1])
         elif header.stored is None:
             continue
         elif too_large := _over_limit(paths[place], header.stored):
@@ -162,7 +162,8 @@ def look(folder: Path, names: Sequence[str], sizes: Sequence[Any], found: Any, r
             pictures._wrong.append((names[place], header.stored, size))
     _refuse_sizes(pictures, found)
     if reading.pixel_range is None:
-        _look_deep({names[place]: paths[place] for place in places if headers[place].deep is not False}, pictures, found)
+        candidates = {names[place]: paths[place] for place in places if headers[place].deep is not False}
+        _look_deep(candidates, pictures, found)
     return pictures
 
 
@@ -210,9 +211,10 @@ def _refuse_sizes(pictures: Pictures, found: Any) -> None:
             "annotated: correct the JSON, or put back the pictures as they were annotated."
         )
     elif 2 * shrunk > len(wrong):
+        factor = wrong[0][1][0] / wrong[0][2][0]
         hint = (
-            f"The pictures seem to have been resized after they were annotated (the first by {wrong[0][1][0] / wrong[0][2][0]:.3g}): put "
-            "the annotated ones there, or multiply `width`, `height` and the boxes in the JSON alike."
+            f"The pictures seem to have been resized after they were annotated (the first by {factor:.3g}): put the "
+            "annotated ones there, or multiply `width`, `height` and the boxes in the JSON alike."
         )
     else:
         hint = (

@@ -86,7 +86,7 @@ def facts(data: Data, cache: Path) -> Data:
 
 
 def thinnest(data: Data, cache: Path) -> dict[str, list[Any]]:
-    """By split, what the check found of the image whose sides differ most: name, width, height. Empty for other sets."""
+    """By split, name, width and height of the image whose sides differ most, as far as the check has found them."""
     found = read_json(cache / "checks" / f"{data.name}-{data.fingerprint}.json")
     known = found.get("thinnest") if isinstance(found, dict) else None
     return {name: image for name, image in (known or {}).items() if image}
@@ -158,20 +158,17 @@ def _check(data: Data) -> dict[str, Any]:
     from pkdcli.data import coco, images
 
     reports: dict[str, coco.SplitReport] = {}
-    pictures: dict[str, images.Pictures] = {}
     warnings: list[str] = []
     for name, split in _splits(data).items():
-        where = f"data set {data.name}, {name}"
         reports[name] = coco.check_split(
             Path(split.images),
             Path(split.annotations),
-            where=where,
+            where=f"data set {data.name}, {name}",
             only=data.classes,
             use="learn" if name == "train" else "measure",
             accept=data.accept,
             background=data.background,
         )
-        pictures[name] = images.check(reports[name], where, data)
         warnings += [f"{split.annotations}: {problem}" for problem in reports[name].problems]
     classes = reports["train"].classes
     for name, report in reports.items():
@@ -186,7 +183,8 @@ def _check(data: Data) -> dict[str, Any]:
             f"{data.train.annotations}: no image to train on.",
             f"mmdet trains on images of at least {coco.MIN_SIDE} pixels a side with an annotation of a listed class.",
         )
-    reading, said = settle(pictures.values(), data.exif, data.pixel_range)
+    pictures = [images.check(report, f"data set {data.name}, {name}", data) for name, report in reports.items()]
+    reading, said = settle(pictures, data.exif, data.pixel_range)
     warnings += [f"data set {data.name}: {problem}" for problem in said]
     return {
         **reading,

@@ -82,8 +82,8 @@ def _exif(pictures: Collection[Pictures], said: list[str]) -> str | None:
         return "stored"
     if stored or not shown:
         said.append(
-            f"{what}: they are turned upright; if their boxes were drawn on the pixels as stored, set `exif: stored` in "
-            "the data recipe."
+            f"{what}: they are turned upright; if their boxes were drawn on the pixels as stored, set `exif: stored` "
+            "in the data recipe."
         )
     return None
 
@@ -99,7 +99,8 @@ def _range(pictures: Collection[Pictures], said: list[str]) -> list[float] | Non
     levels = round((high - low) / top * 255) + 1
     if bits < 16:
         said.append(
-            f"{what}: 0 to {top} become black to white. `pixel_range: [LOW, HIGH]` in the data recipe sets other values."
+            f"{what}: 0 to {top} become black to white. `pixel_range: [LOW, HIGH]` in the data recipe sets other "
+            "values."
         )
     if levels < _FEW_LEVELS:
         said.append(

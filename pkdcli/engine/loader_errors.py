@@ -1,4 +1,4 @@
-"""What an error says and where it was raised, also one that a loader process has handed on as the text of its traceback."""
+"""What an error says and where it was raised, also one that a loader process has handed on as text."""
 
 from __future__ import annotations
 

@@ -47,9 +47,10 @@ def pick(
         reading: How the images are read, where not as usual (`Reading.options`).
 
     Returns:
-        One dict an image: `id`, `file` (as annotated), `path`, `width`, `height`, what `reading` says, `truth` and `detections`, both lists
-        of `box` (x1, y1, x2, y2 in pixels) and `label` (its place among the classes); a crowd has `crowd`, a detection
-        `score` (0 to 1). Detections from 0.05 on, the best first, at most 30.
+        One dict an image: `id`, `file` (as annotated), `path`, `width`, `height`, what
+        `reading` says, `truth` and `detections`, both lists of `box` (x1, y1, x2, y2 in pixels) and `label` (its place
+        among the classes); a crowd has `crowd`, a detection `score` (0 to 1). Detections from 0.05 on, the best first,
+        at most 30.
     """
     labels = {truth.class_place(category): label for label, category in enumerate(category_ids)}
     return [

@@ -31,8 +31,8 @@ def measure(request: Mapping[str, Any]) -> Features:
 
     Args:
         request: `detectors` (each `key`, `title`, `recipe` of the detector alone, `weights`: a file, an address or None
-            for random ones, `source`), `images` (each `path`, `boxes` in its own pixels, or None, and its `annotated` size), `seed`, `cache`
-            (folder), and whatever else shall stand in the answer.
+            for random ones, `source`), `images` (each `path`, and in its own pixels `boxes` and the `annotated` size,
+            or None), `seed`, `cache` (folder), and whatever else shall stand in the answer.
 
     Raises:
         PkdError: Weights that can't be had or don't fit, a file that is no image, detectors without a level in common.

@@ -1,4 +1,4 @@
-"""Image files against their annotations, before anything is trained: by headers, with file, both sizes and the cause."""
+"""Image files against their annotations before anything is trained: the file, both sizes and the cause are told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One way of reading an image: the very pixels of opencv where the file is whole, and a name for what is wrong where not."""
+"""One way of reading an image: opencv's very pixels where the file is whole, and what is wrong where it is not."""
 
 from __future__ import annotations
 
