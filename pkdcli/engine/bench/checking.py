@@ -46,7 +46,7 @@ def _main(recipe: str) -> None:
 
 
 def _peak() -> float:
-    """GiB at most of this process. What Linux counts for `getrusage` begins with the size of the one that started it."""
+    """GiB of this process at most. What Linux counts for `getrusage` begins with the size of its parent."""
     try:
         status = Path("/proc/self/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) / 2**20
