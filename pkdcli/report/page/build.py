@@ -58,7 +58,7 @@ def render(
         made=(now or datetime.now(timezone.utc)).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,
         css=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
-        js=Markup((_HERE / "page.js").read_text(encoding="utf-8")),
+        js=Markup("".join((_HERE / name).read_text(encoding="utf-8") for name in ("charts.js", "page.js"))),
         states=_states(records),
         cards=_cards(records, everything),
         tables=[table_context(table, records) for table in tables],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from html import escape
 
 from pkdcli.report.plots.figure import DASHES, PALE, Panel
@@ -53,44 +54,84 @@ def log_ticks(low: float, high: float) -> list[float]:
     return [value for value in found if low * 0.999 <= value <= high * 1.001]
 
 
-def _lines(panel: Panel) -> tuple[int, str, str]:
+@dataclass(frozen=True)
+class Axes:
+    """Where the lines of a panel are drawn; coordinates in units of the picture, rounded to a tenth where written.
+
+    Attributes:
+        ends: The values at the left, right, bottom and top ends of the axes, as text.
+        x_ticks: (x, label) of each.
+        y_ticks: (y, label) of each.
+        rules: (place of its look, y) of each.
+        lines: (place of its look, name, x, y) of each.
+        errors: (place of its look, x, lower y, upper y) of each.
+    """
+
+    ends: str
+    x_ticks: list[tuple[float, str]]
+    y_ticks: list[tuple[float, str]]
+    rules: list[tuple[int, float]]
+    lines: list[tuple[int, str, list[float], list[float]]]
+    errors: list[tuple[int, float, float, float]]
+
+
+BOX = f"{_LEFT},{WIDTH - _RIGHT},{HEIGHT - _BOTTOM},{_TOP}"
+"""The axes' left, right, bottom and top."""
+
+
+def axes(panel: Panel) -> Axes | None:
+    """The places of all that a panel of lines shows; None where it shows nothing."""
     xs = [x for one in panel.series for x in one.x]
     ys = [y for one in panel.series for y in one.y if y is not None] + [rule.y for rule in panel.rules]
     if not xs or not ys:
-        return HEIGHT, "", ""
+        return None
     low, high = panel.y_range or _padded(min(ys), max(ys), panel.log_y)
     left, right = _ends(min(xs), max(xs), panel)
-    x, y = (
-        _scale(left, right, _LEFT, WIDTH - _RIGHT, panel.log_x),
-        _scale(low, high, HEIGHT - _BOTTOM, _TOP, panel.log_y),
-    )
-    parts = _y_axis(panel, y, log_ticks(low, high) if panel.log_y else ticks(low, high))
+    x = _scale(left, right, _LEFT, WIDTH - _RIGHT, panel.log_x)
+    y = _scale(low, high, HEIGHT - _BOTTOM, _TOP, panel.log_y)
     weights = panel.points and panel.x_label == "loss weight"
     at = sorted(set(xs)) if weights and len(set(xs)) <= 8 else ticks(left, right)
-    for tick in at:
-        parts.append(
-            f'<text class="tick" x="{_n(x(tick))}" y="{HEIGHT - _BOTTOM + 17}" text-anchor="middle">{_t(tick)}</text>'
-        )
+    lines, errors = [], []
+    for place, one in zip(panel.places, panel.series, strict=False):
+        points = [(a, b) for a, b in zip(one.x, one.y, strict=True) if b is not None]
+        lines.append((place, one.name, [x(a) for a, _ in points], [y(b) for _, b in points]))
+        errors += [
+            (place, x(a), y(b - error), y(b + error))
+            for a, b, error in zip(one.x, one.y, one.error, strict=False)
+            if b is not None and error
+        ]
+    return Axes(
+        ends=",".join(f"{value:.6g}" for value in (left, right, low, high)),
+        x_ticks=[(x(tick), _t(tick)) for tick in at],
+        y_ticks=[(y(tick), _t(tick)) for tick in (log_ticks(low, high) if panel.log_y else ticks(low, high))],
+        rules=[(n, y(rule.y)) for n, rule in zip(panel.places[len(panel.series) :], panel.rules, strict=True)],
+        lines=lines,
+        errors=errors,
+    )
+
+
+def _lines(panel: Panel) -> tuple[int, str, str]:
+    found = axes(panel)
+    if found is None:
+        return HEIGHT, "", ""
+    parts = _y_axis(panel, found.y_ticks)
+    for x, label in found.x_ticks:
+        parts.append(f'<text class="tick" x="{_n(x)}" y="{HEIGHT - _BOTTOM + 17}" text-anchor="middle">{label}</text>')
     parts.append(_x_label(panel, HEIGHT))
-    places = panel.places
-    for place, rule in zip(places[len(panel.series) :], panel.rules, strict=True):
+    for place, y in found.rules:
         parts.append(
-            f'<line class="c{place}" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{_n(y(rule.y))}" y2="{_n(y(rule.y))}"'
-            f"{_dash(place)}/>"
+            f'<line class="c{place}" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{_n(y)}" y2="{_n(y)}"{_dash(place)}/>'
         )
-    for place, one in zip(places, panel.series, strict=False):
-        points = [(x(a), y(b)) for a, b in zip(one.x, one.y, strict=True) if b is not None]
-        text = " ".join(f"{_n(a)},{_n(b)}" for a, b in points)
-        parts.append(f'<polyline class="c{place}" data-name="{escape(one.name)}" points="{text}"{_dash(place)}/>')
+    for place, name, xs, ys in found.lines:
+        points = [(_n(x), _n(y)) for x, y in zip(xs, ys, strict=True)]
+        text = " ".join(f"{x},{y}" for x, y in points)
+        parts.append(f'<polyline class="c{place}" data-name="{escape(name)}" points="{text}"{_dash(place)}/>')
         if panel.points:
-            parts += [f'<circle class="f{place}" cx="{_n(a)}" cy="{_n(b)}" r="{_MARK}"/>' for a, b in points]
-        for a, b, error in zip(one.x, one.y, one.error, strict=False):
-            if b is not None and error:
-                parts.append(f'<path class="c{place}" d="M{_n(x(a))} {_n(y(b - error))}V{_n(y(b + error))}"/>')
-    ends = ",".join(f"{value:.6g}" for value in (left, right, low, high))
-    box = f"{_LEFT},{WIDTH - _RIGHT},{HEIGHT - _BOTTOM},{_TOP}"
+            parts += [f'<circle class="f{place}" cx="{x}" cy="{y}" r="{_MARK}"/>' for x, y in points]
+    for place, x, lower, upper in found.errors:
+        parts.append(f'<path class="c{place}" d="M{_n(x)} {_n(lower)}V{_n(upper)}"/>')
     logs = f"{int(panel.log_x)},{int(panel.log_y)}"
-    return HEIGHT, "".join(parts), f' data-axes="{ends}" data-box="{box}" data-log="{logs}"'
+    return HEIGHT, "".join(parts), f' data-axes="{found.ends}" data-box="{BOX}" data-log="{logs}"'
 
 
 def _bars(panel: Panel) -> tuple[int, str, str]:
@@ -99,7 +140,7 @@ def _bars(panel: Panel) -> tuple[int, str, str]:
     ]
     high = max([*tops, 1e-9]) * 1.08
     y = _scale(0.0, high, HEIGHT - _BOTTOM, _TOP, False)
-    parts = _y_axis(panel, y, ticks(0.0, high))
+    parts = _y_axis(panel, [(y(tick), _t(tick)) for tick in ticks(0.0, high)])
     wide = (WIDTH - _LEFT - _RIGHT) / len(panel.categories)
     width = wide * 0.84 / len(panel.series)
     for n, category in enumerate(panel.categories):
@@ -157,11 +198,11 @@ def _shares(panel: Panel) -> tuple[int, str, str]:
     return height, "".join(parts), ""
 
 
-def _y_axis(panel: Panel, y: Scale, at: Sequence[float]) -> list[str]:
+def _y_axis(panel: Panel, at: Sequence[tuple[float, str]]) -> list[str]:
     parts = [
-        f'<path class="grid" d="M{_LEFT} {_n(y(tick))}H{WIDTH - _RIGHT}"/>'
-        f'<text class="tick" x="{_LEFT - 5}" y="{_n(y(tick) + 4.5)}" text-anchor="end">{_t(tick)}</text>'
-        for tick in at
+        f'<path class="grid" d="M{_LEFT} {_n(y)}H{WIDTH - _RIGHT}"/>'
+        f'<text class="tick" x="{_LEFT - 5}" y="{_n(y + 4.5)}" text-anchor="end">{label}</text>'
+        for y, label in at
     ]
     middle = (HEIGHT - _BOTTOM + _TOP) / 2
     turned = f'transform="rotate(-90 12 {middle:g})"'
