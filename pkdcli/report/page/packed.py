@@ -63,7 +63,8 @@ class Charts:
         found = svg.axes(panel)
         if found is None:
             return []
-        lines = [[place, self._word(name), self._word(tenths(xs)), tenths(ys)] for place, name, xs, ys in found.lines]
+        across = {id(xs): self._word(tenths(xs)) for xs in {id(one[2]): one[2] for one in found.lines}.values()}
+        lines = [[place, self._word(name), across[id(xs)], tenths(ys)] for place, name, xs, ys in found.lines]
         y_labels = " ".join(label for _, label in found.y_ticks)
         return [
             self._word(panel.title),

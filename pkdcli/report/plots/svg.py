@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -14,8 +14,6 @@ WIDTH, HEIGHT = 400, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 10, 10, 44
 _ROW, _LABEL = 26, 15  # of lying bars
 _MARK = 2.6
-
-Scale = Callable[[float], float]
 
 
 def draw(panel: Panel, title: str, description: str = "") -> str:
@@ -87,14 +85,20 @@ def axes(panel: Panel) -> Axes | None:
         return None
     low, high = panel.y_range or _padded(min(ys), max(ys), panel.log_y)
     left, right = _ends(min(xs), max(xs), panel)
-    x = _scale(left, right, _LEFT, WIDTH - _RIGHT, panel.log_x)
-    y = _scale(low, high, HEIGHT - _BOTTOM, _TOP, panel.log_y)
+    x = _Axis(left, right, _LEFT, WIDTH - _RIGHT, panel.log_x)
+    y = _Axis(low, high, HEIGHT - _BOTTOM, _TOP, panel.log_y)
     weights = panel.points and panel.x_label == "loss weight"
     at = sorted(set(xs)) if weights and len(set(xs)) <= 8 else ticks(left, right)
     lines, errors = [], []
+    across: dict[tuple[float, ...], list[float]] = {}  # the lines of a panel mostly have their x in common
     for place, one in zip(panel.places, panel.series, strict=False):
-        points = [(a, b) for a, b in zip(one.x, one.y, strict=True) if b is not None]
-        lines.append((place, one.name, [x(a) for a, _ in points], [y(b) for _, b in points]))
+        at_x, at_y = one.x, one.y
+        if None in at_y:
+            at_x, at_y = ([pair[n] for pair in zip(one.x, one.y, strict=True) if pair[1] is not None] for n in (0, 1))
+        key = tuple(at_x)
+        if key not in across:
+            across[key] = x.all(at_x)
+        lines.append((place, one.name, across[key], y.all(at_y)))
         errors += [
             (place, x(a), y(b - error), y(b + error))
             for a, b, error in zip(one.x, one.y, one.error, strict=False)
@@ -139,7 +143,7 @@ def _bars(panel: Panel) -> tuple[int, str, str]:
         y + e for one in panel.series for y, e in zip(one.y, _errors(one.error, one.y), strict=True) if y is not None
     ]
     high = max([*tops, 1e-9]) * 1.08
-    y = _scale(0.0, high, HEIGHT - _BOTTOM, _TOP, False)
+    y = _Axis(0.0, high, HEIGHT - _BOTTOM, _TOP, False)
     parts = _y_axis(panel, [(y(tick), _t(tick)) for tick in ticks(0.0, high)])
     wide = (WIDTH - _LEFT - _RIGHT) / len(panel.categories)
     width = wide * 0.84 / len(panel.series)
@@ -222,11 +226,23 @@ def _x_label(panel: Panel, height: int) -> str:
     return f'<text class="label" x="{middle:g}" y="{height - 6}" text-anchor="middle">{escape(panel.x_label)}</text>'
 
 
-def _scale(low: float, high: float, start: float, end: float, log: bool) -> Scale:
-    if log:
-        low, high = math.log10(low), math.log10(high)
-    span = high - low or 1.0
-    return lambda value: start + (end - start) * ((math.log10(value) if log else value) - low) / span
+class _Axis:
+    """From values to places between `start` and `end`."""
+
+    def __init__(self, low: float, high: float, start: float, end: float, log: bool) -> None:
+        self.low, high = (math.log10(low), math.log10(high)) if log else (low, high)
+        self.span = high - self.low or 1.0
+        self.start, self.end, self.log = start, end, log
+
+    def __call__(self, value: float) -> float:
+        return self.all([value])[0]
+
+    def all(self, values: Sequence[float]) -> list[float]:
+        """The places of many values."""
+        start, length, low, span = self.start, self.end - self.start, self.low, self.span
+        if self.log:
+            values = list(map(math.log10, values))
+        return [start + length * (value - low) / span for value in values]
 
 
 def _padded(low: float, high: float, log: bool) -> tuple[float, float]:
