@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pprint
 import shlex
 import socket
 import sys
@@ -102,18 +101,27 @@ def _sha256(path: Path) -> str:
 
 def recipe_yaml(recipe: Recipe) -> str:
     """A resolved recipe as YAML."""
-    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+    content = recipe.model_dump(mode="json")
+    return yaml.dump(content, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=110)
+
+
+class _Readable(yaml.SafeDumper):
+    """The safe dumper, which writes what a detector's own config says line by line."""
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if value.endswith("\n") else None)
+
+
+_Readable.add_representer(str, _text)
 
 
 def config_py(planned: Planned, devices: int = 1) -> str:
     """The run's mmengine config as a Python file that stock mmengine tools read."""
-    from pkdcli.config.build import build_config
+    from pkdcli.config.build import as_python, build_config
 
     teacher = planned.teacher.paths.teacher if planned.teacher else None
-    config = build_config(planned.recipe, planned.paths.root, teacher, devices)
-    lines = [f"# {planned.run}: written from recipe.yaml; a change here changes nothing in pkd."]
-    lines += [f"{key} = {pprint.pformat(value, width=110, sort_dicts=False)}" for key, value in config.items()]
-    return "\n".join(lines) + "\n"
+    return as_python(build_config(planned.recipe, planned.paths.root, teacher, devices), planned.run)
 
 
 def prepare(planned: Planned, cache: Path, devices: int = 1, launcher: Launcher | None = None) -> None:

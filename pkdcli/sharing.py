@@ -61,7 +61,9 @@ def _common(recipe: Recipe) -> str:
     """What a student must have in common with others to see the same images in the same steps."""
     whole = recipe.model_dump(mode="json")
     whole = {key: value for key, value in whole.items() if key not in _OWN and not key.startswith("teacher")}
-    return json.dumps({**whole, "masks": wants_masks(recipe)}, sort_keys=True)
+    # Modules may change what all in a process are built from.
+    modules = [one.model_dump() for one in recipe.student.imports]
+    return json.dumps({**whole, "masks": wants_masks(recipe), "modules": modules}, sort_keys=True)
 
 
 def _teacher(planned: Planned) -> str:

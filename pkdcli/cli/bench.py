@@ -8,7 +8,10 @@ import typer
 
 from pkdcli.cli import options as o
 
-SECTIONS = ("losses", "step", "group", "eval", "data", "startup", "suggest", "experiment", "coco", "report")
+SECTIONS = (
+    *("losses", "step", "group", "eval", "data", "startup", "suggest", "experiment"),
+    *("operators", "coco", "report"),
+)
 DEFAULT = SECTIONS[:6]
 _MEASURE = "What and how to measure"
 

@@ -14,6 +14,7 @@ from pkdcli.data.prepare import prepare
 from pkdcli.errors import ExitCode, PkdError, nearest, unknown
 from pkdcli.places import cache_root, runs_root
 from pkdcli.recipe.library import load, parse, read_yaml
+from pkdcli.recipe.own import with_content
 from pkdcli.recipe.resolve import Request, load_data, resolve
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
@@ -124,7 +125,7 @@ def of_checkpoint(weights: Path, detector: str | None, scale: str | None, data: 
             f"{weights}: what detector is it?",
             "Say so with --detector NAME (and --scale tiny); see `pkd list detectors`.",
         )
-    which = load("detectors", detector)
+    which = with_content(load("detectors", detector))
     recipe = resolve(Request(loss="none", scale=scale or "paper", data=data))
     return alone(recipe.model_copy(update={"student": which})), weights.absolute()
 

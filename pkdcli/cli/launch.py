@@ -16,6 +16,7 @@ from pkdcli import experiment
 from pkdcli.cli.launcher import launcher as load_launcher
 from pkdcli.cli.launcher import processes
 from pkdcli.cli.progress import watcher
+from pkdcli.cli.prove import modules_there, no_gpu_here, prove
 from pkdcli.cli.render import metrics_table, out
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.places import cache_root, runs_root
@@ -63,6 +64,7 @@ def go(recipes: Sequence[Recipe], where: Where, *, sweep: bool = False) -> None:
     planned = experiment.plan(with_data(recipes, cache, where), runs, cache)
     if not where.quiet and not where.json:
         _say_mask_heads(planned)
+        _say_left_out(planned)
     if where.dry_run:
         _show_plan(planned, cache, where)
         if where.launcher and where.launcher.kind == "slurm":
@@ -76,7 +78,12 @@ def go(recipes: Sequence[Recipe], where: Where, *, sweep: bool = False) -> None:
 
 
 def with_data(recipes: Sequence[Recipe], cache: Path, where: Where) -> list[Recipe]:
-    """The recipes with the facts of their data, which is drawn or checked once; a dry run does without the data."""
+    """The recipes with the facts of their data, which is drawn or checked once; a dry run does without the data.
+
+    Raises:
+        PkdError: Data that is wrong, or a module of the user's that is not there.
+    """
+    modules_there(recipes, where.launcher)
     known: dict[str, Data] = {}
     for recipe in recipes:
         key = recipe.data.model_dump_json()
@@ -95,6 +102,7 @@ def carry_out(planned: Sequence[experiment.Planned], cache: Path, where: Where) 
     require(name for one in planned for name in one.recipe.trackers)
     launcher = where.launcher or load_launcher()
     _check_sharing(launcher, where)
+    prove(planned, launcher, where.quiet or where.json)
     if launcher.kind == "slurm":
         from pkdcli.cli.submission import submit_all
 
@@ -196,6 +204,19 @@ def _say_mask_heads(planned: Sequence[experiment.Planned]) -> None:
         print(f"note: {title}'s mask head is {fate}.", file=sys.stderr)
 
 
+def _say_left_out(planned: Sequence[experiment.Planned]) -> None:
+    from pkdcli.config.build import notes
+
+    for text in dict.fromkeys(text for one in planned if not finished(one.paths) for text in notes(one.recipe)):
+        print(f"note: {text}", file=sys.stderr)
+
+
+def _say_no_gpu(planned: Sequence[experiment.Planned], launcher: Launcher) -> None:
+    """A dry run may be typed where the run is not to be."""
+    if launcher.kind == "local" and any(one.recipe.amp for one in planned) and no_gpu_here():
+        print("note: --amp needs a GPU, and this machine has none: it would be refused here.", file=sys.stderr)
+
+
 def _show_plan(planned: Sequence[experiment.Planned], cache: Path, where: Where) -> None:
     from rich.table import Table
 
@@ -209,6 +230,8 @@ def _show_plan(planned: Sequence[experiment.Planned], cache: Path, where: Where)
     todo = [one for one in planned if not finished(one.paths)]
     launcher = where.launcher or load_launcher()
     _check_sharing(launcher, where)
+    if not where.quiet and not where.json:
+        _say_no_gpu(planned, launcher)
     groups = sharing.groups(todo, launcher.jobs, where.share if launcher.kind == "local" else False)
     if where.json:
         jobs = [together([experiment.spec(one, cache) for one in group]) for group in groups]

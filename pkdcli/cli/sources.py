@@ -160,7 +160,7 @@ def _student(wanted: Wanted) -> Source:
         if of is not None:
             return _baseline(title, RunPaths(wanted.root / of))
     own = recipe.schedule.name
-    for schedule in (own, *(name for name in library.names("schedules") if name != own)):
+    for schedule in (request.schedule, *(name for name in library.names("schedules") if name != own)):
         baseline = baseline_of(replace(request, schedule=schedule)).model_copy(update={"data": recipe.data})
         record = baseline_among(_columns(baseline), records)
         paths = record and RunPaths(Path(record["path"]))

@@ -94,7 +94,7 @@ def _first_images(data: Data) -> list[Path]:
 def _weights(request: Request, recipe: Recipe, root: Path, cache: Path) -> tuple[Path | None, Path | None, list[str]]:
     """The checkpoints of teacher and baseline, where those have been trained, and notes on where they come from."""
     teacher = RunPaths(teachers_root(cache) / run_id(teacher_recipe(recipe)))
-    schedules = [recipe.schedule.name, *(name for name in library.names("schedules") if name != recipe.schedule.name)]
+    schedules = [None, *(name for name in library.names("schedules") if name != recipe.schedule.name)]
     alone = [baseline_of(replace(request, schedule=name)) for name in schedules]
     names = [run_id(one.model_copy(update={"data": recipe.data})) for one in alone]
     baseline = next((paths for paths in map(RunPaths, (root / name for name in names)) if finished(paths)), None)

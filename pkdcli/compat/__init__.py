@@ -21,11 +21,15 @@ def activate() -> None:
     caller needs anyway; the operators are built when mmcv first asks for them. An installed, compiled `mmcv._ext` is
     used untouched.
     """
-    # setuptools warns whenever mmengine imports pkg_resources: a user can do nothing about it.
-    warnings.filterwarnings("ignore", message=r"pkg_resources is deprecated as an API")
-    warnings.filterwarnings("ignore", message=r"Deprecated call to `pkg_resources\.declare_namespace")
+    quiet_setuptools()
 
     from pkdcli.compat import checkpoints, modules
 
     modules.install()
     checkpoints.allow()
+
+
+def quiet_setuptools() -> None:
+    """Ignores what setuptools warns of whenever mmengine imports pkg_resources: a user can do nothing about it."""
+    warnings.filterwarnings("ignore", message=r"pkg_resources is deprecated as an API")
+    warnings.filterwarnings("ignore", message=r"Deprecated call to `pkg_resources\.declare_namespace")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import pprint
 from pathlib import Path
 from typing import Any
 
 from pkdcli import trackers
-from pkdcli.config import data, schedule
-from pkdcli.config.detector import detector_model, set_key
+from pkdcli.config import data, schedule, zoo
+from pkdcli.config.detector import detector_model
+from pkdcli.config.detector import notes as detector_notes
 from pkdcli.config.distill import distill_model
+from pkdcli.config.keys import set_key
 from pkdcli.config.levels import pairing
 from pkdcli.config.zoo import entry
 from pkdcli.errors import PkdError
+from pkdcli.recipe.own import module_names
+from pkdcli.recipe.references import Import
 from pkdcli.recipe.schema import Detector, Recipe
 from pkdcli.runs.status import columns
 
@@ -33,7 +38,10 @@ def build_config(
     val = data.split_of(recipe, "val")
     config: dict[str, Any] = {
         "default_scope": "mmdet",
-        "custom_imports": {"imports": ["pkdcli.engine.register"], "allow_failed_imports": False},
+        "custom_imports": {
+            "imports": ["pkdcli.engine.register", *(one.module for one in imports_of(recipe))],
+            "allow_failed_imports": False,
+        },
         "work_dir": str(work_dir),
         "experiment_name": Path(work_dir).name,
         "model": model(recipe, teacher_weights),
@@ -81,7 +89,44 @@ def build_config(
             config[key] = None
     for path, value in recipe.config.items():
         set_key(config, path, value, "config")
+    if "custom_hooks" in recipe.config:  # beside those by which a run is followed, not in their place
+        given = list(config["custom_hooks"] or [])
+        named = [hook.get("type") for hook in given if isinstance(hook, dict)]
+        config["custom_hooks"] = [*(hook for hook in hooks(recipe) if hook["type"] not in named), *given]
+    data.refuse_mixing(config)
     return config
+
+
+def imports_of(recipe: Recipe) -> list[Import]:
+    """The Python modules that a run needs: those of its recipe, its loss and its detectors."""
+    found = [*recipe.imports, *recipe.loss.imports]
+    for which in (recipe.teacher, recipe.student):
+        if which is not None:
+            found += which.imports
+            if which.config_content is None:  # of one's own they are among the detector's
+                wanted = zoo.config_of(which).get("custom_imports") or {}
+                found += [] if wanted.get("allow_failed_imports") else map(named_module, module_names(wanted))
+    return list({one.model_dump_json(): one for one in found}.values())
+
+
+def named_module(name: str) -> Import:
+    """A module that is looked for as any is."""
+    return Import(module=name)
+
+
+def as_python(config: dict[str, Any], run: str) -> str:
+    """A run's config as a Python file that stock mmengine tools read."""
+    lines = [f"# {run}: written from recipe.yaml; a change here changes nothing in pkd."]
+    lines += [f"{key} = {pprint.pformat(value, width=110, sort_dicts=False)}" for key, value in config.items()]
+    return "\n".join(lines) + "\n"
+
+
+def notes(recipe: Recipe) -> list[str]:
+    """What a user has set that does nothing in this run, a sentence each."""
+    pretrained = recipe.pretrained and not recipe.weights
+    found = [detector_notes(which, recipe.scale, pretrained=pretrained) for which in (recipe.teacher, recipe.student)
+             if which is not None]  # fmt: skip
+    return [text for texts in found for text in texts]
 
 
 def with_adapters(recipe: Recipe) -> Recipe:

@@ -96,6 +96,29 @@ def train_dataloader(recipe: Recipe, devices: int = 1) -> dict[str, Any]:
     return _loader(recipe, dataset, recipe.batch // devices, sampler=sampler, batch_sampler=batches)
 
 
+MIXING = ("Mosaic", "MixUp", "CopyPaste")
+"""Transforms that draw other images from a data set which only mmdet's MultiImageMixDataset hands them."""
+
+
+def refuse_mixing(config: dict[str, Any]) -> None:
+    """Refuse transforms that the training loader can't serve, which break in its processes otherwise.
+
+    Raises:
+        PkdError: Such a transform stands in the pipeline of a single data set.
+    """
+    dataset = (config.get("train_dataloader") or {}).get("dataset") or {}
+    if dataset.get("type") == "MultiImageMixDataset":
+        return
+    for index, transform in enumerate(dataset.get("pipeline") or []):
+        name = str(transform.get("type", "")).rpartition(".")[2] if isinstance(transform, dict) else ""
+        if name in MIXING:
+            raise PkdError(
+                f"config.train_dataloader.dataset.pipeline.{index}: {name} needs mmdet's MultiImageMixDataset, which "
+                "hands it other images; pkd's data set hands it none.",
+                "Leave it out." if name == "CopyPaste" else f"Take Cached{name}, which mixes images that it has kept.",
+            )
+
+
 def val_dataloader(recipe: Recipe, split: Split) -> dict[str, Any]:
     """The loader of an evaluation of one process."""
     dataset = _dataset(recipe, split, val_pipeline(recipe), test_mode=True)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from pkdcli.config import zoo
-from pkdcli.errors import PkdError, nearest
+from pkdcli.config.keys import set_key
+from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Detector, Rule, Scale
 
 
@@ -25,15 +26,19 @@ def detector_model(
     Raises:
         PkdError: The config or a key path of `set` does not exist.
     """
-    model = zoo.load_config(detector.config, f"detector {detector.name}: config")["model"]
+    model = zoo.config_of(detector)["model"]
     if not with_mask and detector.mask:
         drop_mask_head(model)
     for module in modules(model):
         if "num_classes" in module:
             module["num_classes"] = num_classes
+    before = neck_channels(model)
     backbone_channels = shrink(model, scale.rules)
+    follow(model, before, scale.rules)
+    if scale.rules:
+        choose_fewer(model)
     if backbone_channels:
-        model["neck"]["in_channels"] = backbone_channels
+        hand_on(model, backbone_channels, f"detector {detector.name}")
     if not pretrained:
         for module in modules(model):
             init = module.get("init_cfg")
@@ -46,8 +51,116 @@ def detector_model(
             # (and draw their own weights so): gradients through 30 layers of offsets at random are infinite.
             module["init_cfg"] = without_drawn_convolutions(module.get("init_cfg", []))
     for path, value in detector.set.items():
-        set_key(model, path, value, f"detector {detector.name}: set")
+        if left_out(model, path, channels=backbone_channels is not None) is None:
+            set_key(model, path, value, f"detector {detector.name}: set")
     return model
+
+
+def left_out(model: dict[str, Any], path: str, channels: bool) -> str | None:
+    """Why a key of a detector's `set` does nothing here, in words; None where it is carried out.
+
+    Args:
+        model: The detector's, all but its `set` carried out.
+        path: The key.
+        channels: A scale's rule has said how many channels the backbone has.
+    """
+    parts = path.split(".")
+    if "init_cfg" in parts[1:-1]:
+        node: Any = model
+        for part in parts[: parts.index("init_cfg", 1) + 1]:
+            node = node.get(part) if isinstance(node, dict) else False
+        if node is None:
+            return "nothing is pretrained here"
+    if channels and parts[0] == "neck" and parts[-1] == "in_channels":
+        return "the scale says how many channels the backbone has"
+    return None
+
+
+def notes(detector: Detector, scale: Scale, *, pretrained: bool = True) -> list[str]:
+    """What of a detector's `set` does nothing here, a sentence each."""
+    if not detector.set:
+        return []
+    plain = detector_model(detector.model_copy(update={"set": {}}), scale, 1, pretrained=pretrained)
+    channels = shrink(zoo.config_of(detector)["model"], scale.rules) is not None
+    reasons = {path: left_out(plain, path, channels) for path in detector.set}
+    return [f"{detector.title}: set {path} is left out: {why}." for path, why in reasons.items() if why]
+
+
+def neck_channels(model: dict[str, Any]) -> list[Any]:
+    """The channels that each neck of a model, or its only one, puts out; None where its config does not say."""
+    neck = model.get("neck")
+    necks = neck if isinstance(neck, (list, tuple)) else [neck]
+    return [one.get("out_channels") if isinstance(one, dict) else None for one in necks]
+
+
+def follow(model: dict[str, Any], at_full_size: list[Any], rules: list[Rule]) -> None:
+    """Have the heads, and further necks, that no rule of a scale names take the channels of the shrunk neck.
+
+    Args:
+        model: Changed in place.
+        at_full_size: `neck_channels` before the rules were carried out.
+        rules: The scale's.
+    """
+    for number, (before, after) in enumerate(zip(at_full_size, neck_channels(model), strict=True), 1):
+        if before != after and number < len(at_full_size):
+            model["neck"][number]["in_channels"] = after
+    before, after = at_full_size[-1], neck_channels(model)[-1]
+    if before == after or before is None:
+        return
+    for part in ("bbox_head", "rpn_head", "roi_head", "mask_head", "panoptic_head", "semantic_head"):
+        for module in modules(model.get(part)):
+            if any(_matches(module, {"type": rule.match.get("type")}) for rule in rules):
+                continue
+            keys = ["out_channels"] if str(module["type"]).endswith("RoIExtractor") else [
+                key for key in module if key.endswith("in_channels")
+            ]  # fmt: skip
+            for key in keys:
+                if module.get(key) == before:
+                    module[key] = after
+
+
+QUERIES = 100
+"""Of a shrunk detector that chooses its queries among all positions: images of 192 pixels have 765 of them."""
+
+
+def choose_fewer(model: dict[str, Any]) -> None:
+    """Have a two-stage DETR choose no more queries than the positions of a small image."""
+    if model.get("as_two_stage") and (model.get("num_queries") or 0) > QUERIES:
+        model["num_queries"] = QUERIES
+        most = model.get("test_cfg") or {}
+        if most.get("max_per_img", 0) > QUERIES:
+            most["max_per_img"] = QUERIES
+
+
+def hand_on(model: dict[str, Any], channels: list[int], who: str) -> None:
+    """Tell the neck, or what stands in its place, how many channels each output of a shrunk backbone has.
+
+    Args:
+        model: Changed in place.
+        channels: Of all stages of the backbone.
+        who: The detector, for errors.
+
+    Raises:
+        PkdError: A scale's rules can't shrink a detector without a neck.
+    """
+    backbone = model["backbone"]
+    stages = backbone.get("out_indices", range(backbone.get("num_stages", len(channels))))
+    if any(stage >= len(channels) for stage in stages):
+        raise PkdError(
+            f"{who}: the scale's rule names the channels of {len(channels)} stages, and its backbone puts out stage "
+            f"{max(stages)}.",
+            "Give --scale paper, or a scale of your own whose rule names them all.",
+        )
+    given = [channels[stage] for stage in stages]
+    neck = model.get("neck")
+    first = neck[0] if isinstance(neck, (list, tuple)) and neck else neck
+    if not isinstance(first, dict) or "in_channels" not in first:
+        raise PkdError(
+            f"{who}: it has no neck to which this scale could hand the channels of its shrunk backbone.",
+            "Give --scale paper, or choose a detector with a neck.",
+        )
+    before = first["in_channels"]
+    first["in_channels"] = given if isinstance(before, (list, tuple)) else given[-1]
 
 
 def without_drawn_convolutions(init: Any) -> Any:
@@ -113,28 +226,3 @@ def drop_mask_head(model: dict[str, Any]) -> None:
     model["type"] = {"MaskRCNN": "FasterRCNN"}.get(model["type"], model["type"])
     for key in ("mask_roi_extractor", "mask_head"):
         model.get("roi_head", {}).pop(key, None)
-
-
-def set_key(node: dict[str, Any], path: str, value: Any, where: str) -> None:
-    """Set a key with dots in nested dicts and lists; the last part may be new, the others must exist.
-
-    Raises:
-        PkdError: A part of the path leads nowhere; names the nearest key.
-    """
-    parts = path.split(".")
-    for part in parts[:-1]:
-        if isinstance(node, (list, tuple)) and part.isdigit() and int(part) < len(node):
-            node = node[int(part)]
-        elif isinstance(node, dict) and isinstance(node.get(part), (dict, list, tuple)):
-            node = node[part]
-        else:
-            keys = sorted(node) if isinstance(node, dict) else []
-            guess = nearest(part, keys)
-            hint = (f"Did you mean {guess!r}? " if guess else "") + (f"Keys there: {', '.join(keys)}." if keys else "")
-            raise PkdError(f"{where}: {path}: there is no key {part!r}.", hint or None)
-    if isinstance(node, list) and parts[-1].isdigit() and int(parts[-1]) < len(node):
-        node[int(parts[-1])] = value
-    elif isinstance(node, dict):
-        node[parts[-1]] = value
-    else:
-        raise PkdError(f"{where}: {path}: there is no key {parts[-1]!r}.")

@@ -28,7 +28,7 @@ def total_iters(recipe: Recipe) -> int:
 def learning_rate(recipe: Recipe) -> float:
     """The learning rate after warm-up, scaled linearly to the images of one optimizer step."""
     if recipe.role == "teacher":
-        own = zoo.load_config(recipe.student.config)["optim_wrapper"]["optimizer"]
+        own = zoo.config_of(recipe.student)["optim_wrapper"]["optimizer"]
         base = recipe.scale.teacher.lr.get(own["type"], own["lr"])
     else:
         base = recipe.student.lr * recipe.scale.lr_factor
@@ -44,7 +44,7 @@ def warmup_iters(recipe: Recipe) -> int:
 
 def optim_wrapper(recipe: Recipe) -> dict[str, Any]:
     """The mmengine optimizer wrapper of a run."""
-    own = zoo.load_config(recipe.student.config)["optim_wrapper"]
+    own = zoo.config_of(recipe.student)["optim_wrapper"]
     wrapper = {key: own[key] for key in ("paramwise_cfg", "clip_grad") if own.get(key) is not None}
     if recipe.scale.clip_grad is not None:
         wrapper.setdefault("clip_grad", {"max_norm": recipe.scale.clip_grad, "norm_type": 2})
@@ -81,7 +81,7 @@ def param_scheduler(recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def _warmup_shape(recipe: Recipe) -> dict[str, Any]:
-    for scheduler in zoo.load_config(recipe.student.config).get("param_scheduler", []):
+    for scheduler in zoo.config_of(recipe.student).get("param_scheduler", []):
         if scheduler["type"] in ("LinearLR", "ConstantLR"):
             return {key: scheduler[key] for key in ("type", "start_factor", "factor") if key in scheduler}
     return {"type": "LinearLR", "start_factor": 0.001}

@@ -61,7 +61,7 @@ def zoo_weights(recipe: Recipe) -> str | None:
 
 def own_schedule(recipe: Recipe) -> Schedule:
     """The teacher's own schedule, from its mmdet config, at the recipe's scale."""
-    config = zoo.load_config(recipe.teacher.config)
+    config = zoo.config_of(recipe.teacher)
     whole = config["train_cfg"]["max_epochs"]
     steps = next((s for s in config["param_scheduler"] if s["type"] == "MultiStepLR"), {"milestones": [], "gamma": 0.1})
     warmup = next((s["end"] for s in config["param_scheduler"] if not s.get("by_epoch", True)), 500)

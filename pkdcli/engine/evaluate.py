@@ -11,8 +11,8 @@ from mmengine.dist import is_main_process
 
 import pkdcli.engine.register  # noqa: F401
 from pkdcli.config import data as data_section
-from pkdcli.config.build import build_config
 from pkdcli.engine import checkpoint, samples
+from pkdcli.engine.config import run_config
 from pkdcli.engine.runner import PkdRunner
 from pkdcli.recipe.library import parse
 from pkdcli.recipe.schema import Recipe
@@ -44,6 +44,7 @@ def evaluate_request(request: dict[str, Any]) -> None:
             "weights": request["weights"],
             "weights_sha256": checkpoint.sha256(request["weights"]),
             "metrics": metrics,
+            "data_warnings": recipe.data.warnings,
             "seconds": round(time.perf_counter() - begin, 2),
             "evaluated": now(),
         }
@@ -60,7 +61,7 @@ def evaluate(recipe: Recipe, weights: Path, split: str, work_dir: Path, keep: Pa
         work_dir: An existing folder; nothing is written to it.
         keep: A file for the detections in a few images.
     """
-    config = build_config(recipe, work_dir)
+    config, _ = run_config(recipe, work_dir)
     where = data_section.split_of(recipe, split)
     config["val_dataloader"] = data_section.val_dataloader(recipe, where)
     config["val_evaluator"] = data_section.evaluator(recipe, where)

@@ -17,10 +17,11 @@ from mmengine.logging import print_log
 from torch import nn
 
 from pkdcli.config import schedule
-from pkdcli.config.build import build_config
+from pkdcli.config.build import as_python, notes
 from pkdcli.config.levels import pairing
 from pkdcli.engine import checkpoint, download, processes, recovery
 from pkdcli.engine.batches import Alone, Steps, drive
+from pkdcli.engine.config import run_config
 from pkdcli.engine.hooks import status_of
 from pkdcli.engine.loop import last_metrics
 from pkdcli.engine.runner import PkdRunner, detector
@@ -28,7 +29,7 @@ from pkdcli.engine.sanity import before_training
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
-from pkdcli.runs.store import read_jsonl
+from pkdcli.runs.store import read_jsonl, write_text
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,10 @@ def steps(
             "--amp needs a GPU, and torch sees none.", "Leave out --amp, or see `pkd doctor`.", ExitCode.MISSING
         )
     download.install_into_mmengine(cache)
-    config = Config(build_config(recipe, paths.root, teacher_weights, processes.count()))
+    content, said = run_config(recipe, paths.root, teacher_weights, processes.count())
+    if said and processes.rank() == 0:  # stock tools shall build what is built here
+        write_text(paths.config, as_python(content, paths.run))
+    config = Config(content)
     start = config.pop("load_from")
     processes.join()
     runner = PkdRunner.from_cfg(config)
@@ -93,6 +97,10 @@ def steps(
     resume = _state_to_resume(paths, runner) if not recipe.weights else None
     if recipe.mask_head:
         print_log(f"mask head {recipe.mask_head}", "current")
+    for text in [*said, *notes(recipe)]:
+        print_log(text, "current", logging.WARNING)
+        if is_main_process():
+            status_of(runner).warn(text)
     facts = distillation_facts(runner.model)
     if recipe.role == "distill":
         _look_before(recipe, paths, runner, teacher_weights)
@@ -188,6 +196,9 @@ def _same_length(runner: PkdRunner, recipe: Recipe, own: Alone) -> None:
         raise PkdError(
             f"data set {recipe.data.name}: {length} usable training images, where the recipe says "
             f"{recipe.data.train_images}.",
-            "Correct or remove `train_images` in the data recipe.",
+            "`filter_cfg` in the config can't change the images that are trained on: `background: true` in the data "
+            "recipe (--set data.background=true) lets in those without objects.",
         )
+    for text in recipe.data.warnings:
+        print_log(text, "current", logging.WARNING)
     print_log(f"{length} training images, loaded in {time.perf_counter() - begin:.1f} s", "current")

@@ -153,11 +153,13 @@ def features(request: Mapping[str, Any]) -> list[Level]:
     import pkdcli.engine.register  # noqa: F401
     from pkdcli.config.build import model
     from pkdcli.engine.checkpoint import load_into
+    from pkdcli.engine.imports import import_for
     from pkdcli.recipe.library import parse
     from pkdcli.recipe.schema import Recipe
 
     init_default_scope("mmdet")
     recipe = parse(Recipe, request["recipe"], "the recipe to verify")
+    import_for(recipe)
     torch.manual_seed(recipe.seed)
     section = ConfigDict(model(recipe, request["teacher"]))  # two-stage detectors read `cfg.rpn`
     mappings = section["distiller"]["loss_forward_mappings"].values()

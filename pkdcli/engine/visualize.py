@@ -39,11 +39,14 @@ def measure(request: Mapping[str, Any]) -> Features:
     from mmengine.registry import init_default_scope
 
     import pkdcli.engine.register  # noqa: F401
+    from pkdcli.engine.imports import import_for
     from pkdcli.recipe.library import parse
     from pkdcli.recipe.schema import Recipe
 
     init_default_scope("mmdet")
     recipes = [parse(Recipe, one["recipe"], "the recipe to draw") for one in request["detectors"]]
+    for recipe in recipes:
+        import_for(recipe)
     images = load(recipes[0], request["images"])
     detectors, maps = [], {}
     for one, recipe in zip(request["detectors"], recipes, strict=True):

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Any
 
+from pkdcli.recipe.configs import identity_of
 from pkdcli.recipe.schema import Recipe, TeacherSpeed
 
 # What does not change the result: where files lie, how often one looks, texts for people, what follows from the rest.
@@ -25,8 +26,14 @@ def content(recipe: Recipe) -> dict[str, Any]:
     for part in ("teacher", "student", "schedule", "scale"):
         if whole[part] is not None:
             whole[part] = {key: value for key, value in whole[part].items() if key not in _TEXTS}
-    for key in ("val_interval", "workers", "batch", "data", "lr"):
+    for key in ("val_interval", "workers", "batch", "batch_per_process", "data", "lr"):
         del whole["scale"][key]
+    for part in ("teacher", "student"):
+        if whole[part] is not None:
+            _own_config(whole[part])
+    for part in (whole, whole["loss"], whole["teacher"], whole["student"]):
+        if part is not None:
+            _own_imports(part)
     if recipe.role != "distill":
         del whole["teacher_seed"]
     if recipe.role != "distill" or recipe.teacher_speed == TeacherSpeed():
@@ -35,6 +42,20 @@ def content(recipe: Recipe) -> dict[str, Any]:
     whole["teacher_checkpoint"] = None if recipe.weights_sha256 else whole["teacher_checkpoint"]
     whole["weights"] = None if recipe.weights_sha256 else whole["weights"]
     return whole
+
+
+def _own_config(part: dict[str, Any]) -> None:
+    """A config of one's own is known by what it says, wherever it lies; one of mmdet's by its name."""
+    text = part.pop("config_content")
+    if text is not None:
+        part["config"] = identity_of(text)
+
+
+def _own_imports(part: dict[str, Any]) -> None:
+    """Modules are known by their names and, where they lie beside a recipe, by their content."""
+    imports = part.pop("imports")
+    if imports:
+        part["imports"] = [[one["module"], one["sha256"]] for one in imports]
 
 
 def digest(recipe: Recipe) -> str:

@@ -6,7 +6,9 @@ lies in the folder exists. A user's own recipe is named by its path, which ends 
 
 from __future__ import annotations
 
+import os
 import re
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +19,8 @@ from pydantic import BaseModel, ValidationError
 from pkdcli.errors import ExitCode, PkdError, nearest, unknown
 from pkdcli.places import recipes_root
 from pkdcli.recipe import schema
+from pkdcli.recipe.configs import beside
+from pkdcli.recipe.references import is_path, located
 
 KINDS: dict[str, type[schema.Strict]] = {
     "pairs": schema.Pair,
@@ -40,37 +44,65 @@ def names(kind: str) -> list[str]:
     return sorted(path.stem for path in (recipes_root() / kind).glob("*.yaml"))
 
 
-def path_of(kind: str, name: str) -> Path:
+def path_of(kind: str, name: str, where: str | None = None) -> Path:
     """The file of a recipe, given its name or (with `.yaml`) its own path.
+
+    Args:
+        kind: As for `load`.
+        name: The recipe's name, or a path.
+        where: File and key path of the recipe that names it, if one does.
 
     Raises:
         PkdError: There is no such recipe; names the nearest match and all allowed names.
     """
-    if name.endswith((".yaml", ".yml")):
-        path = Path(name).expanduser()
+    if is_path(name):
+        path = Path(os.path.normpath(Path(name).expanduser()))
         if not path.is_file():
-            raise PkdError(f"there is no recipe file {path}.", f"It should describe a {SINGULAR[kind]}.")
+            raise PkdError(
+                f"{where + ': ' if where else ''}there is no recipe file {path}.",
+                f"It should describe a {SINGULAR[kind]}." + (_relative(path, where) if where else ""),
+            )
         return path
     if name not in names(kind):
-        raise unknown(SINGULAR[kind], name, names(kind))
+        raise unknown(SINGULAR[kind], name, names(kind), where)
     return recipes_root() / kind / f"{name}.yaml"
 
 
-def load(kind: str, name: str) -> Any:
-    """Read and check one recipe.
+def _relative(path: Path, where: str) -> str:
+    """What to write where a file lies below the working folder and not beside the recipe that names it."""
+    text = " A path in a recipe is relative to the recipe's own folder"
+    folder = Path(where.partition(".yaml: ")[0].partition(".yml: ")[0]).parent
+    with suppress(ValueError):
+        here = Path.cwd() / path.relative_to(folder.absolute())
+        if here.is_file():
+            return f"{text}: write {os.path.relpath(here, folder.absolute())}."
+    return f"{text}."
+
+
+def load(kind: str, name: str, where: str | None = None) -> Any:
+    """Read and check one recipe. What it names by a path has an absolute one in what is returned.
 
     Args:
         kind: `pairs`, `detectors`, `losses`, `schedules`, `datasets`, `scales`, `tables` or `launchers`.
         name: The recipe's name, or the path of a YAML file of the user's.
+        where: File and key path of the recipe that names it, for errors.
 
     Raises:
         PkdError: Unknown name, unreadable file, or every problem of its content at once, each with its key path.
     """
-    path = path_of(kind, name)
-    recipe = parse(KINDS[kind], read_yaml(path), str(path))
-    if path.parent == recipes_root() / kind and recipe.name != path.stem:
-        raise PkdError(f"{path}: name: is {recipe.name!r}, but a recipe's name is its file's.")
-    return recipe
+    path = path_of(kind, name, where)
+    folder = path.resolve().parent
+    recipe = parse(KINDS[kind], read_yaml(path), str(path), folder)
+    if path.parent == recipes_root() / kind:
+        if recipe.name != path.stem:
+            raise PkdError(f"{path}: name: is {recipe.name!r}, but a recipe's name is its file's.")
+        return recipe
+    update: dict[str, Any] = {}
+    if kind == "detectors" and recipe.config_content is None:
+        update["config"] = beside(recipe.config, folder, f"{path}: config")
+    if getattr(recipe, "imports", None):
+        update["imports"] = located(recipe.imports, folder)
+    return recipe.model_copy(update=update) if update else recipe
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -113,14 +145,20 @@ class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoa
         return super().construct_mapping(node, deep)
 
 
-def parse(model: type[T], content: dict[str, Any], where: str) -> T:
+def parse(model: type[T], content: dict[str, Any], where: str, folder: Path | None = None) -> T:
     """Check `content` against a schema class.
+
+    Args:
+        model: The class.
+        content: What was read.
+        where: The file, for errors.
+        folder: What paths in it are relative to; None leaves them as they are.
 
     Raises:
         PkdError: Every problem at once, each as `key.path: what is wrong`, with the nearest allowed key.
     """
     try:
-        return model.model_validate(content)
+        return model.model_validate(content, context={"folder": folder})
     except ValidationError as error:
         raise PkdError(*explain(model, error, where)) from None
 

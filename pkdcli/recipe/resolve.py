@@ -12,7 +12,21 @@ import yaml
 
 from pkdcli.errors import PkdError, nearest, unknown
 from pkdcli.recipe import library
-from pkdcli.recipe.schema import Data, Detector, Loss, LossUse, Pair, Recipe, Scale, Schedule, Split, TeacherSpeed
+from pkdcli.recipe.configs import beside
+from pkdcli.recipe.own import custom_imports, loss_imports, with_content, with_imports
+from pkdcli.recipe.references import located
+from pkdcli.recipe.schema import (
+    Data,
+    Detector,
+    Loss,
+    LossUse,
+    Pair,
+    Recipe,
+    Scale,
+    Schedule,
+    Split,
+    TeacherSpeed,
+)
 
 ALPHA = {"two-stage": 6.0, "one-stage": 10.0}  # appendix A.2: by the teacher's kind
 DEFAULT_PAIR = "gfl101-fcos50"
@@ -20,6 +34,7 @@ DEFAULT_PAIR = "gfl101-fcos50"
 _CARRIED_OUT = {
     "adapters": "--levels index",
     "scale.batch": "--set batch=8",
+    "scale.batch_per_process": "--batch-size 8",
     "scale.data": "--data NAME",
     "scale.lr": "--set student.lr=0.01",
     "scale.pretrained": "--no-pretrained",
@@ -72,10 +87,18 @@ def resolve(request: Request) -> Recipe:
     pair: Pair = library.load("pairs", request.pair)
     scale: Scale = library.load("scales", request.scale)
     loss: Loss = library.load("losses", request.loss)
-    schedule: Schedule = library.load("schedules", request.schedule or pair.schedule)
-    teacher: Detector = library.load("detectors", pair.teacher)
-    student: Detector = library.load("detectors", pair.student)
-    data = load_data(request.data or scale.data)
+    named = f"{library.path_of('pairs', request.pair)}: "
+    if request.schedule is None:
+        schedule: Schedule = library.load("schedules", pair.schedule, f"{named}schedule")
+    else:
+        schedule = library.load("schedules", request.schedule)
+    teacher: Detector = library.load("detectors", pair.teacher, f"{named}teacher")
+    student: Detector = library.load("detectors", pair.student, f"{named}student")
+    if request.data is None:
+        data = load_data(scale.data, f"{library.path_of('scales', request.scale)}: data")
+    else:
+        data = load_data(request.data)
+    teacher, student = (with_imports(one, pair.imports) for one in (teacher, student))
     distilled = loss.name != "none"
     if not distilled and (request.weight is not None or request.temperature is not None):
         raise PkdError(
@@ -94,12 +117,13 @@ def resolve(request: Request) -> Recipe:
         "student": {**student.model_dump(), "lr": scale.lr or student.lr},
         "loss": {
             **use_loss(loss, teacher, scale, request.weight, request.temperature).model_dump(),
+            "imports": [one.model_dump() for one in loss_imports(loss, request.loss)],
             "levels": request.levels or "index",
         },
         "schedule": scaled(schedule, scale, request.epochs).model_dump(),
         "data": data.model_dump(),
         "scale": scale.model_dump(),
-        "batch": request.batch_size or scale.batch * request.devices,
+        "batch": request.batch_size or scale.batch * (request.devices if scale.batch_per_process else 1),
         "accumulate": request.accumulate,
         "amp": request.amp,
         "seed": request.seed,
@@ -113,12 +137,23 @@ def resolve(request: Request) -> Recipe:
         "checkpoint_iters": request.checkpoint_iters,
         "teacher_seed": 0,
         "trackers": list(request.trackers),
-        "teacher_checkpoint": request.teacher_checkpoint if distilled else None,
+        "teacher_checkpoint": (request.teacher_checkpoint or pair.teacher_checkpoint) if distilled else None,
         "teacher_speed": TeacherSpeed().model_dump(),
+        "imports": [],
+        "config": {},
     }
+    before = {part: content[part] and content[part]["config"] for part in ("teacher", "student")}
     for assignment in request.sets:
         assign(content, assignment)
-    return library.parse(Recipe, content, "the resolved recipe")
+    for part, config in before.items():
+        # One that was set is relative to where it was typed.
+        if content[part] and content[part].get("config") != config:
+            content[part]["config"] = beside(str(content[part]["config"]), Path.cwd(), f"--set {part}.config")
+    content["imports"] = [*content["imports"], *custom_imports(content["config"])]
+    recipe = library.parse(Recipe, content, "the resolved recipe")
+    update: dict[str, Any] = {"imports": located(recipe.imports, Path.cwd())}
+    update |= {part: with_content(one) for part in before if (one := getattr(recipe, part)) is not None}
+    return recipe.model_copy(update=update)
 
 
 def use_loss(loss: Loss, teacher: Detector, scale: Scale, weight: float | None, temperature: float | None) -> LossUse:
@@ -161,10 +196,10 @@ def scaled(schedule: Schedule, scale: Scale, epochs: int | None = None) -> Sched
     return schedule.model_copy(update={"epochs": length, "milestones": milestones})
 
 
-def load_data(name: str) -> Data:
+def load_data(name: str, where: str | None = None) -> Data:
     """A data recipe with absolute paths; those of the embedded data set stay relative to the cache."""
-    path = library.path_of("datasets", name)
-    data: Data = library.load("datasets", name)
+    path = library.path_of("datasets", name, where)
+    data: Data = library.load("datasets", name, where)
     if data.generator:
         return data
     if data.root is None:

@@ -11,17 +11,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-NAME = re.compile(r"[a-z0-9][a-z0-9.+_-]{0,63}")
+from pkdcli.recipe.references import FilePath, Imports, Name, Reference
 
 Role = Literal["distill", "baseline", "teacher"]
 Kind = Literal["one-stage", "two-stage"]
 Init = Literal["scratch", "inherit"]
-
-
-def _name(value: str) -> str:
-    if not NAME.fullmatch(value):
-        raise ValueError("a name is lower-case letters, digits and . + _ -, at most 64 of them")
-    return value
 
 
 def _finite(value: float) -> float:
@@ -49,8 +43,8 @@ def _index(value: Any) -> int:
     return int(value)
 
 
-Name = Annotated[str, AfterValidator(_name)]
 Number = Annotated[float, AfterValidator(_finite)]
+Text = Annotated[str, Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0), AfterValidator(_finite)]
 NonNegative = Annotated[float, Field(ge=0), AfterValidator(_finite)]
 Count = Annotated[int, Field(ge=1)]
@@ -63,6 +57,12 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
 
+class Modules(Strict):
+    """The modules of a config's `custom_imports`."""
+
+    imports: Imports = []
+
+
 class Detector(Strict):
     """recipes/detectors: an mmdet config under a short name.
 
@@ -70,6 +70,8 @@ class Detector(Strict):
         title: The name in tables, as the paper writes it.
         kind: Decides alpha: 6 with a two-stage teacher, 10 with a one-stage one (appendix A.2).
         config: A config of mmdet's own, relative to its `configs` folder, or the path of a Python config.
+        config_content: What a config of one's own said when the recipe was resolved, as lines of Python literals.
+        imports: Python modules that it needs, such as one with a backbone of one's own.
         lr: Learning rate of a student at 16 images a step (appendix A.2).
         set: Keys of the mmdet `model` to replace, with dots: `bbox_head.norm_on_bbox`.
         mask: Trains on segmentations, so the data needs them or the mask head is dropped.
@@ -78,7 +80,9 @@ class Detector(Strict):
     name: Name
     title: str
     kind: Kind
-    config: str
+    config: Text
+    config_content: str | None = None
+    imports: Imports = []
     lr: Positive = 0.01
     set: dict[str, Any] = {}
     mask: bool = False
@@ -86,13 +90,23 @@ class Detector(Strict):
 
 
 class Pair(Strict):
-    """recipes/pairs: a teacher, a student, and what the paper did with them."""
+    """recipes/pairs: a teacher, a student, and what the paper did with them.
+
+    Attributes:
+        teacher: A detector's name, or the path of its file.
+        student: The same.
+        schedule: The one it has unless another is asked for: a name or a path.
+        teacher_checkpoint: The teacher's weights, in place of the zoo's or a training here.
+        imports: Python modules that both detectors need.
+    """
 
     name: Name
-    teacher: Name
-    student: Name
-    schedule: Name
+    teacher: Reference
+    student: Reference
+    schedule: Reference
     init: Init = "scratch"
+    teacher_checkpoint: FilePath | None = None
+    imports: Imports = []
     notes: str = ""
 
 
@@ -111,14 +125,20 @@ class TemperatureRule(Strict):
 
 
 class Loss(Strict):
-    """recipes/losses: a distillation loss and its knobs."""
+    """recipes/losses: a distillation loss and its knobs.
+
+    Attributes:
+        type: A registered name, or `module:Class` of one's own.
+        imports: Python modules that it needs beside the one that `type` names.
+    """
 
     name: Name
     title: str
     summary: str
     formula: str | None = None
     source: str = ""
-    type: str
+    type: Text
+    imports: Imports = []
     weight: WeightRule
     temperature: TemperatureRule | None = None
     params: dict[str, Any] = {}
@@ -220,9 +240,11 @@ class Scale(Strict):
     """recipes/scales: how large the models and images are, and what that implies.
 
     Attributes:
+        data: The data set where none is given: a name or a path.
         image: (longest, shorter) side in pixels, as mmdet's `Resize(scale=...)` with the ratio kept.
         upscale: Enlarge smaller images to `image`; otherwise a data set's own `image` is the limit.
-        batch: Images per device and step.
+        batch: Images per step, over all processes.
+        batch_per_process: `batch` is of each process instead, as in the paper: more of them make a larger batch.
         val_batch: Images per device and step of an evaluation.
         epoch_factor: Epochs of a schedule are multiplied by this; milestones follow.
         warmup_share: Warm-up takes at most this share of the run.
@@ -235,10 +257,11 @@ class Scale(Strict):
     """
 
     name: Name
-    data: Name
+    data: Reference
     image: tuple[Count, Count]
     upscale: bool = True
     batch: Count
+    batch_per_process: bool = False
     val_batch: Count = 1
     epoch_factor: Positive = 1.0
     warmup_share: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -264,9 +287,9 @@ class TableRow(Strict):
         published: The pair whose published numbers stand beside, where that is not `pair` itself.
     """
 
-    pair: Name
-    schedule: Name
-    loss: Name
+    pair: Reference
+    schedule: Reference
+    loss: Reference
     weights: list[NonNegative] = []
     temperature: Positive | None = None
     published: Name | None = None
@@ -383,10 +406,12 @@ class LossUse(Strict):
     Attributes:
         levels: Which levels are compared: `index` (0 with 0, 1 with 1, ...; the official way), `stride` (those of equal
             stride), or pairs of a student's and a teacher's level, `0:1,1:2`; a list of pairs means the same.
+        imports: Python modules to import before it is built, the one that `type` names among them.
     """
 
     name: Name
     type: str
+    imports: Imports = []
     weight: NonNegative | None = None
     temperature: Positive | None = None
     stat_chunk: Literal["batch"] | Count = "batch"
@@ -431,6 +456,7 @@ class Recipe(Strict):
         adapters: Found out by comparing the two necks: the student's levels that need a 1x1 convolution to be compared,
             each with its channels and its partner's. They are trained along and left out of student.pth.
         trackers: Experiment trackers that are told what metrics.jsonl holds; they change no result.
+        imports: Python modules to import before anything is built, beside those that detectors and loss name.
         config: Keys of the final mmengine config to replace, with dots.
     """
 
@@ -462,6 +488,7 @@ class Recipe(Strict):
     weights_sha256: str | None = None
     adapters: dict[int, tuple[Count, Count]] = {}
     trackers: list[Literal["tensorboard", "mlflow", "wandb", "dvclive", "aim", "clearml", "neptune"]] = []
+    imports: Imports = []
     config: dict[str, Any] = {}
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pkdcli.errors import unknown
+from pkdcli.recipe import library
 from pkdcli.recipe.grid import baseline_of
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Recipe, TableRecipe, TableRow
@@ -43,19 +44,20 @@ def expand(table: TableRecipe, base: Request, seeds: Sequence[int], only: Sequen
     Raises:
         PkdError: A pair in `only` that the table does not have, or whatever `resolve` refuses.
     """
-    pairs = list(dict.fromkeys(row.pair for row in table.rows))
-    for pair in only:
-        if pair not in pairs:
-            raise unknown("pair", pair, pairs, f"--only: table {table.name}")
+    pairs = {row.pair: library.load("pairs", row.pair, f"table {table.name}: pair").name for row in table.rows}
+    wanted = [pair for pair, name in pairs.items() if not only or {pair, name} & set(only)]
+    for word in only:
+        if word not in pairs and word not in pairs.values():
+            raise unknown("pair", word, list(dict.fromkeys(pairs.values())), f"--only: table {table.name}")
     lines = []
     for row in table.rows:
-        if only and row.pair not in only:
+        if row.pair not in wanted:
             continue
         for weight in row.weights or [None]:
-            wanted = replace(
+            asked = replace(
                 base, pair=row.pair, schedule=row.schedule, loss=row.loss, weight=weight, temperature=row.temperature
             )
-            by_seed = {seed: replace(wanted, seed=seed) for seed in dict.fromkeys(seeds)}
+            by_seed = {seed: replace(asked, seed=seed) for seed in dict.fromkeys(seeds)}
             lines.append(
                 Line(
                     row,

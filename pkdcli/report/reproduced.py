@@ -63,9 +63,9 @@ def groups(
     for _, members in groupby(lines, key=lambda line: id(line.row)):
         members = list(members)
         first = members[0]
-        published = {"published_pair": first.row.published or first.row.pair, "table": table.published}
+        published = {"published_pair": first.row.published or first.recipe.pair, "table": table.published}
         teacher = _measured({0: teacher_recipe(first.recipe)}, found)
-        baseline = _measured(first.baselines, found) | {"pair": first.row.pair}
+        baseline = _measured(first.baselines, found) | {"pair": first.recipe.pair}
         records = [_measured(line.runs, found) for line in members]
         for record, recipe in zip([teacher, baseline, *records], [first.recipe] * 2 + [m.recipe for m in members],
                                   strict=True):  # fmt: skip
@@ -83,7 +83,7 @@ def not_comparable(recipe: Recipe) -> str | None:
         reasons.append(f"data {recipe.data.name}")
     if recipe.scale.name != "paper":
         reasons.append(f"scale {recipe.scale.name}")
-    elif recipe.schedule != library.load("schedules", recipe.schedule.name):
+    elif recipe.schedule not in library.load_all("schedules"):
         reasons.append(f"a changed schedule {recipe.schedule.name}")
     if recipe.max_iters or recipe.val_images:
         reasons.append("a smoke run")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pkdcli.config.detector import detector_model, modules, set_key, shrink
+from pkdcli.config.detector import detector_model, hand_on, modules, notes, shrink
+from pkdcli.config.keys import set_key
 from pkdcli.errors import PkdError
 from pkdcli.recipe import library
 from pkdcli.recipe.schema import Rule
@@ -95,3 +96,108 @@ def test_the_first_rule_that_matches_is_applied():
     assert model["neck"] == {"type": "FPN", "in_channels": [1], "norm_cfg": {"type": "GN"}}
     model["neck"]["norm_cfg"]["type"] = "BN"  # a rule's value is not shared between models
     assert rules[3].set["norm_cfg"] == {"type": "GN"}
+
+
+# Detectors that no rule was written for
+
+
+@pytest.mark.parametrize(
+    ("out_indices", "before", "after"),
+    [
+        ((0, 1, 2, 3), [256, 512, 1024, 2048], [16, 32, 64, 128]),
+        ((1, 2, 3), [512, 1024, 2048], [32, 64, 128]),
+        ((3,), [2048], [128]),
+        ((3,), 2048, 128),
+    ],
+)
+def test_a_neck_takes_the_channels_of_the_stages_that_a_backbone_puts_out(out_indices, before, after):
+    model = {"backbone": {"type": "ResNet", "out_indices": out_indices}, "neck": {"in_channels": before}}
+    hand_on(model, [16, 32, 64, 128], "detector x")
+    assert model["neck"]["in_channels"] == after
+
+
+def test_what_a_scale_can_not_shrink_is_refused():
+    with pytest.raises(PkdError) as caught:
+        hand_on({"backbone": {"type": "ResNet"}, "rpn_head": {}}, [16, 32, 64, 128], "detector c4")
+    assert caught.value.message == (
+        "detector c4: it has no neck to which this scale could hand the channels of its shrunk backbone."
+    )
+    with pytest.raises(PkdError, match="names the channels of 4 stages, and its backbone puts out stage 4"):
+        hand_on({"backbone": {"out_indices": (1, 4)}, "neck": {"in_channels": [1, 2]}}, [16, 32, 64, 128], "detector x")
+
+
+def test_necks_and_heads_follow_a_shrunk_neck():
+    which = detector("gfl50", config="dyhead/atss_r50_fpn_dyhead_1x_coco.py")
+    model = detector_model(which, TINY, 3)
+    assert [neck["in_channels"] for neck in model["neck"]] == [[16, 32, 64, 128], 64]
+    assert model["bbox_head"]["in_channels"] == model["neck"][1]["out_channels"] == 256
+    atss = detector_model(detector("gfl50", config="atss/atss_r50_fpn_1x_coco.py"), TINY, 3)
+    assert atss["bbox_head"]["in_channels"] == 64
+
+
+CHECKPOINT = {"backbone.init_cfg.checkpoint": "torchvision://resnet18"}
+
+
+def test_a_checkpoint_that_is_set_goes_with_the_section_and_is_said():
+    which = detector("faster50", set={"backbone.depth": 18, **CHECKPOINT, "neck.in_channels": [64, 128, 256, 512]})
+    pretrained = detector_model(which, PAPER, 3)["backbone"]["init_cfg"]
+    assert pretrained == {"type": "Pretrained", "checkpoint": "torchvision://resnet18"}
+    assert notes(which, PAPER) == []
+    assert detector_model(which, PAPER, 3, pretrained=False)["backbone"]["init_cfg"] is None
+    said = "FasterRCNN-Res50: set backbone.init_cfg.checkpoint is left out: nothing is pretrained here."
+    assert notes(which, PAPER, pretrained=False) == [said]
+    tiny = detector_model(which, TINY, 3, pretrained=False)
+    assert (tiny["backbone"]["init_cfg"], tiny["neck"]["in_channels"]) == (None, [16, 32, 64, 128])
+    assert notes(which, TINY, pretrained=False) == [
+        said,
+        "FasterRCNN-Res50: set neck.in_channels is left out: the scale says how many channels the backbone has.",
+    ]
+
+
+def test_a_wrong_key_beside_it_is_refused_as_ever():
+    with pytest.raises(PkdError, match=r"set: backbone.init_cgf.checkpoint: there is no key 'init_cgf'"):
+        detector_model(detector("faster50", set={"backbone.init_cgf.checkpoint": 1}), PAPER, 3, pretrained=False)
+
+
+# Tuples, which YAML does not know
+
+
+def test_a_list_in_the_place_of_a_tuple_becomes_one():
+    node = {
+        "scale": (1333, 800), "one": [1, 2], "scales": [(1, 2), (3, 4)], "nested": ((1, 2), [3]),
+        "pipeline": [{"type": "Resize", "scale": (8, 8), "keep_ratio": True}, {"type": "Pack", "meta_keys": ("a",)}],
+    }  # fmt: skip
+    set_key(node, "scale", [96, 96], "here")
+    set_key(node, "one", [3, 4], "here")
+    set_key(node, "scales", [[5, 6], [7, 8], [9, 10]], "here")
+    set_key(node, "nested.0", [5, 6], "here")
+    set_key(node, "pipeline.0.scale.1", 9, "here")
+    set_key(node, "pipeline.1", {"type": "Pack", "meta_keys": ["b"]}, "here")
+    set_key(node, "pipeline.2", {"type": "Mosaic", "img_scale": [96, 96], "pad_val": 114.0}, "here")
+    set_key(node, "pipeline.3", {"type": "RandomResize", "scale": [[96, 96], [64, 64]]}, "here")
+    set_key(node, "pipeline.4", {"type": "RandomFlip", "prob": [0.3, 0.3]}, "here")
+    assert node == {
+        "scale": (96, 96), "one": [3, 4], "scales": [(5, 6), (7, 8), (9, 10)], "nested": ((5, 6), [3]),
+        "pipeline": [
+            {"type": "Resize", "scale": (8, 9), "keep_ratio": True},
+            {"type": "Pack", "meta_keys": ("b",)},
+            {"type": "Mosaic", "img_scale": (96, 96), "pad_val": 114.0},
+            {"type": "RandomResize", "scale": [(96, 96), (64, 64)]},
+            {"type": "RandomFlip", "prob": [0.3, 0.3]},
+        ],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "message", "hint"),
+    [
+        ("empty.x", "here: empty.x: empty is empty, so there is no key in it.", "Set empty itself to a mapping."),
+        ("number.x", "here: number.x: number is 3, so there is no key in it.", "Set number itself to a mapping."),
+        ("list.7", "here: list.7: there is no key '7'.", "Items there: 0 to 1."),
+        ("lists.x", "here: lists.x: there is no key 'lists'.", "Did you mean 'list'? Keys there: empty, list, number."),
+    ],
+)
+def test_a_path_that_leads_nowhere(path, message, hint):
+    with pytest.raises(PkdError) as caught:
+        set_key({"empty": None, "number": 3, "list": [1, 2]}, path, 0, "here")
+    assert (caught.value.message, caught.value.hint) == (message, hint)

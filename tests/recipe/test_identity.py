@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 from pkdcli.config.teacher import teacher_recipe
 from pkdcli.recipe import library
 from pkdcli.recipe.identity import comparable, digest, run_id
+from pkdcli.recipe.references import Import
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import (
     Data,
@@ -27,15 +29,22 @@ from pkdcli.recipe.schema import (
 )
 
 
+def imported(name: str) -> list[Import]:
+    return [Import(module=name, folder="/d", sha256="ab")]
+
+
 def explicit() -> Recipe:
     """A recipe that no shipped file takes part in, with every field given a value."""
     split = {name: Split(images=f"/d/{name}/", annotations=f"/d/{name}.json") for name in ("train", "val", "test")}
     return Recipe(
         role="distill",
         pair="gfl101-fcos50",
-        teacher=Detector(name="gfl101", title="GFL", kind="one-stage", config="gfl/a.py", set={"a.b": 1}),
-        student=Detector(name="fcos50", title="FCOS", kind="one-stage", config="fcos/a.py", notes="n"),
-        loss=LossUse(name="norm-kl", type="norm-kl", weight=50, temperature=2.5, stat_chunk=2, params={"p": 1}),
+        teacher=Detector(name="gfl101", title="GFL", kind="one-stage", config="gfl/a.py", set={"a.b": 1},
+                         imports=imported("nets")),
+        student=Detector(name="fcos50", title="FCOS", kind="one-stage", config="fcos/a.py", notes="n",
+                         imports=imported("nets")),
+        loss=LossUse(name="norm-kl", type="norm-kl", weight=50, temperature=2.5, stat_chunk=2, params={"p": 1},
+                     imports=imported("losses")),
         schedule=Schedule(name="1x", epochs=12, milestones=[8, 11], multi_scale=(480, 800)),
         data=Data(name="shapes", **split, classes=["a", "b"], image=192, masks=True, train_images=800, fingerprint="f"),
         scale=Scale(
@@ -50,7 +59,8 @@ def explicit() -> Recipe:
         max_iters=5,
         val_images=8,
         config={"a": 1},
-    )
+        imports=imported("hooks"),
+    )  # fmt: skip
 
 
 def leaves(value: Any, prefix: str = "") -> dict[str, Any]:
@@ -64,6 +74,8 @@ def leaves(value: Any, prefix: str = "") -> dict[str, Any]:
 
 def other(value: Any) -> Any:
     """A value that differs, of a like kind."""
+    if isinstance(value, list) and value and isinstance(value[0], Import):
+        return [value[0].model_copy(update={"sha256": "cd"})]
     if isinstance(value, bool):
         return not value
     if isinstance(value, (int, float)):
@@ -90,6 +102,7 @@ def changed(part: Any, path: str, value: Any) -> Any:
 NOT_IN_THE_NAME = {
     *("checkpoint_minutes", "checkpoint_iters", "adapters", "trackers"),
     *("val_interval", "workers", "scale.val_interval", "scale.workers", "scale.batch", "scale.data", "scale.lr"),
+    "scale.batch_per_process",
     *(f"data.{split}.{key}" for split in ("train", "val", "test") for key in ("images", "annotations")),
     *("data.root", "data.masks", "data.train_images", "data.get", "data.notes", "data.accept", "data.warnings"),
     *("teacher.title", "teacher.notes", "student.title", "student.notes", "schedule.notes", "scale.notes"),
@@ -101,10 +114,14 @@ def test_the_recipe_here_has_every_field():
     assert len(leaves(explicit())) > 70
 
 
+# What a config of one's own says, where the recipe here has one of mmdet's.
+CONTENT = {f"{part}.config_content": "model = {'depth': 34}\n" for part in ("teacher", "student")}
+
+
 @pytest.mark.parametrize("path", sorted(leaves(explicit())))
 def test_every_knob_that_changes_the_result_changes_the_name(path):
     recipe = explicit()
-    modified = changed(recipe, path, other(leaves(recipe)[path]))
+    modified = changed(recipe, path, CONTENT.get(path) or other(leaves(recipe)[path]))
     assert (run_id(modified) == run_id(recipe)) == (path in NOT_IN_THE_NAME)
 
 
@@ -114,7 +131,7 @@ def test_every_knob_that_changes_the_result_changes_the_name(path):
 )
 def test_the_same_without_a_teacher(path, role):
     alone = explicit().model_copy(update={"role": role, "teacher": None, "loss": LossUse(name="none", type="none")})
-    modified = changed(alone, path, other(leaves(explicit())[path]))
+    modified = changed(alone, path, CONTENT.get(path) or other(leaves(explicit())[path]))
     # A baseline is every pair's with this student, and nothing about a teacher touches it.
     speed = {key for key in leaves(alone) if key.startswith("teacher_speed.")}
     same = {*NOT_IN_THE_NAME, "pair", "teacher_seed", *speed}
@@ -167,6 +184,36 @@ def test_a_file_of_weights_is_known_by_its_content_wherever_it_lies():
     )
     assert run_id(here) == run_id(there)
     assert run_id(here) != run_id(here.model_copy(update={"weights_sha256": "cd"}))
+
+
+def test_a_config_of_ones_own_is_known_by_what_it_says():
+    def own(text, config="/a/mine.py"):
+        return run_id(changed(changed(explicit(), "student.config_content", text), "student.config", config))
+
+    plain = "model = {'depth': 18, 'out': (0, 1)}\ntrain_cfg = {'max_epochs': 12}\n"
+    assert own(plain) == own(plain, "/b/other.py")
+    # The order of keys, lists in the place of tuples, and what no run depends on change nothing.
+    assert own(plain) == own("work_dir = 'x'\ntrain_cfg = {'max_epochs': 12}\nmodel = {'out': [0, 1], 'depth': 18}\n")
+    assert own(plain) != own(plain.replace("18", "34"))
+    assert own(plain) != own(plain.replace("12", "24"))
+    assert own(plain) != run_id(changed(explicit(), "student.config", "/a/mine.py"))
+
+
+def test_a_module_is_known_by_its_name_and_content_wherever_it_lies():
+    moved = [Import(module="nets", folder="/elsewhere", sha256="ab")]
+    assert run_id(changed(explicit(), "student.imports", moved)) == run_id(explicit())
+    assert run_id(changed(explicit(), "student.imports", imported("net"))) != run_id(explicit())
+
+
+def test_names_of_what_is_shipped_are_those_of_the_releases_before():
+    """A change here orphans every run that users have: it needs a reason."""
+    found = []
+    for pair in library.names("pairs"):
+        tiny = resolve(Request(pair=pair, scale="tiny"))
+        paper, alone = resolve(Request(pair=pair)), resolve(Request(pair=pair, scale="tiny", loss="none"))
+        found += [run_id(one) for one in (tiny, paper, alone, teacher_recipe(tiny))]
+    found += [run_id(resolve(alike(loss=loss, seed=1))) for loss in library.names("losses")]
+    assert found == (Path(__file__).parent / "run_ids.txt").read_text().split()
 
 
 # What is shared

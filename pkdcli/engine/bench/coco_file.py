@@ -22,8 +22,14 @@ SHARES = (0.38, 0.18, 0.08, 0.12, 0.12, 0.08, 0.04)
 PIECE = 2000  # annotations that are made at a time
 
 
-def write_coco(folder: Path, images: int = TRAIN, seed: int = 0) -> tuple[Path, Path]:
+def write_coco(folder: Path, images: int = TRAIN, seed: int = 0, above: int = 0) -> tuple[Path, Path]:
     """Write annotations and images, the same for the same seed; of a size all images are one file under many names.
+
+    Args:
+        folder: Where to; made.
+        images: How many; of annotations there are as many an image as in COCO.
+        seed: Of everything drawn.
+        above: Ids, which the files are named by, are larger than this.
 
     Returns:
         The annotation file and the folder of the images.
@@ -31,7 +37,7 @@ def write_coco(folder: Path, images: int = TRAIN, seed: int = 0) -> tuple[Path, 
     random = np.random.default_rng(seed)
     pictures = folder / "images"
     pictures.mkdir(parents=True, exist_ok=True)
-    ids = np.sort(random.choice(5 * images, images, replace=False) + 1)
+    ids = np.sort(random.choice(5 * images, images, replace=False) + 1) + above
     kinds = random.choice(len(SIZES), images, p=SHARES)
     for kind, (width, height) in enumerate(SIZES):
         coarse = random.integers(0, 256, (height // 16, width // 16, 3), dtype=np.uint8)

@@ -1,14 +1,13 @@
 """Section `coco`: what a training on an annotation file as large as COCO's takes, in time and in memory.
 
-Started as `python -m pkdcli.engine.bench.coco_size KIND FILE IMAGES` this process does one of those things and prints
-what it took as JSON; with `wait` as a fourth word it then goes on holding what it has loaded until its input ends.
+Started as `python -m pkdcli.engine.bench.coco_size KIND FILE IMAGES` this process loads the file and prints what
+it took as JSON; with `wait` as a fourth word it then goes on holding what it has loaded until its input ends.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from pkdcli.errors import ExitCode, PkdError
+from pkdcli.runs.store import write_text
 
 CHECK, CHECK_MEMORY = 15.0, 1536.0  # seconds; MiB in all
 LOAD, KEPT = 5.0, 614.0  # seconds from the cache; MiB, 0.6 GiB
@@ -30,16 +32,24 @@ def coco_size(images: int, repeat: int, folder: Path) -> Any:
         repeat: Rounds.
         folder: For files of about 3.5 KB an image, and the cache.
     """
+    from pkdcli.engine.bench.checking import checked
     from pkdcli.engine.bench.coco_file import TRAIN, write_coco
     from pkdcli.engine.bench.measure import Section
 
-    file, pictures = write_coco(folder, images)
+    file, pictures = write_coco(folder / "train", images)
+    others, more = write_coco(folder / "val", max(2, images * 5000 // TRAIN), seed=1, above=5 * images)
+    recipe = folder / "data.yaml"
+    splits = {"train": (file, pictures), "val": (others, more)}
+    content = {name: {"images": str(where), "annotations": str(what)} for name, (what, where) in splits.items()}
+    write_text(recipe, yaml.safe_dump({"name": "as-large-as-coco", **content}))
     title = f"Annotations of {images} images, {file.stat().st_size / 2**20:.0f} MiB: check and loading"
     section, whole = Section("coco", title), images >= TRAIN
-    found: dict[str, list[dict[str, float]]] = {}
+    found: dict[str, list[dict[str, float]]] = {"check": []}
     for _ in range(repeat):
         shutil.rmtree(folder / "cache", ignore_errors=True)
-        for name, kind in (("check", "check"), ("mmdet's loading", "mmdet"), ("loading, first time", "load"),
+        seconds, peak = checked(recipe)
+        found["check"].append({"seconds": seconds, "peak": 1024 * peak})
+        for name, kind in (("mmdet's loading", "mmdet"), ("loading, first time", "load"),
                            ("loading, from the cache", "load")):  # fmt: skip
             found.setdefault(name, []).append(_measured(kind, file, pictures))
     section.time({name: [one["seconds"] for one in samples] for name, samples in found.items()})
@@ -64,7 +74,7 @@ def coco_size(images: int, repeat: int, folder: Path) -> Any:
 
 
 def _command(kind: str, file: Path, pictures: Path) -> dict[str, Any]:
-    env = {**os.environ, "PKD_CACHE": str(file.parent / "cache")}
+    env = {**os.environ, "PKD_CACHE": str(file.parent.parent / "cache")}
     words = [sys.executable, "-m", "pkdcli.engine.bench.coco_size", kind, str(file), str(pictures)]
     return {"args": words, "env": env, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
             "text": True}  # fmt: skip
@@ -111,37 +121,29 @@ def memory(what: str, process: int | str = "self") -> float:
 
 
 def main(argv: list[str]) -> int:
-    """Do one thing, and say what it took: seconds, and MiB held, own and at the peak."""
+    """Load the data as `load` or `mmdet` does; say what it took: seconds, and MiB held and own."""
+    import pkdcli.engine.register  # noqa: F401
+
+    # isort: split
+    from mmdet.datasets import CocoDataset
+
+    from pkdcli.data.annotations import read_classes
+    from pkdcli.engine.dataset import PkdCocoDataset
+    from pkdcli.engine.memory import keep_freed_memory
+
     kind, file, pictures, *wait = argv
-    if kind == "check":
-        from pkdcli.data.coco import check_split
-
-        begin = time.perf_counter()
-        check_split(Path(pictures), Path(file), where="bench")
-        answer = {"seconds": time.perf_counter() - begin}
-    else:
-        import pkdcli.engine.register  # noqa: F401
-
-        # isort: split
-        from mmdet.datasets import CocoDataset
-
-        from pkdcli.data.annotations import read_classes
-        from pkdcli.engine.dataset import PkdCocoDataset
-        from pkdcli.engine.memory import keep_freed_memory
-
-        keep_freed_memory()  # as in a worker
-        classes = tuple(read_classes(Path(file)))
-        held, own, before = (memory(what) for what in ("Rss", "Own", "Pss"))
-        begin = time.perf_counter()
-        dataset = (PkdCocoDataset if kind == "load" else CocoDataset)(
-            ann_file=file, data_prefix={"img": pictures}, metainfo={"classes": classes}, pipeline=[],
-            filter_cfg={"filter_empty_gt": True, "min_size": 32},
-        )  # fmt: skip
-        answer = {"seconds": time.perf_counter() - begin, "before": before}
-        for index in range(len(dataset)):
-            dataset.get_data_info(index)
-        answer |= {"held": memory("Rss") - held, "own": memory("Own") - own}
-    answer["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    keep_freed_memory()  # as in a worker
+    classes = tuple(read_classes(Path(file)))
+    held, own, before = (memory(what) for what in ("Rss", "Own", "Pss"))
+    begin = time.perf_counter()
+    dataset = (PkdCocoDataset if kind == "load" else CocoDataset)(
+        ann_file=file, data_prefix={"img": pictures}, metainfo={"classes": classes}, pipeline=[],
+        filter_cfg={"filter_empty_gt": True, "min_size": 32},
+    )  # fmt: skip
+    answer = {"seconds": time.perf_counter() - begin, "before": before}
+    for index in range(len(dataset)):
+        dataset.get_data_info(index)
+    answer |= {"held": memory("Rss") - held, "own": memory("Own") - own}
     print(json.dumps(answer), flush=True)
     if wait:
         sys.stdin.read()

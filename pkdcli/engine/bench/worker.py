@@ -30,11 +30,13 @@ from pkdcli.engine.bench.experiment import experiment
 from pkdcli.engine.bench.loading import loading
 from pkdcli.engine.bench.losses import SHAPES, losses
 from pkdcli.engine.bench.measure import Section
+from pkdcli.engine.bench.operators import PYRAMID, operators
 from pkdcli.engine.bench.pictures import with_pictures
 from pkdcli.engine.bench.reports import reports
 from pkdcli.engine.bench.startup import startup
 from pkdcli.engine.bench.step import group, step
 from pkdcli.engine.bench.suggest import suggest
+from pkdcli.engine.imports import import_for
 from pkdcli.errors import PkdError
 from pkdcli.recipe.library import parse
 from pkdcli.recipe.schema import Recipe
@@ -54,6 +56,7 @@ def sections(request: Mapping[str, Any], folder: Path) -> dict[str, Callable[[],
     """
     init_default_scope("mmdet")
     recipe = parse(Recipe, request["recipe"], "the recipe to measure")
+    import_for(recipe)
     repeat = request["repeat"]
     drawn: list[Recipe] = []
 
@@ -77,6 +80,7 @@ def sections(request: Mapping[str, Any], folder: Path) -> dict[str, Callable[[],
         "coco": lambda: coco_size(request["coco_images"], min(repeat, 3), folder / "coco"),
         "report": lambda: reports(on_pictures(), min(repeat, 3), request["runs"], folder / "report"),
         "experiment": lambda: experiment(recipe, teacher, 1, folder / "experiment", request["epochs"]),
+        "operators": lambda: operators(repeat, request.get("operators") or PYRAMID),
     }
 
 

@@ -47,6 +47,11 @@ TIMINGS = {
     "step": ["student alone", "teacher alone", "distilled step", "mmrazor's step"],
     "group": ["student alone", "teacher alone", "distilled step", "2 students, shared"],
     "eval": ["pkd (hotcoco)", "pycocotools"],
+    "operators": [
+        f"{name}{peer}"
+        for name in ("nms", "roi_align", "roi_pool", "deform_conv2d", "modulated_deform_conv2d")
+        for peer in ("", ": torchvision")
+    ],
     "data": ["look up", "decode", "annotations", "resize", "flip", "pack", "whole image", "collate 2"],
     "report": ["pkd report", "pkd report --format html", "pkd status"],
 }
@@ -89,10 +94,10 @@ def test_coco_is_checked_and_loaded_in_processes_of_their_own(request_, tmp_path
     (ratio,) = section["ratios"]
     assert ratio["value"] == pytest.approx(again(ratio, section["timings"]))
     assert {number["ok"] for number in section["numbers"]} == {None}  # so few images say nothing of the bounds
-    content = json.loads((tmp_path / "coco" / "instances.json").read_text())
+    content = json.loads((tmp_path / "coco" / "train" / "instances.json").read_text())
     assert (len(content["images"]), len(content["annotations"]), len(content["categories"])) == (30, 218, 80)
     assert {tuple(one["bbox"][n] >= 0 for n in range(4)) for one in content["annotations"]} == {(True,) * 4}
-    assert len(list((tmp_path / "coco" / "images").iterdir())) == 30
+    assert len(list((tmp_path / "coco" / "train" / "images").iterdir())) == 30
 
 
 def test_runs_are_as_a_sweep_leaves_them(request_, tmp_path):

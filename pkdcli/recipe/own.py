@@ -1,0 +1,62 @@
+"""What a resolved recipe takes from files of the user's own: what a detector's config says, and modules to import."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pkdcli.recipe import library
+from pkdcli.recipe.configs import as_text, config_path, is_own, read_config
+from pkdcli.recipe.references import Import, files_of, located
+from pkdcli.recipe.schema import Detector, Loss, Modules
+
+
+def with_imports(detector: Detector, imports: Sequence[Import]) -> Detector:
+    """A detector that needs some modules more, each once."""
+    more = [one for one in imports if one not in detector.imports]
+    return detector.model_copy(update={"imports": [*detector.imports, *more]}) if more else detector
+
+
+def with_content(detector: Detector) -> Detector:
+    """A detector with what its config says written into it, where that is a file of the user's.
+
+    Raises:
+        PkdError: It can't be read, or asks for modules that it can't ask for.
+    """
+    if detector.config_content is not None or not is_own(detector.config):
+        return detector
+    where = f"detector {detector.name}: config"
+    path = config_path(detector.config, where)
+    content = read_config(path, where)
+    wanted = library.parse(Modules, {"imports": module_names(content.get("custom_imports"))}, f"{path}: custom_imports")
+    detector = with_imports(detector, located(wanted.imports, path.resolve().parent))
+    return detector.model_copy(update={"config_content": as_text(content, f"detector {detector.name}: {path}")})
+
+
+def loss_imports(loss: Loss, name: str) -> list[Import]:
+    """The modules of a loss: those its recipe names, and its class's, beside the recipe or where pkd is typed."""
+    module, colon, _ = loss.type.partition(":")
+    if not colon or module in [one.module for one in loss.imports]:
+        return loss.imports
+    for folder in (library.path_of("losses", name).resolve().parent, Path.cwd()):
+        if files_of(module, folder):
+            return [*loss.imports, *located([Import(module=module)], folder)]
+    return loss.imports
+
+
+def custom_imports(config: dict[str, Any]) -> list[Any]:
+    """What `--set config.custom_imports...` asks to import, taken out of the settings: pkd imports it as `imports`."""
+    found: list[Any] = []
+    for key in [key for key in config if key.split(".")[0] == "custom_imports"]:
+        value = config.pop(key)
+        if key != "custom_imports.allow_failed_imports":
+            found += module_names(value)
+    return found
+
+
+def module_names(value: Any) -> list[Any]:
+    """The modules of an mmengine config's `custom_imports`: a dict with `imports`, a list, or one name."""
+    if isinstance(value, dict):
+        value = value.get("imports")
+    return list(value) if isinstance(value, (list, tuple)) else [] if value is None else [value]
