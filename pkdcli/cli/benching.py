@@ -46,6 +46,7 @@ class Wishes:
     students: int
     eval_images: int
     report_runs: int
+    coco_images: int
     epochs: int
     sets: tuple[str, ...]
 

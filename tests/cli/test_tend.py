@@ -526,3 +526,15 @@ def test_sighup_that_nohup_ignores_stays_ignored(type_, worker, own):
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     type_("train", "--loss", "none", *TINY, own)
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+def test_status_reads_each_file_of_a_finished_run_once(type_, run, monkeypatch):
+    from pkdcli.runs import store
+
+    for name in ("a", "b"):
+        run(name, "done", result=True)
+    read = []
+    original = store.read_json
+    monkeypatch.setattr(store, "read_json", lambda path: read.append((path.parent.name, path.name)) or original(path))
+    assert "done" in type_("status").out
+    assert sorted(read) == [(one, f"{name}.json") for one in "ab" for name in ("job", "result", "status")]
