@@ -138,6 +138,13 @@ def test_a_step_in_mixed_precision(gpu, folder):
         log = algorithm.train_step(batch, optimizer)
     assert log["loss"].isfinite()
     assert {value.device for value in log.values()} == {CUDA}
+    # The scale of the losses, which steps have changed, is in a training state: that is the wrapper's.
+    state = optimizer.state_dict()
+    assert state["loss_scaler"]["scale"] > 0
+    state["loss_scaler"]["scale"] = 128.0
+    resumed = models.optimizer(recipe, algorithm)
+    resumed.load_state_dict(state)
+    assert resumed.loss_scaler.get_scale() == 128.0
 
 
 @pytest.mark.parametrize(("precision", "casts"), [("float32", 0), ("bfloat16", 1), ("float16", 1)])

@@ -245,7 +245,7 @@ def test_gradients_being_added(adding, make_run, workers, tmp_path, number):
 def test_a_state_of_other_parts_of_a_step_is_refused(make_run, workers, tmp_path):
     """As a teacher's training is begun on one GPU and resumed on eight, which take a step of 16 images at once."""
     run = make_run(tmp_path)
-    assert workers.run(run, first=Moment(4).killer(signal.SIGTERM)) == 130
+    assert workers.run(run, first=Moment(4, change=1).killer(signal.SIGTERM)) == 130
     before = newest(run)
     recipe = yaml.safe_load((run / "recipe.yaml").read_text())
     (run / "recipe.yaml").write_text(yaml.safe_dump({**recipe, "accumulate": 2}))

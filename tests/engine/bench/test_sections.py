@@ -29,7 +29,7 @@ from pkdcli.engine.bench.experiment import razor_config
 from pkdcli.engine.bench.losses import only_shifted, peers
 from pkdcli.engine.bench.many_runs import write_runs
 from pkdcli.engine.bench.pictures import draw, with_pictures
-from pkdcli.engine.bench.suggest import UNTRAINED, candidates
+from pkdcli.engine.bench.suggest import UNTRAINED, candidates, first_looks, may_compile
 from pkdcli.engine.checkpoint import export_student
 from pkdcli.engine.losses import blocks, build_loss
 from pkdcli.recipe.library import parse
@@ -158,6 +158,27 @@ def test_drawn_detections_fill_every_image(tmp_path):
     assert np.isfinite(rows).all()
     assert ((rows[:, 5] >= 0) & (rows[:, 5] <= 1)).all()
     assert len(json.loads(path.read_text())["annotations"]) == 70
+
+
+def test_what_compiling_costs_is_measured_on_two_sizes_of_images_and_never_asked_of_a_swin():
+    class SwinTransformer(torch.nn.Identity):
+        pass
+
+    class Teacher(torch.nn.Module):
+        def __init__(self, backbone):
+            super().__init__()
+            self.backbone, self.weight, self.seen = backbone, torch.nn.Parameter(torch.ones(1)), []
+
+        def extract_feat(self, inputs):
+            self.seen.append(tuple(inputs.shape))
+            return (inputs,)
+
+    plain, swin = Teacher(torch.nn.Identity()), Teacher(SwinTransformer())
+    first, second = first_looks(plain, torch.zeros(2, 3, 256, 320))
+    assert plain.seen == [(2, 3, 256, 320), (2, 3, 128, 320)]
+    assert min(first, second) > 0
+    assert (may_compile(plain), may_compile(swin)) == (True, False)
+    assert "compile=true" not in candidates(False, may_compile(swin))
 
 
 def test_suggestions_are_of_the_trained_teacher_where_there_is_one(request_, tmp_path, monkeypatch):
