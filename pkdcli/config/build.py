@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import pprint
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,7 @@ def build_config(
         for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):
             config[key] = None
     for path, value in recipe.config.items():
+        known(path, config)
         set_key(config, path, value, "config")
     if "custom_hooks" in recipe.config:  # beside those by which a run is followed, not in their place
         given = list(config["custom_hooks"] or [])
@@ -95,6 +97,19 @@ def build_config(
         config["custom_hooks"] = [*(hook for hook in hooks(recipe) if hook["type"] not in named), *given]
     data.refuse_mixing(config)
     return config
+
+
+def known(path: str, config: dict[str, Any]) -> None:
+    """Refuse a key of the config's top that is a misspelt one: nobody would read it.
+
+    Raises:
+        PkdError: A key that is new, and like another.
+    """
+    key = path.partition(".")[0]
+    allowed = [*config, "find_unused_parameters", "sync_bn", "model_wrapper_cfg"]
+    guess = None if key in allowed else difflib.get_close_matches(key, allowed, n=1, cutoff=0.8)
+    if guess:
+        raise PkdError(f"config: {path}: there is no key {key!r}.", f"Did you mean {guess[0]!r}?")
 
 
 def imports_of(recipe: Recipe) -> list[Import]:

@@ -504,6 +504,8 @@ class Recipe(Strict):
             raise ValueError("a distilled run needs a teacher, and only a distilled run has one")
         if (self.role == "distill") == (self.loss.name == "none"):
             raise ValueError("loss `none` is the baseline's, and a distilled run needs another")
+        if self.role == "distill" and self.loss.weight is None:
+            raise ValueError("loss.weight: a distilled run needs one")
         if self.role != "distill" and self.init != "scratch":
             raise ValueError(f"init: a {self.role} has no teacher to inherit from; only `scratch` is possible")
         return self
