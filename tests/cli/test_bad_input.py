@@ -136,7 +136,7 @@ def test_an_empty_word(type_, here, words, said):
         ("student.config=null", "the resolved recipe: student.config: should be a valid string"),
         ("student.config_content=x", "--set student.config_content: it is what the detector's config says, so this"),
         ("adapters=null", "--set adapters: it follows from the levels that are compared, so this would change nothing"),
-        ("config.optim_wraper=1", "config: optim_wraper: there is no key 'optim_wraper'.\nDid you mean 'optim_wrapper'?"),
+        ("config.optim_wraper=1", "config: optim_wraper: there is no key 'optim_wraper'.\nDid you mean 'optim_w"),
     ],
 )
 def test_a_value_that_is_none_of_its_key(type_, own, setting, said):
