@@ -17,8 +17,9 @@ from pkdcli.cli.launch import Where, with_data
 from pkdcli.cli.pictures import Picture, chosen, given
 from pkdcli.cli.sources import ZOO, NotTrained, Source, Wanted, sources, together
 from pkdcli.errors import PkdError
+from pkdcli.experiment import with_weights_hash
 from pkdcli.places import cache_root, runs_root
-from pkdcli.recipe.library import parse, read_yaml
+from pkdcli.recipe.library import names, parse, read_yaml
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Recipe
 from pkdcli.report.figures.catalog import FIGURES, Look, look
@@ -87,6 +88,8 @@ def visualize(asked: Asked, where: Where) -> None:
     """
     run = _given_run(asked, where)
     pair = asked.pair if asked.pair is not None else (run.pair if run is not None else None)
+    if asked.pair is None and pair is not None and pair not in names("pairs"):
+        raise PkdError(f"{pair}: the pair of that run is of a file of your own.", "Name it: --pair FILE.yaml.")
     figures = defaultdict(list)
     for number in asked.figures:
         figures[FIGURES[number].pair if pair is None else pair].append(number)
@@ -133,7 +136,7 @@ def _plan(asked: Asked, pair: str, numbers: Sequence[int], where: Where) -> Plan
     scale = asked.scale if asked.scale is not None else (run.scale.name if run else "paper")
     seed = run.seed if run else asked.seed
     request = Request(pair=pair, scale=scale, data=asked.data, loss="pkd", init="scratch", seed=seed)
-    recipe = resolve(request)
+    recipe = with_weights_hash(resolve(request))
     if run and asked.data is None:
         recipe = recipe.model_copy(update={"data": run.data})
     if asked.images:

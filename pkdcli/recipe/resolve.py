@@ -38,10 +38,10 @@ _CARRIED_OUT = {
     "scale.batch": "--set batch=8",
     "scale.batch_per_process": "--batch-size 8",
     "scale.data": "--data NAME",
-    "scale.lr": "--set student.lr=0.01",
+    "scale.lr": "--set student.lr=0.02",
     "scale.pretrained": "--no-pretrained",
     "scale.stat_chunk": "--set loss.stat_chunk=batch",
-    "scale.val_interval": "--set val_interval=1",
+    "scale.val_interval": "--set val_interval=2",
     "scale.workers": "--set workers=0",
 }
 _WHY = {"scale": "the scale is carried out already", "adapters": "it follows from the levels that are compared"}

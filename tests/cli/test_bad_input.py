@@ -170,7 +170,9 @@ def test_an_empty_recipe(type_, here, text):
     (here / "pair.yaml").write_text(text)
     answer = type_("train", "--pair", "pair.yaml", "--dry-run")
     assert (answer.out, answer.code) == ("", 2)
-    assert answer.err == "error: pair.yaml: should be a mapping of keys to values.\n`pkd show` prints examples.\n"
+    said = "error: pair.yaml: should be a mapping of keys to values.\n`pkd show gfl101-fcos50` prints one.\n"
+    assert answer.err == said
+    assert type_("show", "gfl101-fcos50").code == 0
 
 
 def test_keys_without_a_value_in_a_recipe_are_all_told(type_, here):
