@@ -27,10 +27,8 @@ def check(recipes: Sequence[Recipe], launcher: Launcher | None) -> None:
             _refuse_on_cpus(recipe)
     if not _like_here(launcher):
         return
-    from pkdcli.config.build import imports_of
-
     for recipe in recipes:
-        for one in imports_of(recipe):
+        for one in recipe.named_imports:
             if not is_there(one):
                 raise PkdError(
                     f"imports: there is no module {one.module}: not beside the recipe that names it, in the working "

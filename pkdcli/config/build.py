@@ -113,20 +113,14 @@ def known(path: str, config: dict[str, Any]) -> None:
 
 
 def imports_of(recipe: Recipe) -> list[Import]:
-    """The Python modules that a run needs: those of its recipe, its loss and its detectors."""
-    found = [*recipe.imports, *recipe.loss.imports]
+    """The Python modules that a run needs: what its recipe names, and what configs of mmdet's ask for."""
+    found = recipe.named_imports
     for which in (recipe.teacher, recipe.student):
-        if which is not None:
-            found += which.imports
-            if which.config_content is None:  # of one's own they are among the detector's
-                wanted = zoo.config_of(which).get("custom_imports") or {}
-                found += [] if wanted.get("allow_failed_imports") else map(named_module, module_names(wanted))
+        if which is not None and which.config_content is None:  # of one's own they are among the detector's
+            wanted = zoo.config_of(which).get("custom_imports") or {}
+            if not wanted.get("allow_failed_imports"):
+                found += [Import(module=name) for name in module_names(wanted)]
     return list({one.model_dump_json(): one for one in found}.values())
-
-
-def named_module(name: str) -> Import:
-    """A module that is looked for as any is."""
-    return Import(module=name)
 
 
 def as_python(config: dict[str, Any], run: str) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from pkdcli.recipe.references import FilePath, Imports, Name, Reference
+from pkdcli.recipe.references import FilePath, Import, Imports, Name, Reference
 
 Role = Literal["distill", "baseline", "teacher"]
 Kind = Literal["one-stage", "two-stage"]
@@ -490,6 +490,12 @@ class Recipe(Strict):
     trackers: list[Literal["tensorboard", "mlflow", "wandb", "dvclive", "aim", "clearml", "neptune"]] = []
     imports: Imports = []
     config: dict[str, Any] = {}
+
+    @property
+    def named_imports(self) -> list[Import]:
+        """The modules that the recipe, its loss and its detectors name."""
+        parts = [self, self.loss, *(one for one in (self.teacher, self.student) if one is not None)]
+        return [one for part in parts for one in part.imports]
 
     @property
     def mask_head(self) -> str | None:
