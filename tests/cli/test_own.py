@@ -153,7 +153,8 @@ def test_mixed_precision_without_a_gpu(type_, own, monkeypatch):
     words = ("--launcher", "slurm", "--procs", "2", "--dry-run")
     answer = type_("train", "--scale", "tiny", "--data", own, "--amp", *words)
     assert (answer.code, answer.out) == (2, "")
-    assert said(answer) == "error: --amp needs a GPU, and the launcher asks for none.\nAdd --gpus-per-node 1, or more.\n"
+    remedy = "Add --gpus-per-node 1, or more.\n"
+    assert said(answer) == f"error: --amp needs a GPU, and the launcher asks for none.\n{remedy}"
     half = ("--set", "teacher_speed.precision=float16")
     answer = type_("train", "--scale", "tiny", "--data", own, *half, *words)
     refusal = "error: teacher_speed.precision=float16 needs a GPU, and the launcher asks for none.\n"
