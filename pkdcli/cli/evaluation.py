@@ -48,7 +48,7 @@ def evaluate(
             raise unknown(kind, word, allowed)
     paths = find_run(target, runs_root(runs))
     if paths is not None:
-        if detector or scale:
+        if detector is not None or scale is not None:
             raise PkdError("--detector and --scale are for bare checkpoints.", "A run knows its own.")
         recipe, weights = of_run(paths, model)
     else:
@@ -87,6 +87,8 @@ def find_run(target: str, root: Path) -> RunPaths | None:
     Raises:
         PkdError: It names no run and no file, or more than one run.
     """
+    if not target:
+        raise PkdError("give a run or a checkpoint file: this is an empty word.", "`pkd list runs` shows the runs.")
     path = Path(target).expanduser()
     if path.is_file():
         return None
@@ -138,7 +140,7 @@ def of_checkpoint(weights: Path, detector: str | None, scale: str | None, data: 
             hint = f"It lies in a run, which knows: pkd eval {shlex.quote(str(run))}"
         raise PkdError(f"{weights}: what detector is it?", hint)
     which = with_content(load("detectors", detector))
-    recipe = resolve(Request(loss="none", scale=scale or "paper", data=data))
+    recipe = resolve(Request(loss="none", scale="paper" if scale is None else scale, data=data))
     return alone(recipe.model_copy(update={"student": which})), weights.absolute()
 
 

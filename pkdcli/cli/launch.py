@@ -17,7 +17,7 @@ from pkdcli.cli.launcher import launcher as load_launcher
 from pkdcli.cli.launcher import processes, said_of_load, said_of_spread, spread
 from pkdcli.cli.notes import drawing, note, said_if_slow
 from pkdcli.cli.progress import watcher
-from pkdcli.cli.prove import modules_there, no_gpu_here, prove
+from pkdcli.cli.prove import check, no_gpu_here, prove
 from pkdcli.cli.render import metrics_table, out
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.places import cache_root, runs_root
@@ -82,12 +82,12 @@ def with_data(recipes: Sequence[Recipe], cache: Path, where: Where) -> list[Reci
     """The recipes with the facts of their data, which is drawn or checked once; a dry run does without the data.
 
     Raises:
-        PkdError: Data that is wrong, or a module of the user's that is not there.
+        PkdError: Data that is wrong, a module of the user's that is not there, or a job without the GPU it needs.
     """
     from pkdcli.config.data import check_sides
     from pkdcli.data.prepare import thinnest
 
-    modules_there(recipes, where.launcher)
+    check(recipes, where.launcher)
     known: dict[str, Data] = {}
     for recipe in recipes:
         key = recipe.data.model_dump_json()

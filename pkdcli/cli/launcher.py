@@ -37,6 +37,8 @@ def launcher(name: str = "local", *, dry_run: bool = False, **options: Any) -> L
         kind = "slurm" if recipe.kind == "local" else "local"
         hint = f"Give --launcher {kind} too, or leave it out." if len(wrong) == 1 else f"They are for {kind}."
         raise PkdError(f"{', '.join(wrong)}: not for --launcher {name}.", hint)
+    if "devices" in given and not given["devices"].strip():
+        raise PkdError("--devices: an empty list.", "Leave it out, or give some values with commas between them.")
     gpus, devices = given.pop("gpus", None), given.pop("devices", None)
     if given.get("procs") and (gpus or devices or given.get("gpus_per_node")):
         raise PkdError("--procs is for the CPU: each GPU has a process of its own.", "Leave out one of the two.")

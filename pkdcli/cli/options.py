@@ -20,6 +20,17 @@ def _complete(kind: str):
     return complete
 
 
+def _folder(text: str) -> Path:
+    """A folder a user typed; Path("") would be the working folder.
+
+    Raises:
+        PkdError: An empty word, such as an unset variable leaves.
+    """
+    if not str(text):
+        raise PkdError("--runs: an empty name.", "Leave it out, or give a folder; . is the working folder.")
+    return Path(text)
+
+
 _WHAT, _HOW, _WHERE = "What", "How", "Where and how to print"
 _LOCAL, _SLURM = "Processes and machines", "On a Slurm cluster (--launcher slurm)"
 
@@ -140,7 +151,13 @@ Trackers = Annotated[
 ]
 Runs = Annotated[
     Path | None,
-    typer.Option("--runs", help="Folder of runs (default $PKD_RUNS, or ./runs).", rich_help_panel=_WHERE),
+    typer.Option(
+        "--runs",
+        parser=_folder,
+        metavar="PATH",
+        help="Folder of runs (default $PKD_RUNS, or ./runs).",
+        rich_help_panel=_WHERE,
+    ),
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print what would run, and run nothing.", rich_help_panel=_WHERE)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from pkdcli.recipe import sbatch
-from pkdcli.recipe.references import FilePath, Imports, Name, Reference
+from pkdcli.recipe.references import FilePath, Import, Imports, Name, Reference
 
 Role = Literal["distill", "baseline", "teacher"]
 Kind = Literal["one-stage", "two-stage"]
@@ -529,6 +529,12 @@ class Recipe(Strict):
         return self.teacher is not None and self.teacher_checkpoint is None and not from_zoo
 
     @property
+    def named_imports(self) -> list[Import]:
+        """The modules that the recipe, its loss and its detectors name."""
+        parts = [self, self.loss, *(one for one in (self.teacher, self.student) if one is not None)]
+        return [one for part in parts for one in part.imports]
+
+    @property
     def mask_head(self) -> str | None:
         """What becomes of a mask head: `dropped: ...` where the data can't train it, null where nothing is dropped."""
         masked = any(detector is not None and detector.mask for detector in (self.teacher, self.student))
@@ -541,6 +547,8 @@ class Recipe(Strict):
             raise ValueError("a distilled run needs a teacher, and only a distilled run has one")
         if (self.role == "distill") == (self.loss.name == "none"):
             raise ValueError("loss `none` is the baseline's, and a distilled run needs another")
+        if self.role == "distill" and self.loss.weight is None:
+            raise ValueError("loss.weight: a distilled run needs one")
         if self.role != "distill" and self.init != "scratch":
             raise ValueError(f"init: a {self.role} has no teacher to inherit from; only `scratch` is possible")
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -37,7 +38,8 @@ def _config_in(text: str) -> str | None:
 
     try:
         recipe: Any = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        return str(recipe["student"]["config"])
+        kept = recipe["student"].get("config_content")
+        return kept if isinstance(kept, str) else str(recipe["student"]["config"])
     except (ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError):
         return None
 
@@ -47,7 +49,12 @@ def _strides(config: str) -> tuple[int | None, ...]:
     from pkdcli.config.levels import neck_levels
     from pkdcli.config.zoo import load_config
     from pkdcli.errors import PkdError
+    from pkdcli.recipe.configs import from_text
 
+    if "\n" in config:  # what one's own said, which is kept in the recipe as literals
+        with suppress(PkdError, KeyError, TypeError, AttributeError):
+            return tuple(level.stride for level in neck_levels(from_text(config)["model"], "student"))
+        return ()
     path = PurePosixPath(config)
     # A config is a program: of those that a run directory names only mmdet's own are read.
     if path.is_absolute() or ".." in path.parts or "~" in config:
