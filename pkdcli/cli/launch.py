@@ -15,7 +15,7 @@ import typer
 from pkdcli import experiment
 from pkdcli.cli.launcher import launcher as load_launcher
 from pkdcli.cli.launcher import processes, said_of_load, said_of_spread, spread
-from pkdcli.cli.notes import drawing, note, said_if_slow
+from pkdcli.cli.notes import drawing, note, said_if_slow, tiny_command
 from pkdcli.cli.progress import watcher
 from pkdcli.cli.prove import check, no_gpu_here, prove
 from pkdcli.cli.render import metrics_table, out
@@ -176,22 +176,8 @@ def _prepared(data: Data, cache: Path, where: Where) -> Data:
             return prepare(data, cache, drawing(where))
     except PkdError as error:
         if error.hint and "{tiny}" in error.hint:
-            error.hint = error.hint.replace("{tiny}", _tiny_command())
+            error.hint = error.hint.replace("{tiny}", tiny_command())
         raise
-
-
-def _tiny_command() -> str:
-    """The command that was typed, at the scale that needs no COCO."""
-    import shlex
-
-    words, skip = [], False
-    for word in sys.argv[1:]:
-        if skip or word in ("--scale", "--data"):
-            skip = not skip
-            continue
-        if not word.startswith(("--scale=", "--data=")):
-            words.append(word)
-    return f"pkd {shlex.join(words)} --scale tiny"
 
 
 def _say_mask_heads(planned: Sequence[experiment.Planned]) -> None:

@@ -68,3 +68,17 @@ def drawing(where: Where) -> Callable[[int, int], None] | None:
         print(f"{begin}{text}", end=end, file=sys.stderr, flush=True)
 
     return progress
+
+
+def tiny_command() -> str:
+    """The command that was typed, at the scale that needs no COCO."""
+    import shlex
+
+    words, skip = [], False
+    for word in sys.argv[1:]:
+        if skip or word in ("--scale", "--data"):
+            skip = not skip
+            continue
+        if not word.startswith(("--scale=", "--data=")):
+            words.append(word)
+    return f"pkd {shlex.join(words)} --scale tiny"
