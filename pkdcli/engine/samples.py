@@ -44,6 +44,7 @@ def pick(
         truth: The annotations.
         category_ids: The category of each label.
         images: The folder that the file names are relative to.
+        reading: How the images are read, where not as usual (`Reading.options`); kept with each.
 
     Returns:
         One dict an image: `id`, `file` (as annotated), `path`, `width`, `height`, `truth` and `detections`, both lists
