@@ -46,12 +46,13 @@ def _main(recipe: str) -> None:
 
 
 def _peak() -> float:
-    """GiB of this process at most. What Linux counts for `getrusage` begins with the size of its parent."""
+    """GiB that this process took at most; on Linux `getrusage` would count what started it too."""
     try:
-        status = Path("/proc/self/status").read_text()
-        return int(status.split("VmHWM:")[1].split()[0]) / 2**20
-    except (OSError, IndexError):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20)
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 2**20
+    except (OSError, StopIteration):
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return used / (2**30 if sys.platform == "darwin" else 2**20)
 
 
 if __name__ == "__main__":

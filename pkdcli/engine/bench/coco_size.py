@@ -111,13 +111,12 @@ def _last(process: subprocess.Popen) -> str:
 
 
 def memory(what: str, process: int | str = "self") -> float:
-    """MiB of a process by a name in Linux's smaps_rollup (Rss, Pss, ...), 0 where there is none; `Own`: its private."""
+    """MiB of a process by a name in Linux's smaps_rollup (Rss, Pss, Private_Dirty, ...), 0 where there is none."""
     try:
         lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
     except OSError:
         return 0.0
-    names = ("Private_Dirty", "Private_Clean") if what == "Own" else (what,)
-    return sum(int(line.split()[1]) for line in lines if line.split(":")[0] in names) / 1024
+    return sum(int(line.split()[1]) for line in lines if line.split(":")[0] == what) / 1024
 
 
 def main(argv: list[str]) -> int:
@@ -134,7 +133,7 @@ def main(argv: list[str]) -> int:
     kind, file, pictures, *wait = argv
     keep_freed_memory()  # as in a worker
     classes = tuple(read_classes(Path(file)))
-    held, own, before = (memory(what) for what in ("Rss", "Own", "Pss"))
+    held, own, before = (memory(what) for what in ("Rss", "Private_Dirty", "Pss"))
     begin = time.perf_counter()
     dataset = (PkdCocoDataset if kind == "load" else CocoDataset)(
         ann_file=file, data_prefix={"img": pictures}, metainfo={"classes": classes}, pipeline=[],
@@ -143,7 +142,7 @@ def main(argv: list[str]) -> int:
     answer = {"seconds": time.perf_counter() - begin, "before": before}
     for index in range(len(dataset)):
         dataset.get_data_info(index)
-    answer |= {"held": memory("Rss") - held, "own": memory("Own") - own}
+    answer |= {"held": memory("Rss") - held, "own": memory("Private_Dirty") - own}
     print(json.dumps(answer), flush=True)
     if wait:
         sys.stdin.read()
