@@ -9,10 +9,10 @@ import typer
 from pkdcli.cli import options as o
 
 SECTIONS = (
-    *("losses", "step", "group", "eval", "data", "startup", "suggest", "experiment"),
+    *("losses", "launches", "step", "group", "eval", "data", "startup", "suggest", "experiment"),
     *("operators", "coco", "report"),
 )
-DEFAULT = SECTIONS[:6]
+DEFAULT = SECTIONS[:7]
 _MEASURE = "What and how to measure"
 
 
@@ -61,7 +61,7 @@ def command(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.", rich_help_panel=_MEASURE)] = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Measure on this machine: losses, steps, shared teachers, evaluation, loading, start-up.
+    """Measure on this machine: losses, launches on a GPU, steps, shared teachers, evaluation, loading, start-up.
 
     What is compared takes turns in one process, after a warm-up; seconds are medians, a ratio is the median of those of
     each round, with its quartiles. Pictures are drawn and weights random, except for [bold]experiment[/bold], which
@@ -77,6 +77,8 @@ def command(
       pkd bench --suggest --scale paper
 
       pkd bench --only eval --eval-images 5000 --repeat 1 --json
+
+      pkd bench --only launches --scale paper --image 192x320
     """
     from pkdcli.cli.benching import Wishes, bench, size
 

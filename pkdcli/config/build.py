@@ -60,7 +60,7 @@ def build_config(
         "optim_wrapper": schedule.optim_wrapper(recipe),
         "param_scheduler": schedule.param_scheduler(recipe),
         "default_hooks": {
-            "runtime_info": {"type": "RuntimeInfoHook"},
+            "runtime_info": {"type": "PkdRuntimeInfoHook"},
             "timer": {"type": "IterTimerHook"},
             "sampler_seed": None,
             "param_scheduler": {"type": "ParamSchedulerHook"},

@@ -60,6 +60,7 @@ def _change(convolution: nn.Module, norm: nn.Module) -> Undo:
     def undo() -> None:
         convolution.__class__, norm.__class__ = nn.Conv2d, nn.BatchNorm2d
         vars(convolution).pop("norm", None)
+        vars(norm).pop("_kept", None)
 
     return undo
 
@@ -67,13 +68,30 @@ def _change(convolution: nn.Module, norm: nn.Module) -> Undo:
 class InPlaceNorm(nn.BatchNorm2d):
     """A BatchNorm2d that writes over its input as long as it is in eval mode and nothing of it is trained."""
 
+    _kept: tuple[tuple[Tensor, ...], list[tuple[int, int]], tuple[Tensor, Tensor]] | None = None
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> the same, normalised with the running statistics."""
         if self.training or self.weight.requires_grad or self.bias.requires_grad:
+            self._kept = None
             return super().forward(x)
-        scale = (self.running_var + self.eps).rsqrt() * self.weight
-        shift = self.bias - self.running_mean * scale
-        return _Affine.apply(x, scale.view(1, -1, 1, 1), shift.view(1, -1, 1, 1))
+        return _Affine.apply(x, *self.scale_and_shift())
+
+    def scale_and_shift(self) -> tuple[Tensor, Tensor]:
+        """What the frozen numbers come to, (1, C, 1, 1) each: made again only when one of them has changed."""
+        of = (self.weight, self.bias, self.running_mean, self.running_var)
+        marks = [(tensor.data_ptr(), tensor._version) for tensor in of]
+        kept = self._kept
+        if kept is None or kept[1] != marks or any(old is not new for old, new in zip(kept[0], of, strict=True)):
+            with torch.no_grad():
+                scale = (self.running_var + self.eps).rsqrt() * self.weight
+                shift = self.bias - self.running_mean * scale
+            kept = self._kept = of, marks, (scale.view(1, -1, 1, 1), shift.view(1, -1, 1, 1))
+        return kept[2]
+
+    def _apply(self, *args: Any, **kwargs: Any) -> nn.Module:
+        self._kept = None  # another device or type
+        return super()._apply(*args, **kwargs)
 
 
 class _Affine(torch.autograd.Function):
@@ -90,7 +108,9 @@ class _Affine(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (scale,) = ctx.saved_tensors
-        return (gradient * scale).to(gradient.dtype), None, None
+        if torch.is_grad_enabled():  # to be differentiated again
+            return (gradient * scale).to(gradient.dtype), None, None
+        return torch.mul(gradient, scale, out=torch.empty_like(gradient)), None, None
 
 
 class NormedConv(SparseConv):

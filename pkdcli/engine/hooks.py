@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,14 @@ from mmengine.runner import Runner
 
 from pkdcli.engine import export, processes, recovery, samples
 from pkdcli.engine.finite import check_weights
+from pkdcli.engine.loss_log import LossLog
 from pkdcli.engine.stop import STOP, StopRequested
 from pkdcli.errors import PkdError
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.status import Status
 from pkdcli.runs.store import append_jsonl
 
-STATUS_SECONDS = 0.5  # how often status.json is written while training
+STATUS_SECONDS = 5.0  # how often status.json is written while training
 RECORDS = 200  # about so many records of losses a run
 
 
@@ -46,7 +48,7 @@ def checkpoints_of(runner: Runner) -> PkdCheckpointHook:
 
 @HOOKS.register_module()
 class PkdProgressHook(Hook):
-    """Writes status.json twice a second and metrics.jsonl at regular steps.
+    """Writes status.json every few seconds and metrics.jsonl at regular steps.
 
     What a record in the making has gathered, and the seconds so far, go into the training state, so that the records of
     a run that was resumed are those of one that was not.
@@ -55,22 +57,20 @@ class PkdProgressHook(Hook):
     priority = "VERY_LOW"
 
     def __init__(self) -> None:
-        self._sums: dict[str, Any] = {}
-        self._count = 0
+        self.losses = LossLog()
         self._seconds = 0.0  # of training, before this start
         self._away = 0.0
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Put into the state what a start from it needs."""
-        sums = {name: torch.as_tensor(value).cpu() for name, value in self._sums.items()}
-        threads = torch.get_num_threads()
-        checkpoint["pkd"] = {"seconds": self._spent(), "count": self._count, "sums": sums, "threads": threads}
+        carried = {"seconds": self._spent(), "count": self.losses.count, "sums": self.losses.sums()}
+        checkpoint["pkd"] = {**carried, "threads": torch.get_num_threads()}
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Go on with what the state has gathered."""
         carried = checkpoint.get("pkd", {})
-        self._seconds, self._count = carried.get("seconds", 0.0), carried.get("count", 0)
-        self._sums = dict(carried.get("sums", {}))
+        self._seconds = carried.get("seconds", 0.0)
+        self.losses = LossLog(carried.get("sums"), carried.get("count", 0))
         before, now = carried.get("threads"), torch.get_num_threads()
         if before not in (None, now) and not torch.cuda.is_available():
             text = (
@@ -86,7 +86,7 @@ class PkdProgressHook(Hook):
         """Start counting."""
         self._status = status_of(runner)
         self._first_iter = runner.iter
-        self._begin = self._written = time.perf_counter()
+        self._begin, self._written = time.perf_counter(), -math.inf
         self._every = max(1, min(50, runner.max_iters // RECORDS))
         if is_main_process():
             recovery.rewind(self._status.paths.metrics, runner.iter)
@@ -106,22 +106,18 @@ class PkdProgressHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
         """Note the losses, their mean over the processes; say how far the run is."""
-        losses = {name: value for name, value in (outputs or {}).items() if "loss" in name}
-        losses = processes.mean(losses)
+        self.losses.add({name: value for name, value in (outputs or {}).items() if "loss" in name})
+        step = runner.iter + 1
+        if step % self._every == 0 or step == runner.max_iters:
+            count, means = self.losses.count, self.losses.means()
+            if is_main_process():
+                self._record(runner, step, count, means)
         if not is_main_process():
             return
-        step = runner.iter + 1
-        self._count += 1
-        for name, value in losses.items():
-            # Adding tensors does not wait for the device; reading them does, and happens once a record.
-            self._sums[name] = self._sums.get(name, 0.0) + value.detach()
-        if step % self._every == 0 or step == runner.max_iters:
-            self._record(runner, step)
         if time.perf_counter() - self._written >= STATUS_SECONDS or step == runner.max_iters:
             self._say(runner, step)
 
-    def _record(self, runner: Runner, step: int) -> None:
-        means = {name: float(value) / self._count for name, value in self._sums.items()}
+    def _record(self, runner: Runner, step: int, count: int, means: dict[str, float]) -> None:
         self._last_loss = means.get("loss")
         rate = runner.optim_wrapper.get_lr()
         record = {
@@ -130,17 +126,16 @@ class PkdProgressHook(Hook):
             "iter": step,
             "lr": rate.get("base_lr", rate.get("lr"))[0],
             "seconds": round(self._spent(), 3),
-            "data_seconds": round(runner.message_hub.get_scalar("train/data_time").mean(self._count), 5),
+            "data_seconds": round(runner.message_hub.get_scalar("train/data_time").mean(count), 5),
             **means,
         }
         append_jsonl(self._status.paths.metrics, record)
-        self._sums.clear()
-        self._count = 0
 
     def _say(self, runner: Runner, step: int) -> None:
         self._written = time.perf_counter()
         speed = (step - self._first_iter) / max(self._written - self._begin, 1e-9)
         self._status.write(
+            durable=False,
             phase="train",
             epoch=runner.epoch + 1,
             epochs=runner.max_epochs or None,
@@ -264,6 +259,9 @@ class PkdCheckpointHook(Hook):
             return False
         if step != self._saved:
             check_weights(runner, step)
+            for hook in runner.hooks:
+                if isinstance(hook, PkdProgressHook):
+                    hook.losses.sums()  # all processes have a part in them
             if is_main_process():
                 recovery.save(runner, step, self.keep)
         self._saved, self._overdue, self._clock = step, False, time.monotonic()

@@ -14,6 +14,7 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseDataPreprocessor
 
 from pkdcli.engine.lesson import Lesson
+from pkdcli.engine.upload import quicken_upload
 
 
 @MODELS.register_module()
@@ -34,6 +35,7 @@ class PkdPreprocessor(BaseDataPreprocessor):
         super().__init__()
         self.student = MODELS.build(student)
         self.teacher = MODELS.build({**teacher, "batch_augments": None})
+        quicken_upload(self)
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Normalise and stack a batch.
@@ -45,8 +47,8 @@ class PkdPreprocessor(BaseDataPreprocessor):
         Returns:
             `inputs` (N, 3, H, W) and `data_samples` for the student, and while training `teacher_inputs`.
         """
-        images = data["inputs"]
-        batch = self.student(data, training)
+        images = self.student.cast_data(data["inputs"])  # once for both
+        batch = self.student({**data, "inputs": images}, training)
         if training:
             like = batch["inputs"]
             make = partial(self._for_teacher, images, like)
@@ -54,7 +56,7 @@ class PkdPreprocessor(BaseDataPreprocessor):
         return batch
 
     def _for_teacher(self, images: Any, like: torch.Tensor) -> torch.Tensor:
-        inputs = self.teacher({"inputs": self.cast_data(images), "data_samples": None}, False)["inputs"]
+        inputs = self.teacher({"inputs": images, "data_samples": None}, False)["inputs"]
         return inputs if inputs.shape[-2:] == like.shape[-2:] else self._pad_alike(inputs, like)
 
     @staticmethod

@@ -90,13 +90,13 @@ def any_says(yes: bool) -> bool:
     return bool(flag.item())
 
 
-def mean(values: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The mean of scalars over the processes, all of which have the same names; as they are for a process alone."""
-    if _control is None or not values:
+def mean(values: torch.Tensor) -> torch.Tensor:
+    """The mean over the processes of a tensor on the CPU, in float64; as it is for a process alone."""
+    if _control is None:
         return values
-    together = torch.stack([value.detach().double().reshape(()).cpu() for value in values.values()])
+    together = values.double()
     distributed.all_reduce(together, group=_control)
-    return dict(zip(values, together / count(), strict=True))
+    return together / count()
 
 
 def gather(rows: torch.Tensor) -> list[torch.Tensor]:

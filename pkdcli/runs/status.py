@@ -89,13 +89,18 @@ class Status:
             self.fields.update(columns(recipe, paths.run))
         self.fields.setdefault("started", now())
 
-    def write(self, **fields: Any) -> None:
-        """Update some fields and write the file; what a phase has done and has to do goes with the phase."""
+    def write(self, durable: bool = True, **fields: Any) -> None:
+        """Update some fields and write the file; what a phase has done and has to do goes with the phase.
+
+        Args:
+            durable: Wait until the disk has it. Of a step among many the next one tells as much.
+            fields: What has changed.
+        """
         if "phase" in fields:
             fields = {"phase_done": None, "phase_total": None, **fields}
         self.fields.update(fields)
         self.fields["updated"] = now()
-        write_json(self.paths.status, self.fields)
+        write_json(self.paths.status, self.fields, durable)
 
     def warn(self, text: str) -> None:
         """Add a warning to those that the command line prints and the result keeps; none stands twice."""

@@ -15,10 +15,15 @@ from typing import Any
 from pkdcli.errors import ExitCode, PkdError
 
 
-def write_with(path: Path, write: Callable[[Path], None]) -> None:
+def write_with(path: Path, write: Callable[[Path], None], durable: bool = True) -> None:
     """Let `write` make a file beside `path`, then move it into place.
 
     A reader sees the old file or the new one, never half of one; whatever fails leaves the old one as it was.
+
+    Args:
+        path: The file.
+        write: Fills the one that is given to it.
+        durable: Wait until the disk has it, so that a machine that fails leaves no half of it either.
 
     Raises:
         PkdError: There is no space left, or the folder can't be written (exit code 3).
@@ -34,8 +39,9 @@ def write_with(path: Path, write: Callable[[Path], None]) -> None:
         os.umask(umask)
         beside.chmod(0o666 & ~umask)
         write(beside)
-        with open(beside, "rb+") as file:
-            os.fsync(file.fileno())
+        if durable:
+            with open(beside, "rb+") as file:
+                os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException as error:
         if beside is not None:
@@ -64,19 +70,19 @@ def cannot_write(path: Path | str, error: OSError) -> PkdError:
     )
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path`, whole or not at all."""
-    write_with(path, lambda beside: beside.write_bytes(data))
+def write_bytes(path: Path, data: bytes, durable: bool = True) -> None:
+    """Write `data` to `path`, whole or not at all; `durable` as for `write_with`."""
+    write_with(path, lambda beside: beside.write_bytes(data), durable)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` as UTF-8, whole or not at all."""
-    write_bytes(path, text.encode("utf-8"))
+def write_text(path: Path, text: str, durable: bool = True) -> None:
+    """Write `text` to `path` as UTF-8, whole or not at all; `durable` as for `write_with`."""
+    write_bytes(path, text.encode("utf-8"), durable)
 
 
-def write_json(path: Path, data: Any) -> None:
-    """Write `data` to `path` as JSON, whole or not at all; NaN and infinities become null."""
-    write_text(path, json.dumps(_finite(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+def write_json(path: Path, data: Any, durable: bool = True) -> None:
+    """Write `data` to `path` as JSON, whole or not at all; NaN and infinities become null; `durable` as above."""
+    write_text(path, json.dumps(_finite(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n", durable)
 
 
 def _finite(data: Any) -> Any:

@@ -87,6 +87,33 @@ def test_values_and_gradients_are_those_of_a_batch_norm(dtype, bound, channels_l
     assert distance(gradient, plain_gradient) <= bound
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda norm: nn.init.constant_(norm.weight, 2),
+        lambda norm: norm.load_state_dict(norm_of(4, seed=8).state_dict()),
+        lambda norm: norm.load_state_dict(norm_of(4, seed=8).state_dict(), assign=True),
+        lambda norm: norm.running_mean.add_(1),
+        lambda norm: norm.double(),
+        lambda norm: setattr(norm, "running_var", torch.full((4,), 3.0)),
+        lambda norm: setattr(norm.bias, "data", torch.full((4,), 3.0)),
+        lambda norm: (norm.train()(picture(2, 4, 3, 3)), norm.eval()),
+    ],
+)
+def test_scale_and_shift_are_kept_until_one_of_the_numbers_changes(change):
+    norm = in_place(norm_of(4))
+    first = norm.scale_and_shift()
+    assert norm.scale_and_shift() is first
+    norm(picture(2, 4, 3, 3))
+    assert norm.scale_and_shift() is first
+    change(norm.requires_grad_(False))
+    x = picture(2, 4, 3, 3, dtype=norm.running_mean.dtype, seed=5)
+    plain = copy.deepcopy(norm)
+    plain.__class__ = nn.BatchNorm2d
+    assert distance(norm(x.clone()), plain(x)) < 1e-6
+    assert distance(copy.deepcopy(norm)(x.clone()), plain(x)) < 1e-6
+
+
 def test_float32_is_the_same_as_pytorch_s_to_the_last_bit_or_next_to_it():
     norm = norm_of(5)
     x = picture(3, 5, 7, 6)

@@ -29,6 +29,16 @@ def test_it_replaces_what_was_there_and_leaves_nothing_beside(tmp_path):
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("c.txt", "new")]
 
 
+def test_what_is_told_again_soon_does_not_wait_for_the_disk(tmp_path, monkeypatch):
+    waited = []
+    monkeypatch.setattr(os, "fsync", lambda handle: waited.append(handle))
+    write_json(tmp_path / "c.json", {"a": 1}, durable=False)
+    assert waited == []
+    assert [path.name for path in tmp_path.iterdir()] == ["c.json"]
+    write_json(tmp_path / "c.json", {"a": 2})
+    assert len(waited) == 1
+
+
 def test_it_may_be_read_as_any_file_of_the_users(tmp_path):
     old = os.umask(0o027)
     try:

@@ -96,7 +96,7 @@ def optimizer(recipe: Recipe, algorithm: nn.Module, stock: bool = False) -> Opti
     section = copy.deepcopy(schedule.optim_wrapper(recipe))
     section["optimizer"]["lr"] = LR
     if stock:
-        section["type"] = "OptimWrapper"
+        section["type"] = section["type"].removeprefix("Pkd")
     return build_optim_wrapper(algorithm, section)
 
 

@@ -27,6 +27,7 @@ from pkdcli.engine.bench import measure
 from pkdcli.engine.bench.coco_size import coco_size
 from pkdcli.engine.bench.evaluation import evaluation
 from pkdcli.engine.bench.experiment import experiment
+from pkdcli.engine.bench.launches import launches
 from pkdcli.engine.bench.loading import loading
 from pkdcli.engine.bench.losses import SHAPES, losses
 from pkdcli.engine.bench.measure import Section
@@ -71,6 +72,7 @@ def sections(request: Mapping[str, Any], folder: Path) -> dict[str, Callable[[],
     teacher = Path(request["teacher"]) if request.get("teacher") else None
     return {
         "losses": lambda: losses(repeat, shapes),
+        "launches": lambda: launches(on_pictures()),
         "step": lambda: step(on_pictures(), repeat),
         "group": lambda: group(on_pictures(), repeat, request["students"]),
         "eval": lambda: evaluation(request["eval_images"], min(repeat, 3), folder / "eval"),

@@ -62,7 +62,8 @@ class FeatureLoss(nn.Module):
             if student.numel() == 0:
                 self.warn_once("an empty feature map", student.shape)
                 return student.sum(dtype=accumulator(student.dtype))
-            return self.over_chunks(student, teacher) * self.weight
+            value = self.over_chunks(student, teacher)
+            return value if self.weight == 1 else value * self.weight
 
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
         """The unweighted loss of two maps of equal shape (N, C, H, W), the teacher's detached."""

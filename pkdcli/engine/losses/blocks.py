@@ -1,4 +1,4 @@
-"""Feature maps in blocks of channels small enough for the processor's cache, and the moments of their channels.
+"""Feature maps in blocks of channels small enough for a CPU's cache, and the moments of their channels.
 
 Everything a loss needs from a map it takes from such a block while the block is in the cache, so a map is read from
 memory once or twice, however many operations the formula has, and no normalised copy of a map is ever kept.
@@ -13,6 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pkdcli.engine.losses.cache import room
+
 EPS = 1e-6
 FLOOR = 1e-4
 """A channel of a smaller standard deviation counts as constant, and is divided by FLOOR + EPS instead of its own."""
@@ -20,11 +22,7 @@ FLOOR = 1e-4
 RAW = True
 """Take moments from the maps as they are wherever that is exact enough; False for nowhere."""
 
-POSITIONS = (0, 2, 3)
-# Of one buffer. Each thread has a cache of its own, of 1 to 2 MB, and two to four buffers are in use; but threads that
-# are given less wait for each other longer than they work.
-_CPU_BYTES = (1 << 20) * min(torch.get_num_threads(), 4)
-_GPU_BYTES = 8 << 20  # a GPU wants few, large kernels; a few such buffers stay in its cache too
+EXACT = torch.float64  # numbers per channel are few, so it costs nothing
 
 
 class Block(NamedTuple):
@@ -50,13 +48,15 @@ class Block(NamedTuple):
 def blocks(x: Tensor, chunk: int) -> Iterator[Block]:
     """The blocks that cover a map (N, C, H, W): all images of one chunk, and as many channels as fit in the cache."""
     images, channels, height, width = x.shape
-    room = _CPU_BYTES if x.device.type == "cpu" else _GPU_BYTES
-    itemsize = accumulator(x.dtype).itemsize
+    bytes_, itemsize = room(torch.get_num_threads()), accumulator(x.dtype).itemsize
     for index, start in enumerate(range(0, images, chunk)):
         n = min(chunk, images - start)
-        step = min(channels, max(1, room // (n * height * width * itemsize)))
+        # Two channels or more, as long as there are two: PyTorch adds up a single row in another order.
+        step = min(channels, max(2, bytes_ // (n * height * width * itemsize)))
         for first in range(0, channels, step):
-            c = min(step, channels - first)
+            if channels - first == 1 and channels > 1:
+                break
+            c = channels - first if channels - first <= step + 1 else step
             yield Block(slice(start, start + n), slice(first, first + c), index, (n, c, height, width))
 
 
@@ -65,16 +65,16 @@ def accumulator(*dtypes: torch.dtype) -> torch.dtype:
     return torch.float64 if torch.float64 in dtypes else torch.float32
 
 
-def exact(device: torch.device) -> torch.dtype:
-    """The type of numbers per channel: they are few, so float64 costs nothing (Apple's GPUs have none)."""
-    return torch.float32 if device.type == "mps" else torch.float64
+def _in_rows(part: Tensor) -> bool:
+    """Whether the positions of each image and channel lie one after the other."""
+    return part.stride()[2:] == (part.shape[3], 1)
 
 
 class Scratch:
     """Buffers that every block of a map uses again: a few blocks of memory in all."""
 
-    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
-        self._device, self.dtype = device, dtype
+    def __init__(self, dtype: torch.dtype) -> None:
+        self.dtype = dtype
         self._flat: dict[str, Tensor] = {}
 
     def buffer(self, name: str, block: Block) -> Tensor:
@@ -82,15 +82,15 @@ class Scratch:
         size = math.prod(block.shape)
         flat = self._flat.get(name)
         if flat is None or flat.numel() < size:
-            flat = self._flat[name] = torch.empty(size, dtype=self.dtype, device=self._device)
+            flat = self._flat[name] = torch.empty(size, dtype=self.dtype)
         return flat[:size].view(block.shape)
 
 
 class Ledger:
     """Numbers per channel, noted block by block, in the order of `blocks`."""
 
-    def __init__(self, chunks: int, device: torch.device) -> None:
-        self._chunks, self._dtype = chunks, exact(device)
+    def __init__(self, chunks: int) -> None:
+        self._chunks = chunks
         self._rows: dict[str, list[Tensor]] = {}
 
     def note(self, **numbers: Tensor) -> None:
@@ -104,12 +104,13 @@ class Ledger:
 
     def over_images(self, name: str, square: bool = False) -> Tensor:
         """Numbers per image, or their squares, summed over those of a chunk: (chunks, C), in the exact type."""
-        exactly = [number.to(self._dtype) for number in self._rows[name]]
-        return torch.cat([(x.square() if square else x).sum(0) for x in exactly]).view(self._chunks, -1)
+        exactly = [number.to(EXACT) for number in self._rows[name]]
+        rows = [(x.square() if square else x).t().contiguous() for x in exactly]
+        return torch.cat([row.sum(1) for row in rows]).view(self._chunks, -1)
 
     def __getitem__(self, name: str) -> Tensor:
         """(chunks, C), in the exact type."""
-        return torch.cat(self._rows[name]).to(self._dtype).view(self._chunks, -1)
+        return torch.cat(self._rows[name]).to(EXACT).view(self._chunks, -1)
 
 
 class Centered(NamedTuple):
@@ -130,9 +131,11 @@ class Centered(NamedTuple):
 
 def centered(x: Tensor, name: str, block: Block, scratch: Scratch) -> Centered:
     """The block of x, of two positions or more per channel, less its means."""
-    part = block.of(x)
-    shift = part.mean(POSITIONS, keepdim=True, dtype=scratch.dtype)
-    buffer = torch.sub(part, shift, out=scratch.buffer(name, block))
+    part, buffer = block.of(x), scratch.buffer(name, block)
+    # Of rows that lie in memory one after the other: others are added up in an order that depends on the block.
+    source = part if part.dtype == scratch.dtype and _in_rows(part) else buffer.copy_(part)
+    shift = sums(source).div_(block.positions)
+    torch.sub(source, shift, out=buffer)
     norm = norms(buffer)
     return Centered(buffer, shift, norm, (norm / math.sqrt(block.positions - 1)).clamp_min_(FLOOR).add_(EPS))
 
@@ -166,11 +169,11 @@ def moments(student: Tensor, teacher: Tensor, chunk: int) -> Moments | None:
     mean is far from zero, and so does what is made of it where the two maps are close to each other.
     """
     maps, dtype = (student, teacher), accumulator(student.dtype, teacher.dtype)
-    plain = all(x.device.type == "cpu" and x.dtype == dtype and x.is_contiguous() for x in maps)
+    plain = all(x.dtype == dtype and x.is_contiguous() for x in maps)
     positions = positions_of(student, chunk)
     if not RAW or not plain or (positions < 2).any():
         return None
-    found, scratch = Ledger(len(positions), student.device), Scratch(student.device, dtype)
+    found, scratch = Ledger(len(positions)), Scratch(dtype)
     for block in blocks(student, chunk):
         s, t = block.of(student).flatten(2), block.of(teacher).flatten(2)
         both = torch.mul(s, t, out=scratch.buffer("both", block).flatten(2))
@@ -196,34 +199,37 @@ def leftover(of: Centered) -> Tensor:
 
     A mean of 1e3 with a standard deviation of 1 is off by 3e-5 in float32; one of 30 by less than is worth a pass.
     """
-    if of.buffer.device.type == "cpu" and not (of.shift.abs() > 30 * of.divisor).any():
+    if not (of.shift.abs() > 30 * of.divisor).any():
         return torch.zeros_like(of.shift)
-    return of.buffer.sum(POSITIONS, keepdim=True)
+    return sums(of.buffer)
 
 
 def add_scaled(x: Tensor, y: Tensor, factor: Tensor, out: Tensor, spare: Tensor) -> Tensor:
-    """Writes x + y * factor to `out`, (n, c, H, W) with a factor per channel.
+    """Writes x + y * factor to `out`, (n, c, H, W) with a factor per channel, and over `spare`, which may be y itself.
 
-    A CPU, which multiplies and then adds faster than both at once where one is broadcast, writes over `spare` too; that
-    may be y itself.
+    A CPU multiplies and then adds faster than both at once where one is broadcast.
     """
-    if x.device.type == "cpu":
-        return torch.add(x, torch.mul(y, factor, out=spare), out=out)
-    return torch.addcmul(x, y, factor, out=out)
+    return torch.add(x, torch.mul(y, factor, out=spare), out=out)
 
 
 def norms(buffer: Tensor) -> Tensor:
     """The root of the sum of squares over a channel's positions, (n, c, H, W) -> (1, c, 1, 1)."""
-    # In two steps, because PyTorch's reduction over the last axis alone is five times faster.
+    # In two steps, because PyTorch's reduction over the last axis alone is five times faster, and does the same to a
+    # row however many others there are.
     rows = torch.linalg.vector_norm(buffer.flatten(2), dim=2)
-    return torch.linalg.vector_norm(rows, dim=0).view(1, -1, 1, 1)
+    return torch.linalg.vector_norm(rows.t().contiguous(), dim=1).view(1, -1, 1, 1)
+
+
+def sums(buffer: Tensor) -> Tensor:
+    """The sum over a channel's positions, (n, c, H, W) -> (1, c, 1, 1), in two steps as `norms`."""
+    return buffer.flatten(2).sum(2).t().contiguous().sum(1).view(1, -1, 1, 1)
 
 
 def positions_of(student: Tensor, chunk: int) -> Tensor:
     """The positions per channel in each chunk, (chunks, 1), in the exact type."""
     images, _, height, width = student.shape
     counts = [min(chunk, images - start) * height * width for start in range(0, images, chunk)]
-    return torch.tensor(counts, dtype=exact(student.device), device=student.device).unsqueeze(1)
+    return torch.tensor(counts, dtype=EXACT).unsqueeze(1)
 
 
 def refuse_twice(operator: torch.library.CustomOpDef) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pkdcli.engine.losses.blocks import (
     EPS,
+    EXACT,
     FLOOR,
     Block,
     Ledger,
@@ -26,7 +27,6 @@ from pkdcli.engine.losses.blocks import (
     add_scaled,
     blocks,
     centered,
-    exact,
     leftover,
     moments,
     norms,
@@ -58,7 +58,7 @@ def distance(student: Tensor, teacher: Tensor, center: bool, scale: bool, chunk:
     if found is not None:
         squares, kept = _settle_raw(found, positions_of(student, chunk))
         return (squares.sum() / student.numel()).to(dtype), kept
-    scratch, ledger = Scratch(student.device, dtype), Ledger(-(-student.shape[0] // chunk), student.device)
+    scratch, ledger = Scratch(dtype), Ledger(-(-student.shape[0] // chunk))
     for block in blocks(student, chunk):
         if center or scale:
             _note_normalized(student, teacher, scale, block, scratch, ledger)
@@ -132,7 +132,7 @@ def _settle_raw(of: Moments, positions: Tensor) -> tuple[Tensor, Tensor]:
 def _(student: Tensor, teacher: Tensor, center: bool, scale: bool, chunk: int) -> tuple[Tensor, Tensor]:
     value = student.new_empty((), dtype=accumulator(student.dtype, teacher.dtype))
     chunks = -(-student.shape[0] // chunk)
-    return value, student.new_empty(chunks, _KEPT, student.shape[1], dtype=exact(student.device))
+    return value, student.new_empty(chunks, _KEPT, student.shape[1], dtype=EXACT)
 
 
 @torch.library.custom_op("pkdcli::distance_backward", mutates_args=())
@@ -150,7 +150,7 @@ def distance_backward(
         plain: Neither centred nor scaled.
     """
     dtype = accumulator(student.dtype, teacher.dtype)
-    scratch = Scratch(student.device, dtype)
+    scratch = Scratch(dtype)
     gradient = torch.empty_like(student)
     if plain:
         factor = (upstream * (2 / student.numel())).to(dtype)
@@ -159,7 +159,7 @@ def distance_backward(
             torch.mul(s, factor, out=block.of(gradient))
         return gradient
     exactly = kept[:, 2:5] * (upstream.to(kept.dtype) * (2 / student.numel()))
-    if student.device.type == "cpu" and bool(kept[0, 5, 0]):
+    if bool(kept[0, 5, 0]):
         offset = exactly[:, 2] - exactly[:, 0] * kept[:, 0] - exactly[:, 1] * kept[:, 1]
         a, b, c = (x.to(dtype)[:, None, :, None, None] for x in (exactly[:, 0], exactly[:, 1], offset))
         for block in blocks(student, chunk):
@@ -168,8 +168,7 @@ def distance_backward(
             add_scaled(part, block.of(teacher), b[at], out=part, spare=scratch.buffer("t", block)).add_(c[at])
         return gradient
     shifts, factors = kept[:, :2].to(dtype), exactly.to(dtype)
-    # Without means far from zero c is 0; a GPU would have to wait to know.
-    constant = student.device.type != "cpu" or bool(factors[:, 2].any())
+    constant = bool(factors[:, 2].any())  # without means far from zero it is 0
     for block in blocks(student, chunk):
         (shift_s, shift_t), (a, b, c) = block.numbers(shifts), block.numbers(factors)
         s = torch.sub(block.of(student), shift_s, out=scratch.buffer("s", block)).mul_(a)

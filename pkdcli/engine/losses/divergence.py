@@ -12,14 +12,15 @@ factor at T = 5000. Here every term of the value is positive, and exp(d) - 1 - d
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor
 
 from pkdcli.engine.losses.blocks import (
+    EXACT,
     FLOOR,
-    POSITIONS,
     Block,
     Ledger,
     Scratch,
@@ -27,16 +28,16 @@ from pkdcli.engine.losses.blocks import (
     add_scaled,
     blocks,
     centered,
-    exact,
     positions_of,
     refuse_twice,
+    sums,
 )
 
 # Numbers kept per chunk and channel: the means; 1 / (q T) of either side; the logarithms of the sums of exp(b) and
-# exp(a), the first in far blocks only;
-# whether the block was far; R; k.
+# exp(a), the first in far channels only;
+# the way the channel was worked out; R; k.
 _ROWS = ("shift_s", "shift_t", "per_s", "per_t", "log_s", "log_t", "far", "rest", "k")
-_FAR, _SERIES, _EXP = 1.0, 0.0, 2.0  # how a block was worked out, in the row `far`
+_FAR, _SERIES, _EXP = 1.0, 0.0, 2.0  # how a channel is worked out, in the row `far`
 _SMALL = 0.25  # below it the series of exp(d) - 1 - d needs few terms: 5 for float32's digits, 11 for float64's
 _LARGE_ENOUGH = 0.1
 _TERMS = {torch.float32: 5, torch.float64: 11}
@@ -57,7 +58,7 @@ def divergence(student: Tensor, teacher: Tensor, temperature: float, chunk: int)
     """
     images, channels = student.shape[:2]
     dtype = accumulator(student.dtype, teacher.dtype)
-    scratch, ledger = Scratch(student.device, dtype), Ledger(-(-images // chunk), student.device)
+    scratch, ledger = Scratch(dtype), Ledger(-(-images // chunk))
     for block in blocks(student, chunk):
         if block.positions == 1:  # no deviation: zero, but NaN and infinity stay visible
             zero = block.of(student).to(dtype) * 0 + block.of(teacher).to(dtype) * 0
@@ -84,58 +85,84 @@ def _note(student: Tensor, teacher: Tensor, temperature: float, block: Block, sc
     b, a = s.buffer.mul_(per_s), t.buffer.mul_(per_t)
     p, spare = scratch.buffer("p", block), scratch.buffer("q", block)
     log_t = _softmax(a, temperature, p)
-    log_s = torch.zeros_like(log_t)
-    # A GPU would have to wait for the answer, so it always takes the way that is right for both.
-    d = torch.sub(b, a, out=a)
-    far = _way(d)
-    if far == _FAR:
+    d, growth = torch.sub(b, a, out=a), scratch.buffer("growth", block)
+
+    def grow(way: float, d: Tensor) -> tuple[Tensor, Tensor]:
+        if way != _FAR:
+            return _grow_near(d, p, spare, growth, way == _EXP), torch.zeros_like(log_t)
         log_s = _softmax(b, temperature, spare)
-        d.sub_(log_s - log_t)
-    growth = scratch.buffer("growth", block)
-    bent = _grow_far(d, p, spare, growth) if far == _FAR else _grow_near(d, p, spare, growth, far == _EXP)
-    rest = growth.sum(POSITIONS, keepdim=True)
+        return _grow_far(d.sub_(log_s - log_t), p, spare, growth), log_s
+
+    ways = _ways(d)
+    bent, log_s = _each_its_way(ways, d, grow, growth)
+    rest = sums(growth)
     ledger.note(shift_s=s.shift, shift_t=t.shift, per_s=per_s, per_t=per_t, log_s=log_s, log_t=log_t, norm=s.norm)
     add_scaled(growth, p, -rest, out=growth, spare=spare)
-    exact_rest = rest.to(exact(rest.device))
-    product = torch.mul(growth, b, out=spare).sum(POSITIONS, keepdim=True) / (1 + exact_rest)
+    exact_rest = rest.to(EXACT)
+    product = sums(torch.mul(growth, b, out=spare)) / (1 + exact_rest)
     kl = bent - exact_rest + torch.log1p(exact_rest)
-    ledger.note(far=torch.full_like(rest, far), rest=rest, product=product, kl=kl)
+    ledger.note(far=ways, rest=rest, product=product, kl=kl)
 
 
 def _softmax(x: Tensor, temperature: float, out: Tensor) -> Tensor:
     """Writes the softmax of a block over a channel's positions; returns the logarithm of the sum of exp(x)."""
     # |z| is at most sqrt(m), so unless the temperature is low, exp(z / T) is far from overflow as it is.
     if math.sqrt(x.numel() / x.shape[1]) <= 40 * temperature:
-        total = torch.exp(x, out=out).sum(POSITIONS, keepdim=True)
+        total = sums(torch.exp(x, out=out))
         out.mul_(1 / total)
         return torch.log(total)
-    top = x.amax(POSITIONS, keepdim=True)
-    total = torch.sub(x, top, out=out).exp_().sum(POSITIONS, keepdim=True)
+    top = x.amax((0, 2, 3), keepdim=True)
+    total = sums(torch.sub(x, top, out=out).exp_())
     out.mul_(1 / total)
     return torch.log(total) + top
 
 
-def _way(d: Tensor) -> float:
-    """How to work out exp(d) - 1 and exp(d) - 1 - d for a block."""
-    if d.device.type != "cpu":
-        return _FAR
-    low, high = torch.stack(d.aminmax()).tolist()
-    largest = max(-low, high)
-    if not largest <= _SMALL:  # nor NaN
-        return _FAR
-    # In float32 exp(d) - 1 - d is off by 6e-8 here or there, which d^2 / 2 must be far above for most of the block.
-    return _EXP if d.dtype == torch.float32 and largest > _LARGE_ENOUGH else _SERIES
+def _ways(d: Tensor) -> Tensor:
+    """How to work out exp(d) - 1 and exp(d) - 1 - d for each channel of a block, (1, c, 1, 1).
+
+    It is a channel's own affair, so that its numbers are the same in any block.
+    """
+    rows = d.flatten(2)
+    largest = torch.maximum(rows.amax(2).amax(0), -rows.amin(2).amin(0))
+    near = torch.full_like(largest, _SERIES)
+    if d.dtype == torch.float32:
+        # exp(d) - 1 - d is off by 6e-8 here or there, which d^2 / 2 must be far above for most of the channel.
+        near[largest > _LARGE_ENOUGH] = _EXP
+    return torch.where(largest <= _SMALL, near, _FAR).view(1, -1, 1, 1)  # NaN is far
+
+
+def _each_its_way(
+    ways: Tensor, d: Tensor, grow: Callable[[float, Tensor], tuple[Tensor, ...]], out: Tensor
+) -> tuple[Tensor, ...]:
+    """Has every channel of a block worked out in its own way.
+
+    Args:
+        ways: (1, c, 1, 1).
+        d: (n, c, H, W), written over.
+        grow: Of a way and d: writes to `out`, and returns numbers per channel.
+        out: (n, c, H, W).
+    """
+    present = sorted(set(ways.flatten().tolist()))
+    if len(present) == 1:  # nearly always
+        return grow(present[0], d)
+    start, mixed, numbers = d.clone(), torch.empty_like(out), None
+    for way in present:
+        found, mine = grow(way, d.copy_(start)), ways == way
+        torch.where(mine, out, mixed, out=mixed)
+        numbers = found if numbers is None else [torch.where(mine, *pair) for pair in zip(found, numbers, strict=True)]
+    out.copy_(mixed)
+    return tuple(numbers)
 
 
 def _grow_near(d: Tensor, p: Tensor, spare: Tensor, out: Tensor, by_exp: bool) -> Tensor:
     """Writes p (exp(d) - 1) to `out`; returns sum(p (exp(d) - 1 - d)) per channel."""
     if by_exp:
         torch.exp(d, out=out).sub_(1)
-        bent = torch.sub(out, d, out=spare).mul_(p).sum(POSITIONS, keepdim=True)
+        bent = sums(torch.sub(out, d, out=spare).mul_(p))
         out.mul_(p)
         return bent
     _bend(d, out)
-    bent = torch.mul(p, out, out=spare).sum(POSITIONS, keepdim=True)
+    bent = sums(torch.mul(p, out, out=spare))
     out.add_(d).mul_(p)
     return bent
 
@@ -146,35 +173,32 @@ def _grow_far(d: Tensor, p: Tensor, q: Tensor, out: Tensor) -> Tensor:
     _bend(d, out).mul_(p)
     q.sub_(p)
     d.mul_(p)
-    bent = torch.where(far, q - d, out).sum(POSITIONS, keepdim=True)
+    bent = sums(torch.where(far, q - d, out))
     torch.where(far, q, out.add_(d), out=out)
     return bent
 
 
 def _bend(d: Tensor, out: Tensor) -> Tensor:
     """Writes exp(d) - 1 - d = d^2 (1/2! + d/3! + d^2/4! + ...) for small d to `out`."""
-    last, *others = _coefficients(d.dtype, d.device)
+    last, *others = _coefficients(d.dtype)
     torch.mul(d, last, out=out).add_(others[0])
     for coefficient in others[1:]:
-        if d.device.type == "cpu":
-            out.mul_(d).add_(coefficient)
-        else:
-            torch.addcmul(coefficient, d, out, out=out)
+        out.mul_(d).add_(coefficient)
     return out.mul_(d).mul_(d)
 
 
 @lru_cache
-def _coefficients(dtype: torch.dtype, device: torch.device) -> list[Tensor]:
+def _coefficients(dtype: torch.dtype) -> list[Tensor]:
     """Of the series of (exp(d) - 1 - d) / d^2, the highest power first."""
     numbers = [1 / math.factorial(k + 2) for k in reversed(range(_TERMS[dtype]))]
-    return list(torch.tensor(numbers, dtype=dtype, device=device))
+    return list(torch.tensor(numbers, dtype=dtype))
 
 
 @divergence.register_fake
 def _(student: Tensor, teacher: Tensor, temperature: float, chunk: int) -> tuple[Tensor, Tensor]:
     value = student.new_empty((), dtype=accumulator(student.dtype, teacher.dtype))
     chunks = -(-student.shape[0] // chunk)
-    return value, student.new_empty(chunks, len(_ROWS), student.shape[1], dtype=exact(student.device))
+    return value, student.new_empty(chunks, len(_ROWS), student.shape[1], dtype=EXACT)
 
 
 @torch.library.custom_op("pkdcli::divergence_backward", mutates_args=())
@@ -193,7 +217,7 @@ def divergence_backward(
     """
     images, channels = student.shape[:2]
     dtype = accumulator(student.dtype, teacher.dtype)
-    scratch = Scratch(student.device, dtype)
+    scratch = Scratch(dtype)
     gradient = torch.empty_like(student)
     factor = upstream.to(kept.dtype) * (temperature**2 / (images * channels))
     rest = kept[:, _ROWS.index("rest")]
@@ -206,24 +230,32 @@ def divergence_backward(
         a = torch.sub(block.of(teacher), shift_t, out=scratch.buffer("t", block)).mul_(per_t)
         p, growth = torch.sub(a, log_t, out=scratch.buffer("p", block)).exp_(), scratch.buffer("growth", block)
         d = torch.sub(b, a, out=a)
-        way = _FAR if d.device.type != "cpu" else far.flatten()[0].item()
-        if way == _FAR:
-            q = torch.sub(b, log_s, out=scratch.buffer("q", block)).exp_()
-            _grow_far(d.sub_(log_s - log_t), p, q, growth)
-        elif way == _EXP:
-            torch.exp(d, out=growth).sub_(1).mul_(p)
-        else:  # expm1 takes six to ten times as long as exp
-            _bend(d, growth).add_(d).mul_(p)
+        spare = scratch.buffer("q", block)
+        q = partial(_exp_of_difference, b, log_s, spare)
+        _each_its_way(far, d, partial(_regrow, p, q, log_s - log_t, growth), growth)
         on_growth, on_p, on_b = block.numbers(factors) * block.shape[0]
         add_scaled(growth.mul_(on_growth), p, on_p, out=growth, spare=p)
         add_scaled(growth, b, on_b, out=block.of(gradient), spare=b)
     return gradient
 
 
+def _exp_of_difference(x: Tensor, y: Tensor, out: Tensor) -> Tensor:
+    return torch.sub(x, y, out=out).exp_()
+
+
+def _regrow(p: Tensor, q: Callable[[], Tensor], logs: Tensor, out: Tensor, way: float, d: Tensor) -> tuple[()]:
+    """Writes p (exp(d) - 1) to `out` once more; `logs` is what d lacks where it is far."""
+    if way == _FAR:
+        _grow_far(d.sub_(logs), p, q(), out)
+    elif way == _EXP:
+        torch.exp(d, out=out).sub_(1).mul_(p)
+    else:  # expm1 takes six to ten times as long as exp
+        _bend(d, out).add_(d).mul_(p)
+    return ()
+
+
 @divergence_backward.register_fake
-def _(
-    upstream: Tensor, student: Tensor, teacher: Tensor, kept: Tensor, temperature: float, chunk: int
-) -> Tensor:
+def _(upstream: Tensor, student: Tensor, teacher: Tensor, kept: Tensor, temperature: float, chunk: int) -> Tensor:
     return torch.empty_like(student)
 
 

@@ -6,11 +6,17 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from pkdcli.engine.losses import rows
 from pkdcli.engine.losses.base import FeatureLoss
 from pkdcli.engine.losses.distance import distance
 from pkdcli.engine.losses.divergence import divergence
 from pkdcli.engine.losses.parameters import Parameter, checked
 from pkdcli.engine.losses.registry import register_loss
+
+
+def in_blocks(x: Tensor) -> bool:
+    """Whether a map is worked through in blocks that fit a cache, as on a CPU, or at once, with few launches."""
+    return x.device.type == "cpu"
 
 
 class Distance(FeatureLoss):
@@ -21,8 +27,12 @@ class Distance(FeatureLoss):
     factor: ClassVar[float] = 1.0
 
     def over_chunks(self, student: Tensor, teacher: Tensor) -> Tensor:
-        value, _ = distance(student, teacher, self.centered, self.scaled, self.chunk(student))
-        return value * self.factor
+        options = self.centered, self.scaled, self.chunk(student)
+        if in_blocks(student):
+            value, _ = distance(student, teacher, *options)
+        else:
+            value = rows.distance(student, teacher, *options)
+        return value if self.factor == 1 else value * self.factor
 
 
 @register_loss("pkd")
@@ -100,5 +110,8 @@ class NormKL(FeatureLoss):
         self.temperature = float(checked(self.options["temperature"], temperature))
 
     def over_chunks(self, student: Tensor, teacher: Tensor) -> Tensor:
-        value, _ = divergence(student, teacher, self.temperature, self.chunk(student))
-        return value
+        options = self.temperature, self.chunk(student)
+        if in_blocks(student):
+            value, _ = divergence(student, teacher, *options)
+            return value
+        return rows.divergence(student, teacher, *options)
