@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+from pkdcli.cores import busy, cores
 from pkdcli.places import cache_root, runs_root
 
 GIB = 2**30
@@ -41,11 +42,22 @@ class Finding:
 
 def checks() -> list[Finding]:
     """Python, packages, data, folders and weights."""
-    return [_python(), *_packages(), *_folders(), *_data()]
+    return [_python(), _cores(), *_packages(), *_folders(), *_data()]
 
 
 def _python() -> Finding:
     return Finding("python", sys.version.split()[0], sys.version_info >= (3, 10), "pkd needs Python 3.10 or newer.")
+
+
+def _cores() -> Finding:
+    found = cores()
+    threads = os.environ.get("OMP_NUM_THREADS")
+    set_by = f"; OMP_NUM_THREADS={threads}" if threads else ""
+    load = busy(found)
+    if load is None:
+        return Finding("cores", f"{found}{set_by}", True)
+    remedy = "Something else is at work: --threads 1 --workers 0 may be many times faster until it has ended."
+    return Finding("cores", f"{found}, with a load of {load:.1f}{set_by}", None, remedy)
 
 
 def _packages() -> Iterable[Finding]:

@@ -29,7 +29,7 @@ from pkdcli.recipe.schema import Launcher, Recipe
 from pkdcli.runs.lock import holder
 from pkdcli.runs.paths import RunPaths, teachers_root
 from pkdcli.runs.state import finished, held_by
-from pkdcli.runs.status import FAILED, QUEUED, RUNNING, Status
+from pkdcli.runs.status import FAILED, INTERRUPTED, QUEUED, RUNNING, Status
 from pkdcli.runs.store import read_object, write_json, write_text
 
 if TYPE_CHECKING:
@@ -172,6 +172,7 @@ def spec(planned: Planned, cache: Path) -> JobSpec:
             **variables(planned.recipe),
         },
         needs=(planned.teacher.run,) if planned.teacher else (),
+        alone=planned.recipe.weights is not None,
     )
 
 
@@ -202,7 +203,9 @@ def settle(planned: Sequence[Planned], outcomes: Mapping[str, Outcome]) -> None:
             continue
         status = Status(one.paths)
         with suppress(PkdError):  # a full disk: the watcher has said what there is to say
-            if outcome.lacked:
+            if outcome.lacked and outcome.code == ExitCode.INTERRUPTED:
+                end(one.paths, INTERRUPTED, outcome.cause, int(outcome.code), silent=False)
+            elif outcome.lacked:
                 status.write(error={"message": outcome.cause, "hint": None, "code": int(outcome.code)})
             elif status.fields.get("state") in (QUEUED, RUNNING):
                 end(one.paths, FAILED, outcome.cause, int(outcome.code), silent=True)

@@ -15,7 +15,7 @@ from pkdcli.runs.features import Features
 
 METRICS = ("mAP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
 FILES = {"recipe.yaml", "config.py", "job.json", "status.json", "metrics.jsonl", "log.txt", "env.json", "checkpoints",
-         "student.pth", "result.json", "samples.json"}  # fmt: skip
+         "student.pth", "student.py", "result.json", "samples.json"}  # fmt: skip
 
 
 def read(path):

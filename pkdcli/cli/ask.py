@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from pkdcli import cores
 from pkdcli.cli.render import err
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.runs.store import read_json, write_json
@@ -33,7 +35,10 @@ def ask(module: str, request: Mapping[str, Any], what: str, doing: str | None) -
         write_json(asked, {**request, "answer": str(answer)})
         command = [sys.executable, "-m", module, str(asked)]
         with err().status(doing) if doing else nullcontext():
-            process = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+            env = {**os.environ, **cores.variables()}
+            process = subprocess.run(
+                command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=env, check=False
+            )
         written = read_json(answer)
     if not isinstance(written, dict):
         last = "\n".join(process.stderr.splitlines()[-10:]) or None

@@ -8,7 +8,10 @@ import typer
 
 from pkdcli.cli import options as o
 
-SECTIONS = ("losses", "launches", "step", "group", "eval", "data", "startup", "suggest", "experiment", "operators")
+SECTIONS = (
+    *("losses", "launches", "step", "group", "eval", "data", "startup", "suggest", "experiment"),
+    *("operators", "coco", "report"),
+)
 DEFAULT = SECTIONS[:7]
 _MEASURE = "What and how to measure"
 
@@ -50,6 +53,9 @@ def command(
     report_runs: Annotated[
         int, typer.Option(min=1, help="Runs that the report reads.", rich_help_panel=_MEASURE)
     ] = 200,
+    coco_images: Annotated[
+        int, typer.Option(min=1, help="Images of the annotations for coco; COCO has 118287.", rich_help_panel=_MEASURE)
+    ] = 118_287,
     epochs: Annotated[int, typer.Option(min=1, help="Of the experiment.", rich_help_panel=_MEASURE)] = 12,
     sets: o.Set = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.", rich_help_panel=_MEASURE)] = False,
@@ -59,7 +65,8 @@ def command(
 
     What is compared takes turns in one process, after a warm-up; seconds are medians, a ratio is the median of those of
     each round, with its quartiles. Pictures are drawn and weights random, except for [bold]experiment[/bold], which
-    takes many minutes and is measured only where --only names it; --suggest uses a trained teacher where there is one.
+    takes many minutes; --suggest uses a trained teacher where there is one. Measured only where --only names them:
+    experiment, coco (annotations as large as COCO's) and report (of as many runs as --report-runs says).
 
     [bold]Examples[/bold]
 
@@ -89,6 +96,7 @@ def command(
         students=students,
         eval_images=eval_images,
         report_runs=report_runs,
+        coco_images=coco_images,
         epochs=epochs,
         sets=tuple(sets or ()),
     )

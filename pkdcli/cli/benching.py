@@ -46,6 +46,7 @@ class Wishes:
     students: int
     eval_images: int
     report_runs: int
+    coco_images: int
     epochs: int
     sets: tuple[str, ...]
 
@@ -106,12 +107,14 @@ def bench(wishes: Wishes, as_json: bool, quiet: bool) -> ExitCode:
 def _recipe(wishes: Wishes) -> Recipe:
     """The distilled run that is measured; real data for the experiment alone."""
     from pkdcli.data.prepare import facts, prepare
+    from pkdcli.experiment import with_weights_hash
 
     if wishes.loss == "none":
         raise PkdError("--loss: the baseline distils nothing.", "Name a loss, such as pkd.")
     recipe = resolve(
         Request(pair=wishes.pair, scale=wishes.scale, loss=wishes.loss, batch_size=wishes.batch, sets=wishes.sets)
     )
+    recipe = with_weights_hash(recipe)
     known = prepare if "experiment" in wishes.only else facts
     return recipe.model_copy(update={"data": known(recipe.data, cache_root())})
 

@@ -16,7 +16,7 @@ def command(
     names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs' ids; their beginnings are enough.")],
     runs: o.Runs = None,
 ) -> None:
-    """Stop runs: those at work save first, those in a queue leave it.
+    """Stop runs: those at work save first, those in a queue leave it, and with a teacher its students.
 
     `pkd resume` goes on with them.
 
@@ -29,9 +29,13 @@ def command(
     from pkdcli.cli.find import all_runs, chosen
     from pkdcli.launch.slurm import cluster
     from pkdcli.launch.state import look_all, settle
+    from pkdcli.runs.status import note_cancel
 
     found = look_all(chosen(names, all_runs(runs)))
     active = [one for one in found if one.state in ("queued", "running")]
+    for one in active:
+        if one.state == "running" and one.job:
+            note_cancel(one.paths)
     cluster.scancel([one.job for one in active if one.job])
     failed = False
     for one in found:
@@ -62,14 +66,14 @@ def _stop(one: Found) -> bool:
     import socket
 
     from pkdcli.launch.processes import send
-    from pkdcli.runs.store import write_text
+    from pkdcli.runs.status import note_cancel
 
     pid, host = one.status.get("pid"), one.status.get("host")
     if host != socket.gethostname():
         print(f"{one.paths.run}: runs on {host}; type the command there")
         return False
+    note_cancel(one.paths)
     if one.status.get("shared_with"):
-        write_text(one.paths.cancel, "")
         print(f"{one.paths.run}: asked to save and stop; the runs that it trains together with go on")
         return True
     # The processes of a run agree between two steps to stop, so one of them is enough.

@@ -12,7 +12,7 @@ from pkdcli.cli import options as o
 from pkdcli.errors import ExitCode, PkdError
 
 HOUR = 3600.0
-CACHE = ("downloads", "data", "checks", "matplotlib")
+CACHE = ("downloads", "data", "checks", "annotations", "matplotlib")
 """Folders of the cache that are made or downloaded again when they are needed; teachers are not among them."""
 
 
@@ -78,7 +78,7 @@ def _halves(runs: Path | None) -> Iterator[Path]:
     from pkdcli.runs.state import held_by
 
     free = [paths.root for paths in all_runs(runs) if not held_by(paths)]
-    places = [*free, *(cache_root() / part for part in ("downloads", "checks"))]
+    places = [*free, *(cache_root() / part for part in ("downloads", "checks", "annotations"))]
     for place in places:
         for path in place.rglob(".*.part"):
             if path.is_file() and time.time() - path.stat().st_mtime > HOUR:

@@ -16,9 +16,11 @@ def command(json: o.Json = False) -> None:
 
       pkd doctor
     """
+    import os
     import subprocess
     import sys
 
+    from pkdcli.cores import variables
     from pkdcli.doctor import Finding, checks
 
     findings = checks()
@@ -28,6 +30,7 @@ def command(json: o.Json = False) -> None:
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
+        env={**os.environ, **variables()},
         check=False,
     )
     findings += Finding.read(answer.stdout) or [

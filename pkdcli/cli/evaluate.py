@@ -20,7 +20,9 @@ def command(
         str | None,
         typer.Option(help="What a bare checkpoint is of; a run knows.", autocompletion=o._complete("detectors")),
     ] = None,
-    scale: Annotated[str | None, typer.Option(help="The scale of a bare checkpoint (default paper).")] = None,
+    scale: Annotated[
+        str | None, typer.Option(help="Of a bare checkpoint; by default full size, on images as its own config tests.")
+    ] = None,
     runs: o.Runs = None,
     json: o.Json = False,
     quiet: o.Quiet = False,
@@ -28,7 +30,8 @@ def command(
     """Evaluate a run's student (or its teacher), or a checkpoint: six COCO metrics.
 
     A run's own data set and split are the default; the result goes to eval/<data>-<split>.json in the run's folder and
-    never touches result.json.
+    never touches result.json. Classes are matched by the names in the checkpoint. A run of a release that wrote no
+    student.py beside its student.pth gets it here.
 
     [bold]Examples[/bold]
 

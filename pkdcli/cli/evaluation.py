@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from pkdcli.cli.render import err, metrics_table, out
-from pkdcli.data.prepare import prepare
+from pkdcli.config.alone import alone, on_other_data
+from pkdcli.config.data import check_sides, image_size, own_test_size, sides
+from pkdcli.data.prepare import prepare, thinnest
 from pkdcli.errors import ExitCode, PkdError, nearest, unknown
 from pkdcli.places import cache_root, runs_root
 from pkdcli.recipe.library import load, parse, read_yaml
@@ -45,23 +48,31 @@ def evaluate(
             raise unknown(kind, word, allowed)
     paths = find_run(target, runs_root(runs))
     if paths is not None:
-        if detector or scale:
+        if detector is not None or scale is not None:
             raise PkdError("--detector and --scale are for bare checkpoints.", "A run knows its own.")
         recipe, weights = of_run(paths, model)
     else:
         recipe, weights = of_checkpoint(Path(target), detector, scale, data)
+        for text in said_of_size(recipe, scale):
+            print(f"note: {text}", file=sys.stderr)
     if data is not None:
         recipe = recipe.model_copy(update={"data": load_data(data)})
-    classes = recipe.data.classes
+    if data is not None or split != "val":
+        recipe = on_other_data(recipe)
     recipe = recipe.model_copy(update={"data": prepare(recipe.data, cache_root())})
+    thin = {name: image for name, image in thinnest(recipe.data, cache_root()).items() if name == split}
+    check_sides(recipe, thin)
     if paths is not None and data is not None:
         _same_classes(parse(Recipe, read_yaml(paths.recipe), str(paths.recipe)).data.classes, recipe)
-    elif classes:
-        _same_classes(classes, recipe)
     name = f"{'teacher-' if model == 'teacher' else ''}{recipe.data.name}"
     output = paths.evaluation(name, split) if paths is not None else None
     samples = paths.evaluation_samples(name, split) if paths is not None else None
-    written = run_worker(recipe, weights, split, paths, output, samples, model, quiet or as_json)
+    own = paths is None and scale is None
+    written = run_worker(recipe, weights, split, paths, output, samples, model, quiet or as_json, own)
+    for text in written["notes"]:
+        print(f"note: {text}", file=sys.stderr)
+    if paths is not None:
+        _for_stock_mmdet(paths)
     if as_json:
         print(json.dumps(written))
         return
@@ -76,6 +87,8 @@ def find_run(target: str, root: Path) -> RunPaths | None:
     Raises:
         PkdError: It names no run and no file, or more than one run.
     """
+    if not target:
+        raise PkdError("give a run or a checkpoint file: this is an empty word.", "`pkd list runs` shows the runs.")
     path = Path(target).expanduser()
     if path.is_file():
         return None
@@ -121,38 +134,54 @@ def of_checkpoint(weights: Path, detector: str | None, scale: str | None, data: 
         PkdError: It is not said what the checkpoint is of.
     """
     if detector is None:
-        raise PkdError(
-            f"{weights}: what detector is it?",
-            "Say so with --detector NAME (and --scale tiny); see `pkd list detectors`.",
-        )
+        hint = "Say so with --detector NAME (and --scale tiny); see `pkd list detectors`."
+        run = weights.absolute().parent
+        if (run / "recipe.yaml").is_file():
+            hint = f"It lies in a run, which knows: pkd eval {shlex.quote(str(run))}"
+        raise PkdError(f"{weights}: what detector is it?", hint)
     which = with_content(load("detectors", detector))
-    recipe = resolve(Request(loss="none", scale=scale or "paper", data=data))
+    recipe = resolve(Request(loss="none", scale="paper" if scale is None else scale, data=data))
     return alone(recipe.model_copy(update={"student": which})), weights.absolute()
 
 
-def alone(recipe: Recipe) -> Recipe:
-    """A recipe that builds just the detector, without pretrained weights, to load some into."""
-    update = {
-        "role": "baseline",
-        "pretrained": False,
-        "weights": None,
-        "pair": None,
-        "teacher": None,
-        "init": "scratch",
-    }
-    none = {"name": "none", "type": "none"}
-    # What a user set in the config of a distilled run speaks of a model that is not built here.
-    content = {**recipe.model_dump(), **update, "loss": none, "teacher_checkpoint": None, "config": {}}
-    return Recipe.model_validate(content)
-
-
 def _same_classes(classes: list[str] | None, recipe: Recipe) -> None:
-    if classes and recipe.data.classes != classes:
+    """Refuse data of other classes before anything is loaded; their order does not matter."""
+    if classes and sorted(recipe.data.classes or []) != sorted(classes):
         raise PkdError(
             f"data set {recipe.data.name} has other classes than the detector was trained for: "
             f"{', '.join(recipe.data.classes or [])} instead of {', '.join(classes)}.",
-            "Evaluate on data with the same classes in the same order.",
+            "Evaluate on data with the same classes, in whatever order.",
         )
+
+
+def said_of_size(recipe: Recipe, scale: str | None) -> list[str]:
+    """What is to be said of the size of images that a bare checkpoint is evaluated on.
+
+    A detector is evaluated as its own config tests it, unless the user names a scale.
+
+    Args:
+        recipe: Names the detector as its student, and the scale.
+        scale: What the user named.
+    """
+    own, named = own_test_size(recipe.student), image_size(recipe)
+    if own is None or own == named or (scale is not None and recipe.scale.rules):
+        return []
+    if scale is None:
+        return [f"images are {sides(own)}, as {recipe.student.name}'s own config tests; --scale names another size."]
+    return [
+        f"images are {sides(named)} (scale {recipe.scale.name}), where {recipe.student.name}'s own config tests at "
+        f"{sides(own)}: without --scale it is evaluated so."
+    ]
+
+
+def _for_stock_mmdet(paths: RunPaths) -> None:
+    """Write the config of a run's detector alone where a release that wrote none has made the run."""
+    recipe = parse(Recipe, read_yaml(paths.recipe), str(paths.recipe))
+    given = recipe.weights is not None  # its checkpoint alone knows its labels
+    if not given and not paths.stock_config(recipe.role).exists() and Path(recipe.data.val.annotations).is_file():
+        from pkdcli.config import stock
+
+        print(f"wrote {stock.write(recipe, paths, recipe.data.classes or [])}", file=sys.stderr)
 
 
 def run_worker(
@@ -164,6 +193,7 @@ def run_worker(
     samples: Path | None,
     model: str,
     quiet: bool,
+    own_pipeline: bool = False,
 ) -> dict[str, Any]:
     """Have a worker process evaluate, and return what it wrote.
 
@@ -181,6 +211,7 @@ def run_worker(
             "work_dir": folder,
             "output": str(answer),
             "columns": columns,
+            "own_pipeline": own_pipeline,
             "samples": str(samples) if samples is not None else None,
         }
         write_json(request, content)

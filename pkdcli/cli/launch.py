@@ -14,9 +14,10 @@ import typer
 
 from pkdcli import experiment
 from pkdcli.cli.launcher import launcher as load_launcher
-from pkdcli.cli.launcher import processes
+from pkdcli.cli.launcher import processes, said_of_load, said_of_spread, spread
+from pkdcli.cli.notes import drawing, note, said_if_slow, tiny_command
 from pkdcli.cli.progress import watcher
-from pkdcli.cli.prove import modules_there, no_gpu_here, prove
+from pkdcli.cli.prove import check, no_gpu_here, prove
 from pkdcli.cli.render import metrics_table, out
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.places import cache_root, runs_root
@@ -81,15 +82,21 @@ def with_data(recipes: Sequence[Recipe], cache: Path, where: Where) -> list[Reci
     """The recipes with the facts of their data, which is drawn or checked once; a dry run does without the data.
 
     Raises:
-        PkdError: Data that is wrong, or a module of the user's that is not there.
+        PkdError: Data that is wrong, a module of the user's that is not there, or a job without the GPU it needs.
     """
-    modules_there(recipes, where.launcher)
+    from pkdcli.config.data import check_sides
+    from pkdcli.data.prepare import thinnest
+
+    check(recipes, where.launcher)
     known: dict[str, Data] = {}
     for recipe in recipes:
         key = recipe.data.model_dump_json()
         if key not in known:
             known[key] = _prepared(recipe.data, cache, where)
-    return [recipe.model_copy(update={"data": known[recipe.data.model_dump_json()]}) for recipe in recipes]
+    recipes = [recipe.model_copy(update={"data": known[recipe.data.model_dump_json()]}) for recipe in recipes]
+    for recipe in recipes:
+        check_sides(recipe, thinnest(recipe.data, cache))
+    return recipes
 
 
 def carry_out(planned: Sequence[experiment.Planned], cache: Path, where: Where) -> dict[str, Outcome]:
@@ -121,7 +128,10 @@ def carry_out(planned: Sequence[experiment.Planned], cache: Path, where: Where) 
     from pkdcli.launch.queue import run_all
     from pkdcli.launch.slots import slots
 
-    room = slots(launcher.devices, launcher.processes, launcher.jobs)
+    gpus = spread(launcher)
+    room = slots(launcher.devices, launcher.processes, launcher.jobs, gpus, launcher.threads)
+    note(said_of_spread(launcher, gpus), where)
+    note(said_of_load(room), where)
     groups = sharing.groups(todo, launcher.jobs, where.share)
     _say_sharing(groups, where)
     jobs = [together([experiment.spec(one, cache) for one in group]) for group in groups]
@@ -162,36 +172,12 @@ def _prepared(data: Data, cache: Path, where: Where) -> Data:
     if where.dry_run:
         return facts(data, cache)
     try:
-        return prepare(data, cache, _drawing(where))
+        with said_if_slow(f"checking the data set {data.name}", data.name, where):
+            return prepare(data, cache, drawing(where))
     except PkdError as error:
         if error.hint and "{tiny}" in error.hint:
-            error.hint = error.hint.replace("{tiny}", _tiny_command())
+            error.hint = error.hint.replace("{tiny}", tiny_command())
         raise
-
-
-def _tiny_command() -> str:
-    """The command that was typed, at the scale that needs no COCO."""
-    import shlex
-
-    words, skip = [], False
-    for word in sys.argv[1:]:
-        if skip or word in ("--scale", "--data"):
-            skip = not skip
-            continue
-        if not word.startswith(("--scale=", "--data=")):
-            words.append(word)
-    return f"pkd {shlex.join(words)} --scale tiny"
-
-
-def _drawing(where: Where):
-    if where.quiet or where.json or not sys.stderr.isatty():
-        return None
-
-    def progress(done: int, total: int) -> None:
-        end = "\n" if done == total else ""
-        print(f"\rdrawing the data set shapes: {done}/{total} pictures", end=end, file=sys.stderr, flush=True)
-
-    return progress
 
 
 def _say_mask_heads(planned: Sequence[experiment.Planned]) -> None:
@@ -233,6 +219,7 @@ def _show_plan(planned: Sequence[experiment.Planned], cache: Path, where: Where)
     if not where.quiet and not where.json:
         _say_no_gpu(planned, launcher)
     groups = sharing.groups(todo, launcher.jobs, where.share if launcher.kind == "local" else False)
+    gpus = spread(launcher)
     if where.json:
         jobs = [together([experiment.spec(one, cache) for one in group]) for group in groups]
         jobs = {part.name: job for job in jobs for part in job.parts}
@@ -242,6 +229,7 @@ def _show_plan(planned: Sequence[experiment.Planned], cache: Path, where: Where)
             record["shared_with"] = [part.name for part in spec.parts if part.name != one.run]
             print(json.dumps({**record, "dir": str(one.paths.root), "recipe": one.recipe.model_dump(mode="json")}))
         return
+    note(said_of_spread(launcher, gpus), where)
     _say_sharing(groups, where)
     table = Table(title=f"{len(planned)} runs", title_justify="left", title_style="bold")
     for column in ("run", "role", "epochs", "steps", "lr", "state"):

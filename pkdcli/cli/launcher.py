@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pkdcli.errors import ExitCode, PkdError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pkdcli.launch.slots import Slot
     from pkdcli.recipe.schema import Launcher
 
 
@@ -24,17 +26,19 @@ def launcher(name: str = "local", *, dry_run: bool = False, **options: Any) -> L
         PkdError: An option of the other kind of launcher, a value Slurm can't take, a device that is not there.
     """
     from pkdcli.launch.slots import devices_per_job
-    from pkdcli.recipe import library
+    from pkdcli.recipe import library, sbatch
     from pkdcli.recipe.schema import LOCAL_KEYS, SLURM_KEYS, Launcher
 
     recipe: Launcher = library.load("launchers", name)
     given = {key: value for key, value in options.items() if value is not None and value != []}
-    others = SLURM_KEYS if recipe.kind == "local" else (*LOCAL_KEYS, "gpus")
+    others = (*SLURM_KEYS, "sbatch_option") if recipe.kind == "local" else (*LOCAL_KEYS, "gpus")
     wrong = ["--" + key.replace("_", "-") for key in given if key in others]
     if wrong:
         kind = "slurm" if recipe.kind == "local" else "local"
         hint = f"Give --launcher {kind} too, or leave it out." if len(wrong) == 1 else f"They are for {kind}."
         raise PkdError(f"{', '.join(wrong)}: not for --launcher {name}.", hint)
+    if "devices" in given and not given["devices"].strip():
+        raise PkdError("--devices: an empty list.", "Leave it out, or give some values with commas between them.")
     gpus, devices = given.pop("gpus", None), given.pop("devices", None)
     if given.get("procs") and (gpus or devices or given.get("gpus_per_node")):
         raise PkdError("--procs is for the CPU: each GPU has a process of its own.", "Leave out one of the two.")
@@ -49,6 +53,10 @@ def launcher(name: str = "local", *, dry_run: bool = False, **options: Any) -> L
     content = {**recipe.model_dump(exclude_unset=True), **given}
     if "setup" in given:
         content["setup"] = [*recipe.setup, *given["setup"]]
+    if "sbatch_option" in given:
+        content["options"] = [*recipe.options, *content.pop("sbatch_option")]
+    if sbatch.gpus(recipe.options) is not None and "gpus_per_node" not in given:
+        content.pop("gpus_per_node", None)  # which follows from the options
     found = library.parse(Launcher, content, f"launcher {recipe.name}")
     devices_per_job(found.devices, found.processes, found.jobs)
     return found
@@ -61,6 +69,44 @@ def processes(launcher: Launcher) -> int:
     if launcher.kind == "slurm":
         return launcher.nodes * launcher.per_node
     return devices_per_job(launcher.devices, launcher.processes, launcher.jobs)
+
+
+def spread(launcher: Launcher) -> tuple[str, ...]:
+    """The GPUs over which several jobs are spread that were given none: all that are visible."""
+    from pkdcli.launch import gpus
+
+    alone = launcher.kind == "local" and launcher.jobs > 1 and launcher.processes == 1 and not launcher.devices
+    return gpus.visible() if alone else ()
+
+
+def said_of_spread(launcher: Launcher, names: Sequence[str]) -> str | None:
+    """Which GPUs several jobs are spread over, in words, and what that leaves crowded or idle."""
+    if not names:
+        return None
+    jobs, there = launcher.jobs, len(names)
+    text = f"{jobs} runs at a time on {'GPUs' if there > 1 else 'GPU'} {','.join(names[:jobs])}, a GPU each"
+    if jobs > there:
+        text = f"{jobs} runs at a time on {there} {'GPUs' if there > 1 else 'GPU'}: "
+        text += f"up to {-(-jobs // there)} runs share one and its memory; --jobs {there} gives each its own"
+    elif jobs < there:
+        text += f"; {there - jobs} more of {there} stay idle: --jobs {there}, or --gpus {there // jobs * jobs} to share"
+        text += " all out"
+    return text
+
+
+def said_of_load(room: Sequence[Slot]) -> str | None:
+    """What to say of a machine that is busy with something else, where a run's threads would wait for each other."""
+    from pkdcli.cores import busy, cores
+
+    found = cores()
+    load = busy(found)
+    threads = room[0].asked or os.environ.get("OMP_NUM_THREADS") or room[0].threads or found.count
+    if load is None or str(threads) == "1":
+        return None
+    return (
+        f"this machine is busy: a load of {load:.1f} on {found.machine} core{'s' if found.machine > 1 else ''}. "
+        "Threads that wait for each other lose most by that: --threads 1 --workers 0 may be many times faster"
+    )
 
 
 def _named(text: str) -> list[str]:
@@ -87,9 +133,10 @@ def _first(count: int) -> list[str]:
 
 
 def _check_there(devices: list[str]) -> None:
-    # Asking torch would take seconds. WSL and ROCm have devices of other names, whose number is not known.
-    found = len([path for path in Path("/dev").glob("nvidia*") if path.name[6:].isdecimal()])
-    if not found and any(Path(path).exists() for path in ("/dev/dxg", "/dev/kfd")):
+    from pkdcli.launch import gpus
+
+    found = gpus.on_machine()
+    if found is None:
         return
     numbers = [int(name) for name in devices if name.isdecimal()]
     if found <= max(numbers, default=0):

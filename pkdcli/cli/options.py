@@ -20,6 +20,17 @@ def _complete(kind: str):
     return complete
 
 
+def _folder(text: str) -> Path:
+    """A folder a user typed; Path("") would be the working folder.
+
+    Raises:
+        PkdError: An empty word, such as an unset variable leaves.
+    """
+    if not str(text):
+        raise PkdError("--runs: an empty name.", "Leave it out, or give a folder; . is the working folder.")
+    return Path(text)
+
+
 _WHAT, _HOW, _WHERE = "What", "How", "Where and how to print"
 _LOCAL, _SLURM = "Processes and machines", "On a Slurm cluster (--launcher slurm)"
 
@@ -140,7 +151,13 @@ Trackers = Annotated[
 ]
 Runs = Annotated[
     Path | None,
-    typer.Option("--runs", help="Folder of runs (default $PKD_RUNS, or ./runs).", rich_help_panel=_WHERE),
+    typer.Option(
+        "--runs",
+        parser=_folder,
+        metavar="PATH",
+        help="Folder of runs (default $PKD_RUNS, or ./runs).",
+        rich_help_panel=_WHERE,
+    ),
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print what would run, and run nothing.", rich_help_panel=_WHERE)
@@ -164,9 +181,24 @@ Devices = Annotated[
 Procs = Annotated[
     int | None, typer.Option(min=1, help="Processes of a run on the CPU (on each node).", rich_help_panel=_LOCAL)
 ]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Compute threads of a process; by default $OMP_NUM_THREADS, or the cores that it has. No part of a run's "
+        "name: the numbers differ by rounding.",
+        rich_help_panel=_LOCAL,
+    ),
+]
 Jobs = Annotated[
     int | None,
-    typer.Option("--jobs", "-j", min=1, help="Runs at a time, which share out the GPUs.", rich_help_panel=_LOCAL),
+    typer.Option(
+        "--jobs",
+        "-j",
+        min=1,
+        help="Runs at a time, which share out the GPUs given, or are spread over all there are.",
+        rich_help_panel=_LOCAL,
+    ),
 ]
 Retries = Annotated[
     int | None,
@@ -195,6 +227,19 @@ Constraint = Annotated[str | None, typer.Option(rich_help_panel=_SLURM)]
 Time = Annotated[
     str | None,
     typer.Option(help="Time limit of a job; a run saves before it and is queued again.", rich_help_panel=_SLURM),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(metavar="64G", help="Memory of a node; what the data wants is said without.", rich_help_panel=_SLURM),
+]
+SbatchOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sbatch-option",
+        metavar="NAME[=VALUE]",
+        help="Any other option of sbatch, such as gres=gpu:a100:4, exclusive or reservation=x; repeatable.",
+        rich_help_panel=_SLURM,
+    ),
 ]
 Setup = Annotated[
     list[str] | None,

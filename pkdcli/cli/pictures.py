@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pkdcli.data.file_names import folded, path_of
 from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Data, Split
 
 Picture = dict[str, Any]
-"""`path`, and `boxes` (x1, y1, x2, y2 in pixels of the file), None where nobody has annotated it."""
+"""`path`, and where somebody has annotated it `boxes` (x1, y1, x2, y2 in pixels) and the `annotated` width and height;
+else both are None."""
 
 
 def given(images: Sequence[Path], data: Data) -> list[Picture]:
@@ -26,7 +29,7 @@ def given(images: Sequence[Path], data: Data) -> list[Picture]:
         path = image.expanduser().absolute()
         if not path.is_file():
             raise PkdError(f"--image: there is no file {image}.", "Give JPEG or PNG files.")
-        found.append({"path": str(path), "boxes": _annotated(path, data)})
+        found.append({"path": str(path), **_annotated(path, data)})
     return found
 
 
@@ -48,7 +51,7 @@ def chosen(data: Data, count: int) -> list[Picture]:
     places = [(2 * n + 1) * len(images) // (2 * count) for n in range(count)]
     folder = Path(data.val.images)
     return [
-        {"path": str((folder / images[place]["file_name"]).absolute()), "boxes": boxes[images[place]["id"]]}
+        {"path": str(path_of(folder, images[place]["file_name"]).absolute()), **_known(images[place], boxes)}
         for place in places
     ]
 
@@ -57,7 +60,11 @@ def _area(boxes: list[list[float]]) -> float:
     return sum((x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in boxes)
 
 
-def _annotated(path: Path, data: Data) -> list[list[float]] | None:
+def _known(image: dict[str, Any], boxes: defaultdict[int, list[list[float]]]) -> dict[str, Any]:
+    return {"boxes": boxes[image["id"]], "annotated": [image["width"], image["height"]]}
+
+
+def _annotated(path: Path, data: Data) -> dict[str, Any]:
     for split in (data.val, data.test, data.train):
         # The file of a large training set takes seconds to read: only one whose folder holds the image is.
         if split is None or not path.resolve().is_relative_to(Path(split.images).resolve()):
@@ -65,9 +72,12 @@ def _annotated(path: Path, data: Data) -> list[list[float]] | None:
         content = _read(split)
         folder = Path(split.images)
         for image in content["images"]:
-            if Path(image["file_name"]).name == path.name and (folder / image["file_name"]).resolve() == path.resolve():
-                return _boxes(content)[image["id"]]
-    return None
+            same = folded(os.path.basename(image["file_name"])) == folded(path.name)
+            if (same or not (folder / image["file_name"]).exists()) and path_of(
+                folder, image["file_name"]
+            ).resolve() == path.resolve():
+                return _known(image, _boxes(content))
+    return {"boxes": None, "annotated": None}
 
 
 def _read(split: Split) -> dict[str, Any]:

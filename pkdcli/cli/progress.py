@@ -15,6 +15,7 @@ from pkdcli.experiment import Planned
 from pkdcli.launch.job import JobSpec
 from pkdcli.launch.queue import Outcome
 from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.status import DONE, FAILED, INTERRUPTED
 from pkdcli.runs.store import read_json
 
 LINE_SECONDS = 10.0  # between two plain lines of one run
@@ -94,7 +95,8 @@ class Watch:
         elif outcome.lacked:
             self.complain(f"{spec.name}: {outcome.cause}")
         elif outcome.code == 130:
-            self.say(f"{spec.name}: stopped")
+            error = self.status(spec).get("error")
+            self.say(f"{spec.name}: stopped" + (f": {error['message']}" if error else ""))
         else:
             self.complain(f"{spec.name}: failed\n{why(spec, outcome)}")
 
@@ -117,11 +119,18 @@ def _points(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
 
 
+PHASES = {"data": "reading data", "weights": "loading weights", "finish": "finishing"}
+ENDING = {DONE: "finishing", FAILED: "stopping", INTERRUPTED: "stopping"}
+"""What is said of a run that has said how it ended, as long as its process is still there."""
+
+
 def describe(status: Mapping[str, Any]) -> str:
     """How far a run is, in a line: phase, epoch, loss, speed, time left."""
-    phase = status.get("phase") or "start"
+    phase, total = status.get("phase"), status.get("phase_total")
+    if phase == "evaluate":
+        return f"evaluating, {status.get('phase_done') or 0}/{total} images" if total else "evaluating"
     if phase != "train" or not status.get("iters"):
-        return {"evaluate": "evaluating"}.get(phase, "starting")
+        return ENDING.get(status.get("state")) or PHASES.get(phase, "starting")
     parts = []
     if status.get("epochs"):
         parts.append(f"epoch {status['epoch']}/{status['epochs']}")
@@ -187,7 +196,8 @@ class JsonLines(Watch):
     def ticked(self, spec: JobSpec) -> None:
         """A job's status may have changed."""
         self.heed(spec)
-        keys = ("phase", "epoch", "epochs", "iter", "iters", "train_loss", "it_per_s", "eta_s")
+        keys = ("phase", "phase_done", "phase_total", "epoch", "epochs", "iter", "iters")
+        keys += ("train_loss", "it_per_s", "eta_s")
         status = self.status(spec)
         fields = {key: status.get(key) for key in keys}
         if fields != self._last.get(spec.name):
@@ -202,6 +212,8 @@ class JsonLines(Watch):
         """A job has ended."""
         self.heed(spec)
         error = None
-        if outcome.code not in (0, 130):
-            error = outcome.cause if outcome.lacked else why(spec, outcome)
+        if outcome.lacked:
+            error = outcome.cause
+        elif outcome.code not in (0, 130):
+            error = why(spec, outcome)
         self._event("ended", spec, code=int(outcome.code), error=error)

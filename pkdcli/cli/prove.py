@@ -16,18 +16,19 @@ if TYPE_CHECKING:
     from pkdcli.recipe.schema import Launcher, Recipe
 
 
-def modules_there(recipes: Sequence[Recipe], launcher: Launcher | None) -> None:
-    """Refuse modules that nobody could import, without importing any.
+def check(recipes: Sequence[Recipe], launcher: Launcher | None) -> None:
+    """Refuse modules that nobody could import, without importing any, and jobs without the GPU that they need.
 
     Raises:
-        PkdError: Neither beside the recipe, nor in the working folder, nor installed.
+        PkdError: A module neither beside the recipe, nor in the working folder, nor installed; no GPU asked for.
     """
+    if launcher is not None and launcher.kind == "slurm" and not launcher.gpus_per_node:
+        for recipe in recipes:
+            _refuse_on_cpus(recipe)
     if not _like_here(launcher):
         return
-    from pkdcli.config.build import imports_of
-
     for recipe in recipes:
-        for one in imports_of(recipe):
+        for one in recipe.named_imports:
             if not is_there(one):
                 raise PkdError(
                     f"imports: there is no module {one.module}: not beside the recipe that names it, in the working "
@@ -49,9 +50,6 @@ def prove(planned: Sequence[Planned], launcher: Launcher, quiet: bool) -> None:
     Raises:
         PkdError: What can't be built.
     """
-    if launcher.kind == "slurm" and not launcher.gpus_per_node:
-        for one in planned:
-            _refuse_on_cpus(one.recipe)
     if not _like_here(launcher):
         return
     from pkdcli.cli.ask import ask

@@ -201,7 +201,8 @@ def format_of(format: str | None, output: Path | None) -> str:
     """
     from pkdcli.errors import unknown
 
-    format = format or _SUFFIXES.get(output.suffix.lower() if output else "", "table")
+    if format is None:
+        format = _SUFFIXES.get(output.suffix.lower() if output else "", "table")
     if format not in FORMATS:
         raise unknown("--format", format, FORMATS)
     return format

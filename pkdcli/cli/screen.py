@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pkdcli.cli.progress import Watch, duration
+from pkdcli.cli.progress import Watch, describe, duration
 from pkdcli.experiment import Planned
 from pkdcli.launch.job import JobSpec
 from pkdcli.launch.queue import Outcome
@@ -166,9 +166,10 @@ def _row(name: str, status: Mapping[str, Any], width: int) -> Table:
     if status.get("state") == "interrupted":
         left = "stopped"
     elif status.get("phase") == "evaluate":
-        left = "evaluating"
+        total = status.get("phase_total")
+        left = f"evaluate {100 * (status.get('phase_done') or 0) // total}%" if total else "evaluating"
     elif not training:
-        left = "starting"
+        left = describe(status)
     share = _done(status)
     table = Table.grid(padding=(0, 1), expand=False)
     columns: list[tuple[Any, int, str]] = [(Text(f"{100 * share:3.0f}%"), 4, "right")]

@@ -33,7 +33,8 @@ def command(
     if kinds:
         return
     root = runs_root(runs)
-    found = sorted(path for path in root.glob("*") if path.name.startswith(name) and (path / "status.json").is_file())
+    runs_there = [path for path in sorted(root.glob("*")) if (path / "status.json").is_file()]
+    found = [path for path in runs_there if name and path.name.startswith(name)]
     if not found:
         known = [word for kind in KINDS for word in names(kind)]
         raise unknown("recipe or run", name, known + [path.name for path in root.glob("*") if path.is_dir()])

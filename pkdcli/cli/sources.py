@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pkdcli.cli.evaluation import alone, find_run, of_run
+from pkdcli.cli.evaluation import find_run, of_run
 from pkdcli.config import zoo
+from pkdcli.config.alone import alone
 from pkdcli.config.teacher import teacher_recipe
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.recipe import library

@@ -65,10 +65,11 @@ def record(found: Found) -> dict[str, Any]:
     """A run as one JSON object."""
     from pkdcli.launch.state import RUNNING, tail
 
-    keys = ("role", "phase", "epoch", "epochs", "iter", "iters", "train_loss", "it_per_s", "eta_s", "updated")
+    keys = ("role", "phase", "phase_done", "phase_total", "epoch", "epochs", "iter", "iters")
+    keys += ("train_loss", "it_per_s", "eta_s", "updated")
     fields = {key: found.status.get(key) for key in keys}
     if found.state != RUNNING:
-        fields |= {"phase": None, "it_per_s": None, "eta_s": None}
+        fields |= {"phase": None, "phase_done": None, "phase_total": None, "it_per_s": None, "eta_s": None}
     head = {"run": found.paths.run, "state": found.state, "reason": found.reason, "where": found.where}
     log = tail(found.paths.log) if found.silent else None
     return {**head, "job": found.job, **fields, "path": str(found.paths.root), "log": log}

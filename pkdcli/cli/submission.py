@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +14,13 @@ import typer
 
 from pkdcli import experiment
 from pkdcli.cli.launcher import processes
+from pkdcli.cli.notes import note
 from pkdcli.cli.progress import watcher
 from pkdcli.errors import ExitCode
 from pkdcli.launch.queue import Outcome
+from pkdcli.launch.slurm import memory
 from pkdcli.launch.slurm.submit import Batch, batches, folder, submit
-from pkdcli.launch.state import Found, look_all, settle
+from pkdcli.launch.state import Found, ask, look, look_all, settle
 from pkdcli.places import runs_root
 from pkdcli.runs.state import finished
 from pkdcli.runs.status import DONE, INTERRUPTED, QUEUED, RUNNING
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
     from pkdcli.cli.launch import Where
     from pkdcli.recipe.schema import Launcher
 
-POLL_SECONDS = 2.0  # between two questions to the scheduler
+LOOK_SECONDS = 2.0  # between two looks at the runs' own files
+_ASKS = ((60.0, 5.0), (3600.0, 30.0), (6 * 3600.0, 60.0))
+"""The scheduler, which all users share, is asked so often (seconds) until so long after the first question."""
+_LATER = 120.0  # seconds between two questions after that
 
 
 def submit_all(
@@ -49,7 +54,8 @@ def submit_all(
     living = {run: one.job for run, one in living.items() if one.job}
     todo = [one for one in planned if one.run not in done and one.run not in living]
     for one in todo:
-        experiment.prepare(one, cache, processes(launcher), launcher)
+        experiment.prepare(one, cache, 1 if one.recipe.weights else processes(launcher), launcher)
+    note(memory.said([one.recipe for one in todo], launcher), where)
     new = submit(batches([experiment.spec(one, cache) for one in todo], launcher, done), runs, living)
     for one in planned:
         state = "done before" if one.run in done else f"on the cluster before as {living.get(one.run)}"
@@ -72,6 +78,7 @@ def show_scripts(planned: Sequence[experiment.Planned], runs: Path, cache: Path,
     """Print the very scripts that would be submitted, and how."""
     done = [one.run for one in planned if finished(one.paths)]
     specs = [experiment.spec(one, cache) for one in planned if one.run not in done]
+    note(memory.said([one.recipe for one in planned if one.run not in done], where.launcher), where)
     for batch in batches(specs, where.launcher, done):
         command = command_of(batch, runs)
         if where.json:
@@ -85,17 +92,35 @@ def command_of(batch: Batch, runs: Path) -> list[str]:
     return ["sbatch", "--parsable", *batch.options(folder(runs), {}), str(folder(runs) / batch.name)]
 
 
-def wait(planned: Sequence[experiment.Planned], done: Sequence[str], cache: Path, where: Where) -> dict[str, Outcome]:
-    """Wait until every run has ended; Ctrl-C ends the waiting and leaves the jobs alone."""
+def pause(waited: float) -> float:
+    """Seconds from one question to the scheduler to the next, after so many seconds of waiting."""
+    return next((pause for until, pause in _ASKS if waited < until), _LATER)
+
+
+def wait(
+    planned: Sequence[experiment.Planned],
+    done: Sequence[str],
+    cache: Path,
+    where: Where,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> dict[str, Outcome]:
+    """Wait until every run has ended; Ctrl-C ends the waiting and leaves the jobs alone.
+
+    What the runs write themselves is looked at every two seconds, the scheduler asked ever less often.
+    """
     watch = watcher({one.run: one for one in planned}, done, json=where.json, quiet=where.quiet)
     specs = {one.run: experiment.spec(one, cache) for one in planned if one.run not in done}
     outcomes = dict.fromkeys(done, Outcome(ExitCode.OK))
     begun: set[str] = set()
+    jobs, begin, due = None, clock(), clock()
     try:
         with watch:
             while len(outcomes) < len(planned):
                 rest = [one.paths for one in planned if one.run not in outcomes]
-                for found in look_all(rest):
+                if clock() >= due:
+                    jobs, due = ask(rest), clock() + pause(clock() - begin)
+                for found in (look(paths, jobs) for paths in rest):
                     spec = specs[found.paths.run]
                     if found.state == RUNNING and spec.name not in begun:
                         begun.add(spec.name)
@@ -107,7 +132,7 @@ def wait(planned: Sequence[experiment.Planned], done: Sequence[str], cache: Path
                         outcomes[spec.name] = _outcome(found)
                         watch.ended(spec, outcomes[spec.name])
                 if len(outcomes) < len(planned):
-                    time.sleep(POLL_SECONDS)
+                    sleep(LOOK_SECONDS)
     except KeyboardInterrupt:
         print("the jobs go on: pkd status shows how far they are, pkd cancel stops them.", file=sys.stderr)
         raise typer.Exit(ExitCode.INTERRUPTED) from None

@@ -12,7 +12,9 @@ from typing import Any
 from pkdcli.cli.ask import ask
 from pkdcli.cli.report import emit
 from pkdcli.config.teacher import teacher_recipe
+from pkdcli.data.file_names import path_of
 from pkdcli.errors import ExitCode, PkdError
+from pkdcli.experiment import with_weights_hash
 from pkdcli.places import cache_root, runs_root
 from pkdcli.recipe import library
 from pkdcli.recipe.grid import baseline_of
@@ -50,7 +52,7 @@ def verify(
 
     root, cache = runs_root(runs), cache_root()
     request = Request(pair=pair, scale=scale, data=data, loss="pkd", init="scratch")
-    recipe = resolve(request)
+    recipe = with_weights_hash(resolve(request))
     known = facts(recipe.data, cache) if images else prepare(recipe.data, cache)
     recipe = recipe.model_copy(update={"data": known})
     files = _given(images) if images else _first_images(known)
@@ -88,7 +90,7 @@ def _given(images: Sequence[Path]) -> list[Path]:
 def _first_images(data: Data) -> list[Path]:
     """The first images of the data set's val split, in the order of its annotation file."""
     content = json.loads(Path(data.val.annotations).read_text(encoding="utf-8"))
-    return [Path(data.val.images) / image["file_name"] for image in content["images"][:IMAGES]]
+    return [path_of(data.val.images, image["file_name"]) for image in content["images"][:IMAGES]]
 
 
 def _weights(request: Request, recipe: Recipe, root: Path, cache: Path) -> tuple[Path | None, Path | None, list[str]]:
@@ -101,6 +103,8 @@ def _weights(request: Request, recipe: Recipe, root: Path, cache: Path) -> tuple
     notes = []
     if finished(teacher):
         notes.append(f"teacher: {teacher.run}.")
+    elif recipe.teacher_checkpoint is not None:
+        notes.append(f"teacher: {recipe.teacher_checkpoint}.")
     else:
         notes.append(
             f"teacher: random weights, since {recipe.teacher.title} is not trained at this scale and data."
@@ -109,7 +113,10 @@ def _weights(request: Request, recipe: Recipe, root: Path, cache: Path) -> tuple
         notes.append(f"student: {baseline.run}.")
     else:
         notes.append(f"student: random weights, since there is no finished baseline of {recipe.student.title} here.")
-    return teacher.teacher if finished(teacher) else None, baseline.student if baseline else None, notes
+    weights = teacher.teacher if finished(teacher) else None
+    if weights is None and recipe.teacher_checkpoint is not None:
+        weights = Path(recipe.teacher_checkpoint)
+    return weights, baseline.student if baseline else None, notes
 
 
 def _measure(

@@ -17,8 +17,9 @@ from pkdcli.cli.launch import Where, with_data
 from pkdcli.cli.pictures import Picture, chosen, given
 from pkdcli.cli.sources import ZOO, NotTrained, Source, Wanted, sources, together
 from pkdcli.errors import PkdError
+from pkdcli.experiment import with_weights_hash
 from pkdcli.places import cache_root, runs_root
-from pkdcli.recipe.library import parse, read_yaml
+from pkdcli.recipe.library import names, parse, read_yaml
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Recipe
 from pkdcli.report.figures.catalog import FIGURES, Look, look
@@ -86,10 +87,12 @@ def visualize(asked: Asked, where: Where) -> None:
         PkdError: A wrong word, images or weights that are not there or don't fit.
     """
     run = _given_run(asked, where)
-    pair = asked.pair or (run.pair if run is not None else None)
+    pair = asked.pair if asked.pair is not None else (run.pair if run is not None else None)
+    if asked.pair is None and pair is not None and pair not in names("pairs"):
+        raise PkdError(f"{pair}: the pair of that run is of a file of your own.", "Name it: --pair FILE.yaml.")
     figures = defaultdict(list)
     for number in asked.figures:
-        figures[pair or FIGURES[number].pair].append(number)
+        figures[FIGURES[number].pair if pair is None else pair].append(number)
     files = [word for word in (asked.teacher, asked.student, asked.distilled) if word and word != ZOO]
     if pair is None and files:
         raise PkdError(f"{files[0]}: of which pair is it?", "Say so with --pair; see `pkd list pairs`.")
@@ -130,10 +133,10 @@ def _plans(asked: Asked, figures: dict[str, list[int]], where: Where) -> list[Pl
 
 def _plan(asked: Asked, pair: str, numbers: Sequence[int], where: Where) -> Plan:
     root, cache, run = runs_root(where.runs), cache_root(), _given_run(asked, where)
-    scale = asked.scale or (run.scale.name if run else "paper")
+    scale = asked.scale if asked.scale is not None else (run.scale.name if run else "paper")
     seed = run.seed if run else asked.seed
     request = Request(pair=pair, scale=scale, data=asked.data, loss="pkd", init="scratch", seed=seed)
-    recipe = resolve(request)
+    recipe = with_weights_hash(resolve(request))
     if run and asked.data is None:
         recipe = recipe.model_copy(update={"data": run.data})
     if asked.images:
@@ -168,12 +171,12 @@ def _name(recipe: Recipe, seed: int, asked: Asked) -> str:
 
 def _stages(shown: Sequence[Source]) -> list[str]:
     """The stages that all detectors have, by their configs; P2 to P7 where a config does not tell."""
-    from pkdcli.config.build import detector
+    from pkdcli.config.build import model_as_set
     from pkdcli.config.levels import neck_levels
 
     common = [f"P{n}" for n in range(2, 8)]
     for one in shown:
-        strides = [level.stride for level in neck_levels(detector(one.recipe, one.recipe.student), one.key)]
+        strides = [level.stride for level in neck_levels(model_as_set(one.recipe), one.key)]
         if None not in strides:
             common = [f"P{stride.bit_length() - 1}" for stride in strides if f"P{stride.bit_length() - 1}" in common]
     return common

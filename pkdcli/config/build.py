@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import pprint
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,7 @@ def build_config(
         for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):
             config[key] = None
     for path, value in recipe.config.items():
+        known(path, config)
         set_key(config, path, value, "config")
     if "custom_hooks" in recipe.config:  # beside those by which a run is followed, not in their place
         given = list(config["custom_hooks"] or [])
@@ -98,21 +100,28 @@ def build_config(
     return config
 
 
+def known(path: str, config: dict[str, Any]) -> None:
+    """Refuse a key of the config's top that is a misspelt one: nobody would read it.
+
+    Raises:
+        PkdError: A key that is new, and like another.
+    """
+    key = path.partition(".")[0]
+    allowed = [*config, "find_unused_parameters", "sync_bn", "model_wrapper_cfg"]
+    guess = None if key in allowed else difflib.get_close_matches(key, allowed, n=1, cutoff=0.8)
+    if guess:
+        raise PkdError(f"config: {path}: there is no key {key!r}.", f"Did you mean {guess[0]!r}?")
+
+
 def imports_of(recipe: Recipe) -> list[Import]:
-    """The Python modules that a run needs: those of its recipe, its loss and its detectors."""
-    found = [*recipe.imports, *recipe.loss.imports]
+    """The Python modules that a run needs: what its recipe names, and what configs of mmdet's ask for."""
+    found = recipe.named_imports
     for which in (recipe.teacher, recipe.student):
-        if which is not None:
-            found += which.imports
-            if which.config_content is None:  # of one's own they are among the detector's
-                wanted = zoo.config_of(which).get("custom_imports") or {}
-                found += [] if wanted.get("allow_failed_imports") else map(named_module, module_names(wanted))
+        if which is not None and which.config_content is None:  # of one's own they are among the detector's
+            wanted = zoo.config_of(which).get("custom_imports") or {}
+            if not wanted.get("allow_failed_imports"):
+                found += [Import(module=name) for name in module_names(wanted)]
     return list({one.model_dump_json(): one for one in found}.values())
-
-
-def named_module(name: str) -> Import:
-    """A module that is looked for as any is."""
-    return Import(module=name)
 
 
 def as_python(config: dict[str, Any], run: str) -> str:
@@ -168,6 +177,15 @@ def model(recipe: Recipe, teacher_weights: Path | str | None = None) -> dict[str
         return student
     teacher = detector(recipe, recipe.teacher)
     return distill_model(recipe, student, teacher, str(teacher_weights) if teacher_weights else None)
+
+
+def model_as_set(recipe: Recipe) -> dict[str, Any]:
+    """The model section of a detector alone, with the keys of it that the user has set."""
+    config = {"model": model(recipe)}
+    for path, value in recipe.config.items():
+        if path.partition(".")[0] == "model":
+            set_key(config, path, value, "config")
+    return config["model"]
 
 
 def detector(recipe: Recipe, which: Detector) -> dict[str, Any]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pkdcli.config import zoo
 from pkdcli.data.coco import MIN_SIDE
+from pkdcli.data.reading import Reading
 from pkdcli.errors import PkdError
-from pkdcli.recipe.schema import Recipe, Split
+from pkdcli.recipe.schema import Detector, Recipe, Split
 
 GROUP = 2
 """Consecutive images with the longer side in common: one GPU's in the paper's runs, whatever the devices here."""
+
+_META = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")
 
 
 def image_size(recipe: Recipe) -> tuple[int, int]:
@@ -25,6 +30,15 @@ def wants_masks(recipe: Recipe) -> bool:
     return recipe.student.mask and bool(recipe.data.masks)
 
 
+def load_image(recipe: Recipe) -> dict[str, Any]:
+    """The transform that loads an image, as the data recipe says."""
+    return {"type": "PkdLoadImage", "backend_args": None, **_reading(recipe)}
+
+
+def _reading(recipe: Recipe) -> dict[str, Any]:
+    return Reading.of(recipe.data.exif, recipe.data.pixel_range).options()
+
+
 def train_pipeline(recipe: Recipe) -> list[dict[str, Any]]:
     """Loading, resizing and flipping of a training image; normalisation is the model's."""
     size = image_size(recipe)
@@ -34,7 +48,7 @@ def train_pipeline(recipe: Recipe) -> list[dict[str, Any]]:
         sides = [round(side * size[1] / 800) for side in recipe.schedule.multi_scale]
         resize = {"type": "RandomResize", "scale": [(size[0], side) for side in sides], "keep_ratio": True}
     return [
-        {"type": "PkdLoadImage", "backend_args": None},
+        load_image(recipe),
         {"type": "LoadAnnotations", "with_bbox": True, "with_mask": wants_masks(recipe)},
         resize,
         {"type": "RandomFlip", "prob": 0.5},
@@ -44,12 +58,77 @@ def train_pipeline(recipe: Recipe) -> list[dict[str, Any]]:
 
 def val_pipeline(recipe: Recipe) -> list[dict[str, Any]]:
     """Loading and resizing of an image to evaluate."""
-    meta = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")
     return [
-        {"type": "PkdLoadImage", "backend_args": None},
+        load_image(recipe),
         {"type": "Resize", "scale": image_size(recipe), "keep_ratio": True},
-        {"type": "PackDetInputs", "meta_keys": meta},
+        {"type": "PackDetInputs", "meta_keys": _META},
     ]
+
+
+def check_sides(recipe: Recipe, thinnest: Mapping[str, Sequence[Any]]) -> None:
+    """Make sure that something of every image is left when it is resized.
+
+    Args:
+        recipe: Says how images are resized.
+        thinnest: By split, name, width and height of the image whose sides differ most.
+
+    Raises:
+        PkdError: Less than half a pixel would be left of a side.
+    """
+    longest, shorter = image_size(recipe)
+    for split, (name, width, height) in thinnest.items():
+        low, high = sorted((width, height))
+        if split == "train" and low < MIN_SIDE:  # it is not trained on
+            continue
+        if int(low * min(longest / high, shorter / low) + 0.5) < 1:
+            raise PkdError(
+                f"data set {recipe.data.name}, {split}: {name} is {width:g} x {height:g} pixels: resized to at most "
+                f"{longest} x {shorter}, nothing is left of its shorter side.",
+                "Cut it into parts, or take it out of the annotation file; or name a larger --scale.",
+            )
+
+
+def own_test_pipeline(detector: Detector, load: dict[str, Any] | None = None) -> list[dict[str, Any]] | None:
+    """The test pipeline of a detector's own config, its images loaded as everywhere here; None where it has none.
+
+    What is measured comes from the annotation file, so none are loaded.
+
+    Args:
+        detector: Whose config it is.
+        load: What loads an image, as `load_image` says of a recipe's data; unimportant to who asks for sizes alone.
+    """
+    config = zoo.config_of(detector)
+    for name in ("test_dataloader", "val_dataloader"):
+        dataset = (config.get(name) or {}).get("dataset")
+        while isinstance(dataset, dict) and "pipeline" not in dataset:  # inside a wrapper
+            inner = dataset.get("datasets") or [dataset.get("dataset")]
+            dataset = inner[0]
+        if not isinstance(dataset, dict):
+            continue
+        steps = {step["type"].rpartition(".")[2]: step for step in dataset["pipeline"]}
+        if not {"LoadImageFromFile", "PackDetInputs"} <= set(steps):
+            continue
+        load = {**steps.pop("LoadImageFromFile"), "type": "PkdLoadImage", "backend_args": None, **(load or {})}
+        pack = steps.pop("PackDetInputs")
+        pack["meta_keys"] = tuple(dict.fromkeys((*_META, *pack.get("meta_keys", ()))))
+        return [load, *(step for name, step in steps.items() if not name.startswith("Load")), pack]
+    return None
+
+
+def own_test_size(detector: Detector) -> tuple[int, int] | None:
+    """(longest, shorter) side in pixels of that pipeline's images; None where it does not say."""
+    for step in own_test_pipeline(detector) or ():
+        scale = step.get("scale")
+        if isinstance(scale, (list, tuple)) and len(scale) == 2:
+            return max(scale), min(scale)
+        if isinstance(scale, int):
+            return scale, scale
+    return None
+
+
+def sides(size: tuple[int, int]) -> str:
+    """A size of images in words: `1333x800`."""
+    return f"{size[0]}x{size[1]}"
 
 
 def _dataset(recipe: Recipe, split: Split, pipeline: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
@@ -144,6 +223,8 @@ def val_dataloader(recipe: Recipe, split: Split) -> dict[str, Any]:
 def evaluator(recipe: Recipe, split: Split) -> dict[str, Any]:
     """The six COCO metrics of a split, in AP points."""
     section = {"type": "PkdCocoMetric", "ann_file": split.annotations, "images": split.images}
+    if reading := _reading(recipe):
+        section["reading"] = reading
     return {**section, "partial": True} if recipe.val_images else section
 
 

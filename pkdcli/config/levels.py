@@ -114,7 +114,7 @@ def neck_section(model: dict[str, Any], who: str) -> dict[str, Any]:
     """
     necks = model.get("neck")
     for neck in reversed(necks if isinstance(necks, (list, tuple)) else [necks]):
-        if isinstance(neck, dict) and "num_outs" in neck and "out_channels" in neck:
+        if isinstance(neck, dict) and all(isinstance(neck.get(key), int) for key in ("num_outs", "out_channels")):
             return neck
     raise PkdError(
         f"the {who} ({model.get('type')}) has no feature pyramid (neck) with num_outs and out_channels to compare.",

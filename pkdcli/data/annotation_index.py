@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pkdcli.data.annotation_rows import FLAT_POLYGON, NO_MASK
+from pkdcli.data.annotation_masks import FLAT_POLYGON, NO_MASK
 from pkdcli.data.annotations import Annotations
 
 PIECE = 1 << 15  # annotations whose masks are put together at a time
@@ -34,7 +34,7 @@ class AnnotationIndex:
         bbox: float64 (M, 4), x, y, width, height in pixels.
         kept: bool (M,), what mmdet's CocoDataset keeps.
         crowd: bool (M,).
-        mask: uint8 (M,), the form of the segmentation (`pkdcli.data.annotation_rows`).
+        mask: uint8 (M,), the form of the segmentation (`pkdcli.data.annotation_masks`).
         masks: uint8, the segmentations as JSON text, one behind the other.
         mask_end: int64 (M,), where each ends.
         again: Makes the same index in another process, where the arrays are a file; None to send them along.

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from pkdcli.data.annotation_masks import MaskColumns
 from pkdcli.data.coco_file import LIST_HINT, CocoFile
 from pkdcli.data.findings import Findings, kind_of, short
 
@@ -26,9 +27,6 @@ _REQUIRED = {
     "categories": ("id", "name"),
 }
 _FLAGS = {"": False, "0": False, "1": True, "false": False, "true": True, "no": False, "yes": True}
-
-NO_MASK, POLYGONS, RUN_LENGTHS, FLAT_POLYGON = range(4)
-"""What stands under `segmentation`: nothing, lists of coordinates, an object with counts, one list of coordinates."""
 
 
 class _Image(msgspec.Struct, gc=False):
@@ -49,17 +47,6 @@ class _Annotation(msgspec.Struct, gc=False):
     segmentation: msgspec.Raw = msgspec.Raw(b"")
 
 
-class _OnlyMask(msgspec.Struct, gc=False):
-    segmentation: msgspec.Raw = msgspec.Raw(b"")
-
-
-class _Runs(msgspec.Struct, gc=False):
-    counts: list[int] | str
-    size: tuple[int, int]
-
-
-_RUNS = msgspec.json.Decoder(_Runs)
-_MASK = msgspec.json.Decoder(_OnlyMask)
 _IMAGES = msgspec.json.Decoder(list[_Image])
 _ANNOTATIONS = msgspec.json.Decoder(list[_Annotation])
 
@@ -159,36 +146,23 @@ class AnnotationColumns:
         area: float64 (N,), that of the box where the file gives none.
         iscrowd: bool (N,).
         ignore: bool (N,).
-        mask: uint8 (N,), one of `NO_MASK`, `POLYGONS`, `RUN_LENGTHS`, `FLAT_POLYGON`.
-        unusable: bool (N,), a mask of which mmdet can make nothing: no polygon of three points, or no run lengths.
-        run_size: By place, (height, width) of a mask of run lengths.
-        begin: int64 (N,), where `segmentation` begins in `text`; 0 where there is none.
-        length: int64 (N,), its bytes in `text`.
-        text: What `begin` and `length` lie in: the file itself, or a copy of all segmentations.
+        masks: The segmentations.
         n_computed: Annotations whose area the file does not give.
-        keep: Whether `begin`, `length` and `text` are kept.
     """
 
-    run_size: dict[int, tuple[int, int]]
-
     def __init__(self, file: CocoFile, shape: Findings, found: Findings, keep: bool = True) -> None:
-        self.keep = keep
         n = len(file.parts["annotations"])
         self.id, self.image_id, self.category_id = (np.full(n, -1, dtype=np.int64) for _ in range(3))
         self.bbox, self.area = np.full((n, 4), np.nan), np.full(n, np.nan)
         self.iscrowd, self.ignore = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
-        self.mask = np.zeros(n, dtype=np.uint8)
-        self.begin, self.length = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
-        self.unusable, self.run_size = np.zeros(n, dtype=bool), {}
+        self.masks = MaskColumns(n, keep)
         self.odd: dict[tuple[str, int], Any] = {}
         self.n_computed = 0
         self._shape, self._found = shape, found
-        self._copied: list[bytes] = []  # segmentations of a file that is no strict JSON
-        self._end = 0  # of what was copied, or of the file's text that was gone through
         for start, items, rows in _chunks(file, "annotations", _ANNOTATIONS, self._fast, self._slow):
             self._store(start, rows)
-            self._find_masks(start, items, rows, file.text)
-        self.text = (file.text if file.text is not None else b"".join(self._copied)) if keep else b""
+            self.masks.add(start, items, rows["segmentation"], file.text)
+        self.masks.finish(file.text)
 
     def _fast(self, rows: list[_Annotation]) -> dict[str, Any]:
         area = np.array([math.nan if row.area is None else row.area for row in rows])
@@ -255,70 +229,6 @@ class AnnotationColumns:
         self.n_computed += int(computed.sum())
         box = self.bbox[here]
         self.area[here][computed] = (box[:, 2] * box[:, 3])[computed]
-
-    def _find_masks(self, start: int, items: Sequence[Any], rows: dict[str, Any], text: bytes | None) -> None:
-        written = rows["segmentation"]
-        if text is not None and any(type(one) is str for one in written):
-            # A chunk of another form was read as Python values: its masks stand in the file as they are.
-            pairs = zip(written, items, strict=True)
-            written = [bytes(_MASK.decode(item).segmentation) if one else b"" for one, item in pairs]
-        for index, one in enumerate(written, start):
-            kind = POLYGONS if one[:2] in (b"[[", "[[") else mask_kind(one)
-            if kind == NO_MASK:
-                continue
-            self.mask[index] = kind
-            self._look_at(index, kind, one)
-            if not self.keep:
-                continue
-            self.length[index] = len(one)
-            if text is None:
-                self._copied.append(one.encode())
-                self.begin[index] = self._end
-                self._end += len(one)
-            else:
-                item = bytes(items[index - start])
-                self._end = _find(text, item, self._end)
-                self.begin[index] = text.find(one, self._end, self._end + len(item))
-                self._end += len(item)
-
-    def _look_at(self, index: int, kind: int, written: bytes | str) -> None:
-        """Note a mask of which mmdet can make nothing."""
-        if kind == RUN_LENGTHS:
-            try:
-                runs = _RUNS.decode(written)
-            except (msgspec.MsgspecError, UnicodeDecodeError):
-                self.unusable[index] = True
-            else:
-                self.run_size[index] = runs.size
-            return
-        commas = written.count("," if isinstance(written, str) else b",")
-        if commas >= 5 and commas % 2 and (kind == FLAT_POLYGON or written.rfind(written[1:2], 2) < 0):
-            return  # one polygon of whole points, at least three
-        try:
-            value = json.loads(written)
-        except ValueError:
-            return
-        polygons = [value] if kind == FLAT_POLYGON else value
-        self.unusable[index] = not any(
-            isinstance(polygon, list) and len(polygon) >= 6 and len(polygon) % 2 == 0 for polygon in polygons
-        )
-
-
-def _find(text: bytes, item: bytes, start: int) -> int:
-    """Where an item stands, which is just behind the one before. The same bytes elsewhere would mean the same."""
-    place = text.find(item, start, start + len(item) + 64)
-    return place if place >= 0 else text.find(item, start)
-
-
-def mask_kind(written: bytes | str) -> int:
-    """The form of a segmentation by its first characters."""
-    begin = written[:16] if isinstance(written, str) else written[:16].decode("ascii", "replace")
-    begin = "".join(begin.split())[:2]
-    if begin[:1] == "{":
-        return NO_MASK if begin == "{}" else RUN_LENGTHS
-    if begin[:1] != "[" or begin == "[]":
-        return NO_MASK
-    return POLYGONS if begin == "[[" else FLAT_POLYGON
 
 
 def _ids(values: list[int]) -> np.ndarray:

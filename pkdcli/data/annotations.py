@@ -7,21 +7,15 @@ class are known by their place in the file.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pkdcli.data.annotation_rows import (
-    FLAT_POLYGON,
-    ID_HINT,
-    NO_MASK,
-    AnnotationColumns,
-    read_categories,
-    read_images,
-)
+from pkdcli.data.annotation_masks import FLAT_POLYGON, NO_MASK
+from pkdcli.data.annotation_rows import ID_HINT, AnnotationColumns, read_categories, read_images
 from pkdcli.data.coco_file import collector_paused, read_file
 from pkdcli.data.findings import Findings, short
 from pkdcli.errors import ExitCode
@@ -52,6 +46,7 @@ class Annotations:
         segmentation_length: int64 (M,), its bytes; 0 without a mask.
         text: UTF-8 text in which the segmentations stand, most often the file itself; empty if they were not kept.
         n_computed: Annotations without `area`.
+        run_size: (height, width) of the masks of run lengths, by the annotation's place.
     """
 
     file: Path
@@ -74,6 +69,7 @@ class Annotations:
     segmentation_length: np.ndarray = field(repr=False)
     text: bytes = field(repr=False)
     n_computed: int = 0
+    run_size: Mapping[int, tuple[int, int]] = field(default_factory=dict, repr=False)
 
     def segmentation(self, index: int) -> list[list[float]] | dict[str, Any] | None:
         """An annotation's polygons or run lengths as mmdet takes them; None where it has none."""
@@ -148,7 +144,7 @@ def read(
     if found is None:
         wrong.refuse(file, where)
     other_size = np.zeros(len(image), dtype=bool)
-    for index, (height, width) in columns.run_size.items():
+    for index, (height, width) in columns.masks.run_size.items():
         other_size[index] = image[index] >= 0 and (width, height) != tuple(sizes[image[index]])
     return Annotations(
         file=file,
@@ -164,13 +160,14 @@ def read(
         area=columns.area,
         iscrowd=columns.iscrowd,
         ignore=columns.ignore,
-        mask=columns.mask,
-        mask_unusable=columns.unusable,
+        mask=columns.masks.mask,
+        mask_unusable=columns.masks.unusable,
         mask_wrong_size=other_size,
-        segmentation_begin=columns.begin,
-        segmentation_length=columns.length,
-        text=columns.text,
+        segmentation_begin=columns.masks.begin,
+        segmentation_length=columns.masks.length,
+        text=columns.masks.text,
         n_computed=columns.n_computed,
+        run_size=columns.masks.run_size,
     )
 
 

@@ -9,9 +9,11 @@ from typing import Literal
 
 import numpy as np
 
-from pkdcli.data.annotations import NO_MASK, Annotations, read, read_classes
-from pkdcli.data.coco_checks import check_files, check_form, check_names, unusable_why
+from pkdcli.data.annotation_masks import NO_MASK
+from pkdcli.data.annotations import Annotations, read, read_classes
+from pkdcli.data.coco_checks import check_form, check_names, unusable_why
 from pkdcli.data.findings import Findings, prefix, quoted
+from pkdcli.data.image_files import check_files, renamed
 from pkdcli.errors import ExitCode, PkdError, nearest
 
 __all__ = ["MIN_SIDE", "SplitReport", "check_split", "read_classes", "same_classes"]
@@ -37,9 +39,11 @@ class SplitReport:
         n_background: Images of at least `MIN_SIDE` a side without an annotation of a class asked for.
         n_small: Images below `MIN_SIDE`.
         n_trainable: Images that mmdet trains on: at least `MIN_SIDE` a side, with an annotation of a class asked for.
-        has_masks: Whether every annotation has a segmentation that can be read, as a Mask R-CNN needs.
+        has_masks: Whether every annotation has a segmentation, as a Mask R-CNN needs.
+        file_names: Of each image, as listed.
+        sizes: Of each image, the annotated (width, height) in pixels.
+        odd_masks: Run lengths of another size than their image, a place each.
         problems: What is odd but does not stand in the way, one sentence each.
-        file_names: Paths of the images, relative to their folder.
     """
 
     images: Path
@@ -56,8 +60,10 @@ class SplitReport:
     n_small: int = 0
     n_trainable: int = 0
     has_masks: bool = False
-    problems: list[str] = field(default_factory=list)
     file_names: list[str] = field(default_factory=list, repr=False)
+    sizes: list[tuple[float, float]] = field(default_factory=list, repr=False)
+    odd_masks: list[str] = field(default_factory=list, repr=False)
+    problems: list[str] = field(default_factory=list)
 
 
 def check_split(
@@ -101,7 +107,7 @@ def check_split(
         kind = "is not a folder" if images.exists() else "does not exist"
         hint = remedy or "`images` in a data recipe names the folder of the image files, relative to the recipe."
         raise PkdError(f"{prefix(where)}the image folder {images} {kind}.", hint, absent)
-    check_files(truth.file_name, images, found)
+    taken = check_files([name for name in truth.file_name if name], images, found)
     total, kept = len(truth.image), ~truth.iscrowd
     if not len(truth.image_id):
         found.add("images is an empty list", "", "A split needs at least one image.")
@@ -125,7 +131,6 @@ def check_split(
     with_object[truth.image[truth.labels(truth.classes if only is None else list(only)) >= 0]] = True
     counts = np.bincount(truth.category, minlength=len(truth.classes)).tolist()
     masks = int((truth.mask != NO_MASK).sum())
-    wrong_size = truth.mask_wrong_size
     report = SplitReport(
         images=images,
         annotations=truth.file,
@@ -140,10 +145,12 @@ def check_split(
         n_background=int((large & ~with_object).sum()),
         n_small=int((~large).sum()),
         n_trainable=int((large & (with_object | background)).sum()),
-        has_masks=bool(total) and masks == total and not wrong_size.any(),
+        has_masks=bool(total) and masks == total,
         file_names=truth.file_name,
+        sizes=[(width, height) for width, height in truth.size.tolist()],
+        odd_masks=_odd_masks(truth) if use != "measure" else [],
     )
-    report.problems.extend([*_odd(report, truth, masks, use), *odd, *check_names(truth)])
+    report.problems.extend([*renamed(taken), *_odd(report, truth, masks, use), *odd, *check_names(truth)])
     if use == "learn":
         report.problems.extend(_left_out(report, truth, with_object & large, background))
     return report
@@ -204,29 +211,25 @@ def _odd(report: SplitReport, truth: Annotations, masks: int, use: str | None) -
         found.append(
             f"{total - masks} of {total} annotations have no segmentation: no mask can be learned from this split."
         )
-    if masks:
-        found.extend(_bad_masks(truth))
+    if truth.mask_unusable.any() and use != "measure":
+        index = int(np.flatnonzero(truth.mask_unusable)[0])
+        found.append(
+            f"{int(truth.mask_unusable.sum())} of {total} segmentations are no polygon of at least three points and no "
+            f"run lengths, the first is annotations[{index}].segmentation: a Mask R-CNN does not learn these objects."
+        )
     unused = [name for name, count in report.per_class.items() if not count]
     if unused and total:
         found.append(f"no annotation of {quoted(unused)}.")
     return found
 
 
-def _bad_masks(truth: Annotations) -> list[str]:
-    found, total = [], len(truth.image)
-    if truth.mask_wrong_size.any():
-        index = int(np.flatnonzero(truth.mask_wrong_size)[0])
-        found.append(
-            f"{int(truth.mask_wrong_size.sum())} of {total} segmentations are run lengths of another size than their "
-            f"image, the first is annotations[{index}].segmentation.size: no mask can be learned from this split."
-        )
-    if truth.mask_unusable.any():
-        index = int(np.flatnonzero(truth.mask_unusable)[0])
-        found.append(
-            f"{int(truth.mask_unusable.sum())} of {total} segmentations are no polygon of at least three points and no "
-            f"run lengths, the first is annotations[{index}].segmentation: a Mask R-CNN does not learn these objects."
-        )
-    return found
+def _odd_masks(truth: Annotations) -> list[str]:
+    """Where run lengths are of another size than their image: a mask head can't learn from them."""
+    return [
+        f"annotations[{index}].segmentation.size = {list(truth.run_size[index])} for [{height:g}, {width:g}]"
+        for index in np.flatnonzero(truth.mask_wrong_size).tolist()
+        for width, height in [truth.size[truth.image[index]].tolist()]
+    ]
 
 
 def _left_out(report: SplitReport, truth: Annotations, with_object: np.ndarray, background: bool) -> list[str]:

@@ -1,10 +1,8 @@
-"""Checks of a split's image files and boxes: what is refused before training, and what is odd."""
+"""Checks of how the boxes of a split are written: what is refused before training, and what is odd."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
-from pathlib import Path
 
 import numpy as np
 
@@ -13,55 +11,6 @@ from pkdcli.data.findings import Findings
 
 _ENOUGH = 8  # boxes below which nothing is said of how all of them are written
 _SURE = 5  # boxes that must leave their picture before all are taken for written in another way
-
-
-def check_files(names: list[str], folder: Path, found: Findings) -> None:
-    """Every image file is in the listing of its folder."""
-    listings: dict[str, set[str]] = {}
-    missing = []
-    for name in names:
-        head, tail = os.path.split(name)
-        if head not in listings:
-            listings[head] = _listing(folder / head)
-        if name and tail not in listings[head]:
-            missing.append(name)
-    if not missing:
-        return
-    kind = f"{len(missing)} of {len(names)} image files are not in {folder}"
-    hint = _where_they_are(missing[0], folder, listings) or (
-        "`images` in a data recipe names the folder that the `file_name`s in the JSON are relative to: check it, and "
-        "that the images were all copied there."
-    )
-    for name in missing:
-        found.add(kind, name, hint)
-
-
-def _listing(folder: Path) -> set[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries if not entry.is_dir()}
-    except (OSError, ValueError):  # ValueError: a null character in the name
-        return set()
-
-
-def _where_they_are(name: str, folder: Path, listings: dict[str, set[str]]) -> str | None:
-    """A remedy for a missing image, if it is found near or under a name that differs in case."""
-    head, tail = os.path.split(name)
-    for other in listings[head]:
-        if other.lower() == tail.lower():
-            return f"There is {other}: names must agree in capital letters too."
-    near = [folder.parent]
-    try:
-        with os.scandir(folder) as entries:
-            near += sorted(folder / entry.name for entry in entries if entry.is_dir())
-    except OSError:
-        pass
-    for other in near:
-        if (other / name).is_file():
-            return f"They seem to be in {other}: give that folder as `images`."
-    if head and tail in _listing(folder):
-        return f"{folder} has {tail} itself: leave the folder out of `file_name`, or move the images."
-    return None
 
 
 def unusable_why(truth: Annotations) -> str:

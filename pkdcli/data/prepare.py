@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pkdcli.data import shapes
+from pkdcli.data.reading import settle
 from pkdcli.errors import ExitCode, PkdError, unknown
 from pkdcli.recipe.schema import Data, Split
 from pkdcli.runs.store import read_json, write_json
@@ -61,6 +62,7 @@ def facts(data: Data, cache: Path) -> Data:
         "version": _VERSION,
         "folders": _folders(data),
         "listed": data.classes,
+        "reading": _reading(data),
         "background": data.background,
         "accept": sorted(data.accept),
     }
@@ -71,14 +73,23 @@ def facts(data: Data, cache: Path) -> Data:
         print(f"warning: {warning}", file=sys.stderr)
     return data.model_copy(
         update={
-            # In the file's order, whatever the recipe's: mmdet's CocoDataset numbers its labels by that.
-            "classes": [name for name in found["classes"] if data.classes is None or name in data.classes],
+            # Labels are numbered in this order: the recipe's, where it lists them, else the file's.
+            "classes": list(data.classes or found["classes"]),
             "masks": found["masks"] if data.masks is None else data.masks and found["masks"],
             "train_images": found["train_images"],
             "fingerprint": fingerprint,
             "warnings": found["warnings"],
+            "exif": found["exif"],
+            "pixel_range": found["pixel_range"] and tuple(found["pixel_range"]),
         }
     )
+
+
+def thinnest(data: Data, cache: Path) -> dict[str, list[Any]]:
+    """By split, name, width and height of the image whose sides differ most, as far as the check has found them."""
+    found = read_json(cache / "checks" / f"{data.name}-{data.fingerprint}.json")
+    known = found.get("thinnest") if isinstance(found, dict) else None
+    return {name: image for name, image in (known or {}).items() if image}
 
 
 def _under(root: Path, split: Split) -> Split:
@@ -96,6 +107,13 @@ def _folders(data: Data) -> dict[str, Any]:
         name: [split.images, Path(split.images).stat().st_mtime_ns if Path(split.images).is_dir() else None]
         for name, split in _splits(data).items()
     }
+
+
+def _reading(data: Data) -> list[Any]:
+    """What the check of the images goes by."""
+    from pkdcli.data import images
+
+    return [images.VERSION, data.exif, data.pixel_range and list(data.pixel_range), data.masks]
 
 
 def _present(data: Data) -> None:
@@ -137,7 +155,7 @@ def _fingerprint(data: Data) -> str:
 
 def _check(data: Data) -> dict[str, Any]:
     """Check every split of a user's data set and say what was found in it."""
-    from pkdcli.data import coco
+    from pkdcli.data import coco, images
 
     reports: dict[str, coco.SplitReport] = {}
     warnings: list[str] = []
@@ -156,6 +174,8 @@ def _check(data: Data) -> dict[str, Any]:
     for name, report in reports.items():
         coco.same_classes(classes, report.classes, data.train.annotations, _splits(data)[name].annotations)
     for name in data.classes or ():
+        if data.classes.count(name) > 1:
+            raise PkdError(f"data set {data.name}: classes: {name!r} is listed twice.", "List each class once.")
         if name not in classes:
             raise unknown("class", name, classes, f"data set {data.name}: classes")
     if not reports["train"].n_trainable:
@@ -163,7 +183,12 @@ def _check(data: Data) -> dict[str, Any]:
             f"{data.train.annotations}: no image to train on.",
             f"mmdet trains on images of at least {coco.MIN_SIDE} pixels a side with an annotation of a listed class.",
         )
+    pictures = [images.check(report, f"data set {data.name}, {name}", data) for name, report in reports.items()]
+    reading, said = settle(pictures, data.exif, data.pixel_range)
+    warnings += [f"data set {data.name}: {problem}" for problem in said]
     return {
+        **reading,
+        "thinnest": {name: images.thinnest(report) for name, report in reports.items()},
         "classes": classes,
         "masks": reports["train"].has_masks,
         "train_images": reports["train"].n_trainable,

@@ -6,10 +6,13 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+from pkdcli.data.file_names import path_of
 
 _READ = 20_000  # files that are read at most, for splits whose files are often of the same size
 _PART = 4096  # bytes from the middle of a file, which tell most files apart
-_Paths = dict[tuple[int, int], str]  # by what makes a file the same file (device and number), one of its paths
+_Paths = dict[tuple[int, int], str]  # by a file's key, one of its paths
 
 
 def shared_images(first: tuple[Path, Sequence[str]], second: tuple[Path, Sequence[str]]) -> list[str]:
@@ -23,30 +26,38 @@ def shared_images(first: tuple[Path, Sequence[str]], second: tuple[Path, Sequenc
         second: The same of the other split.
     """
     ours, theirs = _files(*first), _files(*second)
-    same_file = {key for key, _ in ours.values()}
-    of_second = theirs
-    shared = {name for name, (key, _) in theirs.items() if key in same_file}
-    sizes = {size for _, size in ours.values()} & {size for name, (_, size) in theirs.items() if name not in shared}
+    same_file = {one.key for one in ours.values()}
+    shared = {name for name, one in theirs.items() if one.key in same_file}
+    sizes = {one.size for one in ours.values()} & {one.size for name, one in theirs.items() if name not in shared}
     # One path for each file, which several names may lead to.
-    ours, theirs = (
-        {key: os.path.join(folder, name) for name, (key, size) in files.items() if size in sizes and size}
-        for (folder, _), files in ((first, ours), (second, theirs))
+    paths, others = (
+        {one.key: one.path for one in files.values() if one.size in sizes and one.size} for files in (ours, theirs)
     )
-    if len(ours) + len(theirs) <= _READ:
-        copies = _copies(ours, _copies(ours, theirs, part=True), part=False)
-        shared |= {name for name, (key, _) in of_second.items() if key in copies}
+    if len(paths) + len(others) <= _READ:
+        copies = _copies(paths, _copies(paths, others, part=True), part=False)
+        shared |= {name for name, one in theirs.items() if one.key in copies}
     return [name for name in second[1] if name in shared]
 
 
-def _files(folder: Path, names: Sequence[str]) -> dict[str, tuple[tuple[int, int], int]]:
-    """By name, what makes a file the same file (device and number), and its size in bytes."""
+class _File(NamedTuple):
+    key: tuple[int, int]  # what makes a file the same file: device and number
+    size: int  # bytes
+    path: str
+
+
+def _files(folder: Path, names: Sequence[str]) -> dict[str, _File]:
+    """The files of the images by the images' names."""
     found = {}
     for name in names:
+        path = os.path.join(folder, name)
         try:
-            state = os.stat(os.path.join(folder, name))
+            state = os.stat(path)
         except (OSError, ValueError):
-            continue
-        found[name] = (state.st_dev, state.st_ino), state.st_size
+            path = str(path_of(folder, name))
+            if not os.path.exists(path):
+                continue
+            state = os.stat(path)
+        found[name] = _File((state.st_dev, state.st_ino), state.st_size, path)
     return found
 
 

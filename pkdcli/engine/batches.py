@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from torch.utils.data import DataLoader
 
-from pkdcli.engine.dataset import ImageError
+from pkdcli.data.loading_error import LoadingError
 
 T = TypeVar("T")
 Steps = Generator[int, Any, T]
@@ -34,7 +34,7 @@ class Batches:
         """The batch of the step behind `step` others.
 
         Raises:
-            ImageError: One of its images can't be used.
+            LoadingError: One of its images can't be used.
         """
         epoch, skip = divmod(step, len(self.loader))
         if step != self._next or skip == 0:
@@ -73,7 +73,7 @@ def drive(steps: Steps[T], own: Alone) -> T:
         while True:
             try:
                 batch = own.batches.of(step)
-            except ImageError as error:
+            except LoadingError as error:
                 step = steps.throw(error)
             else:
                 step = steps.send(batch)

@@ -136,6 +136,7 @@ class PkdCocoMetric(BaseMetric):
         outfile: Where to write the detections too, in COCO's results format (JSON).
         partial: Evaluate only the images that were predicted (a smoke run's first few), not the whole file.
         images: The folder of the images; given, a few of them with their detections are kept as `samples`.
+        reading: How the images are read, where not as usual; kept with the samples.
 
     Raises:
         PkdError: The annotation file is absent, not COCO's, or lacks one of the data set's classes.
@@ -148,6 +149,7 @@ class PkdCocoMetric(BaseMetric):
         outfile: str | None = None,
         partial: bool = False,
         images: str | None = None,
+        reading: Mapping[str, Any] | None = None,
     ) -> None:
         # "gpu" gathers through the process group, also on the CPU; "cpu" would write files into the current folder.
         super().__init__(collect_device="gpu", prefix="unused")
@@ -156,6 +158,7 @@ class PkdCocoMetric(BaseMetric):
         self.outfile = outfile
         self.partial = partial
         self.images = images
+        self.reading = reading
         self.samples: list[dict[str, Any]] = []  # of the last evaluation, in the first process
         self._found = Predictions()
         self._truth = load_annotations(ann_file)
@@ -207,6 +210,7 @@ class PkdCocoMetric(BaseMetric):
                 self._truth,
                 categories,
                 self.images,
+                self.reading,
             )
         rows = predictions.rows_of(results.boxes, numbers, spans, np.array(classes))
         finite = np.isfinite(rows).all(axis=1)

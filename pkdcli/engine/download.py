@@ -359,6 +359,9 @@ def install_into_mmengine(cache: Path) -> None:
     def load_from_pkd_cache(filename: str, map_location: Any = None) -> Any:
         return read_checkpoint(resolve_weights(filename, cache), map_location or "cpu")
 
+    def load_local(filename: str, map_location: Any = None) -> Any:
+        return read_checkpoint(filename, map_location or "cpu")
+
     def load_from_pkd_cache_mmcls(filename: str, map_location: Any = None) -> Any:
         # These are classifiers: the detector wants their backbone alone.
         content = load_from_pkd_cache(filename, map_location)
@@ -368,4 +371,5 @@ def install_into_mmengine(cache: Path) -> None:
 
     schemes = ("torchvision://", "modelzoo://", "open-mmlab://", "openmmlab://", "http://", "https://")
     CheckpointLoader.register_scheme(schemes, load_from_pkd_cache, force=True)
+    CheckpointLoader.register_scheme("", load_local, force=True)
     CheckpointLoader.register_scheme("mmcls://", load_from_pkd_cache_mmcls, force=True)

@@ -11,7 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pkdcli.runs.store import write_json
+from pkdcli import cores
+from pkdcli.runs.store import read_object, write_json
 
 PACKAGES = ("pkdcli", "torch", "torchvision", "mmdet", "mmrazor", "mmengine", "mmcv", "mmcv-lite", "numpy", "hotcoco",
             "pycocotools", "opencv-python")  # fmt: skip
@@ -58,10 +59,33 @@ def describe() -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": _processor(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": _cores(),
         "threads": torch.get_num_threads(),
         "gpus": gpus,
         "cuda": torch.version.cuda if gpus else None,
     }
+
+
+def _cores() -> dict[str, Any]:
+    """The cores that this process may use, what limits them, and the machine's load."""
+    found, load = cores.cores(), cores.load()
+    given = {"usable": found.count, "machine": found.machine, "limited_by": found.limit, "process": cores.share()}
+    return {**given, "load": load and round(load, 2)}
+
+
+def note_threads(path: Path, loaders: int) -> None:
+    """Add to env.json the threads and loader processes of this process, as they are once its runner is built.
+
+    Args:
+        path: env.json.
+        loaders: Processes that load images.
+    """
+    import cv2
+    import torch
+
+    set_by = {name: os.environ[name] for name in cores.SHOWN if name in os.environ}
+    known = {"compute": torch.get_num_threads(), "opencv": cv2.getNumThreads(), "loaders": loaders, "variables": set_by}
+    write_json(path, {**read_object(path), "parallel": known})
 
 
 def _processor() -> str:

@@ -11,9 +11,10 @@ from mmengine.dist import is_main_process
 
 import pkdcli.engine.register  # noqa: F401
 from pkdcli.config import data as data_section
-from pkdcli.engine import checkpoint, samples
+from pkdcli.engine import checkpoint, labels, samples
 from pkdcli.engine.config import run_config
 from pkdcli.engine.runner import PkdRunner
+from pkdcli.engine.train import fit_loaders
 from pkdcli.recipe.library import parse
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.collect import METRICS
@@ -26,7 +27,8 @@ def evaluate_request(request: dict[str, Any]) -> None:
 
     Args:
         request: `recipe` (of a detector alone: role `baseline` or `teacher`), `weights` (file), `split`, `work_dir`,
-            `output` (file to write), `columns` (written along), `samples` (file for a few images' detections, or None).
+            `output` (file to write), `columns` (written along), `samples` (file for a few images' detections, or None),
+            `own_pipeline` (whether images are prepared as the detector's own config says).
 
     Raises:
         PkdError: Weights that are damaged or of another architecture, data that is wrong.
@@ -34,8 +36,13 @@ def evaluate_request(request: dict[str, Any]) -> None:
     recipe = parse(Recipe, request["recipe"], "the recipe to evaluate")
     begin = time.perf_counter()
     keep = request.get("samples")
-    metrics = evaluate(
-        recipe, Path(request["weights"]), request["split"], Path(request["work_dir"]), Path(keep) if keep else None
+    metrics, notes = evaluate(
+        recipe,
+        Path(request["weights"]),
+        request["split"],
+        Path(request["work_dir"]),
+        Path(keep) if keep else None,
+        request.get("own_pipeline", False),
     )
     if is_main_process():
         written = {
@@ -45,13 +52,16 @@ def evaluate_request(request: dict[str, Any]) -> None:
             "weights_sha256": checkpoint.sha256(request["weights"]),
             "metrics": metrics,
             "data_warnings": recipe.data.warnings,
+            "notes": notes,
             "seconds": round(time.perf_counter() - begin, 2),
             "evaluated": now(),
         }
         write_json(Path(request["output"]), written)
 
 
-def evaluate(recipe: Recipe, weights: Path, split: str, work_dir: Path, keep: Path | None = None) -> dict[str, float]:
+def evaluate(
+    recipe: Recipe, weights: Path, split: str, work_dir: Path, keep: Path | None = None, own_pipeline: bool = False
+) -> tuple[dict[str, float], list[str]]:
     """The six metrics of a detector alone, in AP points; NaN where the data has no object of that size.
 
     Args:
@@ -60,18 +70,27 @@ def evaluate(recipe: Recipe, weights: Path, split: str, work_dir: Path, keep: Pa
         split: `train`, `val` or `test`.
         work_dir: An existing folder; nothing is written to it.
         keep: A file for the detections in a few images.
+        own_pipeline: Prepare images as the detector's own config does, not as the scale says.
+
+    Returns:
+        The metrics, and what is to be said of them.
     """
-    config, _ = run_config(recipe, work_dir)
+    orders, notes = labels.orders_of(weights, recipe.data)
     where = data_section.split_of(recipe, split)
-    config["val_dataloader"] = data_section.val_dataloader(recipe, where)
-    config["val_evaluator"] = data_section.evaluator(recipe, where)
+    # What the user has set in the config speaks of its section for the val split, whatever is evaluated.
+    data = recipe.data.model_copy(update={"val": where})
+    config, _ = run_config(recipe.model_copy(update={"data": data}), work_dir)
+    own = data_section.own_test_pipeline(recipe.student, data_section.load_image(recipe)) if own_pipeline else None
+    if own is not None:
+        config["val_dataloader"]["dataset"]["pipeline"] = own
     for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "load_from"):
         config.pop(key)
+    fit_loaders(config, recipe)
     config["custom_hooks"] = []
     config["default_hooks"] = {**config["default_hooks"], "checkpoint": None}
     runner = PkdRunner.from_cfg(Config(config))
     checkpoint.load_into(runner.model, weights, strict="exact", what="the detector")
-    metrics = runner.val()
+    metrics, _, more = labels.measure(runner, orders, weights)
     if keep is not None:
         samples.write(runner, keep, split=split)
-    return {name: metrics[name] for name in METRICS}
+    return {name: metrics[name] for name in METRICS}, [*notes, *more]

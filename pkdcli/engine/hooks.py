@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from pkdcli.engine import recovery, samples
+from pkdcli.engine import export, processes, recovery, samples
 from pkdcli.engine.finite import check_weights
 from pkdcli.engine.loss_log import LossLog
 from pkdcli.engine.stop import STOP, StopRequested
@@ -30,6 +33,12 @@ def status_of(runner: Runner) -> Status:
     if not hasattr(runner, "pkd_status"):
         runner.pkd_status = Status(RunPaths(Path(runner.work_dir)))
     return runner.pkd_status
+
+
+def say_phase(runner: Runner, phase: str) -> None:
+    """Write down what a run is at: `data`, `weights`, `train`, `evaluate` or `finish`."""
+    if is_main_process():
+        status_of(runner).write(phase=phase)
 
 
 def checkpoints_of(runner: Runner) -> PkdCheckpointHook:
@@ -54,13 +63,24 @@ class PkdProgressHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Put into the state what a start from it needs."""
-        checkpoint["pkd"] = {"seconds": self._spent(), "count": self.losses.count, "sums": self.losses.sums()}
+        carried = {"seconds": self._spent(), "count": self.losses.count, "sums": self.losses.sums()}
+        checkpoint["pkd"] = {**carried, "threads": torch.get_num_threads()}
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Go on with what the state has gathered."""
         carried = checkpoint.get("pkd", {})
         self._seconds = carried.get("seconds", 0.0)
         self.losses = LossLog(carried.get("sums"), carried.get("count", 0))
+        before, now = carried.get("threads"), torch.get_num_threads()
+        if before not in (None, now) and not torch.cuda.is_available():
+            text = (
+                f"it goes on with {now} compute {'thread' if now == 1 else 'threads'} after {before} before: sums are "
+                "rounded otherwise, so it does not end bit for bit as it would have. "
+                f"OMP_NUM_THREADS={before} keeps their number."
+            )
+            print_log(text, "current", logging.WARNING)
+            if is_main_process():
+                status_of(runner).warn(text)
 
     def before_train(self, runner: Runner) -> None:
         """Start counting."""
@@ -71,6 +91,8 @@ class PkdProgressHook(Hook):
         if is_main_process():
             recovery.rewind(self._status.paths.metrics, runner.iter)
             append_jsonl(self._status.paths.metrics, {"kind": "start", "iter": runner.iter, "epoch": runner.epoch})
+            length = {"epochs": runner.max_epochs or None, "iters": runner.max_iters}
+            self._status.write(phase="train", epoch=runner.epoch + 1, iter=runner.iter, **length)
 
     def _spent(self) -> float:
         """Seconds of training, over all starts."""
@@ -126,9 +148,25 @@ class PkdProgressHook(Hook):
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Say that the run is evaluating."""
-        self._val_begin = time.perf_counter()
+        self._val_begin = self._val_written = time.perf_counter()
+        # Each process has statistics of its own in its batch norms; the first one's are exported.
+        processes.share(runner.model.buffers())
         if is_main_process():
-            status_of(runner).write(phase="evaluate", iter=runner.iter)
+            images = len(runner.val_dataloader.dataset)
+            status_of(runner).write(phase="evaluate", phase_done=0, phase_total=images, iter=runner.iter)
+
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Say how many images are evaluated, taking the other processes to be as far."""
+        if is_main_process() and time.perf_counter() - self._val_written >= STATUS_SECONDS:
+            self._val_written = time.perf_counter()
+            loader = runner.val_dataloader
+            images, total = (batch_idx + 1) * loader.batch_size * processes.count(), len(loader.dataset)
+            status_of(runner).write(phase="evaluate", phase_done=min(images, total), phase_total=total)
+
+    def before_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Note down the weights that are measured, as all hooks have left them."""
+        if batch_idx == 0:
+            export.remember(runner)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Note the metrics, in AP points."""

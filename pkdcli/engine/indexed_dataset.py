@@ -38,10 +38,7 @@ class IndexedCocoDataset(CocoDataset):
             super().full_init()
             return
         self.index = open_index(Path(self.ann_file), lambda text: print_log(text, "current", 30))
-        wanted = set(self.metainfo["classes"])
-        used = [place for place, name in enumerate(self.index.classes) if name in wanted]
-        labels = np.full(len(self.index.classes), -1, dtype=np.int64)
-        labels[used] = np.arange(len(used))
+        labels = self.labels_of(self.index.classes)
         self._labels: list[int] = labels.tolist()
         chosen = np.arange(len(self.index.image_id))
         if not self.test_mode and self.filter_cfg is not None:
@@ -51,6 +48,14 @@ class IndexedCocoDataset(CocoDataset):
             chosen = chosen[right]
         self.places = chosen if self._indices is None else self._subset(chosen, self._indices)
         self._fully_initialized = True
+
+    def labels_of(self, categories: Sequence[str]) -> np.ndarray:
+        """int64 (K,): the label of each category of the file, by its name; -1 for those that are left out."""
+        wanted = set(self.metainfo["classes"])
+        used = [place for place, name in enumerate(categories) if name in wanted]
+        labels = np.full(len(categories), -1, dtype=np.int64)
+        labels[used] = np.arange(len(used))
+        return labels
 
     @staticmethod
     def _subset(places: np.ndarray, indices: int | Sequence[int]) -> np.ndarray:

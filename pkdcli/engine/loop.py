@@ -9,9 +9,9 @@ from typing import Any
 from mmengine.registry import LOOPS
 from mmengine.runner import EpochBasedTrainLoop
 
+from pkdcli.data.loading_error import LoadingError
 from pkdcli.engine import processes
 from pkdcli.engine.batches import Alone, Batches, Steps, drive
-from pkdcli.engine.dataset import ImageError
 from pkdcli.engine.finite import NotFinite, stopped
 from pkdcli.engine.hooks import checkpoints_of
 from pkdcli.engine.randomness import seed_step
@@ -88,10 +88,10 @@ class PkdTrainLoop(EpochBasedTrainLoop):
         while True:
             try:
                 return (yield self._iter)
-            except (ImageError, StopRequested) as error:
+            except (LoadingError, StopRequested) as error:
                 saved = checkpoints_of(self.runner).save_now(self.runner, self._iter)
                 # Gradients that are still being added are in no state: a few steps more, then the hook stops the run.
-                if saved or isinstance(error, ImageError):
+                if saved or isinstance(error, LoadingError):
                     raise
 
     def run_iter(self, idx: int, data_batch: Any) -> None:

@@ -7,10 +7,14 @@ gloo, which does not wait for the GPUs.
 from __future__ import annotations
 
 import os
+import socket
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import distributed
+
+from pkdcli.errors import ExitCode, PkdError
 
 _control: Any = None  # the process group of agreements
 
@@ -30,6 +34,7 @@ def join() -> None:
     global _control
     if count() == 1 or distributed.is_initialized():
         return
+    name_interface()
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         distributed.init_process_group("nccl")
@@ -37,6 +42,30 @@ def join() -> None:
     else:
         distributed.init_process_group("gloo")
         _control = distributed.group.WORLD
+
+
+def name_interface() -> None:
+    """Have every backend talk over the network interface in PKD_IFNAME, where they would choose one by themselves.
+
+    What is set for a backend of its own stays.
+
+    Raises:
+        PkdError: This machine has no such interface.
+    """
+    names = [name for name in os.environ.get("PKD_IFNAME", "").split(",") if name]
+    if not names:
+        return
+    there = [name for _, name in socket.if_nameindex()]
+    for name in names:
+        if name not in there:
+            raise PkdError(
+                f"PKD_IFNAME: {socket.gethostname()} has no network interface {name!r}.",
+                f"It has {', '.join(there)}.",
+                ExitCode.MISSING,
+            )
+    for variable in ("GLOO_SOCKET_IFNAME", "TP_SOCKET_IFNAME"):
+        os.environ.setdefault(variable, ",".join(names))
+    os.environ.setdefault("NCCL_SOCKET_IFNAME", f"={','.join(names)}")  # without = it is how names begin
 
 
 def leave() -> None:
@@ -84,6 +113,13 @@ def gather(rows: torch.Tensor) -> list[torch.Tensor]:
     received = [torch.empty_like(padded) for _ in counts] if rank() == 0 else None
     distributed.gather(padded, received, dst=0, group=_control)
     return [part[: int(n)] for part, n in zip(received or [], counts, strict=False)]
+
+
+def share(tensors: Iterable[torch.Tensor]) -> None:
+    """Give all processes the first one's tensors, in place."""
+    if _control is not None:
+        for tensor in tensors:
+            distributed.broadcast(tensor.data, src=0)
 
 
 def from_first(value: Any) -> Any:

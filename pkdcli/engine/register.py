@@ -17,6 +17,7 @@ from pkdcli.engine import (  # noqa: E402, F401
     finite,
     hooks,
     initialize,
+    load_image,
     loop,
     preprocess,
     sampling,

@@ -12,6 +12,7 @@ from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from pkdcli.data.annotations import Annotations
+from pkdcli.data.file_names import path_of
 from pkdcli.engine.ground_truth import GroundTruth
 from pkdcli.runs.store import write_json
 
@@ -33,6 +34,7 @@ def pick(
     truth: GroundTruth,
     category_ids: Sequence[int],
     images: str,
+    reading: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """Objects and detections of a few of the evaluated images.
 
@@ -42,16 +44,19 @@ def pick(
         truth: The annotations.
         category_ids: The category of each label.
         images: The folder that the file names are relative to.
+        reading: How the images are read, where not as usual (`Reading.options`).
 
     Returns:
-        One dict an image: `id`, `file` (as annotated), `path`, `width`, `height`, `truth` and `detections`, both lists
-        of `box` (x1, y1, x2, y2 in pixels) and `label` (its place among the classes); a crowd has `crowd`, a detection
-        `score` (0 to 1). Detections from 0.05 on, the best first, at most 30.
+        One dict an image: `id`, `file` (as annotated), `path`, `width`, `height`, what
+        `reading` says, `truth` and `detections`, both lists of `box` (x1, y1, x2, y2 in pixels) and `label` (its place
+        among the classes); a crowd has `crowd`, a detection `score` (0 to 1). Detections from 0.05 on, the best first,
+        at most 30.
     """
     labels = {truth.class_place(category): label for label, category in enumerate(category_ids)}
     return [
         {
             **_file(truth.annotations, place, images),
+            **(reading or {}),
             "truth": _objects(truth.annotations, place, labels),
             "detections": _detections(found(image)),
         }
@@ -62,7 +67,7 @@ def pick(
 
 def _file(truth: Annotations, image: int, folder: str) -> dict[str, Any]:
     name, (width, height) = truth.file_name[image], truth.size[image].tolist()
-    path = os.path.abspath(os.path.join(folder, name))
+    path = os.path.abspath(path_of(folder, name))
     return {"id": int(truth.image_id[image]), "file": name, "path": path, "width": _whole(width),
             "height": _whole(height)}  # fmt: skip
 

@@ -6,6 +6,7 @@ nothing to learn from is an error: no level at all has a usable loss, or a loss 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,8 +16,10 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from pkdcli.config.data import image_size, own_test_size, sides
 from pkdcli.engine.diagnostics import LevelMeasures, distiller_of
 from pkdcli.engine.hooks import status_of
+from pkdcli.engine.labels import some
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.recipe.identity import comparable
 from pkdcli.recipe.schema import Recipe
@@ -48,7 +51,7 @@ def before_training(
         return warnings
     if recipe.loss.weight == 0:
         warnings.append("the loss weight is 0: the teacher teaches nothing. Give --weight a number above 0.")
-    warnings += class_warnings(recipe, RunPaths(teacher).teacher)
+    warnings += class_warnings(recipe, RunPaths(teacher).teacher) + size_warnings(recipe)
     result = read_json(RunPaths(teacher).result) or {}
     # The evaluation of a smoke run, of a handful of images, says nothing.
     if not recipe.max_iters and not result.get("max_iters"):
@@ -94,29 +97,44 @@ def class_warnings(recipe: Recipe, checkpoint: Path) -> list[str]:
     Raises:
         PkdError: They differ, and the student would inherit the head.
     """
-    from pkdcli.engine.checkpoint import classes_of
+    from pkdcli.engine.checkpoint import classes_of, in_order_of
 
     theirs, ours = classes_of(checkpoint), list(recipe.data.classes or [])
-    if theirs is None or [_plain(name) for name in theirs] == [_plain(name) for name in ours]:
+    ordered = theirs and in_order_of(theirs, ours)
+    if theirs is None or ordered == ours:
         return []
-    if sorted(map(_plain, theirs)) == sorted(map(_plain, ours)):
+    remedy = "Give a checkpoint trained on this data set's classes"
+    if ordered:
         what = f"has the classes of data set {recipe.data.name} in another order"
+        remedy += f", or list `classes` in the data recipe in its order{_listed(ordered)}."
     else:
         what = f"was trained for other classes than those of data set {recipe.data.name}"
-    message = f"the teacher {what}: {_some(theirs)} instead of {_some(ours)}."
-    remedy = "Give a checkpoint trained on this data set's classes, or list `classes` in the data recipe in its order."
+        remedy += "."
+    message = f"the teacher {what}: {some(theirs)} instead of {some(ours)}."
     if recipe.init == "inherit":
         raise PkdError(f"init: inherit: {message}", f"{remedy} Or start with --init scratch.")
     return [f"{message} {remedy}"]
 
 
-def _plain(name: str) -> str:
-    """COCO's names as mmdet 1 and 2 wrote them: traffic_light, traffic light."""
-    return str(name).replace("_", " ").strip().lower()
+def size_warnings(recipe: Recipe) -> list[str]:
+    """What the image size of the recipe says against a teacher that was given, and was trained for another."""
+    if recipe.teacher_checkpoint is None or recipe.teacher is None or recipe.scale.rules:
+        return []
+    own, here = own_test_size(recipe.teacher), image_size(recipe)
+    if own is None or own == here:
+        return []
+    return [
+        f"the teacher {recipe.teacher.title} looks at images of {sides(here)} (scale {recipe.scale.name}); its own "
+        f"config tests at {sides(own)}. Give --scale a recipe of yours with image: [{own[0]}, {own[1]}], or "
+        f"--set 'scale.image=[{own[0]}, {own[1]}]'."
+    ]
 
 
-def _some(names: Sequence[str], shown: int = 4) -> str:
-    return ", ".join(names[:shown]) + (f", ... ({len(names)})" if len(names) > shown else "")
+def _listed(classes: Sequence[str], shown: int = 12) -> str:
+    """The line of a data recipe that lists classes, where it is not too long to be shown."""
+    if len(classes) > shown:
+        return ""
+    return f" (classes: {json.dumps(list(classes), ensure_ascii=False)})"
 
 
 def check_connection(measured: Mapping[int, LevelMeasures], loss: str) -> None:

@@ -16,13 +16,14 @@ from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 from torch import nn
 
+from pkdcli import cores
 from pkdcli.config import schedule
 from pkdcli.config.build import as_python, notes
 from pkdcli.config.levels import pairing
-from pkdcli.engine import checkpoint, determinism, download, processes, recovery
+from pkdcli.engine import checkpoint, determinism, download, environment, export, labels, processes, recovery
 from pkdcli.engine.batches import Alone, Steps, drive
 from pkdcli.engine.config import run_config
-from pkdcli.engine.hooks import status_of
+from pkdcli.engine.hooks import say_phase, status_of
 from pkdcli.engine.loop import last_metrics
 from pkdcli.engine.runner import PkdRunner, detector
 from pkdcli.engine.sanity import before_training
@@ -93,9 +94,12 @@ def steps(
         write_text(paths.config, as_python(content, paths.run))
     config = Config(content)
     start = config.pop("load_from")
+    loaders = fit_loaders(config, recipe)
     processes.join()
     runner = PkdRunner.from_cfg(config)
     own.join(runner)
+    if is_main_process():
+        environment.note_threads(paths.env, loaders)
     if listener is not None and is_main_process():
         listener.tell(status_of(runner).warn)
     resume = _state_to_resume(paths, runner) if not recipe.weights else None
@@ -109,11 +113,15 @@ def steps(
     if recipe.role == "distill":
         _look_before(recipe, paths, runner, teacher_weights)
     if recipe.weights:
+        say_phase(runner, "weights")
         weights = download.resolve_weights(recipe.weights, cache)
         checkpoint.load_into(detector(runner.model), weights, strict="exact", what="the teacher")
-        metrics = runner.val()
+        say_phase(runner, "data")
+        metrics, classes = _measure_given(recipe, runner, weights)
     else:
+        say_phase(runner, "data")
         _same_length(runner, recipe, own)
+        say_phase(runner, "weights")
         if start and resume is None:
             # After the weights of init_cfg, which would otherwise be drawn over these.
             runner._init_model_weights()
@@ -126,12 +134,11 @@ def steps(
             # `train` loads it after drawing the weights of init_cfg, which would otherwise be drawn over it.
             runner._resume, runner._load_from = True, str(resume)
         yield from runner.steps()
-        metrics = last_metrics(paths, runner.iter)
+        metrics, classes = last_metrics(paths, runner.iter), None
+    say_phase(runner, "finish")
+    measured = export.measured_weights(runner)
     if is_main_process():
-        # A given teacher keeps the names of its own classes, by which a run with it is checked.
-        classes = checkpoint.classes_of(weights) if recipe.weights else None
-        meta = {"dataset_meta": {"classes": classes or list(recipe.data.classes or [])}, "run": paths.run}
-        checkpoint.export_student(detector(runner.model), paths.weights(recipe.role), meta)
+        export.write(recipe, paths, measured, classes)
     iters = runner.iter if not recipe.weights else 0
     return Outcome(
         metrics={name: metrics[name] for name in ("mAP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")},
@@ -141,6 +148,38 @@ def steps(
         peak_memory_mb=peak_memory_mb(),
         facts={**facts, **own.facts()},
     )
+
+
+def _measure_given(recipe: Recipe, runner: PkdRunner, weights: Path) -> tuple[dict[str, float], list[str]]:
+    """The metrics of a teacher that was given, its labels taken by the names of its classes, and these in order."""
+    theirs = checkpoint.classes_of(weights)
+    if theirs is not None and checkpoint.in_order_of(theirs, recipe.data.classes or []) is None:
+        # Its features may teach all the same: that it is another's is said with each student.
+        return runner.val(), theirs
+    orders, said = labels.orders_of(weights, recipe.data)
+    metrics, order, more = labels.measure(runner, orders, weights)
+    for text in (*said, *more):
+        print_log(text, "current", logging.WARNING)
+        if is_main_process():
+            status_of(runner).warn(text)
+    return metrics, order
+
+
+def fit_loaders(config: Config | dict[str, Any], recipe: Recipe) -> int:
+    """Have no more loader processes than the process has cores, unless somebody asked for another number.
+
+    Returns:
+        How many there are.
+    """
+    loaders = recipe.workers
+    if loaders == recipe.scale.workers:
+        loaders = min(loaders, cores.share())
+    for name in ("train_dataloader", "val_dataloader"):
+        if config.get(name) and config[name].get("num_workers") == recipe.workers:
+            config[name]["num_workers"] = loaders
+    if loaders < recipe.workers:
+        print_log(f"{loaders} of {recipe.workers} loader processes, by the cores of this process", "current")
+    return loaders
 
 
 def distillation_facts(model: nn.Module) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pkdcli.data.loading_error import ImageError, OtherImageError
 from pkdcli.engine.answer import answer
 from pkdcli.engine.losses import build_loss
 from pkdcli.errors import PkdError
@@ -201,7 +202,9 @@ def _load(recipe: Any, images: Sequence[str]) -> dict[str, Any]:
     for number, path in enumerate(images):
         try:
             loaded.append(pipeline({"img_path": path, "img_id": number})["inputs"])
-        except Exception as error:  # OpenCV returns None for what it can't read, and what follows fails in many ways
+        except OtherImageError:
+            raise
+        except ImageError as error:
             raise PkdError(f"{path}: can't be read as an image.", "Give JPEG or PNG files.") from error
     return {"inputs": loaded, "data_samples": None}
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pkdcli.config.levels import Level, neck_levels
+from pkdcli.data.loading_error import ImageError, OtherImageError
 from pkdcli.engine import activations
 from pkdcli.engine.answer import answer
 from pkdcli.errors import PkdError
@@ -30,8 +31,8 @@ def measure(request: Mapping[str, Any]) -> Features:
 
     Args:
         request: `detectors` (each `key`, `title`, `recipe` of the detector alone, `weights`: a file, an address or None
-            for random ones, `source`), `images` (each `path` and `boxes` in its own pixels, or None), `seed`, `cache`
-            (folder), and whatever else shall stand in the answer.
+            for random ones, `source`), `images` (each `path`, and in its own pixels `boxes` and the `annotated` size,
+            or None), `seed`, `cache` (folder), and whatever else shall stand in the answer.
 
     Raises:
         PkdError: Weights that can't be had or don't fit, a file that is no image, detectors without a level in common.
@@ -105,9 +106,12 @@ def load(recipe: Any, images: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
     pipeline = Compose(val_pipeline(recipe))
     loaded = []
     for number, image in enumerate(images):
+        annotated = dict(zip(("width", "height"), image.get("annotated") or (), strict=False))
         try:
-            packed = pipeline({"img_path": image["path"], "img_id": number})
-        except PkdError as error:
+            packed = pipeline({"img_path": image["path"], "img_id": number, **annotated})
+        except OtherImageError:
+            raise
+        except ImageError as error:
             raise PkdError(f"{image['path']}: can't be read as an image.", "Give whole JPEG or PNG files.") from error
         inputs, info = packed["inputs"], packed["data_samples"].metainfo
         factors = [*info["scale_factor"], *info["scale_factor"]]  # width, height, twice
@@ -137,11 +141,11 @@ def features(
     from mmdet.registry import MODELS
     from mmengine.config import ConfigDict
 
-    from pkdcli.config.build import detector
+    from pkdcli.config.build import model_as_set
     from pkdcli.engine.checkpoint import load_into
     from pkdcli.engine.download import resolve_weights
 
-    section = ConfigDict(detector(recipe, recipe.student))  # two-stage detectors read `cfg.rpn`
+    section = ConfigDict(model_as_set(recipe))  # two-stage detectors read `cfg.rpn`
     model = MODELS.build(section)
     if weights:
         file = resolve_weights(weights, Path(request["cache"]))

@@ -16,6 +16,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pkdcli import cores
 from pkdcli.engine.memory import keep_freed_memory
 from pkdcli.engine.stop import STOP, StopRequested
 from pkdcli.errors import ExitCode, PkdError
@@ -40,6 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     # mmengine imports matplotlib and yapf, which would otherwise write their caches into the user's home.
     os.environ["PKD_CACHE"] = os.environ["XDG_CACHE_HOME"] = str(cache_root())
     os.environ.setdefault("MPLCONFIGDIR", str(cache_root() / "matplotlib"))
+    os.environ.update(cores.variables())  # before torch is imported, which reads them then
     keep_freed_memory()
     STOP.catch()
     if args.eval:
@@ -122,7 +124,7 @@ def explain(
     if not isinstance(error, PkdError):
         with suppress(OSError):
             traceback.print_exc()
-        error = (told and rank == 0 and from_another(told)) or as_user_error(error)
+        error = (told and rank == 0 and from_another(told)) or as_user_error(error, log=request is None)
     _say(error)
     try:
         if told and rank > 0:
@@ -152,9 +154,16 @@ def from_another(told: Path, wait: float = WAIT) -> PkdError | None:
     return PkdError(found["message"], found.get("hint"), found.get("code", 1)) if "message" in found else None
 
 
-def as_user_error(error: BaseException) -> PkdError:
-    """An unforeseen error in words for users; the traceback stays in log.txt."""
-    text = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"
+def as_user_error(error: BaseException, log: bool = True) -> PkdError:
+    """An unforeseen error in words for users.
+
+    Args:
+        error: What was raised.
+        log: Whether there is a log.txt, in which the traceback stays.
+    """
+    from pkdcli.engine.loader_errors import cause_of, described
+
+    text = described(error)
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower() or "can't allocate memory" in str(error):
         hint = "Give a smaller --batch-size (with --accumulate to keep the sum), or --amp on a GPU."
         return PkdError(text, f"{hint}", 1)
@@ -162,7 +171,9 @@ def as_user_error(error: BaseException) -> PkdError:
         return cannot_write(error.filename or "the run's log", error)
     if isinstance(error, OSError) and error.errno is not None and error.filename:
         return PkdError(f"{error.filename}: {error.strerror}.", None, ExitCode.RUN_FAILED)
-    return PkdError(text, "The whole story is in the run's log.txt.", ExitCode.RUN_FAILED)
+    where = cause_of(error).where
+    hint = "The whole story is in the run's log.txt." if log else f"It was raised in {where}." if where else None
+    return PkdError(text, hint, ExitCode.RUN_FAILED)
 
 
 def run(paths: RunPaths, job: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ class JobSpec:
         env: Variables to add to the environment.
         needs: Names of the jobs that must end well before this one starts.
         processes: How many worker processes `argv` starts; with more than one it is torchrun's command.
+        alone: One process is enough for it, however many others take: it only evaluates.
         members: The jobs that this one carries out in one go; empty for one by itself.
     """
 
@@ -27,6 +28,7 @@ class JobSpec:
     env: dict[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     processes: int = 1
+    alone: bool = False
     members: tuple[JobSpec, ...] = ()
 
     @property

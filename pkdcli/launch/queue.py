@@ -42,15 +42,19 @@ class Outcome:
         code: Its exit code; 0 is well.
         died_by: The signal that killed it, if one did.
         lacked: The job it needed that did not end well, if that kept it from starting.
+        reason: How that job was stopped, where it was and not failed: the code is then that of an interruption.
     """
 
     code: int
     died_by: str | None = None
     lacked: str | None = None
+    reason: str | None = None
 
     @property
     def cause(self) -> str:
         """How a job that did not end well ended, in words."""
+        if self.lacked and self.code == ExitCode.INTERRUPTED:
+            return f"cancelled: {self.lacked}, which it needs, was {self.reason or 'stopped'}"
         if self.lacked:
             return f"not started, since {self.lacked} failed"
         cause = f"killed by {self.died_by}" if self.died_by else f"exit code {int(self.code)}"
@@ -96,6 +100,7 @@ class _Queue:
         self.retries = {part.name: retries for spec in specs for part in spec.parts}
         self.running: list[tuple[JobSpec, Slot, LocalProcess]] = []
         self.outcomes = dict.fromkeys(done, Outcome(ExitCode.OK))
+        self.known = {part.name: part for spec in specs for part in spec.parts}
 
     def run(self) -> dict[str, Outcome]:
         try:
@@ -133,7 +138,7 @@ class _Queue:
             lacked = next((need for need in spec.needs if self._failed(need, to_come)), None)
             if lacked:
                 in_need = [part for part in spec.parts if lacked in part.needs]
-                self._without(spec, in_need, Outcome(ExitCode.RUN_FAILED, lacked=lacked))
+                self._without(spec, in_need, self._lacking(lacked))
                 break
             if all(need in self.outcomes for need in spec.needs):
                 self.waiting.remove(spec)
@@ -146,6 +151,14 @@ class _Queue:
         for part in parts:
             self.end(part, outcome)
         self.begin()
+
+    def _lacking(self, need: str) -> Outcome:
+        """How a job ends that never starts for want of another: who cancels a teacher cancels its students."""
+        if need in self.outcomes and self.outcomes[need].code == ExitCode.INTERRUPTED:
+            error = _state(self.known[need]).get("error")
+            reason = error.get("message") if isinstance(error, dict) else None
+            return Outcome(ExitCode.INTERRUPTED, lacked=need, reason=reason)
+        return Outcome(ExitCode.RUN_FAILED, lacked=need)
 
     def _failed(self, need: str, to_come: set[str]) -> bool:
         return self.outcomes[need].code != ExitCode.OK if need in self.outcomes else need not in to_come

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pkdcli.cores import SHARE, cores
 from pkdcli.errors import PkdError
 from pkdcli.launch import torchrun
 from pkdcli.launch.job import JobSpec
@@ -19,13 +20,15 @@ class Slot:
         devices: Values for CUDA_VISIBLE_DEVICES, one process each; empty to leave the choice to torch.
         processes: Worker processes of a job.
         cpu: Hide every GPU.
-        threads: Threads of each process; None to leave the choice to torch.
+        threads: Cores of each process, which has as many threads; None to leave the choice to the process.
+        asked: Threads of each process, as somebody has asked for.
     """
 
     devices: tuple[str, ...] = ()
     processes: int = 1
     cpu: bool = False
     threads: int | None = None
+    asked: int | None = None
 
     def place(self, spec: JobSpec) -> JobSpec:
         """The job as it runs here: through torchrun if it takes several processes."""
@@ -33,30 +36,42 @@ class Slot:
         if self.devices or self.cpu:
             env["CUDA_VISIBLE_DEVICES"] = ",".join(self.devices)
         if self.threads is not None:
+            env[SHARE] = str(self.threads)
             env["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS") or str(self.threads)
+        if self.asked is not None:
+            env["OMP_NUM_THREADS"] = env["MKL_NUM_THREADS"] = str(self.asked)
         if self.processes == 1:
             return replace(spec, env=env)
         return replace(spec, env=env, argv=torchrun.command(spec.argv, self.processes), processes=self.processes)
 
 
-def slots(devices: Sequence[str] = (), processes: int = 1, jobs: int = 1) -> list[Slot]:
+def slots(
+    devices: Sequence[str] = (),
+    processes: int = 1,
+    jobs: int = 1,
+    spread: Sequence[str] = (),
+    threads: int | None = None,
+) -> list[Slot]:
     """Room for `jobs` jobs at a time.
 
     Args:
         devices: GPUs to share out among them, one process each.
         processes: Worker processes of a job, where no devices are given.
         jobs: How many jobs run at a time.
+        spread: GPUs over which several jobs of one process are spread, one for each job, where no devices are given.
+        threads: Of each process, in place of its share of the cores.
 
     Raises:
         PkdError: The devices can't be shared evenly.
     """
+    share = devices_per_job(devices, processes, jobs)
+    own = max(1, cores().count // (jobs * share)) if jobs * share > 1 else None
     if devices:
-        share = devices_per_job(devices, processes, jobs)
-        return [Slot(tuple(devices[start : start + share]), share) for start in range(0, len(devices), share)]
-    if jobs == processes == 1:
-        return [Slot()]
-    threads = max(1, (os.cpu_count() or 1) // (jobs * processes))
-    return [Slot((), processes, processes > 1, threads)] * jobs
+        parts = [tuple(devices[start : start + share]) for start in range(0, len(devices), share)]
+        return [Slot(part, share, threads=own, asked=threads) for part in parts]
+    if spread and share == 1 < jobs:
+        return [Slot((spread[job % len(spread)],), threads=own, asked=threads) for job in range(jobs)]
+    return [Slot((), share, share > 1, own, threads)] * jobs
 
 
 def devices_per_job(devices: Sequence[str], processes: int, jobs: int) -> int:

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from pkdcli.errors import ExitCode, PkdError
+from pkdcli.launch.queue import Outcome
 from pkdcli.launch.slurm import cluster
 from pkdcli.launch.slurm.script import TASK_FILE
 from pkdcli.launch.slurm.submit import SUBMITTED
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.state import alive, finished, held_by
-from pkdcli.runs.status import DONE, FAILED, INTERRUPTED, QUEUED, RUNNING, Status
+from pkdcli.runs.status import DONE, FAILED, INTERRUPTED, QUEUED, RUNNING, Status, cancelled_by
 from pkdcli.runs.store import read_object
 
 TAIL = 40  # lines of a log
@@ -73,6 +74,12 @@ def look_all(all_paths: Iterable[RunPaths]) -> list[Found]:
     tasks = [task for _, done, task in known if task and not done]
     jobs = cluster.jobs(tasks) if tasks else {}
     return [_look(paths, jobs, task, done) for paths, done, task in known]
+
+
+def ask(all_paths: Iterable[RunPaths]) -> Jobs | None:
+    """What the scheduler says of some runs, where there are any of its; None where it does not answer."""
+    tasks = [task for paths in all_paths if not finished(paths) and (task := task_of(paths))]
+    return cluster.jobs(tasks) if tasks else {}
 
 
 def look(paths: RunPaths, jobs: Jobs | None) -> Found:
@@ -131,17 +138,21 @@ def _on_slurm(paths: RunPaths, status: dict[str, Any], task: str, jobs: Jobs | N
         return Found(paths, state, reason, where, status, silent, task)
     cancelled = job is not None and job.state == "CANCELLED"
     if state == INTERRUPTED:
-        reason = f"cancelled: scancel, or the cluster ({job.reason})" if cancelled else reason
+        if cancelled and not reason:
+            reason = cancelled_by(paths) or f"cancelled: scancel, or the cluster ({job.reason})"
     elif state in (RUNNING, QUEUED):
         never = state == QUEUED
         state, silent = FAILED, not never
         if isinstance(code, int) and code:
             reason, silent = _silent_end(paths, cluster.exit_cause(code)), True
+        elif never and (job is None or cancelled) and (stopped := _needed_run_stopped(paths, jobs)):
+            state, reason = INTERRUPTED, stopped
         elif cancelled and "Dependency" in job.reason:
             reason = "not started, since a run that it needs failed"
         elif cancelled:
             state, silent = INTERRUPTED, False
-            reason = "cancelled before it started" if never else "cancelled before it could save"
+            by = cancelled_by(paths)
+            reason = "cancelled before it started" if never else f"{by or 'cancelled'} before it could save"
         elif job:
             reason = _silent_end(
                 paths, f"Slurm says {job.state}" + (f" ({job.reason})" if job.reason != "None" else "")
@@ -153,6 +164,16 @@ def _on_slurm(paths: RunPaths, status: dict[str, Any], task: str, jobs: Jobs | N
         else:
             reason = _silent_end(paths, "the scheduler no longer knows it")
     return Found(paths, state, reason, where, status, silent, task)
+
+
+def _needed_run_stopped(paths: RunPaths, jobs: Jobs | None) -> str | None:
+    """How the run whose teacher this one needs was stopped, in words; None where it was not."""
+    teacher = read_object(paths.job).get("teacher")
+    if not teacher:
+        return None
+    found = look(RunPaths(Path(teacher)), jobs)
+    stopped = Outcome(ExitCode.INTERRUPTED, lacked=found.paths.run, reason=found.reason)
+    return stopped.cause if found.state == INTERRUPTED else None
 
 
 def _wait(reason: str) -> str:

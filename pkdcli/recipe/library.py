@@ -126,7 +126,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except RecursionError as error:
         raise PkdError(f"{path}: nested too deeply to be a recipe.") from error
     if not isinstance(content, dict):
-        raise PkdError(f"{path}: should be a mapping of keys to values.", "`pkd show` prints examples.")
+        raise PkdError(f"{path}: should be a mapping of keys to values.", "`pkd show gfl101-fcos50` prints one.")
     return content
 
 

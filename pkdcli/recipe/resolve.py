@@ -33,15 +33,19 @@ DEFAULT_PAIR = "gfl101-fcos50"
 # What a scale says of these is already carried out in a resolved recipe: setting them would change nothing.
 _CARRIED_OUT = {
     "adapters": "--levels index",
+    "student.config_content": "--set student.config=FILE.py",
+    "teacher.config_content": "--set teacher.config=FILE.py",
     "scale.batch": "--set batch=8",
     "scale.batch_per_process": "--batch-size 8",
     "scale.data": "--data NAME",
-    "scale.lr": "--set student.lr=0.01",
+    "scale.lr": "--set student.lr=0.02",
     "scale.pretrained": "--no-pretrained",
     "scale.stat_chunk": "--set loss.stat_chunk=batch",
-    "scale.val_interval": "--set val_interval=1",
+    "scale.val_interval": "--set val_interval=2",
     "scale.workers": "--set workers=0",
 }
+_WHY = {"scale": "the scale is carried out already", "adapters": "it follows from the levels that are compared"}
+_WHY |= dict.fromkeys(("student", "teacher"), "it is what the detector's config says")
 BASE_BATCH = 16  # appendix A.2: 8 GPUs with 2 images each
 
 
@@ -119,7 +123,7 @@ def resolve(request: Request) -> Recipe:
         "loss": {
             **use_loss(loss, teacher, scale, request.weight, request.temperature).model_dump(),
             "imports": [one.model_dump() for one in loss_imports(loss, request.loss)],
-            "levels": request.levels or "index",
+            "levels": "index" if request.levels is None else request.levels,
         },
         "schedule": scaled(schedule, scale, request.epochs).model_dump(),
         "data": data.model_dump(),
@@ -149,10 +153,15 @@ def resolve(request: Request) -> Recipe:
         assign(content, assignment)
     for part, config in before.items():
         # One that was set is relative to where it was typed.
-        if content[part] and content[part].get("config") != config:
-            content[part]["config"] = beside(str(content[part]["config"]), Path.cwd(), f"--set {part}.config")
-    content["imports"] = [*content["imports"], *custom_imports(content["config"])]
+        given = content[part].get("config") if isinstance(content[part], dict) else None
+        if isinstance(given, str) and given != config:
+            content[part]["config"] = beside(given, Path.cwd(), f"--set {part}.config")
+    if isinstance(content["config"], dict) and isinstance(content["imports"], list):
+        content["imports"] = [*content["imports"], *custom_imports(content["config"])]
     recipe = library.parse(Recipe, content, "the resolved recipe")
+    if loss.temperature is not None and recipe.loss.name == loss.name and recipe.loss.temperature is None:
+        example = f"Example: --set loss.temperature={loss.temperature.default:g}"
+        raise PkdError(f"--set loss.temperature: loss {loss.name} needs one.", example)
     update: dict[str, Any] = {"imports": located(recipe.imports, Path.cwd())}
     update |= {part: with_content(one) for part in before if (one := getattr(recipe, part)) is not None}
     return recipe.model_copy(update=update)
@@ -234,13 +243,15 @@ def assign(content: dict[str, Any], assignment: str) -> None:
     parts = path.strip().split(".")
     if not equals or not all(parts):
         raise PkdError(f"--set: {assignment!r} should look like a.b.c=value.", "Example: --set schedule.epochs=4")
+    if not text.strip():
+        raise PkdError(f"--set {path}: there is no value behind the =.", "Write null for none, '' for an empty text.")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise PkdError(f"--set {path}: {text!r} is not a YAML value.") from error
     if path.strip() in _CARRIED_OUT:
         hint = f"Type instead: {_CARRIED_OUT[path.strip()]}"
-        raise PkdError(f"--set {path}: the scale is carried out already, so this would change nothing.", hint)
+        raise PkdError(f"--set {path}: {_WHY[path.strip().split('.')[0]]}, so this would change nothing.", hint)
     node: Any = content
     for depth, part in enumerate(parts):
         here = ".".join(parts[:depth]) or "the recipe"

@@ -6,12 +6,12 @@ Unknown keys are errors. Every class is plain data; nothing here reads a file or
 from __future__ import annotations
 
 import math
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from pkdcli.recipe.references import FilePath, Imports, Name, Reference
+from pkdcli.recipe import sbatch
+from pkdcli.recipe.references import FilePath, Import, Imports, Name, Reference
 
 Role = Literal["distill", "baseline", "teacher"]
 Kind = Literal["one-stage", "two-stage"]
@@ -41,6 +41,12 @@ def _index(value: Any) -> int:
     if isinstance(value, bool) or not str(value).strip().isdecimal():
         raise ValueError
     return int(value)
+
+
+def _ascending(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] >= value[1]:
+        raise ValueError("should be the value of black and then, higher, that of white, such as [0, 4095]")
+    return value
 
 
 Number = Annotated[float, AfterValidator(_finite)]
@@ -188,6 +194,9 @@ class Data(Strict):
         accept: What the check would refuse and is right here: boxes that look like `corners` or `centres`, with width
             and height `swapped` (or those of the images, `swapped-sizes`), or that stand there `doubled`.
         warnings: What the check found odd (said with every training and kept in its result).
+        exif: Which way up boxes were drawn on photos whose EXIF orientation leaves the size as it is: on the picture as
+            `shown`, upright, or as `stored`; by default as on the photos whose size tells (found out by the check).
+        pixel_range: The values of pixels of more than 8 bits that become black and white (found out by the check).
         get: How to get the data, printed where it is absent.
     """
 
@@ -205,6 +214,8 @@ class Data(Strict):
     background: bool = False
     accept: list[Literal["corners", "swapped", "swapped-sizes", "centres", "doubled"]] = []
     warnings: list[str] = []
+    exif: Literal["shown", "stored"] | None = None
+    pixel_range: Annotated[tuple[Number, Number], AfterValidator(_ascending)] | None = None
     get: str = ""
     notes: str = ""
 
@@ -316,11 +327,10 @@ class TableRecipe(Strict):
     notes: str = ""
 
 
-SLURM_WORD = re.compile(r"[A-Za-z0-9_.,:=@&|*+()\[\]/-]{1,200}")
 
 
 def _slurm_word(value: str) -> str:
-    if not SLURM_WORD.fullmatch(value) or value.startswith("-"):
+    if not sbatch.WORD.fullmatch(value) or value.startswith("-"):
         raise ValueError("should be a word as Slurm takes it: letters, digits and _ . , : = @ & | * + ( ) [ ] / -")
     return value
 
@@ -331,6 +341,7 @@ def _line(value: str) -> str:
     return value
 
 
+SlurmOption = Annotated[str, AfterValidator(sbatch.checked)]
 SlurmWord = Annotated[str, AfterValidator(_slurm_word)]
 Line = Annotated[str, AfterValidator(_line)]
 
@@ -338,7 +349,7 @@ Line = Annotated[str, AfterValidator(_line)]
 LOCAL_KEYS = ("devices", "jobs", "retries")
 SLURM_KEYS = (
     *("nodes", "gpus_per_node", "cpus_per_process", "memory", "partition", "account", "qos", "constraint", "time"),
-    *("max_parallel", "setup", "container", "python", "save_seconds", "max_requeues"),
+    *("max_parallel", "options", "setup", "container", "python", "save_seconds", "max_requeues"),
 )
 """Keys of a launcher that only one kind of it has."""
 
@@ -349,6 +360,7 @@ class Launcher(Strict):
     Attributes:
         kind: `local`, on this machine, or `slurm`, as jobs of a cluster.
         processes: Worker processes of a run (on each node), where it has no GPUs.
+        threads: Compute threads of a process; by default the cores that it has.
         devices: local: GPUs to share out among the jobs, as CUDA_VISIBLE_DEVICES names them.
         jobs: local: runs at a time.
         retries: local: how many times a run whose worker was killed by a signal is started again.
@@ -357,6 +369,7 @@ class Launcher(Strict):
         cpus_per_process: slurm: cores of each process, its loader processes included.
         memory: slurm: of a node, as `--mem` takes it.
         max_parallel: slurm: runs of an array at a time.
+        options: slurm: what there is no key for, as sbatch takes it: `gres=gpu:a100:8`, `exclusive`, `reservation=x`.
         setup: slurm: lines of shell before the run, such as `module load cuda`.
         container: slurm: the words before the command, such as `apptainer exec --nv image.sif`, one item each.
         python: slurm: the interpreter on the nodes; by default the one that submits.
@@ -367,6 +380,7 @@ class Launcher(Strict):
     name: Name
     kind: Literal["local", "slurm"]
     processes: Count = 1
+    threads: Count | None = None
     devices: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]] = []
     jobs: Count = 1
     retries: Annotated[int, Field(ge=0)] = 0
@@ -380,6 +394,7 @@ class Launcher(Strict):
     constraint: SlurmWord | None = None
     time: SlurmWord | None = None
     max_parallel: Count | None = None
+    options: Annotated[list[SlurmOption], AfterValidator(sbatch.merged)] = []
     setup: list[Line] = []
     container: list[Line] = []
     python: Line | None = None
@@ -391,6 +406,18 @@ class Launcher(Strict):
     def per_node(self) -> int:
         """Worker processes of a run on each node."""
         return self.gpus_per_node or self.processes
+
+    @model_validator(mode="after")
+    def _gpus_by_gres(self) -> Launcher:
+        asked = sbatch.gpus(self.options)
+        if asked is not None and self.gpus_per_node not in (0, asked):
+            own = self.gpus_per_node
+            raise ValueError(f"options: gres asks for {asked} GPUs of a node, and gpus_per_node for {own}")
+        if asked:  # a process each, however they are asked for
+            object.__setattr__(self, "gpus_per_node", asked)
+        if self.memory and any(word.startswith("mem-per-") for word in self.options):
+            raise ValueError("memory: not beside an option mem-per-cpu or mem-per-gpu")
+        return self
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> Launcher:
@@ -502,6 +529,12 @@ class Recipe(Strict):
         return self.teacher is not None and self.teacher_checkpoint is None and not from_zoo
 
     @property
+    def named_imports(self) -> list[Import]:
+        """The modules that the recipe, its loss and its detectors name."""
+        parts = [self, self.loss, *(one for one in (self.teacher, self.student) if one is not None)]
+        return [one for part in parts for one in part.imports]
+
+    @property
     def mask_head(self) -> str | None:
         """What becomes of a mask head: `dropped: ...` where the data can't train it, null where nothing is dropped."""
         masked = any(detector is not None and detector.mask for detector in (self.teacher, self.student))
@@ -514,6 +547,8 @@ class Recipe(Strict):
             raise ValueError("a distilled run needs a teacher, and only a distilled run has one")
         if (self.role == "distill") == (self.loss.name == "none"):
             raise ValueError("loss `none` is the baseline's, and a distilled run needs another")
+        if self.role == "distill" and self.loss.weight is None:
+            raise ValueError("loss.weight: a distilled run needs one")
         if self.role != "distill" and self.init != "scratch":
             raise ValueError(f"init: a {self.role} has no teacher to inherit from; only `scratch` is possible")
         return self

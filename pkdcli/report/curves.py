@@ -5,9 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import groupby, repeat
 from pathlib import Path
+
+import msgspec
 
 from pkdcli.runs.collect import METRICS
 from pkdcli.runs.paths import RunPaths
@@ -15,6 +19,8 @@ from pkdcli.runs.store import read_jsonl
 
 MEASURES = ("loss", "r", "grad_share", "top10_share")
 _LEVEL = re.compile(rf"level(\d+)\.({'|'.join(MEASURES)})")
+
+_LINES = msgspec.json.Decoder(dict)
 
 Column = list[float | None]
 
@@ -49,49 +55,59 @@ class Curves:
 def read_curves(folder: Path | str) -> Curves:
     """The curves of a run directory; empty ones where there is no metrics.jsonl."""
     curves = Curves()
-    for record in read_jsonl(RunPaths(Path(folder)).metrics):
-        step = record.get("iter")
-        if not isinstance(step, int) or isinstance(step, bool):
-            continue
-        kind = record.get("kind")
-        if kind == "train":
-            _add_train(curves, step, record)
-        elif kind == "val":
-            curves.val_step.append(step)
-            for name in METRICS:
-                curves.val[name].append(number(record.get(name)))
-        elif kind == "levels":
-            _add_levels(curves, step, record)
+    kinds: dict[str, list[dict]] = {"train": [], "val": [], "levels": []}
+    for record in _records(RunPaths(Path(folder)).metrics):
+        step, kind = record.get("iter"), record.get("kind")
+        if isinstance(step, int) and not isinstance(step, bool) and isinstance(kind, str) and kind in kinds:
+            kinds[kind].append(record)
+    _add_train(curves, kinds["train"])
+    curves.val_step = [record["iter"] for record in kinds["val"]]
+    curves.val = {name: _column(kinds["val"], name) for name in METRICS}
+    _add_levels(curves, kinds["levels"])
     return curves
 
 
-def _add_train(curves: Curves, step: int, record: dict) -> None:
-    curves.step.append(step)
-    curves.lr.append(number(record.get("lr")))
-    total = number(record.get("loss"))
-    parts = [number(value) for name, value in record.items() if name.startswith("distill.") and "loss" in name]
-    known = [part for part in parts if part is not None]
-    distillation = sum(known) if known else None
-    curves.loss.append(total)
-    curves.distillation.append(distillation)
-    curves.detection.append(None if total is None else total - (distillation or 0.0))
+def _records(path: Path) -> Iterable[dict]:
+    try:
+        return _LINES.decode_lines(path.read_bytes())
+    except (OSError, msgspec.MsgspecError, RecursionError):
+        return read_jsonl(path)  # which passes over what is not whole
 
 
-def _add_levels(curves: Curves, step: int, record: dict) -> None:
-    found: dict[int, dict[str, float | None]] = {}
-    for name, value in record.items():
-        if match := _LEVEL.fullmatch(name):
-            found.setdefault(int(match[1]), {})[match[2]] = number(value)
-    curves.level_step.append(step)
-    before = len(curves.level_step) - 1
-    for level in sorted(found.keys() | curves.levels.keys()):
-        columns = curves.levels.setdefault(level, {name: [None] * before for name in MEASURES})
-        for name in MEASURES:
-            columns[name].append(found.get(level, {}).get(name))
+def _add_train(curves: Curves, records: list[dict]) -> None:
+    curves.step = [record["iter"] for record in records]
+    curves.lr, curves.loss = _column(records, "lr"), _column(records, "loss")
+    for keys, group in groupby(records, key=tuple):
+        members = list(group)
+        names = [name for name in keys if name.startswith("distill.") and "loss" in name]
+        rows = zip(*(_column(members, name) for name in names), strict=True) if names else repeat((), len(members))
+        for row in rows:
+            known = row if None not in row else [part for part in row if part is not None]
+            curves.distillation.append(sum(known) if known else None)
+    pairs = zip(curves.loss, curves.distillation, strict=True)
+    curves.detection = [None if total is None else total - (part or 0.0) for total, part in pairs]
+
+
+def _add_levels(curves: Curves, records: list[dict]) -> None:
+    curves.level_step = [record["iter"] for record in records]
+    for keys in dict.fromkeys(map(tuple, records)):
+        for level in sorted({int(match[1]) for name in keys if (match := _LEVEL.fullmatch(name))}):
+            if level not in curves.levels:
+                curves.levels[level] = {name: _column(records, f"level{level}.{name}") for name in MEASURES}
+
+
+def _column(records: list[dict], name: str) -> Column:
+    """A value of every record as `number` has it; a column of floats, as most are, without a look at each."""
+    values = [record.get(name) for record in records]
+    if set(map(type, values)) == {float} and sum(map(abs, values)) < 1e300:
+        return values
+    return list(map(number, values))
 
 
 def number(value: object) -> float | None:
     """A finite number, else None."""
+    if type(value) is float and -1e300 < value < 1e300:
+        return value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if abs(value) < 1e300 and math.isfinite(value) else None
@@ -111,11 +127,26 @@ def thinned(steps: Sequence[float], column: Column, points: int) -> tuple[list[f
         column: The values; None is passed over.
         points: At least 3.
     """
-    known = [(x, y) for x, y in zip(steps, column, strict=True) if y is not None]
-    if len(known) > points:
-        inner = known[1:-1]
-        edges = [round(len(inner) * n / (points - 2)) for n in range(points - 1)]
-        bins = [inner[a:b] for a, b in itertools.pairwise(edges) if b > a]
-        middle = [(sum(x for x, _ in one) / len(one), sum(y for _, y in one) / len(one)) for one in bins]
-        known = [known[0], *middle, known[-1]]
-    return [x for x, _ in known], [y for _, y in known]
+    if None in column:
+        known = [(x, y) for x, y in zip(steps, column, strict=True) if y is not None]
+        steps, column = [x for x, _ in known], [y for _, y in known]
+    return list(_thin(tuple(steps), points)), _thinned(column, points)
+
+
+def _thinned(values: Sequence[float], points: int) -> list[float]:
+    if len(values) <= points:
+        return list(values)
+    inner = values[1:-1]
+    return [values[0], *(sum(inner[a:b]) / (b - a) for a, b in _bins(len(inner), points)), values[-1]]
+
+
+@lru_cache(maxsize=256)
+def _thin(steps: tuple[float, ...], points: int) -> tuple[float, ...]:
+    # All lines of a run, and most runs, have their steps in common.
+    return tuple(_thinned(steps, points))
+
+
+@lru_cache(maxsize=256)
+def _bins(count: int, points: int) -> list[tuple[int, int]]:
+    edges = [round(count * n / (points - 2)) for n in range(points - 1)]
+    return [(a, b) for a, b in itertools.pairwise(edges) if b > a]

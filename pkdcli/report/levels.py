@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pkdcli.runs.collect import Record
+
+_STUDENT = re.compile(r"^student:.*?(?=^[^\s#-]|\Z)", re.MULTILINE | re.DOTALL)
 
 
 def level_name(record: Record, level: int) -> str:
@@ -19,13 +23,24 @@ def level_name(record: Record, level: int) -> str:
 
 @cache
 def _config_of(folder: str) -> str | None:
+    try:
+        text = (Path(folder) / "recipe.yaml").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+    # The student's part of a recipe is that of a hundred others, and reading YAML takes long.
+    student = _STUDENT.search(text)
+    return (_config_in(student[0]) if student else None) or _config_in(text)
+
+
+@cache
+def _config_in(text: str) -> str | None:
     import yaml
 
     try:
-        text = (Path(folder) / "recipe.yaml").read_text(encoding="utf-8")
         recipe: Any = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        return str(recipe["student"]["config"])
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        kept = recipe["student"].get("config_content")
+        return kept if isinstance(kept, str) else str(recipe["student"]["config"])
+    except (ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError):
         return None
 
 
@@ -34,7 +49,12 @@ def _strides(config: str) -> tuple[int | None, ...]:
     from pkdcli.config.levels import neck_levels
     from pkdcli.config.zoo import load_config
     from pkdcli.errors import PkdError
+    from pkdcli.recipe.configs import from_text
 
+    if "\n" in config:  # what one's own said, which is kept in the recipe as literals
+        with suppress(PkdError, KeyError, TypeError, AttributeError):
+            return tuple(level.stride for level in neck_levels(from_text(config)["model"], "student"))
+        return ()
     path = PurePosixPath(config)
     # A config is a program: of those that a run directory names only mmdet's own are read.
     if path.is_absolute() or ".." in path.parts or "~" in config:

@@ -53,7 +53,7 @@ class RunPaths:
 
     @property
     def cancel(self) -> Path:
-        """Asks one of several runs that train in one process to save and stop."""
+        """Who has cancelled the run; asks one of several that train in one process to save and stop."""
         return self.root / ".cancel"
 
     @property
@@ -97,6 +97,10 @@ class RunPaths:
     def weights(self, role: str) -> Path:
         """The exported detector of a run with this role."""
         return self.teacher if role == "teacher" else self.student
+
+    def stock_config(self, role: str) -> Path:
+        """The config of that detector alone, for stock mmdet: student.py or teacher.py."""
+        return self.weights(role).with_suffix(".py")
 
 
 def teachers_root(cache: Path) -> Path:

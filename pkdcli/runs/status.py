@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import socket
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
+from pkdcli.errors import ExitCode
 from pkdcli.recipe.identity import comparable, digest
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
@@ -18,6 +21,28 @@ DONE, FAILED, RUNNING, QUEUED, INTERRUPTED = "done", "failed", "running", "queue
 def now() -> str:
     """The time as ISO 8601 in UTC, to the second."""
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def note_cancel(paths: RunPaths) -> None:
+    """Write down who cancels a run; one that trains together with others saves and stops when it sees the file.
+
+    Raises:
+        PkdError: The run directory can't be written.
+    """
+    write_json(paths.cancel, {"by": f"{_user()} on {socket.gethostname()}", "at": now()})
+
+
+def cancelled_by(paths: RunPaths) -> str | None:
+    """Who has cancelled a run since it started, in words; None where nobody has."""
+    by = read_object(paths.cancel).get("by")
+    return f"cancelled with `pkd cancel` by {by}" if by else None
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container may give a user no name
+        return f"user {os.getuid()}"
 
 
 def columns(recipe: Recipe, run: str) -> dict[str, Any]:
@@ -65,12 +90,14 @@ class Status:
         self.fields.setdefault("started", now())
 
     def write(self, durable: bool = True, **fields: Any) -> None:
-        """Update some fields and write the file.
+        """Update some fields and write the file; what a phase has done and has to do goes with the phase.
 
         Args:
             durable: Wait until the disk has it. Of a step among many the next one tells as much.
             fields: What has changed.
         """
+        if "phase" in fields:
+            fields = {"phase_done": None, "phase_total": None, **fields}
         self.fields.update(fields)
         self.fields["updated"] = now()
         write_json(self.paths.status, self.fields, durable)
@@ -91,8 +118,12 @@ class Status:
 
     def interrupt(self) -> None:
         """The user or the scheduler stopped the run; it can be resumed."""
-        self.write(state=INTERRUPTED, phase=None, eta_s=None)
+        by = cancelled_by(self.paths)
+        error = by and {"message": by, "hint": None, "code": int(ExitCode.INTERRUPTED)}
+        self.write(state=INTERRUPTED, phase=None, eta_s=None, error=error)
 
     def done(self) -> None:
         """The run's result is written."""
         self.write(state=DONE, phase=None, error=None, eta_s=0)
+        with suppress(OSError):  # asked to stop when there was nothing left to stop
+            self.paths.cancel.unlink(missing_ok=True)

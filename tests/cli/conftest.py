@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 # What `pkdcli.engine.worker` does towards the outside, in the twentieth of a second.
 WORKER = """\
@@ -66,7 +67,11 @@ runs = [Run(folder) for folder in sys.argv[1:]]
 def asked(*_):
     for run in runs:
         if run.status["state"] == "running":
-            run.say(state="interrupted", phase=None)
+            error = None
+            if os.path.exists(f"{run.folder}/.cancel"):
+                by = run.read(".cancel")["by"]
+                error = {"message": f"cancelled with `pkd cancel` by {by}", "hint": None, "code": 130}
+            run.say(state="interrupted", phase=None, error=error)
     sys.exit(130)
 signal.signal(signal.SIGINT, asked)
 for run in runs:
@@ -114,20 +119,25 @@ def type_(here, monkeypatch, capsys):
 
 @pytest.fixture
 def own(here) -> Path:
-    """The recipe of a small data set of one's own; the check does not open its images."""
+    """The recipe of a small data set of one's own."""
     folder = here.parent / "own"
     (folder / "images").mkdir(parents=True)
-    images = [{"id": n, "file_name": f"{n}.jpg", "width": 64, "height": 64} for n in range(1, 9)]
+    size = {"width": 64, "height": 64}
+    splits = {"train": "", "val": "v"}  # each with pictures of its own
+    images = {
+        name: [{"id": n, "file_name": f"{prefix}{n}.jpg", **size} for n in range(1, 9)]
+        for name, prefix in splits.items()
+    }
     boxes = [
         {"id": n, "image_id": n, "category_id": 1 + n % 2, "bbox": [4, 4, 20, 20], "area": 400} for n in range(1, 9)
     ]
     classes = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
-    for image in images:
-        (folder / "images" / image["file_name"]).write_bytes(b"\xff\xd8")
-    for name in ("train", "val"):
-        coco = {"images": images, "annotations": boxes, "categories": classes}
+    for number, (name, listed) in enumerate(images.items()):
+        for image in listed:
+            Image.new("L", (64, 64), 99 * number).save(folder / "images" / image["file_name"])
+        coco = {"images": listed, "annotations": boxes, "categories": classes}
         (folder / f"{name}.json").write_text(json.dumps(coco))
-    lines = ["name: own", *(f"{name}: {{images: images/, annotations: {name}.json}}" for name in ("train", "val"))]
+    lines = ["name: own", *(f"{name}: {{images: images/, annotations: {name}.json}}" for name in splits)]
     (folder / "own.yaml").write_text("\n".join(lines) + "\n")
     return folder / "own.yaml"
 

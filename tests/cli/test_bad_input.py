@@ -45,8 +45,8 @@ PAIRS, LOSSES = ", ".join(names("pairs")), ", ".join(names("losses"))
         (
             "train --set sed=1",
             "error: --set sed: the recipe has no key 'sed'.\nDid you mean 'seed'? Keys of the recipe: accumulate, amp, "
-            "batch, checkpoint_iters, checkpoint_minutes, data, init, loss, max_iters, pair, pretrained, role, scale, "
-            "schedule, seed, student, teacher, "
+            "batch, checkpoint_iters, checkpoint_minutes, config, data, imports, init, loss, max_iters, pair, "
+            "pretrained, role, scale, schedule, seed, student, teacher, "
             "teacher_checkpoint, teacher_seed, teacher_speed, trackers, val_images, val_interval, workers.\n",
         ),
         (
@@ -83,6 +83,109 @@ def test_a_wrong_word(type_, here, words, said):
     answer = type_(*words.split())
     assert (answer.out, answer.err, answer.code) == ("", said, 2)
     assert list(here.parent.rglob("*")) == [here]
+
+
+# An empty word, as an unset variable of a script leaves it, is never a default in silence.
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("train", "--set", "seed="), "--set seed: there is no value behind the =.\nWrite null for none, "),
+        (("train", "--set", "config.x= "), "--set config.x: there is no value behind the =.\n"),
+        (("train", "--pair", ""), "unknown pair ''.\n"),
+        (("train", "--loss", ""), "unknown loss ''.\n"),
+        (("train", "--schedule", ""), "unknown schedule ''.\n"),
+        (("train", "--scale", ""), "unknown scale ''.\n"),
+        (("train", "--data", ""), "unknown data set ''.\n"),
+        (("train", "--init", ""), "unknown way to start (--init) ''.\n"),
+        (("train", "--levels", ""), "the resolved recipe: loss.levels: should be index, stride, or student:teacher "),
+        (("train", "--weight", ""), "--weight: '' is not a finite number"),
+        (("train", "--teacher-checkpoint", "", "--scale", "tiny"), "--teacher-checkpoint: there is no file "),
+        (("train", "--launcher", ""), "unknown launcher ''.\n"),
+        (("train", "--devices", ""), "--devices: an empty list.\nLeave it out, or give some values with commas"),
+        (("train", "--devices", " "), "--devices: an empty list.\n"),
+        (("train", "--runs", "", "--scale", "tiny"), "--runs: an empty name.\nLeave it out, or give a folder; "),
+        (("train", "--tracker", ""), "--tracker: unknown tracker ''.\n"),
+        (("train", "--launcher", "slurm", "--partition", ""), "launcher slurm: partition: should be a word as Slurm"),
+        (("sweep", "--seeds", ""), "--seeds: an empty list.\n"),
+        (("reproduce", "table8", "--only", ""), "--only: table table8: unknown pair ''.\n"),
+        (("report", "--format", ""), "unknown --format ''.\n"),
+        (("eval", ""), "give a run or a checkpoint file: this is an empty word.\n`pkd list runs` shows the runs.\n"),
+        (("show", ""), "unknown recipe or run ''.\n"),
+        (("cancel", ""), "no run begins with ''.\n"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_an_empty_word(type_, here, words, said):
+    answer = type_(*words)
+    assert (answer.out, answer.code) == ("", 2)
+    assert answer.err.startswith(f"error: {said}")
+    assert list(here.parent.rglob("*")) == [here]
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("loss.weight=null", "the resolved recipe: (the whole): loss.weight: a distilled run needs one"),
+        ("student.set.neck.num_outs=null", "the student (FCOS) has no feature pyramid (neck) with num_outs and"),
+        ("config=null", "the resolved recipe: config: should be a mapping of keys to values"),
+        ("config=3", "the resolved recipe: config: should be a mapping of keys to values"),
+        ("imports=null", "the resolved recipe: imports: should be a list of names of modules, such as [my_hooks]"),
+        ("imports=my_hooks", "the resolved recipe: imports: should be a list of names of modules, such as [my_hooks]"),
+        ("student.config=null", "the resolved recipe: student.config: should be a valid string"),
+        ("student.config_content=x", "--set student.config_content: it is what the detector's config says, so this"),
+        ("adapters=null", "--set adapters: it follows from the levels that are compared, so this would change nothing"),
+        ("config.optim_wraper=1", "config: optim_wraper: there is no key 'optim_wraper'.\nDid you mean 'optim_w"),
+    ],
+)
+def test_a_value_that_is_none_of_its_key(type_, own, setting, said):
+    answer = type_("train", "--scale", "tiny", "--data", own, "--set", setting, "--dry-run")
+    assert (answer.out, answer.code) == ("", 2)
+    assert answer.err.startswith(f"error: {said}")
+
+
+def test_a_loss_with_a_temperature_has_one(type_, own):
+    words = ("--loss", "norm-kl", "--data", own, "--set", "loss.temperature=null", "--dry-run")
+    answer = type_("train", "--scale", "tiny", *words)
+    assert answer.code == 2
+    assert answer.err == (
+        "error: --set loss.temperature: loss norm-kl needs one.\nExample: --set loss.temperature=50\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["PKD_RUNS", "PKD_CACHE", "PKD_COCO"])
+def test_an_empty_variable_counts_as_unset(here, monkeypatch, name):
+    from pkdcli.places import cache_root, runs_root
+    from pkdcli.recipe.resolve import load_data
+
+    monkeypatch.delenv(name, raising=False)
+    unset = (runs_root(), cache_root(), load_data("coco"))
+    monkeypatch.setenv(name, "")
+    assert (runs_root(), cache_root(), load_data("coco")) == unset
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# a comment\n", "---\n", "null\n"])
+def test_an_empty_recipe(type_, here, text):
+    (here / "pair.yaml").write_text(text)
+    answer = type_("train", "--pair", "pair.yaml", "--dry-run")
+    assert (answer.out, answer.code) == ("", 2)
+    said = "error: pair.yaml: should be a mapping of keys to values.\n`pkd show gfl101-fcos50` prints one.\n"
+    assert answer.err == said
+    assert type_("show", "gfl101-fcos50").code == 0
+
+
+def test_keys_without_a_value_in_a_recipe_are_all_told(type_, here):
+    (here / "pair.yaml").write_text("name: x\nteacher:\nstudent: ''\nschedule: .yaml\ninit:\nteacher_checkpoint: ''\n")
+    answer = type_("train", "--pair", "pair.yaml", "--dry-run")
+    assert (answer.out, answer.code) == ("", 2)
+    assert answer.err == (
+        "error: pair.yaml: 4 problems:\n"
+        "  teacher: should be a valid string\n"
+        "  student: a name is lower-case letters, digits and . + _ -, at most 64 of them, not ''\n"
+        "  init: should be 'scratch' or 'inherit'\n"
+        "  teacher_checkpoint: should be the path of a file, not ''\n"
+    )
 
 
 USAGE = """\
@@ -183,7 +286,11 @@ def test_boxes_without_area_are_left_out_with_a_warning(type_, own, worker):
     file = broken(own, json.dumps(content))
     answer = type_("train", "--scale", "tiny", "--data", own, "-q")
     assert answer.code == 0
-    assert answer.err == (f"warning: {file}: 1 of 8 boxes have a side below one pixel or no area and are ignored.\n")
+    assert answer.err == (
+        f"warning: {file}: 1 of 8 boxes have a side below one pixel or no area and are ignored.\n"
+        f"warning: {file}: 1 of 8 images have annotations but no usable box, and are trained on as background, the "
+        "first is 1.jpg.\n"
+    )
 
 
 def test_only_boxes_without_area(type_, own):
@@ -208,8 +315,8 @@ def test_a_wrong_key_in_the_recipe(type_, own):
     own.write_text(own.read_text() + "clases: [cat]\n")
     assert refused(type_, own) == (
         f"error: {own}: clases: unknown key; did you mean 'classes'?\n"
-        "Allowed keys there: classes, fingerprint, generator, get, image, masks, name, notes, root, test, train, "
-        "train_images, val.\n"
+        "Allowed keys there: accept, background, classes, exif, fingerprint, generator, get, image, masks, name, "
+        "notes, pixel_range, root, test, train, train_images, val, warnings.\n"
     )
 
 

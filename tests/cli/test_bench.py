@@ -100,12 +100,13 @@ def test_a_section_is_a_table(desk):
 
 def test_what_the_process_is_asked_for(desk):
     desk("--image", "48x64", "--batch", 4, "--threads", 2, "--only", "step, group", "--repeat", 3, "--students", 4,
-         "--eval-images", 7, "--report-runs", 9, "--epochs", 2, "--pair", "retinax101-retina50")  # fmt: skip
+         "--eval-images", 7, "--report-runs", 9, "--coco-images", 11, "--epochs", 2,
+         "--pair", "retinax101-retina50")  # fmt: skip
     (request,) = desk.asked
     recipe = request.pop("recipe")
     assert request == {"teacher": None, "runs": 9, "image": (48, 64), "batch": 4, "threads": 2,
                        "only": ("step", "group"), "repeat": 3, "students": 4, "eval_images": 7, "report_runs": 9,
-                       "epochs": 2, "clock": "wall"}  # fmt: skip
+                       "coco_images": 11, "epochs": 2, "clock": "wall"}  # fmt: skip
     assert (recipe["pair"], recipe["batch"], recipe["role"]) == ("retinax101-retina50", 4, "distill")
     assert not (desk.folder / "cache" / "data").exists()  # nothing is drawn for a bench but its own pictures
 

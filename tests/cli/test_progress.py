@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
-from pkdcli.cli import progress
+from pkdcli.cli import launch, notes, progress
 from pkdcli.cli.options import number, numbers, whole_numbers, words
 from pkdcli.errors import PkdError
 from pkdcli.launch.job import JobSpec
@@ -22,7 +23,16 @@ TRAINING = {"phase": "train", "epoch": 2, "epochs": 6, "iter": 30, "iters": 600}
         ({}, "starting"),
         ({"phase": "start"}, "starting"),
         ({"phase": "evaluate", "iters": 600}, "evaluating"),
+        ({"phase": "evaluate", "phase_done": 24, "phase_total": 200, "iters": 600}, "evaluating, 24/200 images"),
+        ({"phase": "evaluate", "phase_total": 200}, "evaluating, 0/200 images"),
         ({"phase": "train"}, "starting"),
+        ({"phase": "data"}, "reading data"),
+        ({"phase": "weights", "iters": 600}, "loading weights"),
+        ({"phase": "finish", "iters": 600}, "finishing"),
+        # It has said how it ended, and its process takes a while to be gone.
+        ({"state": "done", "phase": None, "iters": 600}, "finishing"),
+        ({"state": "interrupted", "phase": None, "iters": 600}, "stopping"),
+        ({"state": "failed", "phase": None}, "stopping"),
         (TRAINING, "epoch 2/6, step 30/600"),
         ({**TRAINING, "epochs": None}, "step 30/600"),
         (
@@ -92,6 +102,40 @@ def test_json_lines_come_when_something_changes(spec, capsys):
         ("status", 31, None),
         ("ended", None, 130),
     ]
+
+
+def test_drawing_the_data_is_said_now_and_then_where_there_is_no_terminal(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(notes.time, "monotonic", lambda: now[0])
+
+    def drawn(where):
+        now[0] = 0.0
+        told = notes.drawing(where)
+        for done in range(0, 950, 50):
+            now[0] += 1.0
+            told(done, 950)
+        return capsys.readouterr()
+
+    lines = "".join(f"drawing the data set shapes: {done}/950 pictures\n" for done in (450,))
+    assert drawn(launch.Where()).err == lines
+    assert notes.drawing(launch.Where(quiet=True)) is None
+    (event,) = drawn(launch.Where(json=True)).out.splitlines()
+    assert json.loads(event) == {"event": "data", "data": "shapes", "done": 450, "total": 950}
+
+
+def test_a_check_of_the_data_that_takes_its_time_is_said(capsys, monkeypatch):
+    monkeypatch.setattr(notes, "SLOW_SECONDS", 0.01)
+
+    def checked(where, seconds=0.3):
+        with notes.said_if_slow("checking the data set own", "own", where):
+            time.sleep(seconds)
+        return capsys.readouterr()
+
+    assert checked(launch.Where()).err == "checking the data set own ...\n"
+    assert checked(launch.Where(quiet=True)) == ("", "")
+    assert json.loads(checked(launch.Where(json=True)).out)["event"] == "data"
+    monkeypatch.setattr(notes, "SLOW_SECONDS", 3.0)
+    assert checked(launch.Where(), 0) == ("", "")
 
 
 # Numbers and words as they are typed

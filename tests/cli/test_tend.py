@@ -10,9 +10,12 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from pkdcli.cli import progress
+from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import read_json, write_json
 
 TINY = ("--scale", "tiny", "--data")
@@ -191,6 +194,17 @@ def until(condition, seconds=30):
     raise AssertionError("it never happened")
 
 
+def by_me():
+    from pkdcli.runs.status import note_cancel
+    from pkdcli.runs.store import read_object
+
+    paths = RunPaths(Path.cwd() / "by-me")
+    note_cancel(paths)
+    said = f"cancelled with `pkd cancel` by {read_object(paths.cancel)['by']}"
+    assert said.endswith(f" on {socket.gethostname()}")
+    return said
+
+
 def test_a_cancelled_run_stops_and_a_resumed_one_ends(type_, worker, own, here):
     worker(baseline="waits")
 
@@ -238,13 +252,45 @@ def test_a_run_that_waits_in_a_local_queue_leaves_it(type_, worker, own, here):
     assert said.code == 130
     assert {run.split("__")[1]: found for run, found in shown(type_).items()} == {
         "teacher": ("done", None),
-        "baseline": ("interrupted", None),
+        "baseline": ("interrupted", by_me()),
         "mse-w10": ("done", None),
         "mse-w30": ("interrupted", "cancelled before it started"),
     }
     worker()
     assert type_("resume", "--all").code == 0
     assert {state for state, _ in shown(type_).values()} == {"done"}
+
+
+def test_with_a_teacher_its_students_are_cancelled_and_it_is_said_by_whom(type_, worker, own, here, monkeypatch):
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    worker(teacher="waits")
+    answers = []
+
+    def cancel():
+        teachers = here.parent / "cache" / "teachers"
+        until(lambda: any("waits" in path.read_text() for path in teachers.glob("*/log.txt")))
+        (teacher,) = teachers.iterdir()
+        command = [sys.executable, "-m", "pkdcli", "cancel", teacher.name]
+        answers.append(subprocess.run(command, cwd=here, capture_output=True, text=True, check=False))
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    said = type_("sweep", "--weights", "10,30", *TINY, own)
+    thread.join()
+    assert answers[0].returncode == 0, answers[0].stderr
+    assert said.code == 130
+    teacher = answers[0].stdout.split(":")[0]
+    cause = f"cancelled: {teacher}, which it needs, was {by_me()}"
+    lines = [line.split(": ", 1) for line in said.err.splitlines() if line.startswith("gfl101-fcos50__mse-w")]
+    assert [text for _, text in lines] == [cause, cause], said.err
+    assert f"{teacher}: stopped: {by_me()}\n" in said.err
+    found = {run.split("__")[1]: what for run, what in shown(type_).items()}
+    assert found["mse-w10"] == found["mse-w30"] == ("interrupted", cause)
+    assert found["teacher"] == ("interrupted", by_me())
+    assert found["baseline"] == ("done", None)
+    worker()
+    assert type_("resume", "--all").code == 0
+    assert {what for what in shown(type_).values()} == {("done", None)}
 
 
 def test_a_student_is_resumed_with_the_teacher_it_lacks(type_, worker, own, here):
@@ -406,6 +452,64 @@ def test_the_batch_of_scale_paper_is_two_images_a_device(type_, here):
         assert [recipe["batch"] for recipe in recipes if recipe and recipe["role"] == "distill"] == [batch]
 
 
+def test_runs_at_a_time_without_devices_are_spread_over_the_gpus(type_, worker, own, monkeypatch):
+    from pkdcli.launch import gpus, queue
+
+    placed = {}
+
+    class Seen(queue.LocalProcess):
+        def __init__(self, spec):
+            placed[spec.name.split("__")[1]] = spec.env.get("CUDA_VISIBLE_DEVICES")
+            super().__init__(spec)
+
+    monkeypatch.setattr(queue, "LocalProcess", Seen)
+    monkeypatch.setattr(gpus, "visible", lambda: ("0", "1", "2"))
+    worker()
+    words = ("sweep", "--weights", "10,30", "--no-share-teacher", *TINY, own, "--jobs", "3")
+    note = "note: 3 runs at a time on GPUs 0,1,2, a GPU each.\n"
+    assert note in type_(*words, "--dry-run").err
+    said = type_(*words)
+    assert (said.code, note in said.err) == (0, True), said.err
+    assert {placed["teacher"], placed["baseline"]} == {"0", "1"}
+    assert {placed["mse-w10"], placed["mse-w30"]} < {"0", "1", "2"}
+
+
+def test_a_plan_for_gpus_is_shown_where_there_are_none(type_, own):
+    said = type_("train", "--pair", "gfl101-fcos50", "--data", own, "--gpus", "8", "--scale", "tiny", "--dry-run")
+    assert said.code == 0, said.err
+    assert "GPU" not in said.err
+
+
+def test_a_busy_machine_is_told_before_threads_wait_for_each_other(type_, worker, own, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    monkeypatch.setattr(os, "getloadavg", lambda: (9.25, 1.0, 1.0))
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    worker()
+    note = (
+        "note: this machine is busy: a load of 9.2 on 4 cores. Threads that wait for each other lose most by that: "
+        "--threads 1 --workers 0 may be many times faster.\n"
+    )
+    words = ("train", "--loss", "none", *TINY, own)
+    assert note in type_(*words).err
+    assert "note" not in type_(*words, "--seed", "1", "--threads", "1").err
+    assert "note" not in type_(*words, "--seed", "2", "--quiet").err
+    (event,) = (line for line in type_(*words, "--seed", "3", "--json").out.splitlines() if '"note"' in line)
+    assert json.loads(event) == {"event": "note", "text": note.removeprefix("note: ").removesuffix(".\n")}
+    monkeypatch.setattr(os, "getloadavg", lambda: (4.0, 1.0, 1.0))
+    assert "note" not in type_(*words, "--seed", "4").err
+
+
+def test_threads_are_no_part_of_a_run(type_, worker, own, here):
+    worker()
+    assert type_("train", "--loss", "none", *TINY, own, "--threads", "2").code == 0
+    again = type_("train", "--loss", "none", *TINY, own)
+    assert again.err.endswith(": done before\n") or ": done before\n" in again.err
+    (folder,) = (here / "runs").iterdir()
+    assert read_json(folder / "job.json")["launcher"]["threads"] == 2
+    assert type_("train", "--threads", "0", *TINY, own).code == 2
+
+
 def test_a_launcher_of_ones_own(type_, here):
     lines = "name: mine\nkind: slurm\npartition: gpu\nsetup: [module load cuda]\ntime: '12:00:00'\n"
     (here / "mine.yaml").write_text(lines)
@@ -422,3 +526,15 @@ def test_sighup_that_nohup_ignores_stays_ignored(type_, worker, own):
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     type_("train", "--loss", "none", *TINY, own)
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+def test_status_reads_each_file_of_a_finished_run_once(type_, run, monkeypatch):
+    from pkdcli.runs import store
+
+    for name in ("a", "b"):
+        run(name, "done", result=True)
+    read = []
+    original = store.read_json
+    monkeypatch.setattr(store, "read_json", lambda path: read.append((path.parent.name, path.name)) or original(path))
+    assert "done" in type_("status").out
+    assert sorted(read) == [(one, f"{name}.json") for one in "ab" for name in ("job", "result", "status")]

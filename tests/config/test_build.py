@@ -40,6 +40,21 @@ def test_images_keep_their_size_unless_the_scale_enlarges(make):
     assert data.image_size(make(data="coco", sets=("scale.image=[320, 240]",))) == (320, 240)
 
 
+def test_a_picture_that_is_too_thin_for_the_scale_is_named(make):
+    tiny, paper = make(), make(scale="paper")
+    longest, shorter = data.image_size(tiny)
+    thin = {"val": ["long.png", 3000.0, 4.0]}
+    with pytest.raises(PkdError) as caught:
+        data.check_sides(tiny, thin)
+    assert caught.value.message == (
+        f"data set shapes, val: long.png is 3000 x 4 pixels: resized to at most {longest} x {shorter}, nothing is left "
+        "of its shorter side."
+    )
+    data.check_sides(paper, thin)  # 1333 x 2
+    data.check_sides(tiny, {"train": thin["val"]})  # it is too small to be trained on
+    data.check_sides(tiny, {"val": ["long.png", 4.0, 300.0]})
+
+
 def test_multi_scale_shrinks_with_the_image(make):
     resize = data.train_pipeline(make(schedule="2x+ms"))[2]
     assert resize == {"type": "RandomResize", "scale": [(192, 115), (192, 192)], "keep_ratio": True}

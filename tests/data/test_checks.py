@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pkdcli.data import prepare
 from pkdcli.data.annotations import read
@@ -33,7 +34,8 @@ class Pictures:
         images = [{"id": n, "file_name": f"{n}.jpg", "width": WIDTH, "height": HEIGHT} for n in range(1, 13)]
         annotations = []
         for image in images:
-            (self.root / name / image["file_name"]).write_bytes(b"\xff\xd8" + f"{name} {image['id']}".encode() * 9)
+            picture = Image.new("RGB", (WIDTH, HEIGHT), (20 * image["id"], 99 * seed, 0))
+            picture.save(self.root / name / image["file_name"])
             for _ in range(3):
                 size = rng.uniform(12, [70, 24])
                 begin = rng.uniform(0, np.array([WIDTH, HEIGHT]) - size)
@@ -247,6 +249,7 @@ def test_background_is_another_run_and_its_absence_the_same_as_ever():
 def test_small_images_crowds_and_images_without_a_usable_box(pictures):
     coco = pictures.splits["train"]
     coco["images"][0]["height"] = 31
+    Image.new("RGB", (WIDTH, 31)).save(pictures.root / "train" / "1.jpg")
     for item in coco["annotations"][:3]:
         item["bbox"] = [0, 0, 20, 20]
     for item in coco["annotations"][3:6]:
@@ -364,17 +367,18 @@ def test_ignored_ones_are_counted_and_left_out_of_the_measure_as_of_learning(pic
 # Masks
 
 
-def test_run_lengths_of_another_size_are_no_masks(pictures):
-    for item in pictures.splits["train"]["annotations"]:
-        item["segmentation"] = {"size": [HEIGHT, WIDTH], "counts": [0, 9]}
+def test_run_lengths_of_another_size_are_refused_where_they_are_learned(pictures):
+    for split in ("train", "val"):
+        for item in pictures.splits[split]["annotations"]:
+            item["segmentation"] = {"size": [HEIGHT, WIDTH], "counts": [0, 9]}
     assert pictures.prepare().masks is True
+    pictures.splits["val"]["annotations"][5]["segmentation"]["size"] = [WIDTH, HEIGHT]
+    assert (pictures.prepare().masks, pictures.prepare().warnings) == (True, [])
     pictures.splits["train"]["annotations"][5]["segmentation"]["size"] = [WIDTH, HEIGHT]
-    data = pictures.prepare()
-    assert data.masks is False
-    assert data.warnings == [
-        f"{pictures.file('train')}: 1 of 36 segmentations are run lengths of another size than their image, the first "
-        "is annotations[5].segmentation.size: no mask can be learned from this split."
-    ]
+    assert pictures.refused().message == (
+        f"data set pictures, train: {pictures.file('train')}: run lengths are of another size than their image: "
+        "annotations[5].segmentation.size = [160, 120] for [120, 160]."
+    )
 
 
 @pytest.mark.parametrize(

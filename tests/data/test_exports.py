@@ -345,6 +345,36 @@ def test_masks_come_as_mmdet_takes_them(save, encoding):
     assert [truth.segmentation(index) for index in range(30)] == expected
 
 
+@pytest.mark.parametrize("form", ALL)
+def test_a_file_that_is_no_strict_json_is_read_alike(save, form):
+    """With a NaN in it the whole file is read as Python values, by other code."""
+    first, second = read(save(ALL[form]())), read(save({**ALL[form](), "more": float("nan")}))
+    for key in ("image_id", "size", "id", "image", "category", "bbox", "area", "iscrowd", "ignore", "mask"):
+        assert getattr(first, key).tolist() == getattr(second, key).tolist(), key
+    for key in ("file_name", "classes", "n_computed"):
+        assert getattr(first, key) == getattr(second, key), key
+    assert [first.segmentation(n) for n in range(30)] == [second.segmentation(n) for n in range(30)]
+
+
+def test_items_of_another_form_in_the_middle_of_a_large_file(save):
+    """Items are read some thousands at a time, and one of another form has its chunk read in another way."""
+    coco = plain()
+    annotations = [
+        {**coco["annotations"][n % 30], "id": n + 1, "segmentation": [[n, 0, n + 1, 5, n + 2, 9.5]]}
+        for n in range(40_000)
+    ]
+    coco["annotations"] = annotations
+    expected = read(save(coco))
+    for place in (0, 17_000, 39_999):
+        annotations[place]["iscrowd"] = "0"
+        annotations[place]["image_id"] = float(annotations[place]["image_id"])
+    found = read(save(coco))
+    assert np.array_equal(found.image, expected.image)
+    assert not found.iscrowd.any()
+    places = (0, 1, 16_383, 16_384, 17_000, 17_001, 32_768, 39_998, 39_999)
+    assert [found.segmentation(n) for n in places] == [[[n, 0, n + 1, 5, n + 2, 9.5]] for n in places]
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),

@@ -1,4 +1,4 @@
-"""A user's own data set from its recipe: checked, its facts filled in, its classes in the file's order."""
+"""A user's own data set from its recipe: checked, its facts filled in, its classes in the file's order or its own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pkdcli.data import coco, prepare
 from pkdcli.data.shapes import CHECKSUM, CLASSES
@@ -27,8 +28,6 @@ class Own:
             ],
             "categories": [{"id": 2, "name": "wbc"}, {"id": 7, "name": "rbc"}, {"id": 1, "name": "dot"}],
         }
-        for image in self.coco["images"]:
-            (self.root / "images" / image["file_name"]).write_bytes(b"\xff\xd8")
 
     @staticmethod
     def box(number, image, category, bbox=(4.0, 4.0, 20.0, 20.0), **more):
@@ -39,6 +38,8 @@ class Own:
         self.recipe.write_text("\n".join(lines) + "\n")
         for name in splits:
             (self.root / f"{name}.json").write_text(json.dumps(coco or self.coco))
+        for image in self.coco["images"]:  # as large as annotated
+            Image.new("L", (image["width"], image["height"])).save(self.root / "images" / image["file_name"])
 
     def prepare(self):
         return prepare.prepare(load_data(str(self.recipe)), self.cache)
@@ -72,15 +73,20 @@ def test_paths_are_relative_to_the_recipe_and_not_to_where_one_stands(own, monke
     assert prepare.prepare(load_data("own/cells.yaml"), own.cache).train.annotations == str(own.root / "train.json")
 
 
-def test_classes_come_in_the_order_of_the_file_whatever_the_recipe_says(own):
-    own.write("classes: [dot, rbc, wbc]")
+def test_classes_come_in_the_order_of_the_recipe_where_it_lists_them(own):
+    own.write()
     assert own.prepare().classes == ["wbc", "rbc", "dot"]
+    own.write("classes: [dot, rbc, wbc]")
+    assert own.prepare().classes == ["dot", "rbc", "wbc"]
+    own.write("classes: [dot, rbc, dot]")
+    error = own.refused()
+    assert (error.message, error.code) == ("data set cells: classes: 'dot' is listed twice.", ExitCode.USAGE)
 
 
 def test_some_of_the_classes_and_the_images_that_are_left(own):
     own.write("classes: [dot, wbc]")
     data = own.prepare()
-    assert data.classes == ["wbc", "dot"]
+    assert data.classes == ["dot", "wbc"]
     assert data.train_images == 2
     own.write("classes: [dot]")
     # The same files with other classes: what was found before does not hold.
@@ -102,7 +108,7 @@ def test_the_count_is_that_of_mmdets_own_dataset(own):
     from mmdet.datasets import CocoDataset
 
     own.coco["images"] += [
-        {"id": n, "file_name": "1.jpg", "width": w, "height": 40} for n, w in ((5, 31), (6, 32), (7, 99))
+        {"id": n, "file_name": f"{n}.jpg", "width": w, "height": 40} for n, w in ((5, 31), (6, 32), (7, 99))
     ]
     own.coco["annotations"] += [
         own.box(5, 5, 1),
@@ -130,11 +136,11 @@ def test_a_label_means_the_class_it_stands_for(own):
     from pkdcli.compat import activate
 
     activate()
-    from mmdet.datasets import CocoDataset
+    from pkdcli.engine.dataset import PkdCocoDataset
 
     own.write("classes: [dot, rbc, wbc]")
     data = own.prepare()
-    dataset = CocoDataset(
+    dataset = PkdCocoDataset(
         ann_file=data.train.annotations,
         data_prefix={"img": data.train.images},
         metainfo={"classes": tuple(data.classes)},
@@ -143,6 +149,7 @@ def test_a_label_means_the_class_it_stands_for(own):
         [data.classes[i["bbox_label"]] for i in dataset.get_data_info(n)["instances"]] for n in range(3)
     )
     assert (first, second, third) == (["dot", "rbc"], ["rbc"], ["wbc"])
+    assert [one["bbox_label"] for one in dataset.get_data_info(0)["instances"]] == [0, 1]
 
 
 def test_masks_are_there_only_if_every_annotation_has_one_and_can_be_declined(own):

@@ -131,7 +131,7 @@ def test_bit_flip_inside_the_zip(path):
     fails(path, f"the checkpoint {path} is damaged: part of it is missing or was changed after it was written.")
 
 
-@pytest.mark.parametrize("data", [b"hello world", b"<html>404</html>", b"\x00" * 100, bytes(range(256))])
+@pytest.mark.parametrize("data", [b"\x00" * 100, bytes(range(256))])
 def test_another_file(path, data):
     path.write_bytes(data)
     fails(path, f"{path} is not a checkpoint.")

@@ -121,6 +121,26 @@ def test_a_student_whose_teacher_failed_is_not_started(job, tmp_path):
     assert not (tmp_path / "runs" / "student").exists()
 
 
+def test_who_cancels_a_teacher_cancels_its_students(job, tmp_path):
+    log = Log()
+
+    def cancel():
+        status = tmp_path / "runs" / "teacher" / "status.json"
+        wait_for(status)
+        os.kill(json.loads(status.read_text())["pid"], signal.SIGINT)
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    jobs = [job("teacher", "waits"), job("student", needs=("teacher",)), job("baseline")]
+    outcomes = run_all([*jobs, job("late", needs=("student",))], log)
+    thread.join()
+    assert outcomes["teacher"] == Outcome(130)
+    assert outcomes["student"] == Outcome(130, lacked="teacher")
+    assert outcomes["late"] == Outcome(130, lacked="student")
+    assert outcomes["baseline"] == Outcome(0)
+    assert log["began"] == [("teacher",), ("baseline",)]
+
+
 def test_what_was_done_before_counts_as_done(job):
     assert run_all([job("student", needs=("teacher",))], Log(), done=["teacher"])["student"] == Outcome(0)
 
@@ -139,6 +159,7 @@ def test_a_need_that_nobody_meets_is_not_met(job):
             "killed by SIGKILL; on Linux most often for want of memory: try a smaller --batch-size or --workers 0",
         ),
         (Outcome(1, lacked="t"), "not started, since t failed"),
+        (Outcome(130, lacked="t"), "cancelled: t, which it needs, was stopped"),
     ],
 )
 def test_causes_in_words(outcome, words):

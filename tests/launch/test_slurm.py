@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -18,6 +19,7 @@ from pkdcli.launch.slurm.submit import batches, submit
 from pkdcli.launch.state import look, look_all, settle
 from pkdcli.recipe.schema import Launcher
 from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.status import cancelled_by, note_cancel
 from pkdcli.runs.store import read_json, write_json
 
 # Towards the outside as the real worker: status.json, exit codes, signals; and it goes on where it stopped.
@@ -114,7 +116,8 @@ def test_the_whole_script(launcher, job, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/opt/a python")
     more = {"nodes": 2, "gpus_per_node": 8, "cpus_per_process": 4, "memory": "64G", "account": "me", "qos": "high",
             "constraint": "a100|h100", "time": "24:00:00", "max_parallel": 3, "setup": ["module load cuda/12.4"],
-            "container": ["apptainer", "exec", "--nv", "my image.sif"]}  # fmt: skip
+            "container": ["apptainer", "exec", "--nv", "my image.sif"],
+            "options": ["exclusive", "--reservation=week-48", "exclude=node[3-5,9]"]}  # fmt: skip
     full = Launcher(name="full", kind="slurm", partition="gpu", **more)
     specs = [JobSpec(name, ("/opt/a python", "-m", "pkdcli.engine.worker", f"/runs/it's {name}"), f"/runs/it's {name}",
                      {"PKD_COMMAND": "pkd train --set 'a b'", "PKD_CACHE": "/c"}) for name in ("a", "b")]  # fmt: skip
@@ -137,6 +140,9 @@ def test_the_whole_script(launcher, job, tmp_path, monkeypatch):
 #SBATCH --signal=USR1@120
 #SBATCH --open-mode=append
 #SBATCH --requeue
+#SBATCH --exclusive
+#SBATCH --reservation=week-48
+#SBATCH --exclude=node[3-5,9]
 
 export PKD_COMMAND='pkd train --set '"'"'a b'"'"''
 export PKD_CACHE=/c
@@ -156,11 +162,14 @@ task() {
 }
 task null
 
-PET_MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+# This shell runs on the first node: its address on the network that was named, or else its name.
+PET_MASTER_ADDR=$([ -z "${PKD_IFNAME:-}" ] || ip -o -4 address show dev "${PKD_IFNAME%%,*}" |
+    awk '{ sub("/.*", "", $4); print $4; exit }')
+[ -n "$PET_MASTER_ADDR" ] || PET_MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 PET_MASTER_PORT=$((20000 + SLURM_JOB_ID % 10000))
 export PET_MASTER_ADDR PET_MASTER_PORT
 srun --cpus-per-task="$SLURM_CPUS_PER_TASK" --kill-on-bad-exit=1 bash -c 'trap "" USR1; export PET_NODE_RANK=$SLURM_NODEID; exec "$@"' pkd \
-    apptainer exec --nv 'my image.sif' '/opt/a python' -m torch.distributed.run --nnodes=2 --nproc-per-node=8 --max-restarts=0 --no-python '/opt/a python' -m pkdcli.engine.worker "$RUN_DIR" >>"$RUN_DIR/log.txt" 2>&1 &
+    apptainer exec --nv 'my image.sif' sh -c 'trap "" USR1; exec "$@"' pkd '/opt/a python' -m torch.distributed.run --nnodes=2 --nproc-per-node=8 --max-restarts=0 --no-python '/opt/a python' -m pkdcli.engine.worker "$RUN_DIR" >>"$RUN_DIR/log.txt" 2>&1 &
 wait $!
 code=$?
 # Saved before the time limit: go on as soon as there is room. A cancelled job does not get here.
@@ -219,6 +228,35 @@ def test_why_a_task_waits(job, reason, words):
     write_json(spec.run_dir / "slurm.json", {"job": "12", "task": 3})
     seen = look(RunPaths(spec.run_dir), {"12_3": slurm.Job("12_3", "PENDING", reason)})
     assert (seen.state, seen.reason, seen.where) == ("queued", words, "Slurm 12_3")
+
+
+BY = {"message": "cancelled with `pkd cancel` by ann on login1", "hint": None, "code": 130}
+
+
+@pytest.mark.parametrize(
+    ("teacher", "tasks", "told"),
+    [
+        ({"state": "interrupted", "error": BY}, {"7_0": "CANCELLED"}, BY["message"]),
+        # Cancelled before it could save: its own status still says that it runs.
+        ({"state": "running"}, {"7_0": "CANCELLED"}, "cancelled before it could save"),
+        ({"state": "queued"}, {"7_0": "CANCELLED"}, "cancelled before it started"),
+        # Slurm has forgotten both.
+        ({"state": "interrupted", "error": BY}, {}, BY["message"]),
+    ],
+)
+def test_students_of_a_cancelled_teacher_are_cancelled_and_it_is_said_by_whom(job, teacher, tasks, told):
+    first, second = job("teacher"), job("student", teacher=None)
+    write_json(first.run_dir / "status.json", teacher)
+    write_json(second.run_dir / "job.json", {"launcher": {"kind": "slurm"}, "teacher": str(first.run_dir)})
+    for number, spec in enumerate((first, second)):
+        write_json(spec.run_dir / "slurm.json", {"job": "7", "task": number})
+    jobs = {name: slurm.Job(name, state) for name, state in tasks.items()}
+    jobs |= {"7_1": slurm.Job("7_1", "CANCELLED", "DependencyNeverSatisfied")} if tasks else {}
+    seen = look(RunPaths(second.run_dir), jobs)
+    assert (seen.state, seen.reason) == ("interrupted", f"cancelled: teacher, which it needs, was {told}")
+    write_json(first.run_dir / "status.json", {"state": "failed", "error": {"message": "the loss is NaN."}})
+    seen = look(RunPaths(second.run_dir), {"7_1": slurm.Job("7_1", "CANCELLED", "DependencyNeverSatisfied")})
+    assert (seen.state, seen.reason) == ("failed", "not started, since a run that it needs failed")
 
 
 # On the cluster
@@ -375,3 +413,63 @@ def test_the_submission_is_noted_in_the_run_directory(cluster, launcher, job):
     again = send(launcher, [replace(spec)])
     assert again["a"] != ids["a"]
     cluster.wait(*again.values())
+
+
+def of(launcher, **keys):
+    """The launcher with other keys, checked as a recipe is."""
+    return Launcher(**{**launcher.model_dump(exclude_unset=True), **keys})
+
+
+def test_usr1_saves_and_requeues_inside_a_container_whose_runtime_takes_the_signal(cluster, launcher, job, tmp_path):
+    # As Go's runtime does: it takes every signal for itself, and what it executes has the defaults.
+    runtime = tmp_path / "runtime.py"
+    take = "signal.signal(signal.SIGUSR1, lambda *_: None)"
+    runtime.write_text(f"import os, signal, sys\n{take}\nos.execvp(sys.argv[1], sys.argv[1:])\n")
+    spec = job("waits")
+    ids = send(of(launcher, processes=2, container=[sys.executable, "-S", str(runtime)]), [spec])
+    until(lambda: (spec.run_dir / "log.txt").exists() and log(spec).count("from step") == 2, 60)
+    slurm.scancel([ids["waits"]], "USR1")
+    until(lambda: log(spec).count("saved") == 2)
+    (spec.run_dir / "go").touch()
+    assert cluster.wait(*ids.values(), seconds=90) == {ids["waits"]: "COMPLETED"}
+    assert log(spec).count("from step") == 4
+    assert read_json(spec.run_dir / "task.json")["restarts"] == 1
+
+
+def test_gpus_by_gres_and_other_options_reach_the_cluster(cluster, launcher, job):
+    spec = job("waits-gpus")
+    ids = send(of(launcher, options=["gres=gpu:2", "exclude=node1", "comment=by-pkd"]), [spec])
+    until(lambda: (spec.run_dir / "log.txt").exists() and log(spec).count("from step") == 2, 60)
+    assert all(" of 2 on node2 " in line and line.endswith("gpus 0,1") for line in log(spec).splitlines()), log(spec)
+    shown = cluster.slurm("scontrol", "show", "job", ids["waits-gpus"].split("_")[0])
+    assert "ExcNodeList=node1" in shown
+    assert "Comment=by-pkd" in shown
+    (spec.run_dir / "go").touch()
+    assert cluster.wait(*ids.values()) == {ids["waits-gpus"]: "COMPLETED"}
+
+
+def test_nodes_meet_on_a_network_that_is_named(cluster, launcher, job, monkeypatch):
+    if shutil.which("ip") is None:
+        pytest.skip("ip is not there: apt-get install -y iproute2")
+    monkeypatch.setenv("PKD_IFNAME", "lo")
+    spec = job("two-nodes")
+    ids = send(of(launcher, nodes=2, setup=['trap \'echo "$PET_MASTER_ADDR" >"$RUN_DIR/met"\' EXIT']), [spec])
+    assert cluster.wait(*ids.values(), seconds=90) == {ids["two-nodes"]: "COMPLETED"}
+    assert (spec.run_dir / "met").read_text() == "127.0.0.1\n"
+    assert sorted(line.split()[1] for line in log(spec).splitlines() if line.startswith("rank")) == ["0", "1"]
+
+
+def test_with_a_teacher_its_students_are_cancelled_on_the_cluster(cluster, launcher, job):
+    teacher, student = job("waits-teacher"), job("student", ("waits-teacher",))
+    note = json.loads((student.run_dir / "job.json").read_text())
+    write_json(student.run_dir / "job.json", {**note, "teacher": str(teacher.run_dir)})
+    ids = send(launcher, [teacher, student])
+    until(lambda: running(teacher))
+    note_cancel(RunPaths(teacher.run_dir))  # as `pkd cancel` does before it asks the cluster
+    slurm.scancel([ids["waits-teacher"]])
+    assert set(cluster.wait(*ids.values()).values()) == {"CANCELLED"}
+    by = cancelled_by(RunPaths(teacher.run_dir))
+    assert found(teacher, student) == [
+        ("interrupted", by),
+        ("interrupted", f"cancelled: waits-teacher, which it needs, was {by}"),
+    ]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.recipe import library
-from pkdcli.recipe.resolve import ALPHA, Request, assign, load_data, resolve, scaled
+from pkdcli.recipe.resolve import _CARRIED_OUT, ALPHA, Request, assign, load_data, resolve, scaled
 from pkdcli.recipe.schema import Recipe
 
 
@@ -169,6 +169,34 @@ def test_wrong_settings(assignment, message, hint):
     assert message.endswith("teacher") or error.message == message
 
 
+# What a remedy's placeholders stand for.
+_TYPED = {"NAME": "shapes", "FILE.py": "{mmdet}/gfl/gfl_r50_fpn_1x_coco.py"}
+
+
+@pytest.mark.parametrize("path", sorted(_CARRIED_OUT))
+def test_what_is_to_be_typed_instead_does_something(path):
+    """The remedy is typed behind a command, and what it speaks of is then in the recipe."""
+    import shlex
+
+    from pkdcli.recipe.configs import configs_root
+
+    option, *value = shlex.split(_CARRIED_OUT[path])
+    for word, meant in _TYPED.items():
+        value = [text.replace(word, meant.format(mmdet=configs_root())) for text in value]
+    field = {"--set": "sets", "--data": "data", "--levels": "levels", "--no-pretrained": "pretrained",
+             "--batch-size": "batch_size"}[option]  # fmt: skip
+    special = {"--set": tuple(value), "--no-pretrained": False, "--batch-size": 8}
+    given = special.get(option, value[0] if value else None)
+    before = resolve(Request(scale="paper", data="coco"))
+    after = resolve(Request(**{"scale": "paper", "data": "coco", field: given}))
+    assert after != before or path == "adapters"  # whose remedy is the default
+    assert error_of(path).hint == f"Type instead: {_CARRIED_OUT[path]}"
+
+
+def error_of(path: str) -> PkdError:
+    return refused(sets=(f"{path}=3",))
+
+
 def test_every_problem_of_the_settings_is_told_at_once():
     error = refused(sets=("seed=-1", "batch=0", "loss.weight=x"))
     assert error.message.startswith("the resolved recipe: 3 problems:\n")
@@ -221,3 +249,15 @@ def test_paths_of_ones_own_data(monkeypatch, tmp_path):
     assert data.val.images == "/abs/v"
     (tmp_path / "own.yaml").write_text(text + "root: deeper\n")
     assert load_data(str(tmp_path / "own.yaml")).val.annotations == str(tmp_path / "deeper" / "v.json")
+
+
+# Processes
+
+
+def test_processes_share_a_batch_except_where_it_is_of_each_of_them(tmp_path):
+    for scale, batches in (("tiny", [8, 8, 8]), ("paper", [2, 4, 16])):
+        assert [resolve(Request(scale=scale, devices=n)).batch for n in (1, 2, 8)] == batches
+    assert resolve(Request(scale="paper", devices=8, batch_size=4)).batch == 4
+    own = library.path_of("scales", "tiny").read_text().replace("name: tiny", "name: mine")
+    (tmp_path / "mine.yaml").write_text(own + "batch_per_process: true\n")
+    assert resolve(Request(scale=str(tmp_path / "mine.yaml"), devices=2)).batch == 16

@@ -13,7 +13,7 @@ from pkdcli.recipe.identity import comparable, digest, run_id
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.runs.paths import RunPaths, teachers_root
 from pkdcli.runs.state import alive, finished, held_by
-from pkdcli.runs.status import Status, columns
+from pkdcli.runs.status import Status, columns, note_cancel
 from pkdcli.runs.store import read_json, write_json
 
 
@@ -141,3 +141,36 @@ def test_a_status_that_makes_no_sense_is_none(paths, content):
     assert held_by(paths) is None
     Status(paths).start()
     assert read_json(paths.status)["state"] == "running"
+
+
+def test_who_cancelled_a_run_stands_in_its_status(paths, monkeypatch):
+    monkeypatch.setattr("getpass.getuser", lambda: "ann")
+    status = Status(paths)
+    status.write(state="running")
+    status.interrupt()
+    assert read_json(paths.status)["error"] is None
+    note_cancel(paths)
+    status.interrupt()
+    written = read_json(paths.status)
+    message = f"cancelled with `pkd cancel` by ann on {socket.gethostname()}"
+    assert (written["state"], written["error"]) == ("interrupted", {"message": message, "hint": None, "code": 130})
+    status.done()  # it had ended before it could be stopped
+    assert not paths.cancel.exists()
+
+
+def test_a_user_without_a_name_cancels_too(paths, monkeypatch):
+    def nameless():
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    note_cancel(paths)
+    assert read_json(paths.cancel)["by"] == f"user {os.getuid()} on {socket.gethostname()}"
+
+
+def test_what_a_phase_has_done_goes_with_the_phase(paths):
+    status = Status(paths)
+    status.write(phase="evaluate", phase_done=3, phase_total=8)
+    status.write(iter=5)
+    assert (status.fields["phase_done"], status.fields["phase_total"]) == (3, 8)
+    status.write(phase="train")
+    assert (status.fields["phase_done"], status.fields["phase_total"]) == (None, None)

@@ -89,7 +89,8 @@ def razor_config(recipe: Recipe, teacher: str | None, work_dir: str) -> dict[str
     for name in ("train", "val"):
         for step in config[f"{name}_dataloader"]["dataset"]["pipeline"]:
             if step["type"] == "PkdLoadImage":
-                step["type"] = "LoadImageFromFile"
+                step.clear()
+                step |= {"type": "LoadImageFromFile", "backend_args": None}
         config[f"{name}_dataloader"]["dataset"].pop("seed")
         config[f"{name}_dataloader"]["dataset"]["type"] = "CocoDataset"
     config["train_dataloader"]["sampler"] = {"type": "DefaultSampler", "shuffle": True}

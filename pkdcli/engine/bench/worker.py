@@ -24,6 +24,7 @@ import pkdcli.engine.register  # noqa: F401
 
 # isort: split
 from pkdcli.engine.bench import measure
+from pkdcli.engine.bench.coco_size import coco_size
 from pkdcli.engine.bench.evaluation import evaluation
 from pkdcli.engine.bench.experiment import experiment
 from pkdcli.engine.bench.launches import launches
@@ -32,6 +33,7 @@ from pkdcli.engine.bench.losses import SHAPES, losses
 from pkdcli.engine.bench.measure import Section
 from pkdcli.engine.bench.operators import PYRAMID, operators
 from pkdcli.engine.bench.pictures import with_pictures
+from pkdcli.engine.bench.reports import reports
 from pkdcli.engine.bench.startup import startup
 from pkdcli.engine.bench.step import group, step
 from pkdcli.engine.bench.suggest import suggest
@@ -49,8 +51,8 @@ def sections(request: Mapping[str, Any], folder: Path) -> dict[str, Callable[[],
     """What can be measured, by name, each as a function that measures it.
 
     Args:
-        request: `recipe`, `image` ([height, width] or None), `repeat`, `students`, `eval_images`, `runs`, `teacher` (a
-            run directory or None), `epochs`, `shapes` (of the losses' levels, or None).
+        request: `recipe`, `image` ([height, width] or None), `repeat`, `students`, `eval_images`, `coco_images`,
+            `runs`, `teacher` (a run directory or None), `epochs`, `shapes` (of the losses' levels, or None).
         folder: For whatever has to lie on disk.
     """
     init_default_scope("mmdet")
@@ -77,6 +79,8 @@ def sections(request: Mapping[str, Any], folder: Path) -> dict[str, Callable[[],
         "data": lambda: loading(on_pictures(), repeat),
         "startup": lambda: startup(on_pictures(), min(repeat, 3), request["runs"], folder / "startup"),
         "suggest": lambda: suggest(on_pictures(), repeat, teacher),
+        "coco": lambda: coco_size(request["coco_images"], min(repeat, 3), folder / "coco"),
+        "report": lambda: reports(on_pictures(), min(repeat, 3), request["runs"], folder / "report"),
         "experiment": lambda: experiment(recipe, teacher, 1, folder / "experiment", request["epochs"]),
         "operators": lambda: operators(repeat, request.get("operators") or PYRAMID),
     }

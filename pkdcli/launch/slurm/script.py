@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pkdcli.errors import PkdError
 from pkdcli.launch.job import JobSpec
 from pkdcli.launch.torchrun import MODULE
+from pkdcli.recipe import sbatch
 
 if TYPE_CHECKING:
     from pkdcli.recipe.schema import Launcher
@@ -25,6 +26,10 @@ TASK_FILE = "task.json"
 _TASK = 'trap "" USR1; export PET_NODE_RANK=$SLURM_NODEID; exec "$@"'
 # srun itself takes the variable away where no GPU was asked for, and torch would see those of others.
 _TASK_ON_CPU = _TASK.replace("export ", "export CUDA_VISIBLE_DEVICES= ")
+
+# A container's runtime is a Go program, which takes the signal and leaves it to its default inside: ignored once more
+# there.
+_INSIDE = 'trap "" USR1; exec "$@"'
 
 # Kept in the run directory, since a cluster without accounts forgets a job minutes after its end.
 _NOTE = (
@@ -48,7 +53,8 @@ def render(specs: Sequence[JobSpec], launcher: Launcher) -> str:
     """
     head, *_ = {spec.argv[:-1] for spec in specs}
     assert all(spec.argv == (*head, str(spec.run_dir)) and spec.env == specs[0].env for spec in specs)
-    words = [*launcher.container, *_command(head, launcher), '"$RUN_DIR"']
+    inside = [*launcher.container, "sh", "-c", _INSIDE, "pkd"] if launcher.container else []
+    words = [*inside, *_command(head, launcher), '"$RUN_DIR"']
     for word in (*head, *(str(spec.run_dir) for spec in specs), *specs[0].env.values()):
         if not word.isprintable():
             raise PkdError(f"{word!r}: a name with control characters can't go into a batch script.", "Rename it.")
@@ -89,7 +95,7 @@ def _options(specs: Sequence[JobSpec], launcher: Launcher) -> list[str]:
         "array": f"0-{len(specs) - 1}{cap}",
         "nodes": launcher.nodes,
         "ntasks-per-node": 1,
-        "gpus-per-node": launcher.gpus_per_node or None,
+        "gpus-per-node": (launcher.gpus_per_node or None) if sbatch.gpus(launcher.options) is None else None,
         "cpus-per-task": cpus * launcher.per_node if cpus else None,
         "mem": launcher.memory,
         "partition": launcher.partition,
@@ -100,13 +106,18 @@ def _options(specs: Sequence[JobSpec], launcher: Launcher) -> list[str]:
         "signal": f"USR1@{launcher.save_seconds}",
         "open-mode": "append",
     }
-    return [f"{key}={value}" for key, value in found.items() if value is not None] + ["requeue"]
+    return [*(f"{key}={value}" for key, value in found.items() if value is not None), "requeue", *launcher.options]
 
 
 def _environment(env: dict[str, str], launcher: Launcher) -> list[str]:
     lines = [f"export {name}={quote(value)}" for name, value in {**env, "PYTHONUNBUFFERED": "1"}.items()]
-    if launcher.cpus_per_process:
+    if launcher.threads:
+        lines.append(f"export OMP_NUM_THREADS={launcher.threads} MKL_NUM_THREADS={launcher.threads}")
+    elif launcher.cpus_per_process:
         lines.append(f'export OMP_NUM_THREADS="${{OMP_NUM_THREADS:-{launcher.cpus_per_process}}}"')
+    elif launcher.per_node > 1:  # torchrun would name 1
+        lines.append(f"CORES=$((${{SLURM_CPUS_PER_TASK:-${{SLURM_CPUS_ON_NODE:-1}}}} / {launcher.per_node}))")
+        lines.append('export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$((CORES > 0 ? CORES : 1))}"')
     return lines
 
 
@@ -126,7 +137,10 @@ def _rendezvous(launcher: Launcher) -> list[str]:
     if launcher.nodes == 1:
         return []
     return [
-        'PET_MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)',
+        "# This shell runs on the first node: its address on the network that was named, or else its name.",
+        'PET_MASTER_ADDR=$([ -z "${PKD_IFNAME:-}" ] || ip -o -4 address show dev "${PKD_IFNAME%%,*}" |',
+        """    awk '{ sub("/.*", "", $4); print $4; exit }')""",
+        '[ -n "$PET_MASTER_ADDR" ] || PET_MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)',
         "PET_MASTER_PORT=$((20000 + SLURM_JOB_ID % 10000))",
         "export PET_MASTER_ADDR PET_MASTER_PORT",
     ]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pkdcli.launch.job import JobSpec
 from pkdcli.launch.slurm import cluster
 from pkdcli.launch.slurm.script import TASK_FILE, render
+from pkdcli.recipe import sbatch
 from pkdcli.runs.status import now
 from pkdcli.runs.store import write_json, write_text
 
@@ -64,21 +65,28 @@ def batches(specs: Sequence[JobSpec], launcher: Launcher, done: Sequence[str] = 
         done: Runs that have ended well, on which nothing waits.
     """
     depth: dict[str, int] = {}
-    groups: dict[tuple[int, tuple[str, ...], tuple[tuple[str, str], ...]], list[JobSpec]] = defaultdict(list)
+    groups: dict[tuple[int, tuple[str, ...], bool, tuple[tuple[str, str], ...]], list[JobSpec]] = defaultdict(list)
     for spec in specs:
         needs = tuple(need for need in spec.needs if need not in done)
         depth[spec.name] = max((depth.get(need, 0) + 1 for need in needs), default=0)
-        groups[depth[spec.name], needs, tuple(spec.env.items())].append(spec)  # an array has one environment
+        environment = tuple(spec.env.items())  # an array has one
+        groups[depth[spec.name], needs, spec.alone, environment].append(spec)
     found = []
     needed = {need for spec in specs for need in spec.needs}
-    for (_, needs, _), members in sorted(groups.items(), key=lambda item: item[0][0]):
+    for (_, needs, alone, _), members in sorted(groups.items(), key=lambda item: item[0][0]):
         members.sort(key=lambda spec: spec.name not in needed)  # what others wait for is first among its likes
         for start in range(0, len(members), LARGEST):
             part = tuple(members[start : start + LARGEST])
-            script = render(part, launcher)
+            script = render(part, for_one_process(launcher) if alone else launcher)
             digest = hashlib.sha256(script.encode()).hexdigest()[:8]
             found.append(Batch(f"{len(part)}-runs-{digest}.sbatch", part, needs, script))
     return found
+
+
+def for_one_process(launcher: Launcher) -> Launcher:
+    """The launcher of runs that only evaluate: one process, on one GPU where there are some."""
+    gpus, options = min(1, launcher.gpus_per_node), sbatch.with_one_gpu(launcher.options)
+    return launcher.model_copy(update={"nodes": 1, "processes": 1, "gpus_per_node": gpus, "options": options})
 
 
 def folder(runs: Path) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pkdcli import __version__
+from pkdcli.data.coco_file import collector_paused
 from pkdcli.report.page.details import Details, from_here
 from pkdcli.report.page.tables import FILTERS, run_rows, table_context
 from pkdcli.report.plots import svg
@@ -42,6 +43,19 @@ def render(
         title: The page's heading.
         now: The time on it.
     """
+    with collector_paused():
+        return _rendered(tables, notes, records, everything, root, title, now)
+
+
+def _rendered(
+    tables: Sequence[Table],
+    notes: Sequence[str],
+    records: Sequence[Record],
+    everything: Sequence[Record],
+    root: Path | str,
+    title: str,
+    now: datetime | None,
+) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -58,7 +72,7 @@ def render(
         made=(now or datetime.now(timezone.utc)).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,
         css=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
-        js=Markup((_HERE / "page.js").read_text(encoding="utf-8")),
+        js=Markup("".join((_HERE / name).read_text(encoding="utf-8") for name in ("charts.js", "page.js"))),
         states=_states(records),
         cards=_cards(records, everything),
         tables=[table_context(table, records) for table in tables],

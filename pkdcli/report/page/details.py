@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pkdcli.report.layouts import method_name
+from pkdcli.report.page.packed import Charts
 from pkdcli.report.page.samples import Samples
+from pkdcli.report.plots.figure import Panel
 from pkdcli.report.plots.training import Read, run_panels
 from pkdcli.report.table import metric, points, signed
 from pkdcli.runs.collect import METRICS, Record, plain
@@ -33,18 +35,31 @@ class Details:
         self._points = 40 if many else 120
         self._samples = Samples(15, 0.1) if many else Samples()
         self._parts: dict[str, int] = {}
+        self._environments: dict[tuple[tuple[str, str], ...], int] = {}
+        self._charts = Charts()
+        self._panels: list[list[Any]] = []
 
     def all(self) -> list[dict[str, Any]]:
         """Each run as the template shows it."""
         return [self._one(record) for record in self._records]
 
     def shared(self) -> dict[str, Any]:
-        """For the page's script: `images` and `sets` of detections, and the `parts` of recipes. Call after `all`."""
-        return {"images": self._samples.images, "sets": self._samples.sets, "parts": list(self._parts)}
+        """For the page's script, after `all`: images and sets of detections, parts of recipes, panels of curves."""
+        return {**self._samples.shared(), "parts": list(self._parts), "panels": self._panels,
+                "environments": list(self._environments), "charts": self._charts.shared()}  # fmt: skip
+
+    def _place_in_all(self, environment: list[tuple[str, str]]) -> int | None:
+        """The place of an environment, which many runs have in common; None where nothing is known of it."""
+        return self._environments.setdefault(tuple(environment), len(self._environments)) if environment else None
+
+    def _place_of(self, panels: list[Panel]) -> int | None:
+        """The place of a run's curves among those of all; None where it has none."""
+        if not panels:
+            return None
+        self._panels.append([self._charts.add(panel) for panel in panels])
+        return len(self._panels) - 1
 
     def _one(self, record: Record) -> dict[str, Any]:
-        from pkdcli.report.page.build import panel_context
-
         folder = record["path"] or ""
         paths = RunPaths(Path(folder))
         baseline = self._known.get(record["baseline"])
@@ -65,9 +80,9 @@ class Details:
             "facts": [(key.replace("_", " "), plain(record[key])) for key in _FACTS if record[key] not in (None, "")],
             "costs": _costs(record),
             "metrics": _metrics(record, baseline),
-            "panels": [panel_context(panel, f"{panel.title} of {record['run']}") for panel in panels],
+            "panels": self._place_of(panels),
             "warnings": [str(text) for text in status.get("warnings") or []],
-            "env": _environment(env),
+            "env": self._place_in_all(_environment(env)),
             "command": str(env.get("command") or ""),
             "path": from_here(folder),
             "recipe": self._recipe(paths.recipe),

@@ -3,23 +3,10 @@
   const $ = (selector, root = document) => root.querySelector(selector);
   const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
   const data = JSON.parse($("#data").textContent);
-  const SVG = "http://www.w3.org/2000/svg";
+  const { drawn, element } = Charts;
+  const unpack = Charts.reader(data.charts.digits);
   const FIRST = 4;  // rows of detections before more are asked for
   const BOXES = ["#2fa4ff", "#ff8a3d", "#22d39b", "#f58ccb", "#ffe14d", "#b9a1ff", "#ff6b6b", "#d8dee6"];
-
-  function element(name, attributes = {}, text = "") {
-    const made = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    made.textContent = text;
-    return made;
-  }
-
-  function drawn(name, attributes = {}, text = "") {
-    const made = document.createElementNS(SVG, name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    if (text) made.textContent = text;
-    return made;
-  }
 
   // Light and dark: the reader's system, until the button says otherwise.
 
@@ -114,7 +101,17 @@
       place.textContent = place.dataset.parts.split(" ").map((n) => data.parts[n]).join("");
     }
     for (const place of $$(".samples", body)) samples(place, JSON.parse(place.dataset.columns));
-    charts(body);
+    for (const place of $$("[data-env]", body)) {
+      place.replaceChildren(...data.environments[place.dataset.env].map(([name, value]) => {
+        const row = element("div");
+        row.append(element("dt", {}, name), element("dd", {}, value));
+        return row;
+      }));
+    }
+    for (const place of $$("[data-charts]", body)) {
+      place.replaceChildren(...Charts.panels(data.panels[place.dataset.charts], data.charts, unpack, run));
+    }
+    Charts.follow(body);
     if (!dialog.open) {
       opener = document.activeElement;
       dialog.showModal();
@@ -204,8 +201,13 @@
     return made;
   }
 
+  // A set names the first with the same classes.
+  function classes(set) {
+    return typeof set.classes === "number" ? data.sets[set.classes].classes : set.classes;
+  }
+
   function samples(place, columns) {
-    const sets = columns.map(([name, n]) => [name, data.sets[n]]);
+    const sets = columns.map(([name, n]) => [name, { ...data.sets[n], classes: classes(data.sets[n]) }]);
     const own = sets[sets.length - 1][1];
     const knob = element("div", { class: "knob" });
     const slider = element("input", { type: "range", min: .05, max: .95, step: .05, value: .3, id: "score" });
@@ -237,7 +239,7 @@
       made.append(first);
       for (const [name, set] of sets) {
         const at = set.images.indexOf(n);
-        const boxes = at < 0 ? [] : set.found[at].filter((box) => box[5] >= least);
+        const boxes = at < 0 ? [] : Charts.boxes(set.found[at], unpack).filter((box) => box[5] >= least);
         const right = matches(boxes, image.truth);
         const good = right.filter(Boolean).length;
         const text = at < 0 ? "not among its images" : `${good} of ${objects} found, ${boxes.length - good} wrong`;
@@ -252,46 +254,5 @@
     redraw();
   }
 
-  // Values under the pointer.
-
-  function charts(root) {
-    for (const svg of $$("svg[data-axes]", root)) {
-      const [left, right, low, high] = svg.dataset.axes.split(",").map(Number);
-      const [x0, x1, y0, y1] = svg.dataset.box.split(",").map(Number);
-      const [logX, logY] = svg.dataset.log.split(",").map(Number);
-      const back = (at, a, b, start, end, log) => {
-        const share = (at - start) / (end - start);
-        return log ? 10 ** (Math.log10(a) + share * (Math.log10(b) - Math.log10(a))) : a + share * (b - a);
-      };
-      const lines = $$("polyline", svg).map((line) => [line.dataset.name,
-        line.getAttribute("points").split(" ").filter(Boolean).map((point) => point.split(",").map(Number))]);
-      let tip = null, cursor = null;
-      const leave = () => { tip?.remove(); cursor?.remove(); tip = cursor = null; };
-      svg.addEventListener("pointerleave", leave);
-      svg.addEventListener("pointermove", (event) => {
-        const area = svg.getBoundingClientRect();
-        const at = (event.clientX - area.left) * svg.viewBox.baseVal.width / area.width;
-        if (at < x0 - 4 || at > x1 + 4) return leave();
-        const near = lines.filter(([, points]) => points.length).map(([name, points]) =>
-          [name, points.reduce((a, b) => Math.abs(b[0] - at) < Math.abs(a[0] - at) ? b : a)]);
-        if (!near.length) return;
-        if (!tip) {
-          tip = element("div", { class: "tip", "aria-hidden": "true" });
-          svg.parentElement.append(tip);
-          cursor = drawn("path", { class: "cursor" });
-          svg.append(cursor);
-        }
-        const x = near[0][1][0];
-        cursor.setAttribute("d", `M${x} ${y0}V${y1}`);
-        const format = (value) => String(Number(value.toPrecision(4)));
-        tip.replaceChildren(element("div", {}, format(back(x, left, right, x0, x1, logX))),
-          ...near.map(([name, point]) => element("div", {}, `${name}: ${format(back(point[1], low, high, y0, y1, logY))}`)));
-        const room = svg.parentElement.getBoundingClientRect();
-        const place = area.left - room.left + (x / svg.viewBox.baseVal.width) * area.width;
-        tip.style.left = `${place < room.width / 2 ? place + 12 : Math.max(0, place - tip.offsetWidth - 12)}px`;
-        tip.style.top = `${area.top - room.top + 8}px`;
-      });
-    }
-  }
-  charts(document);
+  Charts.follow(document);
 })();

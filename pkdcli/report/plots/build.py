@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 
 from pkdcli.report.curves import Curves, read_curves
 from pkdcli.report.plots.figure import Figure
@@ -14,12 +14,13 @@ from pkdcli.report.plots.training import Read, levels_of_run, training_figure
 from pkdcli.report.plots.weights import weights_figure
 from pkdcli.runs.collect import Record
 
+KEPT = 256  # runs whose curves are in memory at a time; baselines are asked for again and again
 SINGLE = 12  # pictures of single runs at most
 
 
 def reader() -> Read:
-    """Reads a run's curves once."""
-    return cache(lambda folder: read_curves(folder) if folder else Curves())
+    """Reads a run's curves, and keeps those that were asked for last."""
+    return lru_cache(maxsize=KEPT)(lambda folder: read_curves(folder) if folder else Curves())
 
 
 def figures(

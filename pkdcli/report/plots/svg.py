@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 from pkdcli.report.plots.figure import DASHES, PALE, Panel
@@ -13,8 +14,6 @@ WIDTH, HEIGHT = 400, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 10, 10, 44
 _ROW, _LABEL = 26, 15  # of lying bars
 _MARK = 2.6
-
-Scale = Callable[[float], float]
 
 
 def draw(panel: Panel, title: str, description: str = "") -> str:
@@ -53,44 +52,90 @@ def log_ticks(low: float, high: float) -> list[float]:
     return [value for value in found if low * 0.999 <= value <= high * 1.001]
 
 
-def _lines(panel: Panel) -> tuple[int, str, str]:
+@dataclass(frozen=True)
+class Axes:
+    """Where the lines of a panel are drawn; coordinates in units of the picture, rounded to a tenth where written.
+
+    Attributes:
+        ends: The values at the left, right, bottom and top ends of the axes, as text.
+        x_ticks: (x, label) of each.
+        y_ticks: (y, label) of each.
+        rules: (place of its look, y) of each.
+        lines: (place of its look, name, x, y) of each.
+        errors: (place of its look, x, lower y, upper y) of each.
+    """
+
+    ends: str
+    x_ticks: list[tuple[float, str]]
+    y_ticks: list[tuple[float, str]]
+    rules: list[tuple[int, float]]
+    lines: list[tuple[int, str, list[float], list[float]]]
+    errors: list[tuple[int, float, float, float]]
+
+
+BOX = f"{_LEFT},{WIDTH - _RIGHT},{HEIGHT - _BOTTOM},{_TOP}"
+"""The axes' left, right, bottom and top."""
+
+
+def axes(panel: Panel) -> Axes | None:
+    """The places of all that a panel of lines shows; None where it shows nothing."""
     xs = [x for one in panel.series for x in one.x]
     ys = [y for one in panel.series for y in one.y if y is not None] + [rule.y for rule in panel.rules]
     if not xs or not ys:
-        return HEIGHT, "", ""
+        return None
     low, high = panel.y_range or _padded(min(ys), max(ys), panel.log_y)
     left, right = _ends(min(xs), max(xs), panel)
-    x, y = (
-        _scale(left, right, _LEFT, WIDTH - _RIGHT, panel.log_x),
-        _scale(low, high, HEIGHT - _BOTTOM, _TOP, panel.log_y),
-    )
-    parts = _y_axis(panel, y, log_ticks(low, high) if panel.log_y else ticks(low, high))
+    x = _Axis(left, right, _LEFT, WIDTH - _RIGHT, panel.log_x)
+    y = _Axis(low, high, HEIGHT - _BOTTOM, _TOP, panel.log_y)
     weights = panel.points and panel.x_label == "loss weight"
     at = sorted(set(xs)) if weights and len(set(xs)) <= 8 else ticks(left, right)
-    for tick in at:
-        parts.append(
-            f'<text class="tick" x="{_n(x(tick))}" y="{HEIGHT - _BOTTOM + 17}" text-anchor="middle">{_t(tick)}</text>'
-        )
+    lines, errors = [], []
+    across: dict[tuple[float, ...], list[float]] = {}  # the lines of a panel mostly have their x in common
+    for place, one in zip(panel.places, panel.series, strict=False):
+        at_x, at_y = one.x, one.y
+        if None in at_y:
+            at_x, at_y = ([pair[n] for pair in zip(one.x, one.y, strict=True) if pair[1] is not None] for n in (0, 1))
+        key = tuple(at_x)
+        if key not in across:
+            across[key] = x.all(at_x)
+        lines.append((place, one.name, across[key], y.all(at_y)))
+        errors += [
+            (place, x(a), y(b - error), y(b + error))
+            for a, b, error in zip(one.x, one.y, one.error, strict=False)
+            if b is not None and error
+        ]
+    return Axes(
+        ends=",".join(f"{value:.6g}" for value in (left, right, low, high)),
+        x_ticks=[(x(tick), _t(tick)) for tick in at],
+        y_ticks=[(y(tick), _t(tick)) for tick in (log_ticks(low, high) if panel.log_y else ticks(low, high))],
+        rules=[(n, y(rule.y)) for n, rule in zip(panel.places[len(panel.series) :], panel.rules, strict=True)],
+        lines=lines,
+        errors=errors,
+    )
+
+
+def _lines(panel: Panel) -> tuple[int, str, str]:
+    found = axes(panel)
+    if found is None:
+        return HEIGHT, "", ""
+    parts = _y_axis(panel, found.y_ticks)
+    for x, label in found.x_ticks:
+        parts.append(f'<text class="tick" x="{_n(x)}" y="{HEIGHT - _BOTTOM + 17}" text-anchor="middle">{label}</text>')
     parts.append(_x_label(panel, HEIGHT))
-    places = panel.places
-    for place, rule in zip(places[len(panel.series) :], panel.rules, strict=True):
+    for place, y in found.rules:
         parts.append(
-            f'<line class="c{place}" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{_n(y(rule.y))}" y2="{_n(y(rule.y))}"'
-            f"{_dash(place)}/>"
+            f'<line class="c{place}" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{_n(y)}" y2="{_n(y)}"{_dash(place)}/>'
         )
-    for place, one in zip(places, panel.series, strict=False):
-        points = [(x(a), y(b)) for a, b in zip(one.x, one.y, strict=True) if b is not None]
-        text = " ".join(f"{_n(a)},{_n(b)}" for a, b in points)
-        parts.append(f'<polyline class="c{place}" data-name="{escape(one.name)}" points="{text}"{_dash(place)}/>')
+    for place, name, xs, ys in found.lines:
+        points = [(_n(x), _n(y)) for x, y in zip(xs, ys, strict=True)]
+        text = " ".join(f"{x},{y}" for x, y in points)
+        parts.append(f'<polyline class="c{place}" data-name="{escape(name)}" points="{text}"{_dash(place)}/>')
         if panel.points:
-            parts += [f'<circle class="f{place}" cx="{_n(a)}" cy="{_n(b)}" r="{_MARK}"/>' for a, b in points]
-        for a, b, error in zip(one.x, one.y, one.error, strict=False):
-            if b is not None and error:
-                parts.append(f'<path class="c{place}" d="M{_n(x(a))} {_n(y(b - error))}V{_n(y(b + error))}"/>')
-    ends = ",".join(f"{value:.6g}" for value in (left, right, low, high))
-    box = f"{_LEFT},{WIDTH - _RIGHT},{HEIGHT - _BOTTOM},{_TOP}"
+            parts += [f'<circle class="f{place}" cx="{x}" cy="{y}" r="{_MARK}"/>' for x, y in points]
+    for place, x, lower, upper in found.errors:
+        parts.append(f'<path class="c{place}" d="M{_n(x)} {_n(lower)}V{_n(upper)}"/>')
     logs = f"{int(panel.log_x)},{int(panel.log_y)}"
-    return HEIGHT, "".join(parts), f' data-axes="{ends}" data-box="{box}" data-log="{logs}"'
+    return HEIGHT, "".join(parts), f' data-axes="{found.ends}" data-box="{BOX}" data-log="{logs}"'
 
 
 def _bars(panel: Panel) -> tuple[int, str, str]:
@@ -98,8 +143,8 @@ def _bars(panel: Panel) -> tuple[int, str, str]:
         y + e for one in panel.series for y, e in zip(one.y, _errors(one.error, one.y), strict=True) if y is not None
     ]
     high = max([*tops, 1e-9]) * 1.08
-    y = _scale(0.0, high, HEIGHT - _BOTTOM, _TOP, False)
-    parts = _y_axis(panel, y, ticks(0.0, high))
+    y = _Axis(0.0, high, HEIGHT - _BOTTOM, _TOP, False)
+    parts = _y_axis(panel, [(y(tick), _t(tick)) for tick in ticks(0.0, high)])
     wide = (WIDTH - _LEFT - _RIGHT) / len(panel.categories)
     width = wide * 0.84 / len(panel.series)
     for n, category in enumerate(panel.categories):
@@ -157,11 +202,11 @@ def _shares(panel: Panel) -> tuple[int, str, str]:
     return height, "".join(parts), ""
 
 
-def _y_axis(panel: Panel, y: Scale, at: Sequence[float]) -> list[str]:
+def _y_axis(panel: Panel, at: Sequence[tuple[float, str]]) -> list[str]:
     parts = [
-        f'<path class="grid" d="M{_LEFT} {_n(y(tick))}H{WIDTH - _RIGHT}"/>'
-        f'<text class="tick" x="{_LEFT - 5}" y="{_n(y(tick) + 4.5)}" text-anchor="end">{_t(tick)}</text>'
-        for tick in at
+        f'<path class="grid" d="M{_LEFT} {_n(y)}H{WIDTH - _RIGHT}"/>'
+        f'<text class="tick" x="{_LEFT - 5}" y="{_n(y + 4.5)}" text-anchor="end">{label}</text>'
+        for y, label in at
     ]
     middle = (HEIGHT - _BOTTOM + _TOP) / 2
     turned = f'transform="rotate(-90 12 {middle:g})"'
@@ -181,11 +226,23 @@ def _x_label(panel: Panel, height: int) -> str:
     return f'<text class="label" x="{middle:g}" y="{height - 6}" text-anchor="middle">{escape(panel.x_label)}</text>'
 
 
-def _scale(low: float, high: float, start: float, end: float, log: bool) -> Scale:
-    if log:
-        low, high = math.log10(low), math.log10(high)
-    span = high - low or 1.0
-    return lambda value: start + (end - start) * ((math.log10(value) if log else value) - low) / span
+class _Axis:
+    """From values to places between `start` and `end`."""
+
+    def __init__(self, low: float, high: float, start: float, end: float, log: bool) -> None:
+        self.low, high = (math.log10(low), math.log10(high)) if log else (low, high)
+        self.span = high - self.low or 1.0
+        self.start, self.end, self.log = start, end, log
+
+    def __call__(self, value: float) -> float:
+        return self.all([value])[0]
+
+    def all(self, values: Sequence[float]) -> list[float]:
+        """The places of many values."""
+        start, length, low, span = self.start, self.end - self.start, self.low, self.span
+        if self.log:
+            values = list(map(math.log10, values))
+        return [start + length * (value - low) / span for value in values]
 
 
 def _padded(low: float, high: float, log: bool) -> tuple[float, float]:

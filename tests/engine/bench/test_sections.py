@@ -27,14 +27,17 @@ from pkdcli.engine.bench import worker
 from pkdcli.engine.bench.evaluation import drawn
 from pkdcli.engine.bench.experiment import razor_config
 from pkdcli.engine.bench.losses import only_shifted, peers
+from pkdcli.engine.bench.many_runs import write_runs
 from pkdcli.engine.bench.pictures import draw, with_pictures
-from pkdcli.engine.bench.suggest import UNTRAINED, candidates
+from pkdcli.engine.bench.suggest import UNTRAINED, candidates, first_looks, may_compile
 from pkdcli.engine.checkpoint import export_student
 from pkdcli.engine.losses import blocks, build_loss
 from pkdcli.recipe.library import parse
 from pkdcli.recipe.schema import Recipe
+from pkdcli.report.curves import read_curves
+from pkdcli.runs.collect import collect
 from pkdcli.runs.paths import RunPaths
-from pkdcli.runs.store import write_json
+from pkdcli.runs.store import read_json, write_json
 
 TIMINGS = {
     "losses": [
@@ -50,6 +53,7 @@ TIMINGS = {
         for peer in ("", ": torchvision")
     ],
     "data": ["look up", "decode", "annotations", "resize", "flip", "pack", "whole image", "collate 2"],
+    "report": ["pkd report", "pkd report --format html", "pkd status"],
 }
 
 
@@ -81,6 +85,33 @@ def test_a_section_has_its_timings_and_ratios_made_of_them(name, request_, tmp_p
         assert share == pytest.approx(ours / theirs)
         assert 0 < student < ours
     json.dumps(section, allow_nan=False)
+
+
+def test_coco_is_checked_and_loaded_in_processes_of_their_own(request_, tmp_path):
+    section = worker.sections(request_(), tmp_path)["coco"]().as_dict()
+    names = ["check", "mmdet's loading", "loading, first time", "loading, from the cache"]
+    assert [timing["name"] for timing in section["timings"]] == names
+    (ratio,) = section["ratios"]
+    assert ratio["value"] == pytest.approx(again(ratio, section["timings"]))
+    assert {number["ok"] for number in section["numbers"]} == {None}  # so few images say nothing of the bounds
+    content = json.loads((tmp_path / "coco" / "train" / "instances.json").read_text())
+    assert (len(content["images"]), len(content["annotations"]), len(content["categories"])) == (30, 218, 80)
+    assert {tuple(one["bbox"][n] >= 0 for n in range(4)) for one in content["annotations"]} == {(True,) * 4}
+    assert len(list((tmp_path / "coco" / "train" / "images").iterdir())) == 30
+
+
+def test_runs_are_as_a_sweep_leaves_them(request_, tmp_path):
+    recipe = parse(Recipe, request_()["recipe"], "")
+    write_runs(recipe, tmp_path / "runs", 42, tmp_path / "pictures")
+    records = collect(tmp_path / "runs")
+    assert [sum(record["role"] == role for record in records) for role in ("baseline", "distill")] == [2, 40]
+    assert {record["state"] for record in records} == {"done"}
+    assert all(record["gain"] is not None for record in records if record["role"] == "distill")
+    assert len({record["mAP"] for record in records}) == 42
+    curves = read_curves(records[-1]["path"])
+    assert [len(curves.step), len(curves.level_step), len(curves.val_step), len(curves.levels)] == [200, 50, 12, 5]
+    found = read_json(RunPaths(Path(records[-1]["path"])).samples)
+    assert [len(image["truth"]) for image in found["images"]] == [7] * 8
 
 
 @pytest.mark.parametrize("name", ["pkd", "mse", "norm-mse", "norm-kl"])
@@ -127,6 +158,27 @@ def test_drawn_detections_fill_every_image(tmp_path):
     assert np.isfinite(rows).all()
     assert ((rows[:, 5] >= 0) & (rows[:, 5] <= 1)).all()
     assert len(json.loads(path.read_text())["annotations"]) == 70
+
+
+def test_what_compiling_costs_is_measured_on_two_sizes_of_images_and_never_asked_of_a_swin():
+    class SwinTransformer(torch.nn.Identity):
+        pass
+
+    class Teacher(torch.nn.Module):
+        def __init__(self, backbone):
+            super().__init__()
+            self.backbone, self.weight, self.seen = backbone, torch.nn.Parameter(torch.ones(1)), []
+
+        def extract_feat(self, inputs):
+            self.seen.append(tuple(inputs.shape))
+            return (inputs,)
+
+    plain, swin = Teacher(torch.nn.Identity()), Teacher(SwinTransformer())
+    first, second = first_looks(plain, torch.zeros(2, 3, 256, 320))
+    assert plain.seen == [(2, 3, 256, 320), (2, 3, 128, 320)]
+    assert min(first, second) > 0
+    assert (may_compile(plain), may_compile(swin)) == (True, False)
+    assert "compile=true" not in candidates(False, may_compile(swin))
 
 
 def test_suggestions_are_of_the_trained_teacher_where_there_is_one(request_, tmp_path, monkeypatch):

@@ -8,7 +8,10 @@ from urllib.parse import quote
 import pytest
 
 from pkdcli.report.build import as_tables
+from pkdcli.report.curves import read_curves
 from pkdcli.report.page.build import render
+from pkdcli.report.plots import svg
+from pkdcli.report.plots.training import run_panels
 from pkdcli.runs.collect import collect
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install '.[test]'")
@@ -215,3 +218,25 @@ def test_values_under_the_pointer(page):
     assert abs(float(step) - 60) < 0.5
     assert own.startswith("this run: 39") or own.startswith("this run: 38.9")
     assert baseline.startswith("baseline: 16")
+
+
+def test_the_curves_of_a_run_are_drawn_as_those_of_the_figures(page, whole_site):
+    """The script's elements against those that svg.py writes, as the browser reads both."""
+    records = {record["run"]: record for record in collect(whole_site.root)}
+    baseline = records[records["pkd-s0"]["baseline"]]
+    curves = {run: read_curves(records[run]["path"]) for run in ("pkd-s0", baseline["run"])}
+    panels = run_panels(records["pkd-s0"], curves["pkd-s0"], (baseline, curves[baseline["run"]]))
+    browser = page(anchor="#run=pkd-s0")
+    every = "return [...document.querySelectorAll('dialog svg.chart')].map(one => one.outerHTML)"
+    drawn = browser.execute_script(every)
+    read = "const one = document.createElement('div'); one.innerHTML = arguments[0]; return one.firstChild.outerHTML"
+    written = [browser.execute_script(read, svg.draw(panel, f"{panel.title} of pkd-s0")) for panel in panels]
+    assert drawn == written
+    legends = "return [...document.querySelectorAll('dialog .panel .legend')].map(one => one.innerText.split('\\n'))"
+    assert browser.execute_script(legends) == [panel.names for panel in panels if len(panel.names) > 1]
+
+
+def test_the_environment_of_a_run(page):
+    browser = page(anchor="#run=pkd-s0")
+    rows = "return [...document.querySelectorAll('dialog [data-env] > div')].map(one => one.textContent)"
+    assert browser.execute_script(rows) == ["torch2.15.0"]

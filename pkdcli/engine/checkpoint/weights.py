@@ -1,16 +1,12 @@
-"""Checkpoints: read without running their code, loaded only where they fit, written so that stock mmdet reads them."""
+"""Weights: copied into a model where they fit, written so that stock mmdet reads them."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-import pickletools
-import re
-import warnings
-import zipfile
+import shlex
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,13 +15,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from pkdcli.compat import activate
+from pkdcli.engine.checkpoint.names import as_named_by, foreign_prefix, without_wrappers
+from pkdcli.engine.checkpoint.read import load_state
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.runs.store import write_bytes
 
-# Where a checkpoint holds a student beside other things (mmrazor's algorithms: architecture and teacher; mmdet's
-# semi-supervised detectors: student and teacher), only the student is taken.
-_STUDENTS = ("architecture.", "student.")
 _SHOWN = 3  # keys of each kind that an error names
 
 
@@ -53,146 +47,6 @@ class LoadReport:
         )
 
 
-def load_state(path: str | Path) -> OrderedDict[str, torch.Tensor]:
-    """The tensors of a checkpoint, on the CPU, by their names in the detector.
-
-    Understands the files of mmengine, mmdet, mmrazor (only the student is taken), torchvision and Swin's authors, and
-    those written from inside DistributedDataParallel.
-
-    Raises:
-        PkdError: The file is absent, damaged, not a checkpoint, or holds something that could run code.
-    """
-    path = Path(path)
-    content = read_checkpoint(path)
-    for key in ("state_dict", "model"):
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-            break
-    state = OrderedDict()
-    if isinstance(content, Mapping):
-        state.update((key, value) for key, value in content.items() if isinstance(value, torch.Tensor))
-        state._metadata = getattr(content, "_metadata", None)  # versions of the layers, by which they rename old keys
-    if not state:
-        raise PkdError(f"{path} holds no tensors by name: it is not a checkpoint.", _WANTED)
-    return _student_of(state)
-
-
-def classes_of(path: str | Path) -> list[str] | None:
-    """The class names that a checkpoint of mmengine or mmdet carries, or None.
-
-    Raises:
-        PkdError: As `read_checkpoint`.
-    """
-    content = read_checkpoint(path)
-    meta = content.get("meta") if isinstance(content, Mapping) else None
-    if not isinstance(meta, Mapping):
-        return None
-    inner = meta.get("dataset_meta")
-    for place in (inner if isinstance(inner, Mapping) else {}, meta):
-        for key in ("classes", "CLASSES"):
-            if isinstance(place.get(key), (list, tuple)) and place[key]:
-                return [str(name) for name in place[key]]
-    return None
-
-
-_WANTED = "Give a checkpoint of mmengine, mmdet, mmrazor or torchvision: a .pth file with a state_dict."
-
-
-def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> Any:
-    """All that a checkpoint holds, read without running its code and with its checksums verified.
-
-    Args:
-        path: The checkpoint.
-        map_location: Where its tensors go, as in `torch.load`.
-
-    Raises:
-        PkdError: The file is absent, damaged, not a checkpoint, or holds something that could run code.
-    """
-    path = Path(path)
-    activate()  # extends torch's allow-list by the few types that mmengine's checkpoints hold
-    try:
-        with open(path, "rb") as file:
-            start = file.read(4)
-    except FileNotFoundError as error:
-        raise PkdError(f"there is no checkpoint {path}.", "Check the path.") from error
-    except OSError as error:
-        raise PkdError(f"can't read the checkpoint {path}: {error.strerror or error}.", "Check the path.") from error
-    try:
-        # torch.load does not look at the checksums inside the file, so a flipped bit would become a wrong weight.
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as file:
-                if file.testzip() is not None:
-                    raise _damaged(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickle protocols that other programs write
-            return torch.load(path, map_location=map_location, weights_only=True)
-    except PkdError:
-        raise
-    except MemoryError:
-        raise
-    except Exception as error:  # a broken file can make the unpickler fail in any way
-        refused = _refused_global(str(error)) or next(_globals_of_a_bare_pickle(path), None)
-        if refused is not None:
-            raise PkdError(
-                f"{path} was not loaded: it asks for {refused}, which a checkpoint of weights has no need of.",
-                "Loading it could run code of whoever made the file. If you trust its source, load it with "
-                "torch.load(..., weights_only=False), save its state_dict alone, and give that file.",
-            ) from error
-        # As torch's files start (zip, or pickle of protocol 2), or nothing at all.
-        if start in (b"", b"PK\x03\x04") or start.startswith(b"\x80\x02"):
-            raise _damaged(path) from error
-        raise PkdError(f"{path} is not a checkpoint.", _WANTED) from error
-
-
-def _damaged(path: Path) -> PkdError:
-    return PkdError(
-        f"the checkpoint {path} is damaged: part of it is missing or was changed after it was written.",
-        "Delete it and download or copy it again.",
-    )
-
-
-def _refused_global(message: str) -> str | None:
-    found = re.search(r"GLOBAL ([\w.]+)", message)
-    return found and found.group(1)
-
-
-def _globals_of_a_bare_pickle(path: Path) -> Iterator[str]:
-    """What a pickle would import, read without running it; torch names it only for files of its own format."""
-    strings: list[str] = []
-    # Any bytes may turn up here; whatever can't be read as a pickle imports nothing.
-    with suppress(Exception), open(path, "rb") as file:
-        if file.read(2) == b"PK":  # a zip, whose letters happen to be opcodes
-            return
-        file.seek(0)
-        for code, argument, _ in pickletools.genops(file):
-            if code.name == "GLOBAL":
-                yield str(argument).replace(" ", ".")
-            elif code.name == "STACK_GLOBAL":
-                yield ".".join(strings[-2:])
-            elif isinstance(argument, str):
-                strings.append(argument)
-
-
-def _student_of(state: OrderedDict[str, torch.Tensor]) -> OrderedDict[str, torch.Tensor]:
-    if all(key.startswith("module.") for key in state):
-        state = _below(state, "module.")
-    for prefix in _STUDENTS:
-        if any(key.startswith(prefix) for key in state):
-            return _below(state, prefix)
-    return state
-
-
-def _below(state: OrderedDict[str, torch.Tensor], prefix: str) -> OrderedDict[str, torch.Tensor]:
-    """The part of a state dict under `prefix`, without it, and its layers' versions likewise."""
-    metadata = getattr(state, "_metadata", None)
-    part = OrderedDict((key[len(prefix) :], value) for key, value in state.items() if key.startswith(prefix))
-    if metadata is not None:
-        dotted = ((f"{key}.", value) for key, value in metadata.items())
-        metadata = OrderedDict((key[len(prefix) : -1], value) for key, value in dotted if key.startswith(prefix))
-    part._metadata = metadata
-    return part
-
-
 def load_into(
     model: nn.Module,
     path: str | Path,
@@ -218,15 +72,30 @@ def load_into(
         PkdError: The file can't be read (see `load_state`), or belongs to another architecture; then the model may
             already hold some of its tensors.
     """
-    state = load_state(path)
+    own = [name for name, _ in model.named_parameters() if name.startswith(only)]
+    state = as_named_by(own, load_state(path))
+    prefix = foreign_prefix(own, state)
     for key in [key for key in state if not key.startswith(only)]:
         del state[key]
     _copy(model, state)
     report = _compare(model, state, only)
     if _fits(model, report, strict):
         return report
-    raise PkdError(
-        f"{path} is a checkpoint of another architecture than {what}: {report.counts()}.", _explain(report, strict)
+    message = f"{path} is a checkpoint of another architecture than {what}: {report.counts()}."
+    raise PkdError(message, _rename(path, prefix) if prefix else _explain(report, strict))
+
+
+def _rename(path: str | Path, prefix: str) -> str:
+    """What to do where all names would fit but for what stands before them."""
+    command = (
+        "import torch, sys; from pkdcli.engine.checkpoint import classes_of, load_state; "
+        "meta = {'dataset_meta': {'classes': classes_of(sys.argv[1])}}; "
+        "state = {k[len(sys.argv[2]):]: v for k, v in load_state(sys.argv[1]).items()}; "
+        "torch.save({'meta': meta, 'state_dict': state}, 'plain.pth')"
+    )
+    return (
+        f"Each name in the file begins with {prefix!r}, which is not the model's. Save it without, and give that "
+        f'file:\n  python -c "{command}" {shlex.quote(str(path))} {shlex.quote(prefix)}'
     )
 
 
@@ -293,11 +162,11 @@ def _explain(report: LoadReport, strict: str) -> str:
     return "\n".join(lines)
 
 
-def export_student(model: nn.Module, path: str | Path, meta: Mapping[str, Any]) -> None:
+def export_student(model: nn.Module | Mapping[str, Any], path: str | Path, meta: Mapping[str, Any]) -> None:
     """Write a detector's weights alone, so that stock mmdet loads them (`mmdet.apis.init_detector`).
 
     Args:
-        model: The student, or the mmrazor algorithm around it, of which only the student is written.
+        model: The student, or the mmrazor algorithm around it, of which only the student is written; or its state dict.
         path: The file; it is replaced as a whole or not at all.
         meta: Goes into the file as plain Python values; `meta["dataset_meta"]["classes"]` names the classes.
 
@@ -306,7 +175,7 @@ def export_student(model: nn.Module, path: str | Path, meta: Mapping[str, Any]) 
     """
     meta = _plain(meta)
     meta["dataset_meta"]["classes"] = tuple(meta["dataset_meta"]["classes"])
-    state = _student_of(model.state_dict())
+    state = without_wrappers(model.state_dict() if isinstance(model, nn.Module) else model)
     # A copy of each: a view would take its whole storage along into the file.
     weights = OrderedDict((key, value.detach().cpu().contiguous().clone()) for key, value in state.items())
     weights._metadata = getattr(state, "_metadata", None)
