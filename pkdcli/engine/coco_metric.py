@@ -174,7 +174,8 @@ class PkdCocoMetric(BaseMetric):
         for sample in data_samples:
             found = sample["pred_instances"]
             columns = [found["bboxes"].reshape(-1, 4), found["scores"][:, None], found["labels"][:, None]]
-            array = np.concatenate([column.detach().float().cpu().numpy() for column in columns], axis=1)
+            # Put together on the device: one copy, and one wait, an image.
+            array = torch.cat([column.detach().float() for column in columns], dim=1).cpu().numpy()
             number = self._truth.image_number(sample["img_id"])
             if not number:
                 raise _stranger([sample["img_id"]])

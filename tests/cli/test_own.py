@@ -160,7 +160,7 @@ def test_mixed_precision_without_a_gpu(type_, own, monkeypatch):
     refusal = "error: teacher_speed.precision=float16 needs a GPU, and the launcher asks for none.\n"
     assert said(answer).startswith(refusal)
     answer = type_("train", "--scale", "tiny", "--data", own, "--amp", "--launcher", "slurm", "--gpus-per-node", "1",
-                   "--dry-run")  # fmt: skip
+                   "--memory", "4G", "--dry-run")  # fmt: skip
     assert (answer.code, said(answer)) == (0, "")
 
 

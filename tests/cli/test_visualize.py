@@ -238,7 +238,7 @@ def test_the_zoo_gives_weights_at_scale_paper_without_coco(desk, tmp_path, monke
         "gfl_r101_fpn_mstrain_2x_coco_20200629_200126-dd12f847.pth",
         "fcos_center-normbbox-centeronreg-giou_r50_caffe_fpn_gn-head_1x_coco-0a0d75a8.pth",
     ]
-    assert asked["images"] == [{"path": str(image), "boxes": None}]
+    assert asked["images"] == [{"path": str(image), "boxes": None, "annotated": None}]
     error = desk.fails(*TINY, "--student", "zoo", "--image", image, "--untrained")
     assert error.message.startswith("--student zoo: the zoo's weights are of detectors at scale paper, not tiny.")
 

@@ -110,7 +110,7 @@ def test_evaluation_and_prediction(pair, gpu, folder):
         metric.process(pair.batch, [sample.to_dict() for sample in found])
     algorithm.train()
     assert [sample.pred_instances.bboxes.device for sample in found] == [CUDA] * 2
-    assert len(metric.results) == 2
+    assert len(metric._found.images) == 2
 
 
 @pytest.mark.parametrize("name", ["gfl101-fcos50", "maskswin-faster50"])

@@ -150,6 +150,6 @@ def test_names_are_never_paths():
 
 
 def test_keys_of_nested_sections_are_known():
-    assert library._keys_at(schema.Recipe, ["scale", "teacher"]) == ["epochs", "lr"]
+    assert library._keys_at(schema.Recipe, ["scale", "teacher"]) == ["batch", "epochs", "lr"]
     assert library._keys_at(schema.Recipe, ["data", "val"]) == ["annotations", "images"]
     assert library._keys_at(schema.Recipe, ["nowhere"]) == []
