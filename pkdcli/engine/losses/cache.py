@@ -1,4 +1,4 @@
-"""How large a block of a feature map is to be on this processor: tried out once, in some milliseconds.
+"""How large a block of a feature map is to be on this processor: tried out once, in a tenth of a second at most.
 
 A block pays where everything that is done to it finds it in the cache; the smaller it is, the more often threads are
 called and wait for each other. Which size is best depends on the caches of a core and on what cores share (a virtual
