@@ -1,0 +1,274 @@
+"""One class per kind of YAML file but the launcher, and the parts of those files."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from pkdcli.recipe.references import FilePath, Imports, Name, Reference
+from pkdcli.recipe.schema.types import Count, Init, Kind, NonNegative, Number, Positive, Strict, Text, ascending
+
+
+class Modules(Strict):
+    """The modules of a config's `custom_imports`."""
+
+    imports: Imports = []
+
+
+class Detector(Strict):
+    """recipes/detectors: an mmdet config under a short name.
+
+    Attributes:
+        title: The name in tables, as the paper writes it.
+        kind: Decides alpha: 6 with a two-stage teacher, 10 with a one-stage one (appendix A.2).
+        config: A config of mmdet's own, relative to its `configs` folder, or the path of a Python config.
+        config_content: What a config of one's own said when the recipe was resolved, as lines of Python literals.
+        imports: Python modules that it needs, such as one with a backbone of one's own.
+        lr: Learning rate of a student at 16 images a step (appendix A.2).
+        set: Keys of the mmdet `model` to replace, with dots: `bbox_head.norm_on_bbox`.
+        mask: Trains on segmentations, so the data needs them or the mask head is dropped.
+    """
+
+    name: Name
+    title: str
+    kind: Kind
+    config: Text
+    config_content: str | None = None
+    imports: Imports = []
+    lr: Positive = 0.01
+    set: dict[str, Any] = {}
+    mask: bool = False
+    notes: str = ""
+
+
+class Pair(Strict):
+    """recipes/pairs: a teacher, a student, and what the paper did with them.
+
+    Attributes:
+        teacher: A detector's name, or the path of its file.
+        student: The same.
+        schedule: The one it has unless another is asked for: a name or a path.
+        teacher_checkpoint: The teacher's weights, in place of the zoo's or a training here.
+        imports: Python modules that both detectors need.
+    """
+
+    name: Name
+    teacher: Reference
+    student: Reference
+    schedule: Reference
+    init: Init = "scratch"
+    teacher_checkpoint: FilePath | None = None
+    imports: Imports = []
+    notes: str = ""
+
+
+class WeightRule(Strict):
+    """Where a loss gets its weight when none is given: a number, or alpha by the teacher's kind."""
+
+    default: Literal["by-teacher"] | NonNegative
+
+
+class TemperatureRule(Strict):
+    """The temperatures a loss allows."""
+
+    default: Positive
+    minimum: NonNegative = 0.0
+    maximum: Positive
+
+
+class Loss(Strict):
+    """recipes/losses: a distillation loss and its knobs.
+
+    Attributes:
+        type: A registered name, or `module:Class` of one's own.
+        imports: Python modules that it needs beside the one that `type` names.
+    """
+
+    name: Name
+    title: str
+    summary: str
+    formula: str | None = None
+    source: str = ""
+    type: Text
+    imports: Imports = []
+    weight: WeightRule
+    temperature: TemperatureRule | None = None
+    params: dict[str, Any] = {}
+    notes: str = ""
+
+
+class Schedule(Strict):
+    """recipes/schedules: how long, and how the learning rate falls (appendix A.2).
+
+    Attributes:
+        epochs: Passes over the training data.
+        milestones: Epochs after which the learning rate is multiplied by `gamma`; fractions are allowed.
+        warmup: Iterations of warm-up at 16 images a step; its shape stays the mmdet config's.
+        multi_scale: Shorter image sides (pixels) to choose from between two ends, or null for one size.
+    """
+
+    name: Name
+    epochs: Count
+    milestones: list[Positive]
+    gamma: Positive = 0.1
+    warmup: Annotated[int, Field(ge=0)] = 500
+    momentum: NonNegative = 0.9
+    weight_decay: NonNegative = 1e-4
+    multi_scale: tuple[int, int] | None = None
+    notes: str = ""
+
+
+class Split(Strict):
+    """One split of a data set: a folder of images and a COCO annotation file."""
+
+    images: str
+    annotations: str
+
+
+class Data(Strict):
+    """recipes/datasets: a COCO-format data set; paths are relative to the YAML file.
+
+    Attributes:
+        root: Where the paths start instead: relative to the working folder, as mmdet's `data/coco`.
+        generator: The embedded generator that makes the data on first use.
+        classes: Class names in the order of the head's outputs; read from the training JSON unless listed.
+        image: Longest side of the images in pixels, where it is below the scale's own.
+        masks: Whether the annotations carry segmentations (found out by the check).
+        train_images: Number of training images with at least one usable box (found out by the check).
+        fingerprint: A hash of the annotation files: another content is another experiment.
+        background: Train also on images without objects, which mmdet's configs leave out.
+        accept: What the check would refuse and is right here: boxes that look like `corners` or `centres`, with width
+            and height `swapped` (or those of the images, `swapped-sizes`), or that stand there `doubled`.
+        warnings: What the check found odd (said with every training and kept in its result).
+        exif: Which way up boxes were drawn on photos whose EXIF orientation leaves the size as it is: on the picture as
+            `shown`, upright, or as `stored`; by default as on the photos whose size tells (found out by the check).
+        pixel_range: The values of pixels of more than 8 bits that become black and white (found out by the check).
+        get: How to get the data, printed where it is absent.
+    """
+
+    name: Name
+    train: Split
+    val: Split
+    test: Split | None = None
+    root: str | None = None
+    generator: Literal["shapes"] | None = None
+    classes: Annotated[list[str], Field(min_length=1)] | None = None
+    image: Count | None = None
+    masks: bool | None = None
+    train_images: Count | None = None
+    fingerprint: str | None = None
+    background: bool = False
+    accept: list[Literal["corners", "swapped", "swapped-sizes", "centres", "doubled"]] = []
+    warnings: list[str] = []
+    exif: Literal["shown", "stored"] | None = None
+    pixel_range: Annotated[tuple[Number, Number], AfterValidator(ascending)] | None = None
+    get: str = ""
+    notes: str = ""
+
+
+class Rule(Strict):
+    """One rule of a scale: wherever a module matches, set these keys.
+
+    Attributes:
+        match: Keys and values a module (a dict with a `type`) of the mmdet model must have.
+        set: Keys to replace, with dots for those inside: `anchor_generator.scales`; `null` removes a key.
+        channels: The output channels of a backbone by stage, handed on to the neck.
+    """
+
+    match: dict[str, Any]
+    set: dict[str, Any] = {}
+    channels: list[int] | None = None
+
+
+class TeacherTraining(Strict):
+    """How a teacher is trained where no weights exist; its optimizer is its own config's.
+
+    Attributes:
+        epochs: Length of the training, for all or by the type of the backbone; by default its own config's, times the
+            scale's `epoch_factor`.
+        batch: Images per optimizer step over all processes; by default the scale's `batch`.
+        lr: The learning rate at 16 images by the optimizer's name, in place of its own config's.
+    """
+
+    epochs: Count | dict[str, Count] | None = None
+    batch: Count | None = None
+    lr: dict[str, Positive] = {}
+
+
+class Scale(Strict):
+    """recipes/scales: how large the models and images are, and what that implies.
+
+    Attributes:
+        data: The data set where none is given: a name or a path.
+        image: (longest, shorter) side in pixels, as mmdet's `Resize(scale=...)` with the ratio kept.
+        upscale: Enlarge smaller images to `image`; otherwise a data set's own `image` is the limit.
+        batch: Images per step, over all processes.
+        batch_per_process: `batch` is of each process instead, as in the paper: more of them make a larger batch.
+        val_batch: Images per device and step of an evaluation.
+        epoch_factor: Epochs of a schedule are multiplied by this; milestones follow.
+        warmup_share: Warm-up takes at most this share of the run.
+        lr: The learning rate at 16 images of every student, in place of each detector's own.
+        lr_factor: Students' learning rates are multiplied by this.
+        channels_last: Memory format of weights and feature maps; a tenth faster on a CPU, equal but for rounding.
+        clip_grad: Largest norm of a gradient, where the detector's own config names none.
+        pretrained: Start from pretrained weights (backbones from the zoo; on COCO teachers too).
+        rules: How modules shrink; none at scale `paper`.
+    """
+
+    name: Name
+    data: Reference
+    image: tuple[Count, Count]
+    upscale: bool = True
+    batch: Count
+    batch_per_process: bool = False
+    val_batch: Count = 1
+    epoch_factor: Positive = 1.0
+    warmup_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    lr: Positive | None = None
+    lr_factor: Positive = 1.0
+    channels_last: bool = False
+    clip_grad: Positive | None = None
+    pretrained: bool = True
+    val_interval: Count = 1
+    workers: Annotated[int, Field(ge=0)] = 2
+    stat_chunk: Literal["batch"] | Count = 2
+    teacher: TeacherTraining = TeacherTraining()
+    rules: list[Rule] = []
+    notes: str = ""
+
+
+class TableRow(Strict):
+    """A group of lines of a table: one pair, schedule and loss, with the weights that were tried.
+
+    Attributes:
+        weights: Loss weights, a line each; empty for the loss's own default.
+        temperature: For a loss that has one; null for its default.
+        published: The pair whose published numbers stand beside, where that is not `pair` itself.
+    """
+
+    pair: Reference
+    schedule: Reference
+    loss: Reference
+    weights: list[NonNegative] = []
+    temperature: Positive | None = None
+    published: Name | None = None
+
+
+class TableRecipe(Strict):
+    """recipes/tables: the experiments of a table, and where its published numbers are.
+
+    Attributes:
+        title: Stands above the table.
+        layout: `methods` as the paper's Table 7: teacher, student, methods, six metrics; `weights` as its Table 8:
+            baseline, loss weight, mAP.
+        published: The `table` of published.csv that the lines are held against, or null.
+        rows: In the order of the table.
+    """
+
+    name: Name
+    title: str
+    layout: Literal["methods", "weights"]
+    published: str | None = None
+    rows: Annotated[list[TableRow], Field(min_length=1)]
+    notes: str = ""
