@@ -6,6 +6,7 @@ A number stands as two characters, and whatever several runs have in common stan
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from pkdcli.report.plots import svg
@@ -33,7 +34,8 @@ def tenths(values: Iterable[float]) -> str:
 
 def packed_boxes(boxes: Sequence[Sequence[float]]) -> str | Sequence[Sequence[float]]:
     """Detections of an image: x1, y1, x2, y2, label, score in hundredths; as they are where one does not fit."""
-    rows = [number for *sides, score in boxes for number in (*sides, round(100 * score))]
+    rows = [*chain.from_iterable(boxes)]
+    rows[5::6] = [round(100 * score) for score in rows[5::6]]
     return pack(rows) if not rows or 0 <= min(rows) <= max(rows) <= LARGEST else boxes
 
 
