@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import groupby, repeat
 from pathlib import Path
 
 import msgspec
@@ -58,12 +57,13 @@ def read_curves(folder: Path | str) -> Curves:
     kinds: dict[str, list[dict]] = {"train": [], "val": [], "levels": []}
     for record in _records(RunPaths(Path(folder)).metrics):
         step, kind = record.get("iter"), record.get("kind")
-        if isinstance(step, int) and not isinstance(step, bool) and isinstance(kind, str) and kind in kinds:
+        if type(step) is int and type(kind) is str and kind in kinds:
             kinds[kind].append(record)
-    _add_train(curves, kinds["train"])
-    curves.val_step = [record["iter"] for record in kinds["val"]]
-    curves.val = {name: _column(kinds["val"], name) for name in METRICS}
-    _add_levels(curves, kinds["levels"])
+    train, val, levels = map(_Columns, kinds.values())
+    curves.step, curves.val_step, curves.level_step = train.step, val.step, levels.step
+    _add_train(curves, train)
+    curves.val = {name: val.of(name) for name in METRICS}
+    _add_levels(curves, levels)
     return curves
 
 
@@ -74,34 +74,64 @@ def _records(path: Path) -> Iterable[dict]:
         return read_jsonl(path)  # which passes over what is not whole
 
 
-def _add_train(curves: Curves, records: list[dict]) -> None:
-    curves.step = [record["iter"] for record in records]
-    curves.lr, curves.loss = _column(records, "lr"), _column(records, "loss")
-    for keys, group in groupby(records, key=tuple):
-        members = list(group)
-        names = [name for name in keys if name.startswith("distill.") and "loss" in name]
-        rows = zip(*(_column(members, name) for name in names), strict=True) if names else repeat((), len(members))
-        for row in rows:
-            known = row if None not in row else [part for part in row if part is not None]
-            curves.distillation.append(sum(known) if known else None)
+class _Columns:
+    """The values of records by key: turned over all at once where the records have the same keys, as most have."""
+
+    def __init__(self, records: list[dict]) -> None:
+        self.step: list[int] = [record["iter"] for record in records]
+        self.keys = list(dict.fromkeys(map(tuple, records)))
+        if len(self.keys) == 1:
+            self._values = dict(zip(self.keys[0], zip(*map(dict.values, records), strict=True), strict=True))
+        else:
+            names = dict.fromkeys(itertools.chain.from_iterable(self.keys))
+            self._values = {name: tuple(record.get(name) for record in records) for name in names}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def of(self, name: str) -> Column:
+        """A value of every record as `number` has it; a column of floats, as most are, without a look at each."""
+        values = self._values.get(name)
+        if values is None:
+            return [None] * len(self.step)
+        if set(map(type, values)) == {float} and sum(map(abs, values)) < 1e300:
+            return list(values)
+        return list(map(number, values))
+
+
+def _add_train(curves: Curves, columns: _Columns) -> None:
+    curves.lr, curves.loss = columns.of("lr"), columns.of("loss")
+    parts = [columns.of(name) for name in columns if name.startswith("distill.") and "loss" in name]
+    if not parts:
+        curves.distillation = [None] * len(curves.step)
+    elif all(map(_whole, parts)):
+        curves.distillation = list(map(sum, zip(*parts, strict=True)))
+    else:
+        known = ([part for part in row if part is not None] for row in zip(*parts, strict=True))
+        curves.distillation = [sum(row) if row else None for row in known]
     pairs = zip(curves.loss, curves.distillation, strict=True)
     curves.detection = [None if total is None else total - (part or 0.0) for total, part in pairs]
 
 
-def _add_levels(curves: Curves, records: list[dict]) -> None:
-    curves.level_step = [record["iter"] for record in records]
-    for keys in dict.fromkeys(map(tuple, records)):
-        for level in sorted({int(match[1]) for name in keys if (match := _LEVEL.fullmatch(name))}):
+def _add_levels(curves: Curves, columns: _Columns) -> None:
+    for keys in columns.keys:
+        for level in _levels_in(keys):
             if level not in curves.levels:
-                curves.levels[level] = {name: _column(records, f"level{level}.{name}") for name in MEASURES}
+                curves.levels[level] = {name: columns.of(f"level{level}.{name}") for name in MEASURES}
 
 
-def _column(records: list[dict], name: str) -> Column:
-    """A value of every record as `number` has it; a column of floats, as most are, without a look at each."""
-    values = [record.get(name) for record in records]
-    if set(map(type, values)) == {float} and sum(map(abs, values)) < 1e300:
-        return values
-    return list(map(number, values))
+@lru_cache(maxsize=256)
+def _levels_in(keys: tuple[str, ...]) -> list[int]:
+    return sorted({int(match[1]) for name in keys if (match := _LEVEL.fullmatch(name))})
+
+
+def _whole(column: Column) -> bool:
+    """Whether a column has no gap: `sum` refuses None, and is done many times sooner than `None in column`."""
+    try:
+        sum(column)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return True
 
 
 def number(value: object) -> float | None:
@@ -127,26 +157,32 @@ def thinned(steps: Sequence[float], column: Column, points: int) -> tuple[list[f
         column: The values; None is passed over.
         points: At least 3.
     """
-    if None in column:
-        known = [(x, y) for x, y in zip(steps, column, strict=True) if y is not None]
-        steps, column = [x for x, _ in known], [y for _, y in known]
-    return list(_thin(tuple(steps), points)), _thinned(column, points)
+    return thinned_alike(steps, [column], points)[0]
+
+
+def thinned_alike(
+    steps: Sequence[float], columns: Iterable[Column], points: int
+) -> list[tuple[list[float], list[float]]]:
+    """Several columns over the same steps, each as `thinned` has it; those without gaps share one list of x."""
+    shared = _thinned(steps, points)
+    found = []
+    for column in columns:
+        if _whole(column):
+            found.append((shared, _thinned(column, points)))
+        else:
+            known = [(x, y) for x, y in zip(steps, column, strict=True) if y is not None]
+            found.append((_thinned([x for x, _ in known], points), _thinned([y for _, y in known], points)))
+    return found
 
 
 def _thinned(values: Sequence[float], points: int) -> list[float]:
     if len(values) <= points:
         return list(values)
     inner = values[1:-1]
-    return [values[0], *(sum(inner[a:b]) / (b - a) for a, b in _bins(len(inner), points)), values[-1]]
+    return [values[0], *[sum(inner[part]) / count for part, count in _bins(len(inner), points)], values[-1]]
 
 
 @lru_cache(maxsize=256)
-def _thin(steps: tuple[float, ...], points: int) -> tuple[float, ...]:
-    # All lines of a run, and most runs, have their steps in common.
-    return tuple(_thinned(steps, points))
-
-
-@lru_cache(maxsize=256)
-def _bins(count: int, points: int) -> list[tuple[int, int]]:
+def _bins(count: int, points: int) -> list[tuple[slice, int]]:
     edges = [round(count * n / (points - 2)) for n in range(points - 1)]
-    return [(a, b) for a, b in itertools.pairwise(edges) if b > a]
+    return [(slice(a, b), b - a) for a, b in itertools.pairwise(edges) if b > a]

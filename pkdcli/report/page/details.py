@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from pkdcli.report.layouts import method_name
-from pkdcli.report.page.packed import Charts
+from pkdcli.report.page.beside import Job, packed_curves
+from pkdcli.report.page.packed import Charts, PackedPanel
 from pkdcli.report.page.samples import Samples
-from pkdcli.report.plots.figure import Panel
-from pkdcli.report.plots.training import Read, run_panels
+from pkdcli.report.plots.training import Read
 from pkdcli.report.table import metric, points, signed
 from pkdcli.runs.collect import METRICS, Record, plain
 from pkdcli.runs.paths import RunPaths
@@ -31,8 +31,9 @@ class Details:
         many = len(records) > MANY
         self._records = records
         self._known = {record["run"]: record for record in everything} | {one["run"]: one for one in records}
-        self._read = read
-        self._points = 40 if many else 120
+        points = 40 if many else 120
+        jobs = [Job(record, self._known.get(record["baseline"]), points) for record in records]
+        self._curves = packed_curves(jobs, read, beside=many)
         self._samples = Samples(15, 0.1) if many else Samples()
         self._parts: dict[str, int] = {}
         self._environments: dict[tuple[tuple[str, str], ...], int] = {}
@@ -40,8 +41,11 @@ class Details:
         self._panels: list[list[Any]] = []
 
     def all(self) -> list[dict[str, Any]]:
-        """Each run as the template shows it."""
-        return [self._one(record) for record in self._records]
+        """Each run as the template shows it; to be asked for once."""
+        found = [self._one(record) for record in self._records]
+        for one, panels in zip(found, self._curves(), strict=True):
+            one["panels"] = self._place_of(panels)
+        return found
 
     def shared(self) -> dict[str, Any]:
         """For the page's script, after `all`: images and sets of detections, parts of recipes, panels of curves."""
@@ -52,19 +56,17 @@ class Details:
         """The place of an environment, which many runs have in common; None where nothing is known of it."""
         return self._environments.setdefault(tuple(environment), len(self._environments)) if environment else None
 
-    def _place_of(self, panels: list[Panel]) -> int | None:
+    def _place_of(self, panels: list[PackedPanel | None]) -> int | None:
         """The place of a run's curves among those of all; None where it has none."""
         if not panels:
             return None
-        self._panels.append([self._charts.add(panel) for panel in panels])
+        self._panels.append([self._charts.put(panel) for panel in panels])
         return len(self._panels) - 1
 
     def _one(self, record: Record) -> dict[str, Any]:
         folder = record["path"] or ""
         paths = RunPaths(Path(folder))
         baseline = self._known.get(record["baseline"])
-        beside = (baseline, self._read(baseline["path"])) if baseline else None
-        panels = run_panels(record, self._read(folder), beside, self._points)
         status = read_object(paths.status)
         error = status.get("error") if isinstance(status.get("error"), dict) else {}
         env = read_object(paths.env)
@@ -80,7 +82,6 @@ class Details:
             "facts": [(key.replace("_", " "), plain(record[key])) for key in _FACTS if record[key] not in (None, "")],
             "costs": _costs(record),
             "metrics": _metrics(record, baseline),
-            "panels": self._place_of(panels),
             "warnings": [str(text) for text in status.get("warnings") or []],
             "env": self._place_in_all(_environment(env)),
             "command": str(env.get("command") or ""),

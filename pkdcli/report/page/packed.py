@@ -6,7 +6,8 @@ A number stands as two characters, and whatever several runs have in common stan
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 from pkdcli.report.plots import svg
 from pkdcli.report.plots.figure import DASHES, Panel
@@ -33,8 +34,54 @@ def tenths(values: Iterable[float]) -> str:
 
 def packed_boxes(boxes: Sequence[Sequence[float]]) -> str | Sequence[Sequence[float]]:
     """Detections of an image: x1, y1, x2, y2, label, score in hundredths; as they are where one does not fit."""
-    rows = [number for *sides, score in boxes for number in (*sides, round(100 * score))]
+    rows = [*chain.from_iterable(boxes)]
+    rows[5::6] = [round(100 * score) for score in rows[5::6]]
     return pack(rows) if not rows or 0 <= min(rows) <= max(rows) <= LARGEST else boxes
+
+
+class PackedPanel(NamedTuple):
+    """A panel of lines on its own: positions packed, all else as text.
+
+    Attributes:
+        texts: Title, x label, y label.
+        ends: The values at the ends of the axes.
+        logs: `log_x,log_y`.
+        x_ticks: Positions, labels.
+        y_ticks: Positions, labels.
+        lines: (look, name, x, y) of each.
+        rules: [look, y in tenths] of each.
+        points: Whether points are marked, 1 or 0.
+        names: The legend's.
+    """
+
+    texts: tuple[str, str, str]
+    ends: str
+    logs: str
+    x_ticks: tuple[str, str]
+    y_ticks: tuple[str, str]
+    lines: list[tuple[int, str, str, str]]
+    rules: list[list[int]]
+    points: int
+    names: list[str]
+
+
+def packed_panel(panel: Panel) -> PackedPanel | None:
+    """A panel of lines as it is kept; None where it shows nothing."""
+    found = svg.axes(panel)
+    if found is None:
+        return None
+    across = {key: tenths(xs) for key, xs in {id(one[2]): one[2] for one in found.lines}.items()}
+    return PackedPanel(
+        (panel.title, panel.x_label, panel.y_label),
+        found.ends,
+        f"{int(panel.log_x)},{int(panel.log_y)}",
+        (tenths(x for x, _ in found.x_ticks), " ".join(label for _, label in found.x_ticks)),
+        (tenths(y for y, _ in found.y_ticks), " ".join(label for _, label in found.y_ticks)),
+        [(place, name, across[id(xs)], tenths(ys)) for place, name, xs, ys in found.lines],
+        [[place, round(10 * y)] for place, y in found.rules],
+        int(panel.points),
+        [rule.name for rule in panel.rules],
+    )
 
 
 class Charts:
@@ -53,33 +100,35 @@ class Charts:
         return list(self._places)
 
     def add(self, panel: Panel) -> list[Any]:
-        """A panel of lines.
+        """A panel of lines, as `put` gives it."""
+        return self.put(packed_panel(panel))
+
+    def put(self, panel: PackedPanel | None) -> list[Any]:
+        """A packed panel of lines.
 
         Returns:
             Title, x label, y label (places in `words`), ends of the axes, `log_x,log_y`, ticks of x and of y
             (positions packed, then labels; places in `words` for x), lines (look, name, x, y packed), rules (look, y in
             tenths), whether points are marked, and the legend's names.
         """
-        found = svg.axes(panel)
-        if found is None:
+        if panel is None:
             return []
-        across = {id(xs): self._word(tenths(xs)) for xs in {id(one[2]): one[2] for one in found.lines}.values()}
-        lines = [[place, self._word(name), across[id(xs)], tenths(ys)] for place, name, xs, ys in found.lines]
-        y_labels = " ".join(label for _, label in found.y_ticks)
+        word = self._word
+        for _, _, xs, _ in panel.lines:
+            word(xs)
+        lines = [[place, word(name), word(xs), ys] for place, name, xs, ys in panel.lines]
+        positions, labels = panel.y_ticks
         return [
-            self._word(panel.title),
-            self._word(panel.x_label),
-            self._word(panel.y_label),
-            found.ends,
-            f"{int(panel.log_x)},{int(panel.log_y)}",
-            self._word(tenths(x for x, _ in found.x_ticks)),
-            self._word(" ".join(label for _, label in found.x_ticks)),
-            tenths(y for y, _ in found.y_ticks),
-            self._word(y_labels),
+            *map(word, panel.texts),
+            panel.ends,
+            panel.logs,
+            *map(word, panel.x_ticks),
+            positions,
+            word(labels),
             lines,
-            [[place, round(10 * y)] for place, y in found.rules],
-            int(panel.points),
-            [self._word(rule.name) for rule in panel.rules],
+            panel.rules,
+            panel.points,
+            [word(name) for name in panel.names],
         ]
 
     def shared(self) -> dict[str, Any]:

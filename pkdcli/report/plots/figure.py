@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 # Okabe and Ito's colours, which stay apart for every kind of colour vision; their yellow is too pale on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7F7F7F", "#000000")
@@ -82,12 +83,18 @@ class Panel:
     @property
     def places(self) -> list[int]:
         """The look of each, series first, as a place in `COLOURS`, `DASHES` and `MARKERS`."""
-        found: list[int | None] = []
-        for one in (*self.series, *self.rules):
-            place = PLACES.get(one.look or "")
-            found.append(place if place not in found else None)
-        rest = iter([*(n for n in range(len(COLOURS)) if n not in found), *range(len(COLOURS)), *range(len(found))])
-        return [next(rest) % len(COLOURS) if place is None else place for place in found]
+        return list(_places(tuple(one.look for one in (*self.series, *self.rules))))
+
+
+@lru_cache(maxsize=256)
+def _places(looks: tuple[str | None, ...]) -> tuple[int, ...]:
+    # The panels of thousands of runs have few looks between them.
+    found: list[int | None] = []
+    for look in looks:
+        place = PLACES.get(look or "")
+        found.append(place if place not in found else None)
+    rest = iter([*(n for n in range(len(COLOURS)) if n not in found), *range(len(COLOURS)), *range(len(found))])
+    return tuple(next(rest) % len(COLOURS) if place is None else place for place in found)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from html import escape
 
 from pkdcli.report.plots.figure import DASHES, PALE, Panel
@@ -79,8 +81,10 @@ BOX = f"{_LEFT},{WIDTH - _RIGHT},{HEIGHT - _BOTTOM},{_TOP}"
 
 def axes(panel: Panel) -> Axes | None:
     """The places of all that a panel of lines shows; None where it shows nothing."""
-    xs = [x for one in panel.series for x in one.x]
-    ys = [y for one in panel.series for y in one.y if y is not None] + [rule.y for rule in panel.rules]
+    # The lines of a panel mostly have one list of x in common.
+    xs = [x for one in {id(one.x): one.x for one in panel.series}.values() for x in one]
+    known = [[y for y in one.y if y is not None] for one in panel.series]
+    ys = [*itertools.chain.from_iterable(known), *(rule.y for rule in panel.rules)]
     if not xs or not ys:
         return None
     low, high = panel.y_range or _padded(min(ys), max(ys), panel.log_y)
@@ -88,13 +92,14 @@ def axes(panel: Panel) -> Axes | None:
     x = _Axis(left, right, _LEFT, WIDTH - _RIGHT, panel.log_x)
     y = _Axis(low, high, HEIGHT - _BOTTOM, _TOP, panel.log_y)
     weights = panel.points and panel.x_label == "loss weight"
-    at = sorted(set(xs)) if weights and len(set(xs)) <= 8 else ticks(left, right)
+    at = tuple(sorted(set(xs))) if weights and len(set(xs)) <= 8 else None
     lines, errors = [], []
-    across: dict[tuple[float, ...], list[float]] = {}  # the lines of a panel mostly have their x in common
-    for place, one in zip(panel.places, panel.series, strict=False):
-        at_x, at_y = one.x, one.y
-        if None in at_y:
-            at_x, at_y = ([pair[n] for pair in zip(one.x, one.y, strict=True) if pair[1] is not None] for n in (0, 1))
+    across: dict[tuple[float, ...], list[float]] = {}
+    places = panel.places
+    for place, one, at_y in zip(places, panel.series, known, strict=False):
+        at_x = one.x
+        if len(at_y) < len(one.y):
+            at_x = [a for a, b in zip(one.x, one.y, strict=True) if b is not None]
         key = tuple(at_x)
         if key not in across:
             across[key] = x.all(at_x)
@@ -106,12 +111,19 @@ def axes(panel: Panel) -> Axes | None:
         ]
     return Axes(
         ends=",".join(f"{value:.6g}" for value in (left, right, low, high)),
-        x_ticks=[(x(tick), _t(tick)) for tick in at],
+        x_ticks=_x_ticks(left, right, panel.log_x, at),
         y_ticks=[(y(tick), _t(tick)) for tick in (log_ticks(low, high) if panel.log_y else ticks(low, high))],
-        rules=[(n, y(rule.y)) for n, rule in zip(panel.places[len(panel.series) :], panel.rules, strict=True)],
+        rules=[(n, y(rule.y)) for n, rule in zip(places[len(panel.series) :], panel.rules, strict=True)],
         lines=lines,
         errors=errors,
     )
+
+
+@lru_cache(maxsize=256)
+def _x_ticks(left: float, right: float, log: bool, at: tuple[float, ...] | None) -> list[tuple[float, str]]:
+    # Most runs of a page are as long as the others.
+    x = _Axis(left, right, _LEFT, WIDTH - _RIGHT, log)
+    return [(x(tick), _t(tick)) for tick in (ticks(left, right) if at is None else at)]
 
 
 def _lines(panel: Panel) -> tuple[int, str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from pkdcli.report.curves import Column, Curves, mean, thinned
+from pkdcli.report.curves import Column, Curves, mean, thinned, thinned_alike
 from pkdcli.report.levels import level_name
 from pkdcli.report.plots.figure import COLOURS, Figure, Panel, Rule, Series, stem
 from pkdcli.report.plots.groups import Group, best_of_each_loss
@@ -56,10 +56,10 @@ def run_panels(
     def line(name: str, steps: Sequence[int], column: Column) -> Series:
         return Series(name, *thinned(steps, column, count))
 
-    parts = [line("all parts", curves.step, curves.loss)]
+    losses = [("all parts", curves.loss)]
     if any(value is not None for value in curves.distillation):
-        parts += [line("detection", curves.step, curves.detection)]
-        parts += [line("distillation", curves.step, curves.distillation)]
+        losses += [("detection", curves.detection), ("distillation", curves.distillation)]
+    parts = _lines(curves.step, losses, count)
     own = line("this run", curves.val_step, curves.val["mAP"])
     scores = [replace(own, look=_look(record))]
     if baseline is not None:
@@ -81,10 +81,8 @@ def level_panels(record: Record, curves: Curves, count: int = POINTS) -> list[Pa
     names = {level: level_name(record, level) for level in curves.levels}
 
     def lines(measure: str) -> list[Series]:
-        return [
-            Series(names[level], *thinned(curves.level_step, columns[measure], count))
-            for level, columns in curves.levels.items()
-        ]
+        columns = [(names[level], columns[measure]) for level, columns in curves.levels.items()]
+        return _lines(curves.level_step, columns, count)
 
     losses, unit = lines("loss"), (0.0, 1.0)
     panels = [
@@ -109,6 +107,11 @@ def levels_of_run(record: Record, read: Read) -> Figure | None:
         top = max(known, key=known.__getitem__)
         caption = f"{top} has the largest share of the gradient: {100 * known[top]:.0f} % on average."
     return Figure(stem("levels", record["run"]), "run", f"Levels: {record['run']}", caption, panels)
+
+
+def _lines(steps: Sequence[int], columns: Sequence[tuple[str, Column]], count: int) -> list[Series]:
+    alike = thinned_alike(steps, [column for _, column in columns], count)
+    return [Series(name, *line) for (name, _), line in zip(columns, alike, strict=True)]
 
 
 def _panel(
