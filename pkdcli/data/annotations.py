@@ -242,11 +242,21 @@ def _places(ids: np.ndarray, places: np.ndarray, wanted: np.ndarray) -> np.ndarr
 
 
 def _unlisted(kind: str, places: np.ndarray, columns: AnnotationColumns, hint: str, found: Findings) -> None:
+    """Note references to what is not listed, and apart from them those that are no ids, of which nobody can say it."""
     key = f"{kind}_id"
     ids = getattr(columns, key)
+    odd = {index: value for (of, index), value in columns.odd.items() if of == key}
+    missing = np.flatnonzero(places < 0)
+    what = "images" if kind == "image" else "classes"
     found.add_all(
-        f"annotations name {'images' if kind == 'image' else 'classes'} that are not listed",
-        np.flatnonzero(places < 0),
-        lambda index: f"annotations[{index}].{key} = {short(columns.odd.get((key, index), int(ids[index])))}",
+        f"annotations name {what} by what is no whole number",
+        missing[np.isin(missing, list(odd))],
+        lambda index: f"annotations[{index}].{key} = {short(odd[index])}",
+        f"{ID_HINT} Text is none: write 1 in place of \"1\", in `id` and `{key}` alike.",
+    )
+    found.add_all(
+        f"annotations name {what} that are not listed",
+        missing[~np.isin(missing, list(odd))],
+        lambda index: f"annotations[{index}].{key} = {ids[index]}",
         hint,
     )

@@ -42,6 +42,8 @@ def main(argv: list[str] | None = None) -> int:
     os.environ["PKD_CACHE"] = os.environ["XDG_CACHE_HOME"] = str(cache_root())
     os.environ.setdefault("MPLCONFIGDIR", str(cache_root() / "matplotlib"))
     os.environ.update(cores.variables())  # before torch is imported, which reads them then
+    # By default beside other temporary files, which go with the job.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_root() / "torchinductor"))
     keep_freed_memory()
     STOP.catch()
     if args.eval:

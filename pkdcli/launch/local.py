@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
+import weakref
 from contextlib import suppress
 
 from pkdcli.errors import ExitCode
@@ -16,7 +19,8 @@ from pkdcli.runs.store import cannot_write
 class LocalProcess:
     """A job's process, in a session of its own so that Ctrl-C reaches it only through us.
 
-    With several workers it is torchrun's, whose workers have sessions of their own too.
+    With several workers it is torchrun's, whose workers have sessions of their own too. What they and their loaders
+    leave in the folder for temporary files (sockets, torchrun's logs) goes when the job has ended.
     """
 
     def __init__(self, spec: JobSpec) -> None:
@@ -26,8 +30,10 @@ class LocalProcess:
         try:
             spec.run_dir.mkdir(parents=True, exist_ok=True)
             log = self._log.open("ab")
+            scratch = tempfile.mkdtemp(prefix="pkd-")
         except OSError as error:
             raise cannot_write(self._log, error) from error
+        self._tidy = weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
         with log:
             self._log_begins = log.tell()
             self._process = subprocess.Popen(
@@ -35,7 +41,7 @@ class LocalProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **spec.env},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": scratch, **spec.env},
                 start_new_session=True,
                 preexec_fn=processes.ended_with_us(),
             )
@@ -48,6 +54,8 @@ class LocalProcess:
     def poll(self) -> int | None:
         """The exit code; None while it runs. A death by signal is a failed run."""
         code = self._end()
+        if code is not None:
+            self._tidy()
         return ExitCode.RUN_FAILED if code is not None and code < 0 else code
 
     @property
@@ -69,6 +77,7 @@ class LocalProcess:
             os.killpg(self.pid, signal.SIGKILL)
         processes.send(rest, signal.SIGKILL)
         self._process.wait()
+        self._tidy()
 
     def _find_workers(self) -> list[int]:
         if len(self._workers) < self.spec.processes > 1:

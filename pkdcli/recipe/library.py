@@ -64,8 +64,23 @@ def path_of(kind: str, name: str, where: str | None = None) -> Path:
             )
         return path
     if name not in names(kind):
+        if name and (there := Path(name).expanduser()).exists():
+            raise _no_recipe(kind, name, there, where)
         raise unknown(SINGULAR[kind], name, names(kind), where)
     return recipes_root() / kind / f"{name}.yaml"
+
+
+_DATA = """name: my-data
+train: {images: images/train/, annotations: train.json}
+val: {images: images/val/, annotations: val.json}"""
+
+
+def _no_recipe(kind: str, name: str, there: Path, where: str | None) -> PkdError:
+    """The error for a folder, or a file that is no YAML, in the place of a recipe."""
+    what = "a folder" if there.is_dir() else "a file whose name does not end in .yaml"
+    hint = f"Give the name or the YAML file of a {SINGULAR[kind]}"
+    hint += f", which says where the images and annotations are:\n{_DATA}" if kind == "datasets" else "."
+    return PkdError(f"{where + ': ' if where else ''}{name} is {what}.", hint)
 
 
 def _relative(path: Path, where: str) -> str:
@@ -126,7 +141,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except RecursionError as error:
         raise PkdError(f"{path}: nested too deeply to be a recipe.") from error
     if not isinstance(content, dict):
-        raise PkdError(f"{path}: should be a mapping of keys to values.", "`pkd show gfl101-fcos50` prints one.")
+        raise PkdError(f"{path}: should be a mapping of keys to values.", "`pkd show NAME` prints one of any kind.")
     return content
 
 

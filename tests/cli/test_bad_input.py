@@ -165,12 +165,27 @@ def test_an_empty_variable_counts_as_unset(here, monkeypatch, name):
     assert (runs_root(), cache_root(), load_data("coco")) == unset
 
 
+@pytest.mark.parametrize(
+    ("name", "what"), [("photos", "a folder"), ("train.json", "a file whose name does not end in .yaml")]
+)
+def test_data_that_is_no_recipe(type_, here, name, what):
+    (here / "photos").mkdir()
+    (here / "train.json").write_text("{}")
+    answer = type_("train", "--data", name, "--dry-run")
+    assert (answer.out, answer.code) == ("", 2)
+    assert answer.err == (
+        f"error: {name} is {what}.\nGive the name or the YAML file of a data set, which says where the images and "
+        "annotations are:\nname: my-data\ntrain: {images: images/train/, annotations: train.json}\n"
+        "val: {images: images/val/, annotations: val.json}\n"
+    )
+
+
 @pytest.mark.parametrize("text", ["", "\n", "# a comment\n", "---\n", "null\n"])
 def test_an_empty_recipe(type_, here, text):
     (here / "pair.yaml").write_text(text)
     answer = type_("train", "--pair", "pair.yaml", "--dry-run")
     assert (answer.out, answer.code) == ("", 2)
-    said = "error: pair.yaml: should be a mapping of keys to values.\n`pkd show gfl101-fcos50` prints one.\n"
+    said = "error: pair.yaml: should be a mapping of keys to values.\n`pkd show NAME` prints one of any kind.\n"
     assert answer.err == said
     assert type_("show", "gfl101-fcos50").code == 0
 

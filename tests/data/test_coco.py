@@ -405,14 +405,18 @@ def test_annotations_of_images_and_classes_that_are_not_there(split):
     split.coco["annotations"] += [split.box(30, 1, 0), split.box(31, "1", None)]
     error = split.refused(limit_list=2)
     assert error.message == (
-        f"{split.file}: 2 problems:\n"
+        f"{split.file}: 4 problems:\n"
+        '  annotations name images by what is no whole number: annotations[11].image_id = "1".\n'
         "  annotations name images that are not listed: annotations[3].image_id = 90, annotations[4].image_id = 91 "
-        "and 6 more.\n"
-        "  annotations name classes that are not listed: annotations[10].category_id = 0, "
-        "annotations[11].category_id = null."
+        "and 5 more.\n"
+        "  annotations name classes by what is no whole number: annotations[11].category_id = null.\n"
+        "  annotations name classes that are not listed: annotations[10].category_id = 0."
     )
+    ids = "Ids are whole numbers from 0 to 9223372036854775807, each used once. Text is none: write 1 in place of "
     assert error.hint == (
+        f'{ids}"1", in `id` and `image_id` alike. '
         "Every `image_id` is the `id` of one of `images`: remove these annotations or list their images. "
+        f'{ids}"1", in `id` and `category_id` alike. '
         "Every `category_id` is the `id` of one of `categories`: list the class, or correct the annotation."
     )
     assert error.code == ExitCode.USAGE

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -80,6 +81,23 @@ def test_jobs_run_in_order_and_each_ends_before_the_next_begins(job):
 def test_output_and_environment(job, tmp_path):
     run_all([job("a", PKD_SPECIAL="x y")], Log())
     assert (tmp_path / "runs" / "a" / "log.txt").read_text() == "hello from a\n"
+
+
+@pytest.mark.parametrize("how", ["ends", "is killed"])
+def test_temporary_files_of_a_job_go_with_it(how, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    code = "import tempfile, time; print(tempfile.mkdtemp(), 'running', flush=True); time.sleep(60 * KILLED)"
+    words = (sys.executable, "-c", code.replace("KILLED", str(how == "is killed")))
+    process = LocalProcess(JobSpec("a", words, tmp_path / "a"))
+    wait_for(tmp_path / "a" / "log.txt")
+    folder = (tmp_path / "a" / "log.txt").read_text().split()[0]
+    assert folder.startswith(str(tmp_path / "tmp" / "pkd-"))
+    if how == "is killed":
+        process.kill()
+    while process.poll() is None:
+        time.sleep(0.01)
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_the_log_of_an_earlier_attempt_is_kept(job, tmp_path):
