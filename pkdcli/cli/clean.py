@@ -12,7 +12,7 @@ from pkdcli.cli import options as o
 from pkdcli.errors import ExitCode, PkdError
 
 HOUR = 3600.0
-CACHE = ("downloads", "data", "checks", "annotations", "matplotlib")
+CACHE = ("downloads", "data", "checks", "annotations", "matplotlib", "torchinductor")
 """Folders of the cache that are made or downloaded again when they are needed; teachers are not among them."""
 
 

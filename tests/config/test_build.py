@@ -34,6 +34,28 @@ def make(tmp_path):
 # Data
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("Mosaic", "Take CachedMosaic, which mixes images that it has kept."),
+        ("MixUp", "Take CachedMixUp, which mixes images that it has kept."),
+        ("CopyPaste", "Leave it out."),
+    ],
+)
+def test_transforms_that_need_other_images_are_refused(make, tmp_path, name, hint):
+    recipe = make(sets=(f"config.train_dataloader.dataset.pipeline.3={{type: mmdet.{name}}}",))
+    with pytest.raises(PkdError) as caught:
+        build_config(recipe, tmp_path, tmp_path / "teacher.pth")
+    assert caught.value.message == (
+        f"config.train_dataloader.dataset.pipeline.3: {name} needs mmdet's MultiImageMixDataset, which hands it other "
+        "images; pkd's data set hands it none."
+    )
+    assert caught.value.hint == hint
+    cached = make(sets=("config.train_dataloader.dataset.pipeline.3={type: CachedMosaic}",))
+    steps = build_config(cached, tmp_path, tmp_path / "teacher.pth")["train_dataloader"]["dataset"]["pipeline"]
+    assert steps[3] == {"type": "CachedMosaic"}
+
+
 def test_images_keep_their_size_unless_the_scale_enlarges(make):
     assert data.image_size(make()) == (192, 192)
     assert data.image_size(make(scale="paper", data="shapes")) == (1333, 800)

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from pkdcli.recipe.references import FilePath, Imports, Name, Reference
-from pkdcli.recipe.schema.types import Count, Init, Kind, NonNegative, Number, Positive, Strict, Text, ascending
+from pkdcli.recipe.schema.types import (
+    Count,
+    Init,
+    Kind,
+    NonNegative,
+    Number,
+    Positive,
+    Strict,
+    Text,
+    ascending,
+    two_numbers,
+)
 
 
 class Modules(Strict):
@@ -162,7 +173,7 @@ class Data(Strict):
     accept: list[Literal["corners", "swapped", "swapped-sizes", "centres", "doubled"]] = []
     warnings: list[str] = []
     exif: Literal["shown", "stored"] | None = None
-    pixel_range: Annotated[tuple[Number, Number], AfterValidator(ascending)] | None = None
+    pixel_range: Annotated[tuple[Number, Number], BeforeValidator(two_numbers), AfterValidator(ascending)] | None = None
     get: str = ""
     notes: str = ""
 

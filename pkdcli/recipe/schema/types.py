@@ -37,6 +37,13 @@ def _index(value: Any) -> int:
     return int(value)
 
 
+def two_numbers(value: Any) -> Any:
+    """What may be a range of pixels; its numbers are looked at behind this."""
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        raise ValueError("should be two numbers, the value of black and that of white, such as [0, 4095]")
+    return value
+
+
 def ascending(value: tuple[float, float]) -> tuple[float, float]:
     if value[0] >= value[1]:
         raise ValueError("should be the value of black and then, higher, that of white, such as [0, 4095]")
