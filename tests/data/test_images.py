@@ -211,6 +211,16 @@ def test_a_range_goes_upwards(photos, text):
     assert "should be the value of black and then, higher, that of white" in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["255", "[0, 4095, 3]", "[]"])
+def test_what_is_no_range_is_told_in_words(photos, text):
+    photos.add("a.png", (64, 48), (64, 48))
+    with pytest.raises(PkdError) as caught:
+        photos.prepare(f"pixel_range: {text}")
+    assert "pixel_range: should be two numbers, the value of black and that of white, such as [0, 4095]" in (
+        caught.value.message
+    )
+
+
 # Files
 
 
