@@ -6,7 +6,6 @@ jobs that `pkdcli.launch` runs.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shlex
 import socket
@@ -30,7 +29,7 @@ from pkdcli.runs.lock import holder
 from pkdcli.runs.paths import RunPaths, teachers_root
 from pkdcli.runs.state import finished, held_by
 from pkdcli.runs.status import FAILED, INTERRUPTED, QUEUED, RUNNING, Status
-from pkdcli.runs.store import read_object, write_json, write_text
+from pkdcli.runs.store import read_object, sha256, write_json, write_text
 
 if TYPE_CHECKING:
     from pkdcli.launch.queue import Outcome
@@ -93,11 +92,7 @@ def with_weights_hash(recipe: Recipe) -> Recipe:
 
 @lru_cache  # a sweep's recipes name the same file over and over
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return sha256(path)
 
 
 def recipe_yaml(recipe: Recipe) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkdcli.errors import PkdError
@@ -110,5 +109,6 @@ def _refuse_on_cpus(recipe: Recipe) -> None:
 
 def no_gpu_here() -> bool:
     """Whether this machine has no GPU that torch could see, as far as its devices tell."""
-    dev = Path("/dev")
-    return not any((dev / name).exists() for name in ("dxg", "kfd")) and not any(dev.glob("nvidia[0-9]*"))
+    from pkdcli.launch import gpus
+
+    return gpus.on_machine() == 0

@@ -6,7 +6,6 @@ the annotation file, so one that has changed is another entry. Whatever is not w
 
 from __future__ import annotations
 
-import hashlib
 import json
 import mmap
 import struct
@@ -24,7 +23,7 @@ from pkdcli.data.annotation_index import ARRAYS, AnnotationIndex, IndexMaker
 from pkdcli.data.annotations import read
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.places import cache_root
-from pkdcli.runs.store import cannot_write, write_with
+from pkdcli.runs.store import cannot_write, sha256, write_with
 
 VERSION = 1  # of the layout, and of what the arrays mean
 SMALL = 4 * 2**20  # bytes of an annotation file that is read at every start: it takes a blink and little memory
@@ -49,7 +48,7 @@ def open_index(file: Path, warn: Warn = print) -> AnnotationIndex:
     file = Path(file)
     if not file.is_file() or file.stat().st_size < SMALL:
         return _maker(file).in_memory()
-    entry = entry_of(_digest(file), cache_root())
+    entry = entry_of(sha256(file), cache_root())
     if (index := _opened(entry)) is not None:
         return index
     try:
@@ -148,14 +147,6 @@ def _sound(file: Any, size: int) -> bool:
         check = zlib.crc32(block, check)
         left -= len(block)
     return left == 0 and file.read() == struct.pack("<I", check)
-
-
-def _digest(file: Path) -> str:
-    digest = hashlib.sha256()
-    with open(file, "rb") as content:
-        while block := content.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _maker(file: Path) -> IndexMaker:

@@ -6,7 +6,6 @@ OpenMMLab and torchvision end a file's name with the first eight digits of its S
 from __future__ import annotations
 
 import errno
-import hashlib
 import http.client
 import json
 import os
@@ -23,6 +22,7 @@ from typing import Any
 
 from pkdcli.errors import ExitCode, PkdError, nearest
 from pkdcli.runs.store import cannot_write, read_json, write_json
+from pkdcli.runs.store import sha256 as _sha256
 
 try:
     import fcntl
@@ -142,14 +142,6 @@ def _remember(target: Path, url: str, digest: str) -> None:
     note = {"url": url, "sha256": digest, "size": state.st_size, "mtime_ns": state.st_mtime_ns}
     with suppress(PkdError):  # a cache shared read-only is verified at every use
         write_json(_note(target), note)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 @contextmanager

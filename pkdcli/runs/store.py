@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import math
 import os
@@ -13,6 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from pkdcli.errors import ExitCode, PkdError
+
+
+def sha256(path: str | Path) -> str:
+    """The SHA-256 of a file's content, as 64 hexadecimal digits.
+
+    Raises:
+        OSError: It can't be read.
+    """
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def write_with(path: Path, write: Callable[[Path], None], durable: bool = True) -> None:

@@ -233,7 +233,7 @@ def test_without_a_cache_to_write_the_process_holds_them_itself(file, tmp_path, 
     said = []
     index = open_index(file, said.append)
     assert index.again is None
-    entry = entry_of(annotation_cache._digest(file), tmp_path / "cache")
+    entry = entry_of(annotation_cache.sha256(file), tmp_path / "cache")
     assert said == [f"can't write {entry}: a file stands where a folder should be. Each process reads {file} and holds "
                     "its annotations itself."]  # fmt: skip
     assert same(pickle.loads(pickle.dumps(index)), index)
@@ -246,7 +246,7 @@ def test_a_loader_process_opens_the_file_and_is_sent_no_arrays(file):
     assert b"\xc3\xbc.jpg" not in data
     again = pickle.loads(data)
     assert [again.get_data_info(n) for n in range(4)] == [dataset.get_data_info(n) for n in range(4)]
-    entry_of(annotation_cache._digest(file), Path(os.environ["PKD_CACHE"])).unlink()
+    entry_of(annotation_cache.sha256(file), Path(os.environ["PKD_CACHE"])).unlink()
     assert pickle.loads(data).get_data_info(0) == dataset.get_data_info(0)  # made again
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import shlex
 from collections import OrderedDict
@@ -18,6 +17,7 @@ from torch import nn
 from pkdcli.engine.checkpoint.names import as_named_by, foreign_prefix, without_wrappers
 from pkdcli.engine.checkpoint.read import load_state
 from pkdcli.errors import ExitCode, PkdError
+from pkdcli.runs import store
 from pkdcli.runs.store import write_bytes
 
 _SHOWN = 3  # keys of each kind that an error names
@@ -205,11 +205,7 @@ def sha256(path: str | Path) -> str:
     Raises:
         PkdError: The file can't be read (exit code 3).
     """
-    digest = hashlib.sha256()
     try:
-        with open(path, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+        return store.sha256(path)
     except OSError as error:
         raise PkdError(f"can't read {path}: {error.strerror or error}.", "Check the path.", ExitCode.MISSING) from error
-    return digest.hexdigest()
