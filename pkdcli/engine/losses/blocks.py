@@ -232,10 +232,13 @@ def positions_of(student: Tensor, chunk: int) -> Tensor:
     return torch.tensor(counts, dtype=EXACT).unsqueeze(1)
 
 
+NO_SECOND = "pkd's fused losses have no second derivative: call backward without create_graph."
+
+
 def refuse_twice(operator: torch.library.CustomOpDef) -> None:
     """Makes the second derivative through a backward operator an error that says what to do, never a wrong number."""
 
     def second(_ctx, *_gradients: Tensor) -> None:
-        raise NotImplementedError("pkd's fused losses have no second derivative: call backward without create_graph.")
+        raise NotImplementedError(NO_SECOND)
 
     operator.register_autograd(second)

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pkdcli.engine.losses.blocks import EPS, FLOOR, accumulator
+from pkdcli.engine.losses.blocks import EPS, FLOOR, NO_SECOND, accumulator
 
 _SAFE = 40.0  # the largest |z| / T whose exponential, times that of another, float32 can hold
 _TINY = 1e-20  # keeps 1 / 0 from a constant row; no deviation above FLOOR feels it
@@ -143,7 +143,7 @@ class _Last(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
-        raise NotImplementedError("pkd's fused losses have no second derivative: call backward without create_graph.")
+        raise NotImplementedError(NO_SECOND)
 
 
 def _rows(x: Tensor, chunk: int) -> Tensor:
