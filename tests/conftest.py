@@ -65,9 +65,9 @@ def pkd(tmp_path: Path) -> Pkd:
 
 def write_micro(folder: Path, counts: dict[str, int]) -> Path:
     """A COCO-format data set of the first few pictures of `shapes`, with its recipe; returns the YAML file."""
-    from pkdcli.data import shapes
+    from pkdcli.data.shapes import dataset
 
-    shapes.generate(folder, counts)
+    dataset.generate(folder, counts)
     lines = ["name: micro", "image: 96"]
     lines += [f"{split}: {{images: images/{split}/, annotations: annotations/{split}.json}}" for split in counts]
     recipe = folder / "micro.yaml"

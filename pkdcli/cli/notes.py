@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pkdcli.cli.progress import LINE_SECONDS
+from pkdcli.cli.progress.choose import LINE_SECONDS
 
 if TYPE_CHECKING:
-    from pkdcli.cli.launch import Where
+    from pkdcli.api.train import Where
 
 SLOW_SECONDS = 3.0  # after which it is said what is being done with a data set
 

@@ -7,8 +7,7 @@ import pprint
 from pathlib import Path
 from typing import Any
 
-from pkdcli import trackers
-from pkdcli.config import data, schedule, zoo
+from pkdcli.config import data, schedule, trackers, zoo
 from pkdcli.config.detector import detector_model
 from pkdcli.config.detector import notes as detector_notes
 from pkdcli.config.distill import distill_model

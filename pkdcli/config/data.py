@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pkdcli.config import zoo
-from pkdcli.data.coco import MIN_SIDE
-from pkdcli.data.reading import Reading
+from pkdcli.data.checks.coco import MIN_SIDE
+from pkdcli.data.images.reading import Reading
 from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Detector, Recipe, Split
 

@@ -86,7 +86,7 @@ def distill_model(
 def check_heads(student: dict[str, Any], teacher: dict[str, Any]) -> None:
     """Refuse to inherit where the heads are of other types, before a teacher is trained for it.
 
-    Whether all shapes agree is seen once the modules are built (`pkdcli.engine.inherit`).
+    Whether all shapes agree is seen once the modules are built (`pkdcli.engine.distill.inherit`).
 
     Raises:
         PkdError: A head of the student has no counterpart of its type in the teacher.

@@ -132,7 +132,7 @@ def _evaluator(evaluator: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
 
 
 def _file_has_order(recipe: Recipe, classes: Sequence[str]) -> bool:
-    from pkdcli.data.coco import read_classes
+    from pkdcli.data.checks.coco import read_classes
 
     try:
         names = read_classes(Path(recipe.data.val.annotations))

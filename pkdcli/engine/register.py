@@ -8,20 +8,4 @@ from mmdet.utils import register_all_modules  # noqa: E402
 
 register_all_modules(init_default_scope=False)
 
-from pkdcli.engine import (  # noqa: E402, F401
-    assigners,
-    coco_metric,
-    dataset,
-    diagnostics,
-    distiller,
-    finite,
-    hooks,
-    initialize,
-    load_image,
-    loop,
-    preprocess,
-    sampling,
-    sanity,
-    track,
-)
 from pkdcli.engine.losses import registered  # noqa: E402, F401

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pkdcli.errors import ExitCode, PkdError, nearest
-from pkdcli.places import cache_root
+from pkdcli.folders import cache_root
 
 SECTIONS = ("model", "optim_wrapper", "train_cfg", "param_scheduler")
 """What a run is made of; the rest of a config changes no result."""

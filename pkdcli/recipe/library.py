@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from pkdcli.errors import ExitCode, PkdError, nearest, unknown
-from pkdcli.places import recipes_root
+from pkdcli.folders import recipes_root
 from pkdcli.recipe import schema
 from pkdcli.recipe.configs import beside
 from pkdcli.recipe.references import is_path, located

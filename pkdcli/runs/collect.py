@@ -71,7 +71,7 @@ def collect(root: Path, warn: Warn | None = None, foreign: Sequence[Path] = ()) 
         raise PkdError(message, "Give another with --runs DIR.") from error
     records = [record for folder in folders if (record := _read(folder, warn)) is not None]
     if foreign:
-        from pkdcli.runs.foreign import read_work_dirs
+        from pkdcli.runs.importers.mmengine import read_work_dirs
 
         records += read_work_dirs(foreign, warn)
     _add_gains(records)

@@ -19,7 +19,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Features:
-    """Measured feature maps; see `pkdcli.engine.activations` for what each number means.
+    """Measured feature maps; see `pkdcli.engine.analysis.activations` for what each number means.
 
     Attributes:
         meta: `pair`, `data`, `scale`, `seed`; `detectors` (`key`, `title`, `weights`, `source` and `levels`: `name`,

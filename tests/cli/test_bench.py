@@ -15,10 +15,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from pkdcli.cli import bench as bench_command
-from pkdcli.cli import benching
-from pkdcli.cli.bench import DEFAULT, SECTIONS
-from pkdcli.cli.benching import duration, in_words, size
+from pkdcli.api import benchmark
+from pkdcli.api.benchmark import duration, in_words, size
+from pkdcli.cli.look import bench as bench_command
+from pkdcli.cli.look.bench import DEFAULT, SECTIONS
 from pkdcli.config.teacher import teacher_recipe
 from pkdcli.data.prepare import facts
 from pkdcli.errors import PkdError
@@ -55,7 +55,7 @@ class Desk:
     def __init__(self, folder, monkeypatch):
         monkeypatch.setenv("PKD_CACHE", str(folder / "cache"))
         monkeypatch.setattr(sys, "argv", ["pkd", "bench"])
-        monkeypatch.setattr(benching, "_lines", self._lines)
+        monkeypatch.setattr(benchmark, "_lines", self._lines)
         self.asked, self.raises, self.folder = [], None, folder
 
     def _lines(self, request, quiet):
@@ -214,16 +214,16 @@ def worker(script):
     ],
 )
 def test_what_goes_wrong_in_the_process_is_said(monkeypatch, script, error):
-    monkeypatch.setattr(benching.subprocess, "Popen", worker(script))
+    monkeypatch.setattr(benchmark.subprocess, "Popen", worker(script))
     with pytest.raises(PkdError) as caught:
-        list(benching._lines({"threads": 1}, quiet=True))
+        list(benchmark._lines({"threads": 1}, quiet=True))
     assert (caught.value.message, caught.value.hint, caught.value.code) == error
 
 
 def test_threads_reach_the_process_and_its_request_too(monkeypatch):
     script = "import json, os, sys; print(json.dumps([os.environ['OMP_NUM_THREADS'], json.load(open(sys.argv[1]))]))"
-    monkeypatch.setattr(benching.subprocess, "Popen", worker(script))
-    assert list(benching._lines({"threads": 3}, quiet=True)) == [["3", {"threads": 3}]]
+    monkeypatch.setattr(benchmark.subprocess, "Popen", worker(script))
+    assert list(benchmark._lines({"threads": 3}, quiet=True)) == [["3", {"threads": 3}]]
 
 
 def at_work(pid: str) -> bool:

@@ -7,10 +7,9 @@ import math
 
 import pytest
 
-from pkdcli import experiment
-from pkdcli.cli import submission
-from pkdcli.cli.launch import Where
-from pkdcli.launch.slurm import cluster
+from pkdcli.api.train import Where
+from pkdcli.experiment import plan
+from pkdcli.launch.slurm import cluster, launcher
 from pkdcli.launch.slurm.cluster import Job
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.runs.paths import RunPaths
@@ -76,8 +75,8 @@ def waiting(here, own, monkeypatch):
 
     def wait(hours, sleep=None):
         monkeypatch.setattr(cluster, "jobs", hours.jobs)
-        planned = [experiment.Planned(recipe, paths)]
-        return submission.wait(planned, [], here, Where(quiet=True), hours.clock, sleep or hours.sleep)["a"]
+        planned = [plan.Planned(recipe, paths)]
+        return launcher.wait(planned, [], here, Where(quiet=True), hours.clock, sleep or hours.sleep)["a"]
 
     return paths, wait
 

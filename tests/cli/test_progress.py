@@ -7,11 +7,13 @@ import time
 
 import pytest
 
-from pkdcli.cli import launch, notes, progress
-from pkdcli.cli.options import number, numbers, whole_numbers, words
+from pkdcli.api import train
+from pkdcli.cli import notes
+from pkdcli.cli.progress import choose
+from pkdcli.cli.typer_options import number, numbers, whole_numbers, words
 from pkdcli.errors import PkdError
 from pkdcli.launch.job import JobSpec
-from pkdcli.launch.queue import Outcome
+from pkdcli.launch.local.queue import Outcome
 from pkdcli.runs.store import write_json
 
 TRAINING = {"phase": "train", "epoch": 2, "epochs": 6, "iter": 30, "iters": 600}
@@ -44,14 +46,14 @@ TRAINING = {"phase": "train", "epoch": 2, "epochs": 6, "iter": 30, "iters": 600}
     ],
 )
 def test_how_far_a_run_is(status, text):
-    assert progress.describe(status) == text
+    assert choose.describe(status) == text
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0:00"), (59.4, "0:59"), (59.6, "1:00"), (3599.6, "1:00:00"), (86400, "24:00:00")]
 )
 def test_durations(seconds, text):
-    assert progress.duration(seconds) == text
+    assert choose.duration(seconds) == text
 
 
 @pytest.fixture
@@ -62,25 +64,25 @@ def spec(tmp_path):
 
 def test_why_a_run_failed_is_its_own_words(spec):
     write_json(spec.run_dir / "status.json", {"error": {"message": "NaN.", "hint": "Less."}})
-    assert progress.why(spec, Outcome(1)) == f"NaN.\nLess.\nlog: {spec.run_dir}/log.txt"
+    assert choose.why(spec, Outcome(1)) == f"NaN.\nLess.\nlog: {spec.run_dir}/log.txt"
 
 
 def test_or_the_end_of_its_log(spec):
     (spec.run_dir / "log.txt").write_bytes(b"\n".join(b"line %d \xff" % n for n in range(100)))
-    lines = progress.why(spec, Outcome(1, died_by="SIGSEGV")).splitlines()
+    lines = choose.why(spec, Outcome(1, died_by="SIGSEGV")).splitlines()
     assert lines[0] == "killed by SIGSEGV"
     assert lines[1:-1] == [f"  | line {n} \ufffd" for n in range(60, 100)]
     assert lines[-1] == f"log: {spec.run_dir}/log.txt"
 
 
 def test_or_its_exit_code_where_there_is_no_log(spec):
-    assert progress.why(spec, Outcome(5)) == f"exit code 5\nlog: {spec.run_dir}/log.txt"
+    assert choose.why(spec, Outcome(5)) == f"exit code 5\nlog: {spec.run_dir}/log.txt"
 
 
 def test_plain_lines_come_now_and_then(spec, capsys, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    lines = progress.Lines({}, [])
+    monkeypatch.setattr(choose.time, "monotonic", lambda: now[0])
+    lines = choose.Lines({}, [])
     lines.began(spec)
     for second in range(25):
         now[0] = float(second)
@@ -89,7 +91,7 @@ def test_plain_lines_come_now_and_then(spec, capsys, monkeypatch):
 
 
 def test_json_lines_come_when_something_changes(spec, capsys):
-    watch = progress.JsonLines({}, [])
+    watch = choose.JsonLines({}, [])
     watch.began(spec)
     for step in (30, 30, 31):
         write_json(spec.run_dir / "status.json", {**TRAINING, "iter": step})
@@ -117,9 +119,9 @@ def test_drawing_the_data_is_said_now_and_then_where_there_is_no_terminal(capsys
         return capsys.readouterr()
 
     lines = "".join(f"drawing the data set shapes: {done}/950 pictures\n" for done in (450,))
-    assert drawn(launch.Where()).err == lines
-    assert notes.drawing(launch.Where(quiet=True)) is None
-    (event,) = drawn(launch.Where(json=True)).out.splitlines()
+    assert drawn(train.Where()).err == lines
+    assert notes.drawing(train.Where(quiet=True)) is None
+    (event,) = drawn(train.Where(json=True)).out.splitlines()
     assert json.loads(event) == {"event": "data", "data": "shapes", "done": 450, "total": 950}
 
 
@@ -131,11 +133,11 @@ def test_a_check_of_the_data_that_takes_its_time_is_said(capsys, monkeypatch):
             time.sleep(seconds)
         return capsys.readouterr()
 
-    assert checked(launch.Where()).err == "checking the data set own ...\n"
-    assert checked(launch.Where(quiet=True)) == ("", "")
-    assert json.loads(checked(launch.Where(json=True)).out)["event"] == "data"
+    assert checked(train.Where()).err == "checking the data set own ...\n"
+    assert checked(train.Where(quiet=True)) == ("", "")
+    assert json.loads(checked(train.Where(json=True)).out)["event"] == "data"
     monkeypatch.setattr(notes, "SLOW_SECONDS", 3.0)
-    assert checked(launch.Where(), 0) == ("", "")
+    assert checked(train.Where(), 0) == ("", "")
 
 
 # Numbers and words as they are typed

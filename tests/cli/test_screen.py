@@ -12,11 +12,11 @@ import time
 import pytest
 from rich.console import Console
 
-from pkdcli import experiment
-from pkdcli.cli import progress
-from pkdcli.cli.screen import Screen, labels
+from pkdcli.cli.progress import choose
+from pkdcli.cli.progress.live import Screen, labels
+from pkdcli.experiment import plan as experiment
 from pkdcli.launch.job import JobSpec
-from pkdcli.launch.queue import Outcome
+from pkdcli.launch.local.queue import Outcome
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import read_json, write_json
@@ -185,7 +185,7 @@ def test_the_watcher_that_fits(monkeypatch, env, words, kind):
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    assert type(progress.watcher({}, [], **{"json": False, "quiet": False, **words})).__name__ == kind
+    assert type(choose.watcher({}, [], **{"json": False, "quiet": False, **words})).__name__ == kind
 
 
 # Whole sweeps, in a terminal as far as they can tell

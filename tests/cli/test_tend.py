@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pkdcli.cli import progress
+from pkdcli.cli.progress import choose
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import read_json, write_json
 
@@ -68,8 +68,8 @@ def test_without_runs_status_says_how_to_start(type_):
 
 
 def test_how_far_a_run_is_and_where(type_, run):
-    progress = {"phase": "train", "epoch": 2, "epochs": 6, "iter": 300, "iters": 600, "train_loss": 1.5}
-    run("a", "running", **mine(), **progress, it_per_s=2.0, eta_s=3700)
+    choose = {"phase": "train", "epoch": 2, "epochs": 6, "iter": 300, "iters": 600, "train_loss": 1.5}
+    run("a", "running", **mine(), **choose, it_per_s=2.0, eta_s=3700)
     said = type_("status")
     row = next(line for line in said.out.splitlines() if line.startswith("│ a"))
     cells = [cell.strip() for cell in row.strip("│").split("│")]
@@ -165,7 +165,7 @@ def test_an_ambiguous_name(type_, run):
 
 
 def test_following_a_log_ends_with_the_run(type_, run, monkeypatch):
-    from pkdcli.cli import logs
+    from pkdcli.cli.look import logs
 
     monkeypatch.setattr(logs, "SECONDS", 0.01)
     folder = run("a", "running", log="one\n", **mine())
@@ -262,7 +262,7 @@ def test_a_run_that_waits_in_a_local_queue_leaves_it(type_, worker, own, here):
 
 
 def test_with_a_teacher_its_students_are_cancelled_and_it_is_said_by_whom(type_, worker, own, here, monkeypatch):
-    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    monkeypatch.setattr(choose, "LINE_SECONDS", 0.0)
     worker(teacher="waits")
     answers = []
 
@@ -453,7 +453,8 @@ def test_the_batch_of_scale_paper_is_two_images_a_device(type_, here):
 
 
 def test_runs_at_a_time_without_devices_are_spread_over_the_gpus(type_, worker, own, monkeypatch):
-    from pkdcli.launch import gpus, queue
+    from pkdcli.launch import gpus
+    from pkdcli.launch.local import queue
 
     placed = {}
 

@@ -12,14 +12,15 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from pkdcli.cli import ask, verification
-from pkdcli.cli import verify as verify_command
+from pkdcli.api import verify
+from pkdcli.cli.look import verify as verify_command
 from pkdcli.config.teacher import teacher_recipe
 from pkdcli.data.prepare import facts
 from pkdcli.errors import PkdError
-from pkdcli.recipe.grid import baseline_of
+from pkdcli.launch import request as ask
 from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.resolve import Request, resolve
+from pkdcli.recipe.sweep import baseline_of
 from pkdcli.runs.paths import RunPaths, teachers_root
 from pkdcli.runs.store import write_json, write_text
 
@@ -58,7 +59,7 @@ class Desk:
             self.asked.append((recipe, teacher, student, images))
             return measured(self.ok)
 
-        monkeypatch.setattr(verification, "_measure", measure)
+        monkeypatch.setattr(verify, "_measure", measure)
 
     def __call__(self, *words, code=0):
         app = typer.Typer()
@@ -201,7 +202,7 @@ def process(answer, code, stderr=""):
     """Stands for subprocess.run: writes an answer, if it has one, where the request says."""
 
     def run(command, **_):
-        assert command[:3] == [sys.executable, "-m", "pkdcli.engine.verify"]
+        assert command[:3] == [sys.executable, "-m", "pkdcli.engine.analysis.verify"]
         if answer is not None:
             write_json(Path(json.loads(Path(command[3]).read_text())["answer"]), answer)
         return subprocess.CompletedProcess(command, code, "", stderr)
@@ -223,6 +224,6 @@ def test_what_goes_wrong_in_the_process_is_said(tmp_path, monkeypatch, run, erro
     monkeypatch.setenv("PKD_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(ask.subprocess, "run", run)
     with pytest.raises(PkdError) as caught:
-        verification.verify("gfl101-fcos50", "tiny", None, [image], None, "md", None, True)
+        verify.verify("gfl101-fcos50", "tiny", None, [image], None, "md", None, True)
     assert (caught.value.message, caught.value.hint, caught.value.code) == error
     assert not (tmp_path / "runs").exists()

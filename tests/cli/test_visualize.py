@@ -14,18 +14,18 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from pkdcli.cli import ask as ask_module
-from pkdcli.cli import visualization
-from pkdcli.cli import visualize as visualize_command
+from pkdcli.api.visualize import visualize
+from pkdcli.cli.look import visualize as visualize_command
 from pkdcli.config.teacher import teacher_recipe
 from pkdcli.data.prepare import facts
-from pkdcli.engine import activations
+from pkdcli.engine.analysis import activations
 from pkdcli.errors import PkdError
-from pkdcli.experiment import recipe_yaml
-from pkdcli.recipe.grid import baseline_of
+from pkdcli.experiment.plan import recipe_yaml
+from pkdcli.launch import request as ask_module
 from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.resolve import Request, resolve
-from pkdcli.report.figures import write as write_module
+from pkdcli.recipe.sweep import baseline_of
+from pkdcli.reporting.paper_figures import write as write_module
 from pkdcli.runs.features import Features
 from pkdcli.runs.paths import RunPaths, teachers_root
 from pkdcli.runs.status import columns
@@ -73,12 +73,12 @@ class Desk:
         monkeypatch.setenv("COLUMNS", "200")
 
         def ask(module, request, what, doing):
-            assert module == "pkdcli.engine.visualize"
+            assert module == "pkdcli.engine.analysis.features"
             self.asked.append(request)
             measured(request).write(Path(request["output"]))
             return {}
 
-        monkeypatch.setattr(visualization, "ask", ask)
+        monkeypatch.setattr(visualize, "ask", ask)
         self.draws = False  # most tests look at what is measured
         real = write_module.write
         monkeypatch.setattr(write_module, "write", lambda *given: real(*given) if self.draws else [Path("a.png")])
@@ -383,7 +383,7 @@ def process(answer, code, stderr=""):
     """Stands for subprocess.run: writes an answer, if it has one, where the request says."""
 
     def run(command, **_):
-        assert command[:3] == [sys.executable, "-m", "pkdcli.engine.visualize"]
+        assert command[:3] == [sys.executable, "-m", "pkdcli.engine.analysis.features"]
         if answer is not None:
             write_json(Path(json.loads(Path(command[3]).read_text())["answer"]), answer)
         return subprocess.CompletedProcess(command, code, "", stderr)
@@ -402,7 +402,7 @@ def process(answer, code, stderr=""):
 def test_what_goes_wrong_in_the_process_is_said(monkeypatch, run, error):
     monkeypatch.setattr(ask_module.subprocess, "run", run)
     with pytest.raises(PkdError) as caught:
-        ask_module.ask("pkdcli.engine.visualize", {"a": 1}, "the measurement", None)
+        ask_module.ask("pkdcli.engine.analysis.features", {"a": 1}, "the measurement", None)
     assert (caught.value.message, caught.value.hint, caught.value.code) == error
 
 
@@ -441,7 +441,7 @@ def test_a_command_of_the_guide_plans_what_it_says(desk, micro, tmp_path, monkey
 
 
 def test_the_guide_s_table_is_the_catalog_s():
-    from pkdcli.report.figures.catalog import FIGURES
+    from pkdcli.reporting.paper_figures.catalog import FIGURES
 
     rows = [re.split(r" *\| *", line)[1:-1] for line in GUIDE.splitlines() if re.match(r"\| \d ", line)]
     assert {int(row[0]): row[2] for row in rows} == {number: one.pair for number, one in FIGURES.items()}

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from pkdcli.cli.progress import JsonLines, Lines, Watch
+from pkdcli.cli.progress.choose import JsonLines, Lines, Watch
 from pkdcli.launch.job import JobSpec
-from pkdcli.launch.queue import Outcome
+from pkdcli.launch.local.queue import Outcome
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.status import Status
 

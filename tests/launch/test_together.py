@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pkdcli.launch import queue
 from pkdcli.launch.job import JobSpec, together
-from pkdcli.launch.queue import Outcome, run_all
+from pkdcli.launch.local import queue
+from pkdcli.launch.local.queue import Outcome, run_all
 
 # As `python -m pkdcli.engine.worker RUN RUN ...`: what becomes of a run is in its name.
 WORKER = """\

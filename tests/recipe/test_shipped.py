@@ -10,7 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from pkdcli.cli import app
-from pkdcli.places import recipes_root
+from pkdcli.folders import recipes_root
 from pkdcli.recipe import library
 
 # What lies beside the folders is a table of something, not a recipe.

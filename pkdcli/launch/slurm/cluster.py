@@ -113,7 +113,7 @@ def scancel(ids: Sequence[str], signal: str | None = None) -> None:
 
 def exit_cause(code: int) -> str:
     """What a task's exit code says: srun gives 128 and the signal's number where one killed a worker."""
-    from pkdcli.launch.queue import Outcome
+    from pkdcli.launch.local.queue import Outcome
 
     return Outcome(1, died_by=_signal(code)).cause if code > 128 and _signal(code) else f"exit code {code}"
 

@@ -22,19 +22,19 @@ from mmdet.registry import MODELS
 from mmengine.registry import init_default_scope
 
 from pkdcli.config.build import detector
-from pkdcli.engine.bench import losses as losses_module
 from pkdcli.engine.bench import worker
-from pkdcli.engine.bench.evaluation import drawn
-from pkdcli.engine.bench.experiment import razor_config
-from pkdcli.engine.bench.losses import only_shifted, peers
-from pkdcli.engine.bench.many_runs import write_runs
-from pkdcli.engine.bench.pictures import draw, with_pictures
-from pkdcli.engine.bench.suggest import UNTRAINED, candidates, first_looks, may_compile
+from pkdcli.engine.bench.inputs.many_runs import write_runs
+from pkdcli.engine.bench.inputs.pictures import draw, with_pictures
+from pkdcli.engine.bench.sections import losses as losses_module
+from pkdcli.engine.bench.sections.evaluation import drawn
+from pkdcli.engine.bench.sections.experiment import razor_config
+from pkdcli.engine.bench.sections.losses import only_shifted, peers
+from pkdcli.engine.bench.sections.suggest import UNTRAINED, candidates, first_looks, may_compile
 from pkdcli.engine.checkpoint import export_student
 from pkdcli.engine.losses import blocks, build_loss
 from pkdcli.recipe.library import parse
 from pkdcli.recipe.schema import Recipe
-from pkdcli.report.curves import read_curves
+from pkdcli.reporting.curves import read_curves
 from pkdcli.runs.collect import collect
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import read_json, write_json

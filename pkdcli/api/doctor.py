@@ -1,0 +1,101 @@
+"""What a machine has and lacks, as far as it can be said without torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+from pkdcli.cores import busy, cores
+from pkdcli.folders import cache_root, runs_root
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at.
+
+    Attributes:
+        ok: True, False (missing, and needed), or None (worth knowing).
+    """
+
+    what: str
+    found: str
+    ok: bool | None
+    remedy: str = ""
+
+    def line(self) -> str:
+        """As one line of JSON."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def read(text: str) -> list[Finding]:
+        """Findings from lines of JSON; other lines are passed over."""
+        return [Finding(**json.loads(line)) for line in text.splitlines() if line.startswith('{"what"')]
+
+
+def checks() -> list[Finding]:
+    """Python, packages, data, folders and weights."""
+    return [_python(), _cores(), *_packages(), *_folders(), *_data()]
+
+
+def _python() -> Finding:
+    return Finding("python", sys.version.split()[0], sys.version_info >= (3, 10), "pkd needs Python 3.10 or newer.")
+
+
+def _cores() -> Finding:
+    found = cores()
+    threads = os.environ.get("OMP_NUM_THREADS")
+    set_by = f"; OMP_NUM_THREADS={threads}" if threads else ""
+    load = busy(found)
+    if load is None:
+        return Finding("cores", f"{found}{set_by}", True)
+    remedy = "Something else is at work: --threads 1 --workers 0 may be many times faster until it has ended."
+    return Finding("cores", f"{found}, with a load of {load:.1f}{set_by}", None, remedy)
+
+
+def _packages() -> Iterable[Finding]:
+    from packaging.requirements import Requirement
+
+    for text in requires("pkdcli") or []:
+        requirement = Requirement(text)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            found = version(requirement.name)
+        except PackageNotFoundError:
+            yield Finding(requirement.name, "not installed", False, f'pip install "{requirement}"')
+            continue
+        fits = requirement.specifier.contains(found, prereleases=True)
+        yield Finding(requirement.name, found, fits, "" if fits else f'pip install "{requirement}"')
+
+
+def _folders() -> Iterable[Finding]:
+    for what, folder, variable in (("cache", cache_root(), "PKD_CACHE"), ("runs", runs_root(), "PKD_RUNS")):
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        free = shutil.disk_usage(existing).free / GIB
+        writable = os.access(existing, os.W_OK)
+        enough = free >= 1
+        remedy = "" if writable and enough else f"Set {variable} to a folder with room that you may write to."
+        text = f"{folder}, {free:.0f} GiB free" if writable else f"{folder}, not writable"
+        yield Finding(what, text, writable and enough, remedy)
+
+
+def _data() -> Iterable[Finding]:
+    from pkdcli.recipe.library import load_all
+    from pkdcli.recipe.resolve import load_data
+
+    for recipe in load_all("datasets"):
+        data = load_data(recipe.name)
+        if data.generator:
+            yield Finding(f"data {data.name}", "embedded; drawn on first use", True)
+            continue
+        absent = [path for path in (data.train.annotations, data.val.annotations) if not Path(path).is_file()]
+        found = "there" if not absent else f"not at {Path(absent[0]).parent.parent}"
+        yield Finding(f"data {data.name}", found, True if not absent else None, data.get if absent else "")

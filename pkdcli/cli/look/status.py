@@ -1,0 +1,146 @@
+"""`pkd status`: what every run is doing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pkdcli.cli import typer_options as o
+
+if TYPE_CHECKING:
+    from pkdcli.launch.status import Found
+
+SECONDS = 2.0  # between two looks with --watch
+COLUMNS = ("run", "state", "epoch", "step", "loss", "it/s", "left", "where")
+
+
+def command(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Runs; all without.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again every two seconds, until Ctrl-C.")] = False,
+    runs: o.Runs = None,
+    json: o.Json = False,
+) -> None:
+    """Show what every run is doing: state, epoch, loss, speed, time left and where it runs.
+
+    A run that was killed is shown as failed, with the end of its log and the likely reason.
+
+    [bold]Examples[/bold]
+
+      pkd status
+
+      pkd status --watch
+
+      pkd status gfl101-fcos50__mse --json
+    """
+    from pkdcli.cli.console import out
+    from pkdcli.launch.status import look_all, settle
+    from pkdcli.runs.find import all_runs, chosen
+
+    def look() -> list[Found]:
+        found = look_all(chosen(names or [], all_runs(runs)))
+        for one in found:
+            settle(one)
+        return found
+
+    if json:
+        import json as json_
+
+        for one in look():
+            print(json_.dumps(record(one)))
+        return
+    if watch:
+        _watch(look)
+        return
+    found = look()
+    if not found:
+        print("no runs yet: pkd train --pair gfl101-fcos50 --scale tiny")
+        return
+    out().print(table(found))
+    for line in explanations(found):
+        print(line)
+
+
+def record(found: Found) -> dict[str, Any]:
+    """A run as one JSON object."""
+    from pkdcli.launch.status import RUNNING, tail
+
+    keys = ("role", "phase", "phase_done", "phase_total", "epoch", "epochs", "iter", "iters")
+    keys += ("train_loss", "it_per_s", "eta_s", "updated")
+    fields = {key: found.status.get(key) for key in keys}
+    if found.state != RUNNING:
+        fields |= {"phase": None, "phase_done": None, "phase_total": None, "it_per_s": None, "eta_s": None}
+    head = {"run": found.paths.run, "state": found.state, "reason": found.reason, "where": found.where}
+    log = tail(found.paths.log) if found.silent else None
+    return {**head, "job": found.job, **fields, "path": str(found.paths.root), "log": log}
+
+
+def table(found: list[Found]):
+    """All runs, a line each."""
+    from rich.text import Text
+
+    from pkdcli.reporting.quick_table import QuickTable
+
+    colours = {"running": "cyan", "done": "green", "failed": "bold red", "interrupted": "yellow"}
+    result = QuickTable()
+    for column in COLUMNS:
+        right = column in ("epoch", "step", "loss", "it/s", "left")
+        result.add_column(column, overflow="fold", justify="right" if right else "left")
+    for one in found:
+        state = Text(one.state, colours.get(one.state, ""))
+        result.add_row(Text(one.paths.run), state, *map(Text, _cells(one)))
+    return result
+
+
+def _cells(one: Found) -> list[str]:
+    from pkdcli.cli.progress.choose import describe, duration
+
+    status, running = one.status, one.state == "running"
+    epochs, iters = status.get("epochs"), status.get("iters")
+    step = f"{status.get('iter')}/{iters}" if iters else ""
+    if running and status.get("phase") != "train":
+        step = describe(status)
+    loss, speed, left = (status.get(key) for key in ("train_loss", "it_per_s", "eta_s"))
+    return [
+        f"{status.get('epoch')}/{epochs}" if epochs else "",
+        step,
+        f"{loss:.3f}" if isinstance(loss, float) else "",
+        f"{speed:.2f}" if running and speed else "",
+        duration(left) if running and left is not None else "",
+        one.where or "",
+    ]
+
+
+def explanations(found: list[Found]) -> list[str]:
+    """Why runs wait, failed or stopped; with the end of the log of those that died without a word."""
+    from pkdcli.launch.status import tail
+
+    lines = []
+    for one in found:
+        if one.reason:
+            lines.append(f"{one.paths.run}: {one.state}: {one.reason}")
+        if one.silent:
+            lines += [f"  | {line}" for line in tail(one.paths.log)] + [f"  log: {one.paths.log}"]
+    waiting = [one for one in found if one.resumable]
+    if waiting:
+        lines.append(f"pkd resume --all goes on with {len(waiting)} of them.")
+    return lines
+
+
+def _watch(look) -> None:
+    import time
+
+    from rich.console import Console, Group
+    from rich.live import Live
+
+    console = Console(highlight=False)
+
+    def view():
+        found = look()
+        reasons = [f"{one.paths.run}: {one.state}: {one.reason}" for one in found if one.reason]
+        return Group(table(found), *reasons)
+
+    with Live(view(), console=console, auto_refresh=False) as live:
+        while True:
+            time.sleep(SECONDS)
+            live.update(view(), refresh=True)

@@ -1,0 +1,1 @@
+"""The distillation: teacher, student, levels, and what goes between them."""

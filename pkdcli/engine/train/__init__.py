@@ -1,0 +1,1 @@
+"""The training: loop, batches, optimizer and what watches over them."""

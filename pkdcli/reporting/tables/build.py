@@ -1,0 +1,85 @@
+"""From the collected records to what a format needs: rows and columns, or tables and notes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pkdcli.reporting.published import PAPER_COLUMNS, add_published, read_published
+from pkdcli.reporting.select import MEAN_COLUMNS, best_of, grouped, mean_over_seeds
+from pkdcli.reporting.table import Table
+from pkdcli.reporting.tables.paper import runs_table, swept, table7, table8, unfinished_notes
+from pkdcli.runs.collect import COLUMNS, Record
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """How runs are put together.
+
+    Attributes:
+        mean: Means over seeds instead of runs; the list of runs stays a list of runs.
+        keys: Columns whose values part the tables, and order the rows of csv and json.
+        best: Keep only the best of each group.
+    """
+
+    mean: bool = False
+    keys: tuple[str, ...] = ()
+    best: bool = False
+
+
+def as_data(chosen: list[Record], mean: bool | Grouping, paper: bool) -> tuple[list[Record], tuple[str, ...]]:
+    """The rows and columns of csv and json: one row per run, or per experiment with means."""
+    how = mean if isinstance(mean, Grouping) else Grouping(mean)
+    rows, columns = (mean_over_seeds(chosen), MEAN_COLUMNS) if how.mean else (chosen, COLUMNS)
+    rows = best_of(rows, how.keys) if how.best else rows
+    rows = [record for _, members in grouped(rows, how.keys) for record in members]
+    if paper:
+        add_published(rows, read_published())
+    return rows, columns + PAPER_COLUMNS if paper else columns
+
+
+def as_tables(
+    chosen: list[Record], everything: list[Record], layout: str, mean: bool | Grouping, paper: bool
+) -> tuple[list[Table], list[str]]:
+    """Tables and the notes below them.
+
+    Args:
+        chosen: The runs to show.
+        everything: Every run: the baselines of the chosen ones stand beside them even where they were not chosen.
+        layout: `table7`, `table8`, `runs`, or `auto`: Table 7, and Table 8 of the losses that have several weights.
+        mean: Whether means over seeds stand instead of runs, or all of how runs are put together.
+        paper: Add the published numbers.
+    """
+    how = mean if isinstance(mean, Grouping) else Grouping(mean)
+    tables = []
+    for name, members in grouped(chosen, how.keys):
+        for table in _tables(members, everything, layout, how, paper):
+            table.title = f"{name}: {table.title}" if name else table.title
+            tables.append(table)
+    listed = layout == "runs" or (layout == "auto" and all(record["mAP"] is None for record in chosen))
+    return tables, [] if listed else unfinished_notes(chosen)
+
+
+def _tables(chosen: list[Record], everything: list[Record], layout: str, how: Grouping, paper: bool) -> list[Table]:
+    """The tables of one group."""
+    if layout == "runs" or (layout == "auto" and all(record["mAP"] is None for record in chosen)):
+        return [runs_table(best_of(chosen, how.keys) if how.best else chosen)]
+    serving = {record["baseline"] for record in chosen} - {record["run"] for record in chosen}
+    rows = chosen + [record for record in everything if record["run"] in serving]
+    rows = mean_over_seeds(rows) if how.mean else rows
+    rows = _best_beside_baselines(rows, how) if how.best else rows
+    literature = read_published() if paper else None
+    if literature is not None:
+        add_published(rows, literature)
+    tables = table7(rows, literature) if layout in ("auto", "table7") else []
+    if layout != "table7":
+        tables += table8(swept(rows) if layout == "auto" else rows, paper)
+    return tables
+
+
+def _best_beside_baselines(rows: list[Record], how: Grouping) -> list[Record]:
+    """The best of each group, and the baselines that those are measured against."""
+    kept = best_of([record for record in rows if record["role"] != "baseline"], how.keys)
+    baselines = [record for record in rows if record["role"] == "baseline"]
+    if not how.mean and kept:
+        baselines = [record for record in baselines if record["run"] in {one["baseline"] for one in kept}]
+    return kept + (baselines if kept else best_of(baselines, how.keys))
