@@ -1,7 +1,8 @@
 """Section `experiment`: a whole training at scale tiny, validated every epoch, against mmrazor's own flow.
 
 Started as `python -m pkdcli.engine.bench.sections.experiment CONFIG.json` this process is that flow: mmengine's
-Runner with the hooks and loops of mmrazor's configs, mmdet's own data set, samplers and CocoMetric, and both detectors validated.
+Runner with the hooks and loops of mmrazor's configs, mmdet's own data set, samplers and CocoMetric, and both
+detectors validated.
 """
 
 from __future__ import annotations
