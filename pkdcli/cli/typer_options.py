@@ -89,6 +89,7 @@ def annotation(field: Field, default: Any = None) -> Any:
     if option.names_of or option.choices:
         told["autocompletion"] = _complete(option.names_of, option.choices, field.listed)
     said = typer.Argument(**told) if option.argument else typer.Option(*field.names, **told)
+    said.declared = option  # by which a test tells that no option is declared twice
     return Annotated[typed | None if default is None else typed, said]
 
 

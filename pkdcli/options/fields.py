@@ -62,12 +62,10 @@ class Field:
         Raises:
             PkdError: Text that is not what the option takes.
         """
-        label, here = (
-            self.option.metavar or self.name if self.option.argument else self.names[0].split("/")[0],
-            self.option,
-        )
         if value is None:
             return () if self.several and not self.optional else None
+        here = self.option
+        label = (here.metavar or self.name) if here.argument else self.names[0].split("/")[0]
         if self.listed:
             value = self._split(value, label)
         elif self.kind is float:
@@ -133,12 +131,12 @@ class Field:
         raise PkdError(f"{label}: {value!r} is not {what}.", f"Example: {label}={self._example()}")
 
     def _example(self) -> str:
-        if self.kind is int:
-            default = self.default[0] if self.several and self.default else self.default
-            return str(default if isinstance(default, int) else max(self.option.min or 0, 1))
+        """Something that the option takes, for a hint."""
         default = self.default[0] if self.several and self.default else self.default
-        word = (self.option.choices or (default if isinstance(default, str) else None,))[0]
-        return repr(word or (self.option.metavar or self.name).split("|")[0])
+        if self.kind is int:
+            return str(default if isinstance(default, int) else max(self.option.min or 0, 1))
+        known = [*self.option.choices, *([default] if isinstance(default, str) else [])]
+        return repr(known[0] if known else self.option.metavar or self.name)
 
 
 @cache
