@@ -38,13 +38,9 @@ def table(roots: list[Path]) -> str:
     columns = [figures(Source(root)) for root in roots]
     rows = [["", *(str(root) for root in roots)]]
     rows += [[name, *(f"{column[name]:,}" for column in columns)] for name in columns[0]]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in rows
-    )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ([cell.rjust(width) for cell, width in zip(row, widths, strict=True)] for row in rows)
+    return "\n".join("  ".join([row[0].ljust(widths[0]), *line[1:]]) for row, line in zip(rows, lines, strict=True))
 
 
 if __name__ == "__main__":
