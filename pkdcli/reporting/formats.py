@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pkdcli.reporting.table import Table
-from pkdcli.runs.collect import Record, plain
+from pkdcli.runs.record import Record, plain
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from pkdcli.cli.look.report import report
 from pkdcli.errors import ExitCode, PkdError
-from pkdcli.runs.collect import COLUMNS
+from pkdcli.runs.record import COLUMNS
 from pkdcli.runs.store import write_json, write_text
 
 SIX = ("mAP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
@@ -275,8 +275,8 @@ def test_wrong_words_get_the_nearest(runs, tmp_path):
         (("--format", "cvs"), "unknown --format 'cvs'", "Did you mean 'csv'?"),
         (("--layout", "table9"), "unknown --layout 'table9'", "Did you mean 'table"),
         (("--seeds", "means"), "unknown --seeds 'means'", "Did you mean 'mean'?"),
-        (("--compare", "mse-1", "mse-40"), "unknown run 'mse-40'", "'? All runs: pkd report --layout runs"),
-        (("--compare", "mse", "base"), "3 runs start with 'mse'", "mse-10, mse-30, mse-50"),
+        (("--compare", "mse-1", "mse-40"), "--compare: no run begins with 'mse-40'.", "? `pkd status` lists the runs"),
+        (("--compare", "mse", "base"), "--compare: 3 runs begin with 'mse':\n  mse-10\n  mse-30\n  mse-50", "Give"),
         (("--runs", runs.root / "base"), "is itself a run", f"--runs {runs.root}"),
         (("--runs", runs.root / "base" / "status.json"), "is a file", "--runs DIR"),
     ):

@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from pkdcli.reporting.table import Table
-    from pkdcli.runs.collect import Record
+    from pkdcli.runs.record import Record
 
 FORMATS = ("table", "md", "csv", "json", "latex", "html")
 LAYOUTS = ("auto", "table7", "table8", "runs")

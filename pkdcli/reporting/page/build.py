@@ -18,7 +18,7 @@ from pkdcli.reporting.plots.build import figures, reader
 from pkdcli.reporting.plots.figure import DASHES, Figure, Panel
 from pkdcli.reporting.plots.groups import best_of_each_loss, groups_of, over_seeds
 from pkdcli.reporting.table import Table, points, signed
-from pkdcli.runs.collect import Record
+from pkdcli.runs.record import Record
 
 _HERE = Path(__file__).parent
 

@@ -8,7 +8,7 @@ from pkdcli.reporting.published import PAPER_COLUMNS, add_published, read_publis
 from pkdcli.reporting.select import MEAN_COLUMNS, best_of, grouped, mean_over_seeds
 from pkdcli.reporting.table import Table
 from pkdcli.reporting.tables.paper import runs_table, swept, table7, table8, unfinished_notes
-from pkdcli.runs.collect import COLUMNS, Record
+from pkdcli.runs.record import COLUMNS, Record
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pkdcli.reporting.published import published_teacher
 from pkdcli.reporting.table import Table, best, metric, published, signed
-from pkdcli.runs.collect import METRICS, Record, order, plain
+from pkdcli.runs.record import METRICS, Record, order, plain
 
 _VARYING = {"batch": "batch", "init": "init", "levels": "levels", "stat_chunk": "chunk", "seed": "seed", "n": "seeds"}
 SMOKE_NOTE = "A smoke run evaluates few images: its AP shows that the code runs, and is compared with no whole run's."

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pkdcli.reporting.table import Table
-from pkdcli.runs.collect import Record
+from pkdcli.runs.record import Record
 
 LIMIT_COLUMNS = ("level", "T", "pkd", "norm_kl", "value_gap", "gradient_gap", "cosine")
 """The columns of verify's CSV; gaps are shares of pkd's value and of its gradient's norm."""
