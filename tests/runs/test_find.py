@@ -70,7 +70,7 @@ def test_the_runs_that_words_mean_each_once(root):
     assert [one.root for one in chosen([str(root.parent / "elsewhere" / "gamma")], among)] == [
         root.parent / "elsewhere" / "gamma"
     ]
-    with pytest.raises(PkdError, match="no run begins with 'bete'.\nDid you mean beta"):
+    with pytest.raises(PkdError, match=r"no run begins with 'bete'\.\nDid you mean beta"):
         chosen(["alpha-1", "bete"], among)
 
 

@@ -2,37 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from pkdcli.reporting.table import Table
-    from pkdcli.runs.record import Record
-
 FORMATS = ("table", "md", "csv", "json", "latex", "html")
 LAYOUTS = ("auto", "table7", "table8", "runs")
-SEEDS = ("each", "mean")
-_DATA = ("csv", "json")
-_SUFFIXES = {".md": "md", ".csv": "csv", ".json": "json", ".tex": "latex", ".html": "html", ".htm": "html"}
-
-
-class Shown(NamedTuple):
-    """What the page shows beside its tables.
-
-    Attributes:
-        records: The runs to list, to draw and to show one by one.
-        everything: All runs, for their baselines.
-        root: Where they are.
-        title: The page's heading.
-    """
-
-    records: Sequence[Record]
-    everything: Sequence[Record]
-    root: Path
-    title: str = "Runs"
 
 
 def _or(words: tuple[str, ...]) -> str:
@@ -109,128 +86,36 @@ def report(
 
       pkd report --pair gfl101-fcos50 --plot-dir plots
     """
-    from pkdcli.errors import unknown
-    from pkdcli.folders import runs_root
-    from pkdcli.runs.collect import collect
+    import sys
 
-    format = format_of(format, output)
-    for kind, word, allowed in (("--layout", layout, LAYOUTS), ("--seeds", seeds, SEEDS)):
-        if word not in allowed:
-            raise unknown(kind, word, allowed)
-    root = runs_root(runs)
-    _check(root)
-    records = collect(root, foreign=imports or ())
-    tables: list[Table] = []
-    notes: list[str] = []
-    rows: list[Record] = []
-    columns: Sequence[str] = ()
-    if compare:
-        from pkdcli.reporting.tables.compare import COMPARED, compare_runs, compare_tables
+    from pkdcli.api.report import ReportOptions, find_report
+    from pkdcli.reporting.write import DATA, emit
 
-        rows, columns = compare_runs(records, *compare), COMPARED
-        tables = compare_tables(rows)
-        chosen = [record for record in records if record["run"] in (rows[0]["a"], rows[0]["b"])]
-    else:
-        from pkdcli.reporting.select import choose, parse_group_by, parse_where
-        from pkdcli.reporting.tables.build import Grouping, as_data, as_tables
-
-        conditions = [*(("pair", word) for word in pair or []), *(("loss", word) for word in loss or [])]
-        conditions += parse_where(where or [])
-        how = Grouping(seeds == "mean", parse_group_by(group_by or []), best)
-        chosen = choose(records, conditions) if records else []
-        if format in _DATA:
-            rows, columns = as_data(chosen, how, paper)
-        else:
-            tables, notes = as_tables(chosen, records, layout, how, paper) if chosen else ([], [])
-        if not chosen:
-            line = f"No runs in {root} yet. Start with: pkd sweep --loss mse --weights 10,30,50 --scale tiny"
-            if records:
-                line = f"No run meets all of: {', '.join(f'{key}={value}' for key, value in conditions)}."
-            if format in _DATA:
-                typer.echo(line, err=True)
-            notes = [line]
-
-    emit(format, output, tables, notes, rows, columns, Shown(chosen, records, root))
+    options = ReportOptions(
+        format, layout, pair or (), loss or (), where or (), imports or (), group_by or (), best, seeds, paper, compare,
+        plot_dir, output,
+    )  # fmt: skip
+    found = find_report(options, runs, warn=lambda line: print(f"warning: {line}", file=sys.stderr))
+    if found.nothing and found.format in DATA:
+        print(found.nothing, file=sys.stderr)
+    emit(found.format, output, *found.content(), found.shown)
     if plot or plot_dir:
         from pkdcli.cli.plots import draw
 
-        draw(chosen, records, plot, plot_dir, err=format not in ("table", "html") and output is None)
-
-
-def emit(
-    format: str,
-    output: Path | None,
-    tables: list[Table],
-    notes: list[str],
-    rows: list[Record],
-    columns: Sequence[str],
-    shown: Shown | None = None,
-) -> None:
-    """Print in a format or write to a file: tables and notes where it is for people, rows where it is data.
-
-    The page is always a file, and holds the runs themselves too.
-    """
-    from pkdcli.reporting import formats
-
-    if format == "table":
-        formats.print_rich(tables, notes, output)
-        return
-    if format in _DATA:
-        text = formats.to_csv(rows, columns) if format == "csv" else formats.to_json(rows, columns)
-    elif format == "html":
-        from pkdcli.reporting.page.build import render
-
-        output = output or Path("report.html")
-        text = render(tables, notes, *(shown or Shown([], [], Path.cwd())))
-    else:
-        text = formats.to_markdown(tables, notes) if format == "md" else formats.to_latex(tables, notes)
-    if output is None:
-        typer.echo(text, nl=False)
-    else:
-        from pkdcli.runs.store import write_text
-
-        write_text(output, text)
-        typer.echo(f"Wrote {output}", err=True)
-
-
-def format_of(format: str | None, output: Path | None) -> str:
-    """The format that was asked for, or the one the file's name ends in.
-
-    Raises:
-        PkdError: No such format.
-    """
-    from pkdcli.errors import unknown
-
-    if format is None:
-        format = _SUFFIXES.get(output.suffix.lower() if output else "", "table")
-    if format not in FORMATS:
-        raise unknown("--format", format, FORMATS)
-    return format
-
-
-def _check(root: Path) -> None:
-    from pkdcli.errors import PkdError
-
-    if root.exists() and not root.is_dir():
-        raise PkdError(f"{root} is a file, not a folder of runs.", "Give the folder with --runs DIR.")
-    if any((root / name).is_file() for name in ("status.json", "result.json")):
-        raise PkdError(f"{root} is itself a run.", f"Give the folder of runs: --runs {root.parent}")
+        draw(found.chosen, found.records, plot, plot_dir, err=found.format not in ("table", "html") and output is None)
 
 
 def report_runs(root: Path, runs: Collection[str]) -> None:
-    """Print the tables of some runs and of the baselines they are measured against, as `pkd report` would.
+    """Print the tables of some runs and of their baselines, as `pkd report` would.
 
     Args:
         root: The runs folder.
-        runs: Their ids; a run without a result stands in the notes with its state and error.
+        runs: Their ids.
     """
-    from pkdcli.reporting import formats
-    from pkdcli.reporting.tables.build import as_tables
-    from pkdcli.runs.collect import collect
+    from pkdcli.api.report import tables_of
+    from pkdcli.reporting.formats import print_rich
 
-    records = collect(root)
-    chosen = [record for record in records if record["run"] in runs]
-    formats.print_rich(*as_tables(chosen, records, "auto", False, False))
+    print_rich(*tables_of(root, runs))
 
 
 command = report  # the name under which the command line finds it

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pkdcli.cli import typer_options as o
-from pkdcli.cli.look.report import FORMATS
+from pkdcli.reporting.write import FORMATS
 
 
 def command(
@@ -87,12 +87,12 @@ def command(
     """
     from pkdcli.api.reproduce import reproduce
     from pkdcli.api.train import Where
-    from pkdcli.cli.look.report import format_of
     from pkdcli.config.trackers import named
     from pkdcli.launch.options import launcher as of_options
     from pkdcli.launch.options import processes
     from pkdcli.recipe import library
     from pkdcli.recipe.resolve import Request
+    from pkdcli.reporting.write import format_of
 
     format = format_of(format, output)
     where_to = of_options(

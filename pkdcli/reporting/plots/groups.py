@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from pkdcli.reporting.tables.paper import method_name
+from pkdcli.reporting.tables.names import method_name
 from pkdcli.runs.record import Record, order
 
 _SAME = ("data", "split", "scale", "pair", "schedule", "batch", "epoch", "init", "levels", "stat_chunk")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pkdcli.reporting.tables.paper import runs_table, swept, table7, table8, unfinished_notes
+from pkdcli.reporting.tables.paper import swept, table7, table8
+from pkdcli.reporting.tables.runs import runs_table, unfinished_notes
 from pkdcli.runs.record import METRICS
 
 TEACHER = {f"teacher_{name}": 70.0 + n for n, name in enumerate(METRICS)}
