@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pkdcli.errors import PkdError, unknown
+from pkdcli.errors import PkdError
 from pkdcli.folders import runs_root
-from pkdcli.reporting.write import DATA, PAGE, Shown, format_of, render, save
+from pkdcli.options import OutputOptions, like, option
+from pkdcli.reporting.write import DATA, FORMATS, PAGE, Shown, format_of, render, save
 from pkdcli.runs.collect import collect
 
 if TYPE_CHECKING:
@@ -26,39 +27,73 @@ Content = tuple[list["Table"], list[str], list["Record"], Sequence[str]]
 """Tables and notes for people; rows and columns of data."""
 
 
+def _or(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
 @dataclass(frozen=True)
 class ReportOptions:
     """What a report shows and how.
 
     Attributes:
-        format: table, md, csv, json, latex or html; None: as `output` ends, else table.
-        layout: auto, table7, table8 or runs; csv and json always have one row per run.
+        runs: The folder of runs; None for $PKD_RUNS, or ./runs.
+        format: One of `FORMATS`; None: as `output` ends, else table.
+        layout: One of `LAYOUTS`; csv and json always have one row per run.
         pair: Only these pairs and their baselines.
         loss: Only these losses.
         where: Only runs with such values, each `key=value` of a csv column.
         imports: Also runs of stock mmdet or mmrazor: work directories, or folders of them.
         group_by: A table for each value of these csv columns.
         best: Only the best mAP of each group; without `group_by` of each loss.
-        seeds: each, or mean: their mean and standard deviation.
+        seeds: One of `SEEDS`.
         paper: Put the published numbers beside.
         compare: Two runs, or the beginnings of their names, side by side.
         plot_dir: Also write the plots here.
         output: The file to write.
     """
 
-    format: str | None = None
-    layout: str = "auto"
-    pair: Sequence[str] = ()
-    loss: Sequence[str] = ()
-    where: Sequence[str] = ()
-    imports: Sequence[Path] = ()
-    group_by: Sequence[str] = ()
-    best: bool = False
-    seeds: str = "each"
-    paper: bool = False
-    compare: tuple[str, str] | None = None
-    plot_dir: Path | None = None
-    output: Path | None = None
+    runs: Path | None = like(
+        OutputOptions, "runs", help="The runs folder; default: $PKD_RUNS, or ./runs.", metavar="DIR", panel=None
+    )
+    format: str | None = option(
+        None, f"{_or(FORMATS)}; default: as FILE ends, else table.", metavar="FORMAT", choices=FORMATS
+    )
+    layout: str = option(
+        "auto",
+        f"{_or(LAYOUTS)}: like the paper's Table 7 (teacher, student, methods) or 8 (loss weights), or a list of every "
+        "run. csv and json always have one row per run.",
+        metavar="LAYOUT",
+        choices=LAYOUTS,
+    )
+    pair: tuple[str, ...] = option(
+        (), "Only this pair and its baselines; repeatable.", metavar="PAIR", repeatable=True
+    )
+    loss: tuple[str, ...] = option((), "Only this loss; repeatable.", metavar="LOSS", repeatable=True)
+    where: tuple[str, ...] = option(
+        (), "Only runs with this value in a csv column; repeatable.", metavar="KEY=VALUE", repeatable=True
+    )
+    imports: tuple[Path, ...] = option(
+        (),
+        "Also runs of stock mmdet or mmrazor: a work_dir, or a folder of them; marked so. Repeatable.",
+        names=("--import",),
+        metavar="WORK_DIR",
+        repeatable=True,
+    )
+    group_by: tuple[str, ...] = option(
+        (), "A table for each value of these csv columns.", metavar="KEY[,KEY]", repeatable=True
+    )
+    best: bool = option(False, "Only the best mAP of each group; by default of each loss: its best weight.")
+    seeds: str = option(
+        "each", "each seed, or their mean and standard deviation (mean).", metavar="SEEDS", choices=SEEDS
+    )
+    paper: bool = option(False, "Put the published numbers beside.", names=("--paper/--no-paper",))
+    compare: tuple[str, str] | None = option(
+        None, "Two runs, or the beginnings of their names, side by side.", metavar="RUN RUN"
+    )
+    plot_dir: Path | None = option(None, "Also write the plots here, as PNG, SVG and PDF.", metavar="DIR")
+    output: Path | None = option(
+        None, "Write here; html without it goes to report.html.", names=("--output", "-o"), metavar="FILE"
+    )
 
 
 @dataclass(frozen=True)
@@ -136,14 +171,11 @@ class Report:
         return as_frame(*self.rows(), {"title": f"Runs in {self.root}", "notes": notes})
 
 
-def find_report(
-    options: ReportOptions, runs: Path | None = None, warn: Callable[[str], None] | None = None
-) -> Report:
+def find_report(options: ReportOptions, warn: Callable[[str], None] | None = None) -> Report:
     """Read the runs and choose among them.
 
     Args:
         options: What to show.
-        runs: The runs folder; None for the default.
         warn: Called with a line for each file that can't be read.
 
     Raises:
@@ -153,36 +185,27 @@ def find_report(
     from pkdcli.reporting.select import choose, parse_group_by, parse_where
 
     format = format_of(options.format, options.output)
-    for kind, word, allowed in (("--layout", options.layout, LAYOUTS), ("--seeds", options.seeds, SEEDS)):
-        if word not in allowed:
-            raise unknown(kind, word, allowed)
-    root = runs_root(runs)
+    root = runs_root(options.runs)
     _check(root)
-    records = collect(root, warn or _ignored, options.imports or ())
-    how = Grouping(options.seeds == "mean", parse_group_by(_listed(options.group_by)), options.best)
+    records = collect(root, warn or _ignored, options.imports)
+    how = Grouping(options.seeds == "mean", parse_group_by(options.group_by), options.best)
     if options.compare:
         from pkdcli.reporting.tables.compare import compare_runs
 
         compared = compare_runs(records, *options.compare)
         chosen = [record for record in records if record["run"] in (compared[0]["a"], compared[0]["b"])]
         return Report(options, format, root, records, chosen, [], how, compared)
-    conditions = [(key, word) for key in ("pair", "loss") for word in _listed(getattr(options, key))]
-    conditions += parse_where(_listed(options.where))
+    conditions = [(key, word) for key in ("pair", "loss") for word in getattr(options, key)]
+    conditions += parse_where(options.where)
     chosen = choose(records, conditions) if records else []
     return Report(options, format, root, records, chosen, conditions, how)
 
 
-def report(
-    options: ReportOptions | None = None,
-    *,
-    runs: Path | None = None,
-    say: Callable[[str], None] | None = None,
-) -> pd.DataFrame | Path | str:
+def report(options: ReportOptions, *, say: Callable[[str], None] | None = None) -> pd.DataFrame | Path | str:
     """Show what the runs reached.
 
     Args:
         options: What to show and how.
-        runs: The runs folder; None for $PKD_RUNS, or ./runs.
         say: Called with a line for each file that can't be read, and for each one that is written.
 
     Returns:
@@ -193,8 +216,7 @@ def report(
     Raises:
         PkdError: A wrong word, a folder that is not one of runs, or a file that can't be written.
     """
-    options = options or ReportOptions()
-    found = find_report(options, runs, say and (lambda line: say(f"warning: {line}")))
+    found = find_report(options, say and (lambda line: say(f"warning: {line}")))
     if options.plot_dir is not None:
         for path in write_plots(found, Path(options.plot_dir)):
             (say or _ignored)(f"Wrote {path}")
@@ -241,11 +263,6 @@ def _check(root: Path) -> None:
         raise PkdError(f"{root} is a file, not a folder of runs.", "Give the folder with --runs DIR.")
     if any((root / name).is_file() for name in ("status.json", "result.json")):
         raise PkdError(f"{root} is itself a run.", f"Give the folder of runs: --runs {root.parent}")
-
-
-def _listed(words: str | Sequence[str] | None) -> list[Any]:
-    """One word, as Python allows it where the command line repeats an option, or several."""
-    return [words] if isinstance(words, str) else list(words or ())
 
 
 def _ignored(line: str) -> None:

@@ -1,11 +1,13 @@
-"""From the options about machines to a launcher."""
+"""The options about machines, and from them to a launcher."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pkdcli.errors import ExitCode, PkdError
+from pkdcli.options import LOCAL, option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,13 +16,88 @@ if TYPE_CHECKING:
     from pkdcli.recipe.schema import Launcher
 
 
-def launcher(name: str = "local", *, dry_run: bool = False, **options: Any) -> Launcher:
-    """A launcher recipe with what was typed in its place.
+SLURM = "On a Slurm cluster (--launcher slurm)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchOptions:
+    """Where runs are carried out, and on how much of it; None for what the launcher's recipe says.
+
+    Attributes:
+        launcher: Name or file of the launcher.
+        gpus: The first so many GPUs, a process each.
+        devices: The numbers of GPUs with commas between them, a process each.
+        procs: Processes of a run on the CPU.
+        threads: Compute threads of a process.
+        jobs: Runs at a time.
+        retries: How often a run whose worker was killed is started again.
+        nodes: Machines of a run.
+        gpus_per_node: GPUs of a run on each of them.
+        cpus_per_process: Cores of each process.
+        memory: Of a node, as Slurm writes it, such as 64G.
+        partition: Slurm's partition.
+        account: Slurm's account.
+        qos: Slurm's quality of service.
+        constraint: Slurm's constraint on nodes.
+        time: Time limit of a job, as Slurm writes it.
+        sbatch_option: Other options of sbatch, NAME or NAME=VALUE each.
+        setup: Lines of shell before the run.
+        max_parallel: Runs of an array at a time.
+        wait: Wait for the jobs to end.
+    """
+
+    launcher: str = option(
+        "local", "local, slurm, or the YAML file of a launcher of your own.", panel=LOCAL, names_of="launchers"
+    )
+    gpus: int | None = option(None, "The first N GPUs, a process each.", panel=LOCAL, min=1)
+    devices: str | None = option(None, "These GPUs, a process each.", panel=LOCAL, metavar="0,1")
+    procs: int | None = option(None, "Processes of a run on the CPU (on each node).", panel=LOCAL, min=1)
+    threads: int | None = option(
+        None,
+        "Compute threads of a process; by default $OMP_NUM_THREADS, or the cores that it has. No part of a run's "
+        "name: the numbers differ by rounding.",
+        panel=LOCAL,
+        min=1,
+    )
+    jobs: int | None = option(
+        None,
+        "Runs at a time, which share out the GPUs given, or are spread over all there are.",
+        names=("--jobs", "-j"),
+        panel=LOCAL,
+        min=1,
+    )
+    retries: int | None = option(None, "Start a run whose worker was killed again, so many times.", panel=LOCAL, min=0)
+    nodes: int | None = option(None, "Machines of a run.", panel=SLURM, min=1)
+    gpus_per_node: int | None = option(None, "GPUs of a run on each, a process each.", panel=SLURM, min=0)
+    cpus_per_process: int | None = option(None, "Cores of each process.", panel=SLURM, min=1)
+    memory: str | None = option(
+        None, "Memory of a node; what the data wants is said without.", panel=SLURM, metavar="64G"
+    )
+    partition: str | None = option(None, panel=SLURM)
+    account: str | None = option(None, panel=SLURM)
+    qos: str | None = option(None, panel=SLURM)
+    constraint: str | None = option(None, panel=SLURM)
+    time: str | None = option(None, "Time limit of a job; a run saves before it and is queued again.", panel=SLURM)
+    sbatch_option: tuple[str, ...] = option(
+        (),
+        "Any other option of sbatch, such as gres=gpu:a100:4, exclusive or reservation=x; repeatable.",
+        panel=SLURM,
+        metavar="NAME[=VALUE]",
+        repeatable=True,
+    )
+    setup: tuple[str, ...] = option(
+        (), "A line of shell before the run; repeatable.", panel=SLURM, metavar="LINE", repeatable=True
+    )
+    max_parallel: int | None = option(None, "Runs of an array at a time.", panel=SLURM, min=1)
+    wait: bool = option(False, "Wait for the jobs to end.", panel=SLURM)
+
+
+def launcher(options: LaunchOptions | None = None, *, dry_run: bool = False) -> Launcher:
+    """A launcher recipe with what was asked for in its place.
 
     Args:
-        name: Of the recipe, or the path of one's own.
+        options: What was asked for; None for the default launcher as it is.
         dry_run: Nothing will run, so devices need not be there.
-        **options: By the names of the command line's options; None where one was not given.
 
     Raises:
         PkdError: An option of the other kind of launcher, a value Slurm can't take, a device that is not there.
@@ -29,8 +106,11 @@ def launcher(name: str = "local", *, dry_run: bool = False, **options: Any) -> L
     from pkdcli.recipe import library, sbatch
     from pkdcli.recipe.schema import LOCAL_KEYS, SLURM_KEYS, Launcher
 
+    given = dict(vars(options or LaunchOptions()))
+    name = given.pop("launcher")
+    del given["wait"]  # no part of a launcher: the command waits
     recipe: Launcher = library.load("launchers", name)
-    given = {key: value for key, value in options.items() if value is not None and value != []}
+    given = {key: value for key, value in given.items() if value is not None and value != ()}
     others = (*SLURM_KEYS, "sbatch_option") if recipe.kind == "local" else (*LOCAL_KEYS, "gpus")
     wrong = ["--" + key.replace("_", "-") for key in given if key in others]
     if wrong:

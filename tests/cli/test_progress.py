@@ -10,10 +10,10 @@ import pytest
 from pkdcli.api import train
 from pkdcli.cli import notes
 from pkdcli.cli.progress import choose
-from pkdcli.cli.typer_options import number, numbers, whole_numbers, words
 from pkdcli.errors import PkdError
 from pkdcli.launch.job import JobSpec
 from pkdcli.launch.local.queue import Outcome
+from pkdcli.options import number, numbers, whole_numbers, words
 from pkdcli.runs.store import write_json
 
 TRAINING = {"phase": "train", "epoch": 2, "epochs": 6, "iter": 30, "iters": 600}

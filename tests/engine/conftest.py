@@ -18,7 +18,9 @@ import pytest
 SERVER = """
 import json, os, sys
 import pkdcli.engine.register
-from pkdcli.engine import environment, processes, result, train, worker
+from pkdcli.engine.distributed import processes
+from pkdcli.engine.train import trainer
+from pkdcli.engine.worker import environment, main, result
 from pkdcli.recipe import library, schema
 os.fsync = lambda handle: None
 for line in sys.stdin:
@@ -33,7 +35,7 @@ for line in sys.stdin:
                 os.dup2(other, number)
             os.environ.update(env)
             exec(asked["first"])
-            code = worker.main([asked["run"]])
+            code = main.main([asked["run"]])
             sys.stdout.flush()
             os._exit(code)
         os.setpgid(pid, pids[0] if pids else pid)

@@ -319,7 +319,7 @@ WORKER = """
 import json, sys, torch
 from mmengine.evaluator import Evaluator
 import pkdcli.engine.metrics.coco
-from pkdcli.engine import processes
+from pkdcli.engine.distributed import processes
 torch.set_num_threads(1)
 processes.join()
 torch.distributed.all_gather_object = torch.distributed.gather_object = None  # boxes are not pickled

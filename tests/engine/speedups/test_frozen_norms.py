@@ -337,7 +337,7 @@ def test_students_of_the_paper(pair, scale, frozen, trained):
 
 
 NORMS = "scale.rules.1.set.norm_cfg={type: BN, requires_grad: %s}"
-PLAIN = "from pkdcli.engine import runner; runner.quicken = lambda student: None"
+PLAIN = "from pkdcli.engine.train import runner; runner.quicken = lambda student: None"
 
 
 # The student is a ResNet-18, of 20 batch norms.
