@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -62,14 +62,12 @@ def list_runs(runs: Path | None = None) -> RunList:
     Raises:
         PkdError: The folder can't be read.
     """
-    from pkdcli.launch.status import look_all
-
     records = collect(runs_root(runs), lambda line: None)
     paths = [RunPaths(Path(record["path"])) for record in records]
     # Those that are done and whole need no second look.
     open_ = [one for one, record in zip(paths, records, strict=True) if not _is_whole(one, record)]
-    known = {found.paths: found for found in look_all(open_)}
-    return RunList(as_run(known[one]) if one in known else Run(one, "done") for one in paths)
+    known = {run.paths: run for run in runs_of(open_)}
+    return RunList(known.get(one) or Run(one, "done") for one in paths)
 
 
 def load_run(name: str | Path, runs: Path | None = None) -> Run:
@@ -82,10 +80,14 @@ def load_run(name: str | Path, runs: Path | None = None) -> Run:
     Raises:
         PkdError: There is no such run, with the nearest, or there are several.
     """
+    return runs_of([only(str(name), all_runs(runs))])[0]
+
+
+def runs_of(paths: Iterable[RunPaths]) -> RunList:
+    """Run directories as `Run`s, each in the state that `pkd status` says."""
     from pkdcli.launch.status import look_all
 
-    (found,) = look_all([only(str(name), all_runs(runs))])
-    return as_run(found)
+    return RunList(Run(one.paths, one.state, one.reason, one.where) for one in look_all(paths))
 
 
 def status(options: StatusOptions, output: Annotated[OutputOptions, Only("runs")]) -> list[Found]:
@@ -172,8 +174,3 @@ def read_log(paths: RunPaths, lines: int | None = None, follow: bool = False) ->
 def _is_whole(paths: RunPaths, record: Record) -> bool:
     done = record["state"] == "done" and record["mAP"] is not None
     return done and paths.weights(record["role"] or "distill").is_file()
-
-
-def as_run(found: Found) -> Run:
-    """What is known of a run's state, as a `Run`."""
-    return Run(found.paths, found.state, found.reason, found.where)
