@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -92,6 +90,9 @@ def _end_if_queued(one: Found) -> None:
 
 def _stop(one: Found) -> Cancelled:
     """Ask a run of this machine to save and stop."""
+    import signal
+    import socket
+
     from pkdcli.launch.local.os_processes import send
     from pkdcli.runs.status import note_cancel
 

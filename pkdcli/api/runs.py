@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.folders import runs_root
 from pkdcli.options import Only, OutputOptions, option
-from pkdcli.runs.collect import collect
 from pkdcli.runs.find import all_runs, chosen, only
 from pkdcli.runs.paths import RunPaths
-from pkdcli.runs.record import Record
-from pkdcli.runs.run import Run
-from pkdcli.runs.run_list import RunList
 
 if TYPE_CHECKING:
     from pkdcli.launch.status import Found
+    from pkdcli.runs.record import Record
+    from pkdcli.runs.run import Run
+    from pkdcli.runs.run_list import RunList
 
 SECONDS = 0.5  # between two looks at a log that is followed
 
@@ -62,6 +61,10 @@ def list_runs(runs: Path | None = None) -> RunList:
     Raises:
         PkdError: The folder can't be read.
     """
+    from pkdcli.runs.collect import collect
+    from pkdcli.runs.run import Run
+    from pkdcli.runs.run_list import RunList
+
     records = collect(runs_root(runs), lambda line: None)
     paths = [RunPaths(Path(record["path"])) for record in records]
     # Those that are done and whole need no second look.
@@ -86,6 +89,8 @@ def load_run(name: str | Path, runs: Path | None = None) -> Run:
 def runs_of(paths: Iterable[RunPaths]) -> RunList:
     """Run directories as `Run`s, each in the state that `pkd status` says."""
     from pkdcli.launch.status import look_all
+    from pkdcli.runs.run import Run
+    from pkdcli.runs.run_list import RunList
 
     return RunList(Run(one.paths, one.state, one.reason, one.where) for one in look_all(paths))
 
