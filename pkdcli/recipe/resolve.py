@@ -170,6 +170,13 @@ def resolve(request: Request) -> Recipe:
 def use_loss(loss: Loss, teacher: Detector, scale: Scale, weight: float | None, temperature: float | None) -> LossUse:
     """The loss of one run, with alpha by the teacher's kind where no weight is given.
 
+    Args:
+        loss: Its recipe.
+        teacher: Its kind sets the default weight of losses that go by it.
+        scale: Says what statistics are taken over.
+        weight: As asked for; None for the default.
+        temperature: As asked for; None for the loss's own.
+
     Raises:
         PkdError: The weight or temperature is not one the loss allows.
     """
@@ -200,7 +207,13 @@ def use_loss(loss: Loss, teacher: Detector, scale: Scale, weight: float | None, 
 
 
 def scaled(schedule: Schedule, scale: Scale, epochs: int | None = None) -> Schedule:
-    """A schedule at a scale: epochs times the scale's factor (or as given), milestones in proportion."""
+    """A schedule at a scale: epochs times the scale's factor (or as given), milestones in proportion.
+
+    Args:
+        schedule: At full length.
+        scale: Has the factor.
+        epochs: As asked for; None to go by the factor.
+    """
     length = epochs or max(1, round(schedule.epochs * scale.epoch_factor))
     factor = length / schedule.epochs
     milestones = [round(milestone * factor, 4) for milestone in schedule.milestones]
@@ -208,7 +221,15 @@ def scaled(schedule: Schedule, scale: Scale, epochs: int | None = None) -> Sched
 
 
 def load_data(name: str, where: str | None = None) -> Data:
-    """A data recipe with absolute paths; those of the embedded data set stay relative to the cache."""
+    """A data recipe with absolute paths; those of the embedded data set stay relative to the cache.
+
+    Args:
+        name: A data recipe by its name, or the path of a YAML file.
+        where: File and key path that name it, for messages.
+
+    Raises:
+        PkdError: There is no such data recipe, or something in it is wrong.
+    """
     path = library.path_of("datasets", name, where)
     data: Data = library.load("datasets", name, where)
     if data.generator:
@@ -235,6 +256,10 @@ def assign(content: dict[str, Any], assignment: str) -> None:
     """Carry out one `--set a.b.c=value` on a resolved recipe; the value is read as YAML.
 
     Under `config`, `student.set`, `teacher.set` and `loss.params` the rest of the path is a key of its own.
+
+    Args:
+        content: A recipe's fields as nested dicts, changed in place.
+        assignment: As typed behind `--set`.
 
     Raises:
         PkdError: No `=`, a key path that leads nowhere, with the nearest key, or one that would change nothing.
