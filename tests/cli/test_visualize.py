@@ -72,7 +72,7 @@ class Desk:
         monkeypatch.setenv("PKD_CACHE", str(self.cache))
         monkeypatch.setenv("COLUMNS", "200")
 
-        def ask(module, request, what, doing):
+        def ask(module, request, what):
             assert module == "pkdcli.engine.analysis.features"
             self.asked.append(request)
             measured(request).write(Path(request["output"]))
@@ -402,7 +402,7 @@ def process(answer, code, stderr=""):
 def test_what_goes_wrong_in_the_process_is_said(monkeypatch, run, error):
     monkeypatch.setattr(ask_module.subprocess, "run", run)
     with pytest.raises(PkdError) as caught:
-        ask_module.ask("pkdcli.engine.analysis.features", {"a": 1}, "the measurement", None)
+        ask_module.ask("pkdcli.engine.analysis.features", {"a": 1}, "the measurement")
     assert (caught.value.message, caught.value.hint, caught.value.code) == error
 
 
