@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pkdcli.api.train import Where, with_data
 from pkdcli.api.visualize.images import Picture, chosen, given
 from pkdcli.api.visualize.weights import ZOO, NotTrained, Source, Wanted, sources, together
+from pkdcli.cli.progress.choose import watcher
 from pkdcli.errors import PkdError
+from pkdcli.experiment.data import with_data
 from pkdcli.experiment.plan import with_weights_hash
 from pkdcli.folders import cache_root, runs_root
 from pkdcli.launch.request import ask
+from pkdcli.options import OutputOptions
 from pkdcli.recipe.library import names, parse, read_yaml
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Recipe
@@ -80,7 +82,7 @@ class Plan:
     folder: Path
 
 
-def visualize(asked: Asked, where: Where) -> None:
+def visualize(asked: Asked, where: OutputOptions) -> None:
     """Draw figures, and print what they show.
 
     Raises:
@@ -105,7 +107,7 @@ def visualize(asked: Asked, where: Where) -> None:
         _carry_out(one, asked, where)
 
 
-def _given_run(asked: Asked, where: Where) -> Recipe | None:
+def _given_run(asked: Asked, where: OutputOptions) -> Recipe | None:
     """The recipe of the run that the user names as a student, which says pair, scale and data where nobody does."""
     for word in (asked.distilled, asked.student):
         paths = find_run(word, runs_root(where.runs)) if word and word != ZOO else None
@@ -114,7 +116,7 @@ def _given_run(asked: Asked, where: Where) -> Recipe | None:
     return None
 
 
-def _plans(asked: Asked, figures: dict[str, list[int]], where: Where) -> list[Plan]:
+def _plans(asked: Asked, figures: dict[str, list[int]], where: OutputOptions) -> list[Plan]:
     """The figures by pair; what is missing for any of them is said at once.
 
     Raises:
@@ -131,7 +133,7 @@ def _plans(asked: Asked, figures: dict[str, list[int]], where: Where) -> list[Pl
     return found
 
 
-def _plan(asked: Asked, pair: str, numbers: Sequence[int], where: Where) -> Plan:
+def _plan(asked: Asked, pair: str, numbers: Sequence[int], where: OutputOptions) -> Plan:
     root, cache, run = runs_root(where.runs), cache_root(), _given_run(asked, where)
     scale = asked.scale if asked.scale is not None else (run.scale.name if run else "paper")
     seed = run.seed if run else asked.seed
@@ -144,7 +146,7 @@ def _plan(asked: Asked, pair: str, numbers: Sequence[int], where: Where) -> Plan
 
         recipe = recipe.model_copy(update={"data": facts(recipe.data, cache)})
     else:
-        (recipe,) = with_data([recipe], cache, where)
+        (recipe,) = with_data([recipe], cache, None, watcher(json=where.json, quiet=where.quiet), dry_run=where.dry_run)
     if recipe.data.classes is None:
         # Heads are built for some number of classes, but the figures show necks.
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"classes": ["object"]})})
@@ -182,7 +184,7 @@ def _stages(shown: Sequence[Source]) -> list[str]:
     return common
 
 
-def _show(one: Plan, asked: Asked, where: Where) -> None:
+def _show(one: Plan, asked: Asked, where: OutputOptions) -> None:
     """What would be measured and drawn."""
     content = {
         "pair": one.recipe.pair,
@@ -204,7 +206,7 @@ def _show(one: Plan, asked: Asked, where: Where) -> None:
         print(f"  would write: {path}")
 
 
-def _carry_out(one: Plan, asked: Asked, where: Where) -> None:
+def _carry_out(one: Plan, asked: Asked, where: OutputOptions) -> None:
     from pkdcli.reporting.formats import print_rich
     from pkdcli.reporting.paper_figures.numbers import overview
     from pkdcli.reporting.paper_figures.write import write
@@ -247,10 +249,7 @@ def measured(one: Plan, quiet: bool) -> Features:
         "cache": str(cache_root()),
         "output": str(kept),
     }
-    names = ", ".join(source.title for source in one.shown)
-    count = len(one.pictures)
-    doing = f"measuring {names} on {count} image{'s' if count > 1 else ''} ..."
-    ask("pkdcli.engine.analysis.features", request, "the measurement", None if quiet else doing)
+    ask("pkdcli.engine.analysis.features", request, "the measurement")
     return Features.read(kept)
 
 
