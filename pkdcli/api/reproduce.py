@@ -11,7 +11,6 @@ from typing import Any
 import typer
 
 from pkdcli.api.train import Where, carry_out, with_data
-from pkdcli.cli.look.report import Shown, emit
 from pkdcli.cli.progress.choose import duration
 from pkdcli.config import schedule
 from pkdcli.experiment import plan
@@ -23,6 +22,7 @@ from pkdcli.reporting.published import read_published
 from pkdcli.reporting.table import Table
 from pkdcli.reporting.tables.reproduced import LINE_COLUMNS, groups
 from pkdcli.reporting.tables.reproduced_layout import reproduced_tables
+from pkdcli.reporting.write import Shown, emit
 from pkdcli.runs.collect import Record, collect, order
 from pkdcli.runs.estimate import measured, seconds_for
 from pkdcli.runs.liveness import finished

@@ -13,9 +13,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from pkdcli.cli.look.report import report
+from pkdcli.cli.look.report import command as report
 from pkdcli.errors import ExitCode, PkdError
-from pkdcli.runs.collect import COLUMNS
+from pkdcli.runs.record import COLUMNS
 from pkdcli.runs.store import write_json, write_text
 
 SIX = ("mAP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
@@ -275,8 +275,8 @@ def test_wrong_words_get_the_nearest(runs, tmp_path):
         (("--format", "cvs"), "unknown --format 'cvs'", "Did you mean 'csv'?"),
         (("--layout", "table9"), "unknown --layout 'table9'", "Did you mean 'table"),
         (("--seeds", "means"), "unknown --seeds 'means'", "Did you mean 'mean'?"),
-        (("--compare", "mse-1", "mse-40"), "unknown run 'mse-40'", "'? All runs: pkd report --layout runs"),
-        (("--compare", "mse", "base"), "3 runs start with 'mse'", "mse-10, mse-30, mse-50"),
+        (("--compare", "mse-1", "mse-40"), "--compare: no run begins with 'mse-40'.", "? `pkd status` lists the runs"),
+        (("--compare", "mse", "base"), "--compare: 3 runs begin with 'mse':\n  mse-10\n  mse-30\n  mse-50", "Give"),
         (("--runs", runs.root / "base"), "is itself a run", f"--runs {runs.root}"),
         (("--runs", runs.root / "base" / "status.json"), "is a file", "--runs DIR"),
     ):
@@ -452,7 +452,7 @@ def test_three_hundred_runs(runs):
 def test_a_pipe_is_wide_enough_for_long_names(runs):
     name = "reppointsx101-reppoints50__norm-kl-w10-t50__2x+ms__my-own-photographs-tiny__s0-1a2b3c4d"
     runs.add(name, 30.0)
-    script = f"import typer; from pkdcli.cli.look.report import report; typer.run(report)  # {name}"
+    script = f"import typer; from pkdcli.cli.look.report import command as report; typer.run(report)  # {name}"
     words = ["--runs", str(runs.root), "--layout", "runs"]
     env = {"NO_COLOR": "1", "PATH": "", "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run([sys.executable, "-c", script, *words], env=env, capture_output=True, check=True)
@@ -461,7 +461,7 @@ def test_a_pipe_is_wide_enough_for_long_names(runs):
 
 def test_the_report_needs_neither_torch_nor_mmengine_nor_pandas(runs):
     script = (
-        "import sys, typer; from pkdcli.cli.look.report import report\n"
+        "import sys, typer; from pkdcli.cli.look.report import command as report\n"
         "try: typer.run(report)\n"
         "finally: print([m for m in ('torch', 'mmengine', 'mmdet', 'pandas', 'numpy') if m in sys.modules])\n"
     )

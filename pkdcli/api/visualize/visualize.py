@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pkdcli.api.evaluate import find_run
 from pkdcli.api.train import Where, with_data
 from pkdcli.api.visualize.images import Picture, chosen, given
 from pkdcli.api.visualize.weights import ZOO, NotTrained, Source, Wanted, sources, together
@@ -24,6 +23,7 @@ from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Recipe
 from pkdcli.reporting.paper_figures.catalog import FIGURES, Look, look
 from pkdcli.runs.features import Features
+from pkdcli.runs.find import find_run
 
 ABOUT = ("key", "title", "weights", "source")
 """What is said of a detector."""

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from pkdcli.cli.look.report import FORMATS
 from pkdcli.cli.typer_options import spread
 from pkdcli.launch.options import LaunchOptions
 from pkdcli.options import Only, OutputOptions
 from pkdcli.recipe.options import RecipeOptions, TableOptions, TeacherOptions
+from pkdcli.reporting.write import FORMATS
 
 
 @spread
@@ -43,11 +43,11 @@ def command(
     """
     from pkdcli.api.reproduce import reproduce
     from pkdcli.api.train import Where
-    from pkdcli.cli.look.report import format_of
     from pkdcli.config.trackers import named
     from pkdcli.launch.options import launcher, processes
     from pkdcli.recipe import library
     from pkdcli.recipe.options import request
+    from pkdcli.reporting.write import format_of
 
     format = format_of(format, file)
     machines = launcher(launch, dry_run=output.dry_run)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from html import escape
 
 from pkdcli.reporting.plots.figure import DASHES, PALE, Panel
-from pkdcli.runs.collect import plain
+from pkdcli.runs.record import plain
 
 WIDTH, HEIGHT = 400, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 10, 10, 44
