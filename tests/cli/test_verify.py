@@ -55,7 +55,7 @@ class Desk:
         monkeypatch.setenv("PKD_RUNS", str(self.runs))
         monkeypatch.setenv("PKD_CACHE", str(self.cache))
 
-        def measure(recipe, teacher, student, images, quiet):
+        def measure(recipe, teacher, student, images):
             self.asked.append((recipe, teacher, student, images))
             return measured(self.ok)
 
@@ -224,6 +224,6 @@ def test_what_goes_wrong_in_the_process_is_said(tmp_path, monkeypatch, run, erro
     monkeypatch.setenv("PKD_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(ask.subprocess, "run", run)
     with pytest.raises(PkdError) as caught:
-        verify.verify("gfl101-fcos50", "tiny", None, [image], None, "md", None, True)
+        verify.verify(images=[image])
     assert (caught.value.message, caught.value.hint, caught.value.code) == error
     assert not (tmp_path / "runs").exists()
