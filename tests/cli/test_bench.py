@@ -16,9 +16,10 @@ import typer
 from typer.testing import CliRunner
 
 from pkdcli.api import benchmark
-from pkdcli.api.benchmark import duration, in_words, size
+from pkdcli.api.benchmark import size
+from pkdcli.api.options import DEFAULT, SECTIONS
 from pkdcli.cli.look import bench as bench_command
-from pkdcli.cli.look.bench import DEFAULT, SECTIONS
+from pkdcli.cli.look.bench import duration, in_words
 from pkdcli.config.teacher import teacher_recipe
 from pkdcli.data.prepare import facts
 from pkdcli.errors import PkdError
@@ -58,7 +59,7 @@ class Desk:
         monkeypatch.setattr(benchmark, "_lines", self._lines)
         self.asked, self.raises, self.folder = [], None, folder
 
-    def _lines(self, request, quiet):
+    def _lines(self, request):
         self.asked.append(request)
         yield {"machine": MACHINE}
         for number, name in enumerate(request["only"]):
@@ -216,14 +217,14 @@ def worker(script):
 def test_what_goes_wrong_in_the_process_is_said(monkeypatch, script, error):
     monkeypatch.setattr(benchmark.subprocess, "Popen", worker(script))
     with pytest.raises(PkdError) as caught:
-        list(benchmark._lines({"threads": 1}, quiet=True))
+        list(benchmark._lines({"threads": 1}))
     assert (caught.value.message, caught.value.hint, caught.value.code) == error
 
 
 def test_threads_reach_the_process_and_its_request_too(monkeypatch):
     script = "import json, os, sys; print(json.dumps([os.environ['OMP_NUM_THREADS'], json.load(open(sys.argv[1]))]))"
     monkeypatch.setattr(benchmark.subprocess, "Popen", worker(script))
-    assert list(benchmark._lines({"threads": 3}, quiet=True)) == [["3", {"threads": 3}]]
+    assert list(benchmark._lines({"threads": 3})) == [["3", {"threads": 3}]]
 
 
 def at_work(pid: str) -> bool:
