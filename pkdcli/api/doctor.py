@@ -1,43 +1,66 @@
-"""What a machine has and lacks, as far as it can be said without torch."""
+"""What a machine has and lacks: `pkdcli.doctor()` and `pkd doctor`."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pkdcli.cores import busy, cores
+from pkdcli.cores import busy, cores, variables
+from pkdcli.findings import GIB, Finding
 from pkdcli.folders import cache_root, runs_root
 
-GIB = 2**30
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at.
+class Findings(list[Finding]):
+    """What was found, in the order in which it was looked at."""
 
-    Attributes:
-        ok: True, False (missing, and needed), or None (worth knowing).
-    """
+    @property
+    def ok(self) -> bool:
+        """Whether nothing that is needed is missing."""
+        return all(finding.ok is not False for finding in self)
 
-    what: str
-    found: str
-    ok: bool | None
-    remedy: str = ""
+    def frame(self) -> pd.DataFrame:
+        """A row for each finding: what, found, ok (None: worth knowing), remedy."""
+        import pandas as pd
 
-    def line(self) -> str:
-        """As one line of JSON."""
-        return json.dumps(asdict(self))
+        rows = [asdict(finding) for finding in self]
+        return pd.DataFrame(rows, columns=["what", "found", "ok", "remedy"], dtype=object)
 
-    @staticmethod
-    def read(text: str) -> list[Finding]:
-        """Findings from lines of JSON; other lines are passed over."""
-        return [Finding(**json.loads(line)) for line in text.splitlines() if line.startswith('{"what"')]
+    def _repr_html_(self) -> str:
+        """The findings as a table, for notebooks."""
+        from pkdcli.runs.run import html_table
+
+        marks = {True: "ok", False: "missing", None: "note"}
+        rows = [[marks[one.ok], one.what, one.found, one.remedy] for one in self]
+        return html_table(("", "what", "found", "remedy"), rows)
+
+
+def doctor() -> Findings:
+    """Say what this machine has (versions, devices, data, cache), what it lacks, and the remedy."""
+    return Findings([*checks(), *_of_the_stack()])
+
+
+def _of_the_stack() -> list[Finding]:
+    """What torch sees, which a process of its own says: torch stays behind a process boundary."""
+    answer = subprocess.run(
+        [sys.executable, "-m", "pkdcli.engine.worker.doctor"],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **variables()},
+        check=False,
+    )
+    last = (answer.stderr.strip().splitlines() or ["no answer"])[-1]
+    return Finding.read(answer.stdout) or [Finding("torch", "the stack does not start", False, last)]
 
 
 def checks() -> list[Finding]:
