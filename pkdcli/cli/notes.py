@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pkdcli.cli.progress.choose import LINE_SECONDS
+from pkdcli.errors import PkdError
 
 if TYPE_CHECKING:
     from pkdcli.api.train import Where
@@ -68,6 +69,16 @@ def drawing(where: Where) -> Callable[[int, int], None] | None:
         print(f"{begin}{text}", end=end, file=sys.stderr, flush=True)
 
     return progress
+
+
+@contextmanager
+def with_tiny_command() -> Iterator[None]:
+    """Name the command that was typed, at the scale that needs no COCO, where an error leaves a place for it."""
+    try:
+        yield
+    except PkdError as error:
+        error.hint = error.hint and error.hint.replace("{tiny}", tiny_command())
+        raise
 
 
 def tiny_command() -> str:

@@ -35,13 +35,14 @@ def command(
 
     from pkdcli.api.verify import verify
     from pkdcli.cli.console import tell, working
+    from pkdcli.cli.notes import with_tiny_command
     from pkdcli.errors import ExitCode, unknown
     from pkdcli.reporting.tables.verified import verified_tables
     from pkdcli.reporting.write import emit
 
     if format not in FORMATS:
         raise unknown("--format", format, FORMATS)
-    with working(output.quiet) as progress:
+    with with_tiny_command(), working(output.quiet) as progress:
         done = verify(options, progress=progress)
     if format == "json":
         print(json.dumps(done.found, indent=1))
