@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from pkdcli.api.keywords import options_of
 from pkdcli.api.options import DEFAULT, SECTIONS, BenchmarkOptions
 from pkdcli.errors import ExitCode, PkdError, unknown
 from pkdcli.folders import cache_root
+from pkdcli.launch.outcome import Watcher
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.liveness import finished
@@ -53,28 +54,30 @@ class Benchmark:
     def measure(
         self,
         on_section: Callable[[dict[str, Any]], None] | None = None,
-        progress: Callable[[str], None] | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
         """Have everything measured; what has been measured stays in `sections` even if a later one fails.
 
         Args:
             on_section: Called with each section when it has been measured.
-            progress: Called with what is being done, when it begins.
+            watcher: Told of what is being done.
 
         Raises:
             PkdError: What the process says went wrong.
         """
-        if progress:
-            progress("starting ...")
-        for line in _lines(self.request):
-            if "machine" in line:
-                self.machine = line["machine"]
-            elif "section" in line:
-                self.sections.append(line["section"])
-                if on_section:
-                    on_section(line["section"])
-            elif progress and "doing" in line:
-                progress(f"measuring {line['doing']} ...")
+        watcher = watcher or Watcher()
+        with ExitStack() as shown:
+            shown.enter_context(watcher.doing("starting ..."))
+            for line in _lines(self.request):
+                if "machine" in line:
+                    self.machine = line["machine"]
+                elif "section" in line:
+                    self.sections.append(line["section"])
+                    if on_section:
+                        on_section(line["section"])
+                elif "doing" in line:
+                    shown.close()
+                    shown.enter_context(watcher.doing(f"measuring {line['doing']} ..."))
         self.complete = True
 
     def record(self) -> dict[str, Any]:
@@ -106,7 +109,7 @@ def benchmark(
     options: BenchmarkOptions | None = None,
     *,
     on_section: Callable[[dict[str, Any]], None] | None = None,
-    progress: Callable[[str], None] | None = None,
+    watcher: Watcher | None = None,
     **keywords: Any,
 ) -> Benchmark:
     """Measure losses, steps, shared teachers, evaluation, loading and start-up on this machine.
@@ -114,19 +117,24 @@ def benchmark(
     Args:
         options: What to measure; or give its fields as keywords.
         on_section: Called with each section when it has been measured.
-        progress: Called with what is being done, when it begins.
+        watcher: Told of what is being done.
         **keywords: The fields of `BenchmarkOptions`.
 
     Raises:
         PkdError: A wrong word, or what the process that measures says went wrong.
     """
-    found = planned(options_of(BenchmarkOptions, options, keywords))
-    found.measure(on_section, progress)
+    watcher = watcher or Watcher()
+    found = planned(options_of(BenchmarkOptions, options, keywords), watcher)
+    found.measure(on_section, watcher)
     return found
 
 
-def planned(options: BenchmarkOptions) -> Benchmark:
+def planned(options: BenchmarkOptions, watcher: Watcher) -> Benchmark:
     """What would be measured; nothing has been yet.
+
+    Args:
+        options: What to measure.
+        watcher: Told of data that is drawn or checked, which the experiment alone needs.
 
     Raises:
         PkdError: A wrong word.
@@ -143,7 +151,7 @@ def planned(options: BenchmarkOptions) -> Benchmark:
             message = "--clock cpu: the processor time of several threads is no time that passes."
             raise PkdError(message, "Add --threads 1.")
         wishes["threads"] = 1
-    recipe = _recipe(options, only)
+    recipe = _recipe(options, only, watcher)
     return Benchmark(wishes, _request(wishes, recipe))
 
 
@@ -163,9 +171,9 @@ def size(text: str | None) -> tuple[int, int] | None:
     return sides
 
 
-def _recipe(options: BenchmarkOptions, only: tuple[str, ...]) -> Recipe:
+def _recipe(options: BenchmarkOptions, only: tuple[str, ...], watcher: Watcher) -> Recipe:
     """The distilled run that is measured; real data for the experiment alone."""
-    from pkdcli.data.prepare import facts, prepare
+    from pkdcli.experiment.data import with_data
     from pkdcli.experiment.plan import with_weights_hash
 
     if options.loss == "none":
@@ -174,8 +182,7 @@ def _recipe(options: BenchmarkOptions, only: tuple[str, ...]) -> Recipe:
         pair=options.pair, scale=options.scale, loss=options.loss, batch_size=options.batch, sets=options.sets
     )
     recipe = with_weights_hash(resolve(request))
-    known = prepare if "experiment" in only else facts
-    return recipe.model_copy(update={"data": known(recipe.data, cache_root())})
+    return with_data([recipe], cache_root(), None, watcher, dry_run="experiment" not in only)[0]
 
 
 def _request(wishes: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:

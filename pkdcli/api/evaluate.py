@@ -18,6 +18,7 @@ from pkdcli.data.prepare import prepare, thinnest
 from pkdcli.errors import ExitCode, PkdError, unknown
 from pkdcli.experiment.derived_recipes import of_checkpoint, of_run, recipe_of
 from pkdcli.folders import cache_root, runs_root
+from pkdcli.launch.outcome import Watcher
 from pkdcli.recipe.resolve import load_data
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.find import find_run
@@ -85,7 +86,7 @@ def evaluate(
     options: EvalOptions | None = None,
     *,
     say: Callable[[str], None] | None = None,
-    progress: Callable[[str], None] | None = None,
+    watcher: Watcher | None = None,
     **keywords: Any,
 ) -> Evaluation:
     """Evaluate a run's student or teacher, or a bare file of weights.
@@ -93,7 +94,7 @@ def evaluate(
     Args:
         options: What to evaluate; or give its fields as keywords.
         say: Called with each line that a user should read: notes, files that are written besides.
-        progress: Called with what is being done, when it begins.
+        watcher: Told of what is being done.
         **keywords: The fields of `EvalOptions`; `target` may be a `Run`.
 
     Raises:
@@ -113,7 +114,6 @@ def evaluate(
     recipe = _on_data(recipe, options, paths)
     name = f"{'teacher-' if model == 'teacher' else ''}{recipe.data.name}"
     output = paths.evaluation(name, split) if paths is not None else None
-    (progress or _ignore)(f"evaluating {recipe.student.title} on {recipe.data.name}, {split} ...")
     columns = {"schema": 1, "run": paths.run if paths else None, "model": model, "student": recipe.student.name}
     samples = paths.evaluation_samples(name, split) if paths is not None else None
     content = {
@@ -124,7 +124,8 @@ def evaluate(
         "own_pipeline": paths is None and options.scale is None,
         "samples": str(samples) if samples is not None else None,
     }
-    found = Evaluation(recipe.student.title, run_worker(content), output)
+    with (watcher or Watcher()).doing(f"evaluating {recipe.student.title} on {recipe.data.name}, {split} ..."):
+        found = Evaluation(recipe.student.title, run_worker(content), output)
     if output is not None:
         write_json(output, found.record)
     for text in found.notes:
@@ -153,7 +154,12 @@ def _on_data(recipe: Recipe, options: EvalOptions, paths: RunPaths | None) -> Re
         recipe = recipe.model_copy(update={"data": load_data(options.data)})
     if options.data is not None or options.split != "val":
         recipe = on_other_data(recipe)
-    recipe = recipe.model_copy(update={"data": prepare(recipe.data, cache_root())})
+    try:
+        recipe = recipe.model_copy(update={"data": prepare(recipe.data, cache_root())})
+    except PkdError as error:
+        # Weights are of their own data: to train others at scale tiny would be no remedy.
+        error.hint = error.hint and error.hint.partition("\nWithout COCO")[0]
+        raise
     thin = {name: image for name, image in thinnest(recipe.data, cache_root()).items() if name == options.split}
     check_sides(recipe, thin)
     if paths is not None and options.data is not None:

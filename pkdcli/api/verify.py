@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,10 @@ from pkdcli.api.options import VerifyOptions
 from pkdcli.config.teacher import teacher_recipe
 from pkdcli.data.images.file_names import path_of
 from pkdcli.errors import PkdError
+from pkdcli.experiment.data import with_data
 from pkdcli.experiment.plan import with_weights_hash
 from pkdcli.folders import cache_root, runs_root
+from pkdcli.launch.outcome import Watcher
 from pkdcli.launch.request import ask
 from pkdcli.recipe import library
 from pkdcli.recipe.identity import run_id
@@ -78,33 +80,35 @@ class Verification:
 def verify(
     options: VerifyOptions | None = None,
     *,
-    progress: Callable[[str], None] | None = None,
+    watcher: Watcher | None = None,
     **keywords: Any,
 ) -> Verification:
     """Check the mathematics on a pair's features, and write plot, CSV and JSON.
 
     Args:
         options: On whose features; or give its fields as keywords.
-        progress: Called with what is being done, when it begins.
+        watcher: Told of what is being done.
         **keywords: The fields of `VerifyOptions`.
 
     Raises:
         PkdError: A wrong word, data or images that are not there, weights that don't fit.
     """
-    from pkdcli.data.prepare import facts, prepare
+    from pkdcli.data.prepare import facts
 
-    options = options_of(VerifyOptions, options, keywords)
+    options, watcher = options_of(VerifyOptions, options, keywords), watcher or Watcher()
     root, cache = runs_root(options.runs), cache_root()
     request = Request(pair=options.pair, scale=options.scale, data=options.data, loss="pkd", init="scratch")
     recipe = with_weights_hash(resolve(request))
-    known = facts(recipe.data, cache) if options.images else prepare(recipe.data, cache)
-    recipe = recipe.model_copy(update={"data": known})
-    files = _given(options.images) if options.images else _first_images(known)
+    if options.images:
+        recipe = recipe.model_copy(update={"data": facts(recipe.data, cache)})
+        files = _given(options.images)
+    else:
+        (recipe,) = with_data([recipe], cache, None, watcher)
+        files = _first_images(recipe.data)
     teacher, student, notes = _weights(request, recipe, root, cache)
-    if progress:
-        progress(f"measuring {recipe.pair} on {len(files)} images ...")
-    # Whatever weights there are come from the runs: nothing is downloaded for this.
-    found = _measure(recipe.model_copy(update={"pretrained": False}), teacher, student, files)
+    with watcher.doing(f"measuring {recipe.pair} on {len(files)} images ..."):
+        # Whatever weights there are come from the runs: nothing is downloaded for this.
+        found = _measure(recipe.model_copy(update={"pretrained": False}), teacher, student, files)
     found = {
         **{"schema": 1, "pair": recipe.pair, "data": recipe.data.name, "scale": recipe.scale.name},
         **{"teacher_weights": str(teacher) if teacher else None, "student_weights": str(student) if student else None},
@@ -174,4 +178,4 @@ def _measure(recipe: Recipe, teacher: Path | None, student: Path | None, images:
         "student": str(student) if student else None,
         "images": [str(image) for image in images],
     }
-    return ask("pkdcli.engine.analysis.verify", request, "the measurement", None)
+    return ask("pkdcli.engine.analysis.verify", request, "the measurement")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -29,24 +28,6 @@ def err() -> Console:
 def tell(line: str) -> None:
     """Print a line that is no part of a command's answer: on stderr."""
     print(line, file=sys.stderr, flush=True)
-
-
-@contextmanager
-def working(quiet: bool) -> Iterator[Callable[[str], None] | None]:
-    """What says on a terminal what is being done, on a line that goes again; None where nothing shall be said."""
-    if quiet:
-        yield None
-        return
-    status = err().status("")
-
-    def progress(doing: str) -> None:
-        status.update(doing)
-        status.start()
-
-    try:
-        yield progress
-    finally:
-        status.stop()
 
 
 def show_error(error: PkdError) -> None:

@@ -20,7 +20,7 @@ from pkdcli.config.teacher import teacher_recipe
 from pkdcli.data.prepare import facts
 from pkdcli.engine.analysis import activations
 from pkdcli.errors import PkdError
-from pkdcli.experiment.plan import recipe_yaml
+from pkdcli.experiment.prepare import recipe_yaml
 from pkdcli.launch import request as ask_module
 from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.resolve import Request, resolve
@@ -72,7 +72,7 @@ class Desk:
         monkeypatch.setenv("PKD_CACHE", str(self.cache))
         monkeypatch.setenv("COLUMNS", "200")
 
-        def ask(module, request, what, doing):
+        def ask(module, request, what):
             assert module == "pkdcli.engine.analysis.features"
             self.asked.append(request)
             measured(request).write(Path(request["output"]))
@@ -402,7 +402,7 @@ def process(answer, code, stderr=""):
 def test_what_goes_wrong_in_the_process_is_said(monkeypatch, run, error):
     monkeypatch.setattr(ask_module.subprocess, "run", run)
     with pytest.raises(PkdError) as caught:
-        ask_module.ask("pkdcli.engine.analysis.features", {"a": 1}, "the measurement", None)
+        ask_module.ask("pkdcli.engine.analysis.features", {"a": 1}, "the measurement")
     assert (caught.value.message, caught.value.hint, caught.value.code) == error
 
 

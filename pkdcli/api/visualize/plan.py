@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,16 +15,15 @@ from pkdcli.api.visualize.source import ZOO, Source, WeightsQuery
 from pkdcli.api.visualize.weights import sources
 from pkdcli.errors import PkdError
 from pkdcli.experiment.derived_recipes import recipe_of
+from pkdcli.experiment.data import with_data
 from pkdcli.experiment.plan import with_weights_hash
 from pkdcli.folders import cache_root, runs_root
+from pkdcli.launch.outcome import Watcher
 from pkdcli.recipe.library import names
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Recipe
 from pkdcli.reporting.paper_figures.catalog import FIGURES, Look, look, numbers
 from pkdcli.runs.find import find_run
-
-Drawn = Callable[[int, int], None]
-"""Told how many pictures of the embedded data set are drawn, and how many there are to be."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +47,12 @@ class FigurePlan:
     folder: Path
 
 
-def plans(options: VisualizeOptions, on_drawn: Drawn | None = None) -> list[FigurePlan]:
+def plans(options: VisualizeOptions, watcher: Watcher) -> list[FigurePlan]:
     """The figures by pair; what is missing for any of them is said at once.
 
     Args:
         options: What was asked for.
-        on_drawn: Told about the embedded data set, where it has to be drawn first.
+        watcher: Told of data that is drawn or checked.
 
     Raises:
         PkdError: A wrong word, images or weights that are not there or don't fit.
@@ -71,7 +70,7 @@ def plans(options: VisualizeOptions, on_drawn: Drawn | None = None) -> list[Figu
     found, missing = [], []
     for of, its in figures.items():
         try:
-            found.append(_plan(options, of, its, run, on_drawn))
+            found.append(_plan(options, of, its, run, watcher))
         except NotTrained as error:
             missing.append(error)
     if missing:
@@ -89,7 +88,7 @@ def _given_run(options: VisualizeOptions) -> Recipe | None:
 
 
 def _plan(
-    options: VisualizeOptions, pair: str, asked: Sequence[int], run: Recipe | None, on_drawn: Drawn | None
+    options: VisualizeOptions, pair: str, asked: Sequence[int], run: Recipe | None, watcher: Watcher
 ) -> FigurePlan:
     """The figures of one pair."""
     root, cache = runs_root(options.runs), cache_root()
@@ -99,7 +98,7 @@ def _plan(
     recipe = with_weights_hash(resolve(request))
     if run and options.data is None:
         recipe = recipe.model_copy(update={"data": run.data})
-    recipe = _with_data(recipe, options, on_drawn)
+    recipe = _with_data(recipe, options, watcher)
     if options.images:
         pictures = given(options.images, recipe.data)
     else:
@@ -114,20 +113,15 @@ def _plan(
     return FigurePlan(recipe, seed, shown, pictures, looks, folder or root / "figures" / _name(recipe, seed, options))
 
 
-def _with_data(recipe: Recipe, options: VisualizeOptions, on_drawn: Drawn | None) -> Recipe:
+def _with_data(recipe: Recipe, options: VisualizeOptions, watcher: Watcher) -> Recipe:
     """The recipe with the facts of its data, which has to be there unless images are given or nothing is drawn."""
-    from pkdcli.config.data import check_sides
-    from pkdcli.data.prepare import facts, prepare, thinnest
-    from pkdcli.experiment.prove import check
+    from pkdcli.data.prepare import facts
 
     cache = cache_root()
     if options.images:
         recipe = recipe.model_copy(update={"data": facts(recipe.data, cache)})
     else:
-        check([recipe], None)
-        known = facts(recipe.data, cache) if options.dry_run else prepare(recipe.data, cache, on_drawn)
-        recipe = recipe.model_copy(update={"data": known})
-        check_sides(recipe, thinnest(recipe.data, cache))
+        (recipe,) = with_data([recipe], cache, None, watcher, dry_run=options.dry_run)
     if recipe.data.classes is None:
         # Heads are built for some number of classes, but the figures show necks.
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"classes": ["object"]})})

@@ -9,8 +9,9 @@ from typing import Any
 
 from pkdcli.api.keywords import options_of
 from pkdcli.api.options import VisualizeOptions
-from pkdcli.api.visualize.plan import Drawn, FigurePlan, plans
+from pkdcli.api.visualize.plan import FigurePlan, plans
 from pkdcli.folders import cache_root
+from pkdcli.launch.outcome import Watcher
 from pkdcli.launch.request import ask
 from pkdcli.recipe.schema import Recipe
 from pkdcli.reporting.paper_figures.catalog import Look
@@ -101,8 +102,7 @@ def visualize(
     options: VisualizeOptions | None = None,
     *,
     on_figure: Callable[[DrawnFigure], None] | None = None,
-    on_drawn: Drawn | None = None,
-    progress: Callable[[str], None] | None = None,
+    watcher: Watcher | None = None,
     **keywords: Any,
 ) -> Figures:
     """Draw Figures 4 to 8 of the paper from the features of a teacher and its student before distillation.
@@ -110,8 +110,7 @@ def visualize(
     Args:
         options: What to draw; or give its fields as keywords.
         on_figure: Called with each figure when it has been drawn.
-        on_drawn: Called with how many pictures of the embedded data set are drawn, and of how many.
-        progress: Called with what is being done, when it begins.
+        watcher: Told of what is being done, and of data that is drawn or checked.
         **keywords: The fields of `VisualizeOptions`; `teacher`, `student` and `distilled` may be a `Run`.
 
     Raises:
@@ -119,10 +118,10 @@ def visualize(
     """
     from pkdcli.reporting.paper_figures import write
 
-    options = options_of(VisualizeOptions, options, keywords)
-    found, drawn = plans(options, on_drawn), []
+    options, watcher = options_of(VisualizeOptions, options, keywords), watcher or Watcher()
+    found, drawn = plans(options, watcher), []
     for one in [] if options.dry_run else found:
-        features = measured(one, progress)
+        features = measured(one, watcher)
         for number, how in one.looks.items():
             files = write.write(number, features, how, one.folder, options.formats, options.dpi)
             drawn.append(DrawnFigure(number, how, features, tuple(files), tuple(files[: len(options.formats)])))
@@ -131,12 +130,12 @@ def visualize(
     return Figures(tuple(found), tuple(drawn), options.formats)
 
 
-def measured(one: FigurePlan, progress: Callable[[str], None] | None = None) -> Features:
+def measured(one: FigurePlan, watcher: Watcher) -> Features:
     """Have a process measure the features of a plan; they are kept beside the figures.
 
     Args:
         one: The plan.
-        progress: Called with what is being done, when it begins.
+        watcher: Told of what is being done.
 
     Raises:
         PkdError: What the process says went wrong.
@@ -160,9 +159,8 @@ def measured(one: FigurePlan, progress: Callable[[str], None] | None = None) -> 
     }
     names = ", ".join(source.title for source in one.shown)
     count = len(one.pictures)
-    if progress:
-        progress(f"measuring {names} on {count} image{'s' if count > 1 else ''} ...")
-    ask("pkdcli.engine.analysis.features", request, "the measurement", None)
+    with watcher.doing(f"measuring {names} on {count} image{'s' if count > 1 else ''} ..."):
+        ask("pkdcli.engine.analysis.features", request, "the measurement")
     return Features.read(kept)
 
 

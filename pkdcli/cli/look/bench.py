@@ -40,13 +40,14 @@ def command(
     import sys
 
     from pkdcli.api.benchmark import planned
-    from pkdcli.cli.console import tell, working
+    from pkdcli.cli.console import tell
+    from pkdcli.cli.progress.choose import watcher
     from pkdcli.errors import ExitCode
 
-    found = planned(options)
+    watch = watcher(json=False, quiet=output.quiet or json)
+    found = planned(options, watch)
     try:
-        with working(output.quiet or json) as progress:
-            found.measure(None if json else show, progress)
+        found.measure(None if json else show, watch)
     except KeyboardInterrupt:
         tell("stopped; the sections above are whole.")
         raise typer.Exit(ExitCode.INTERRUPTED) from None

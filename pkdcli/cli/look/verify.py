@@ -34,16 +34,15 @@ def command(
     import json
 
     from pkdcli.api.verify import verify
-    from pkdcli.cli.console import tell, working
-    from pkdcli.cli.notes import with_tiny_command
+    from pkdcli.cli.console import tell
+    from pkdcli.cli.progress.choose import watcher
     from pkdcli.errors import ExitCode, unknown
     from pkdcli.reporting.tables.verified import verified_tables
     from pkdcli.reporting.write import emit
 
     if format not in FORMATS:
         raise unknown("--format", format, FORMATS)
-    with with_tiny_command(), working(output.quiet) as progress:
-        done = verify(options, progress=progress)
+    done = verify(options, watcher=watcher(json=False, quiet=output.quiet))
     if format == "json":
         print(json.dumps(done.found, indent=1))
     else:

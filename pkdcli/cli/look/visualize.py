@@ -32,8 +32,7 @@ def command(options: VisualizeOptions, output: Annotated[OutputOptions, Only("js
       pkd visualize --figure 6 --teacher zoo --student faster.pth --image street.jpg --format pdf
     """
     from pkdcli.api.visualize.visualize import visualize
-    from pkdcli.cli.console import working
-    from pkdcli.cli.notes import drawing, with_tiny_command
+    from pkdcli.cli.progress.choose import watcher
 
     shown: list[DrawnFigure] = []
 
@@ -42,8 +41,8 @@ def command(options: VisualizeOptions, output: Annotated[OutputOptions, Only("js
         _show(figure, output, first)
         shown.append(figure)
 
-    with with_tiny_command(), working(output.quiet or output.json) as progress:
-        found = visualize(options, on_figure=show, on_drawn=drawing(output), progress=progress)
+    watch = watcher(json=output.json, quiet=output.quiet)
+    found = visualize(options, on_figure=show, watcher=watch)
     if options.dry_run:
         for one in found.plans:
             _show_plan(one, options, output.json)

@@ -28,10 +28,11 @@ def command(options: EvalOptions, output: Annotated[OutputOptions, Only("json", 
     import json
 
     from pkdcli.api.evaluate import evaluate
-    from pkdcli.cli.console import metrics_table, out, tell, working
+    from pkdcli.cli.console import metrics_table, out, tell
+    from pkdcli.cli.progress.choose import watcher
 
-    with working(output.quiet or output.json) as progress:
-        found = evaluate(options, say=tell, progress=progress)
+    watch = watcher(json=False, quiet=output.quiet or output.json)
+    found = evaluate(options, say=tell, watcher=watch)
     if output.json:
         print(json.dumps(found.record))
         return
