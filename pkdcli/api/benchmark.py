@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pkdcli.api.keywords import options_of
 from pkdcli.api.options import DEFAULT, SECTIONS, BenchmarkOptions
-from pkdcli.errors import ExitCode, PkdError, unknown
+from pkdcli.errors import PkdError, unknown
 from pkdcli.folders import cache_root
 from pkdcli.launch.outcome import Watcher
+from pkdcli.launch.request import ask_lines
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.liveness import finished
 from pkdcli.runs.paths import RunPaths, teachers_root
-from pkdcli.runs.store import write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,9 +60,9 @@ class Benchmark:
             PkdError: What the process says went wrong.
         """
         watcher = watcher or Watcher()
-        with ExitStack() as shown:
+        with ExitStack() as shown, closing(_lines(self.request)) as lines:
             shown.enter_context(watcher.doing("starting ..."))
-            for line in _lines(self.request):
+            for line in lines:
                 if "machine" in line:
                     self.machine = line["machine"]
                 elif "section" in line:
@@ -203,45 +197,11 @@ def _request(wishes: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
 
 
 def _lines(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """What a process that measures has to say, so that torch stays behind a process boundary.
+    """What the process that measures has to say, a line each.
 
     Raises:
         PkdError: What it says went wrong.
     """
-    with tempfile.TemporaryDirectory(prefix="pkd-bench-") as folder:
-        path, log = Path(folder) / "request.json", Path(folder) / "log.txt"
-        write_json(path, request)
-        threads = {"OMP_NUM_THREADS": str(request["threads"])} if request["threads"] else {}
-        with open(log, "wb") as errors:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "pkdcli.engine.bench.worker", str(path)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env={**os.environ, "PKD_CACHE": str(cache_root()), "XDG_CACHE_HOME": str(cache_root()), **threads},
-                start_new_session=True,  # Ctrl-C reaches it through us, with whatever it has started
-            )
-        try:
-            for text in process.stdout:
-                line = json.loads(text)
-                if "error" in line:
-                    raise PkdError(line["error"]["message"], line["error"]["hint"], line["error"]["code"])
-                yield line
-            if process.wait():
-                last = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
-                raise PkdError(
-                    f"the measurement ended with exit code {process.returncode}.", last or None, ExitCode.RUN_FAILED
-                )
-        finally:
-            _end(process)
-
-
-def _end(process: subprocess.Popen) -> None:
-    """End a process and those it has started."""
-    import signal
-
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
+    # PyTorch chooses the threads of a step where nobody else does.
+    threads = {"OMP_NUM_THREADS": str(request["threads"])} if request["threads"] else {}
+    return ask_lines("pkdcli.engine.bench.worker", request, "the measurement", threads)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -12,9 +11,11 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pkdcli.cores import busy, cores, variables
+from pkdcli.cores import busy, cores
+from pkdcli.errors import PkdError
 from pkdcli.findings import GIB, Finding
 from pkdcli.folders import cache_root, runs_root
+from pkdcli.launch.request import ask_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,16 +52,15 @@ def doctor() -> Findings:
 
 def _of_the_stack() -> list[Finding]:
     """What torch sees, which a process of its own says: torch stays behind a process boundary."""
-    answer = subprocess.run(
-        [sys.executable, "-m", "pkdcli.engine.worker.doctor"],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, **variables()},
-        check=False,
-    )
-    last = (answer.stderr.strip().splitlines() or ["no answer"])[-1]
-    return Finding.read(answer.stdout) or [Finding("torch", "the stack does not start", False, last)]
+    found = []
+    try:
+        for line in ask_lines("pkdcli.engine.worker.doctor", {}, "the look at the stack"):
+            found.append(Finding(**line))
+    except PkdError as error:
+        if not found:
+            last = (error.hint or "no answer").splitlines()[-1]
+            found.append(Finding("torch", "the stack does not start", False, last))
+    return found
 
 
 def checks() -> list[Finding]:

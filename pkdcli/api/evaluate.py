@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +12,18 @@ from pkdcli.api.options import EvalOptions
 from pkdcli.config.alone import on_other_data
 from pkdcli.config.data import check_sides, image_size, own_test_size, sides
 from pkdcli.data.prepare import prepare, thinnest
-from pkdcli.errors import ExitCode, PkdError, unknown
+from pkdcli.errors import PkdError, unknown
 from pkdcli.experiment.derived_recipes import of_checkpoint, of_run, recipe_of
 from pkdcli.folders import cache_root, runs_root
 from pkdcli.launch.outcome import Watcher
+from pkdcli.launch.request import ask
 from pkdcli.recipe.resolve import load_data
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.find import find_run
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.record import METRICS
 from pkdcli.runs.run import html_table
-from pkdcli.runs.store import read_json, write_json
+from pkdcli.runs.store import write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,7 +123,8 @@ def evaluate(
         "samples": str(samples) if samples is not None else None,
     }
     with (watcher or Watcher()).doing(f"evaluating {recipe.student.title} on {recipe.data.name}, {split} ..."):
-        found = Evaluation(recipe.student.title, run_worker(content), output)
+        record = ask("pkdcli.engine.worker", content, "the evaluation", (".", "--eval"))
+    found = Evaluation(recipe.student.title, record, output)
     if output is not None:
         write_json(output, found.record)
     for text in found.notes:
@@ -206,31 +205,6 @@ def _for_stock_mmdet(paths: RunPaths) -> Path | None:
 
         return stock.write(recipe, paths, recipe.data.classes or [])
     return None
-
-
-def run_worker(content: dict[str, Any]) -> dict[str, Any]:
-    """Have a worker process evaluate, and return what it wrote.
-
-    Args:
-        content: The request, as `pkdcli.engine.worker.evaluate.evaluate_request` reads it, but for its folders.
-
-    Raises:
-        PkdError: What the worker says went wrong.
-    """
-    with tempfile.TemporaryDirectory(prefix="pkd-eval-") as folder:
-        request, answer = Path(folder) / "request.json", Path(folder) / "answer.json"
-        write_json(request, {**content, "work_dir": folder, "output": str(answer)})
-        command = [sys.executable, "-m", "pkdcli.engine.worker", folder, "--eval", str(request)]
-        process = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
-        written = read_json(answer)
-        if written is None:
-            error = (read_json(request) or {}).get("error") or {
-                "message": f"the evaluation ended with exit code {process.returncode}.",
-                "hint": "\n".join(process.stderr.splitlines()[-10:]) or None,
-                "code": ExitCode.RUN_FAILED,
-            }
-            raise PkdError(error["message"], error["hint"], error["code"])
-        return written
 
 
 def _ignore(line: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -379,28 +378,25 @@ def test_without_coco_the_command_that_needs_none_is_printed(desk, tmp_path, mon
     assert error.hint.endswith("\n  pkd visualize --figure 5 --scale tiny")
 
 
-def process(answer, code, stderr=""):
-    """Stands for subprocess.run: writes an answer, if it has one, where the request says."""
+def process(answer, code):
+    """A script that answers, and ends with this exit code."""
+    write = f"json.dump({answer!r}, open(json.load(open(sys.argv[1]))['answer'], 'w'))"
+    return f"import json, sys; {write}; sys.exit({code})"
 
-    def run(command, **_):
-        assert command[:3] == [sys.executable, "-m", "pkdcli.engine.analysis.features"]
-        if answer is not None:
-            write_json(Path(json.loads(Path(command[3]).read_text())["answer"]), answer)
-        return subprocess.CompletedProcess(command, code, "", stderr)
 
-    return run
+KILLED = "import os, sys; print('killed', file=sys.stderr, flush=True); os.kill(os.getpid(), 9)"
 
 
 @pytest.mark.parametrize(
-    ("run", "error"),
+    ("script", "error"),
     [
         (process({"error": {"message": "weights.", "hint": "Others.", "code": 3}}, 3), ("weights.", "Others.", 3)),
-        (process(None, -9, "killed"), ("the measurement ended with exit code -9.", "killed", 1)),
+        (KILLED, ("the measurement ended with exit code -9.", "killed", 1)),
         (process(["no object"], 0), ("the measurement ended with exit code 0.", None, 1)),
     ],
 )
-def test_what_goes_wrong_in_the_process_is_said(monkeypatch, run, error):
-    monkeypatch.setattr(ask_module.subprocess, "run", run)
+def test_what_goes_wrong_in_the_process_is_said(monkeypatch, engine, script, error):
+    engine("pkdcli.engine.analysis.features", script)
     with pytest.raises(PkdError) as caught:
         ask_module.ask("pkdcli.engine.analysis.features", {"a": 1}, "the measurement")
     assert (caught.value.message, caught.value.hint, caught.value.code) == error

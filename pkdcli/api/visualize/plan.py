@@ -14,8 +14,8 @@ from pkdcli.api.visualize.not_trained import NotTrained, together
 from pkdcli.api.visualize.source import ZOO, Source, WeightsQuery
 from pkdcli.api.visualize.weights import sources
 from pkdcli.errors import PkdError
-from pkdcli.experiment.derived_recipes import recipe_of
 from pkdcli.experiment.data import with_data
+from pkdcli.experiment.derived_recipes import recipe_of
 from pkdcli.experiment.plan import with_weights_hash
 from pkdcli.folders import cache_root, runs_root
 from pkdcli.launch.outcome import Watcher

@@ -27,8 +27,8 @@ def evaluate_request(request: dict[str, Any]) -> None:
     """Carry out a request of `pkd eval` and write what came out.
 
     Args:
-        request: `recipe` (of a detector alone: role `baseline` or `teacher`), `weights` (file), `split`, `work_dir`,
-            `output` (file to write), `columns` (written along), `samples` (file for a few images' detections, or None),
+        request: `recipe` (of a detector alone: role `baseline` or `teacher`), `weights` (file), `split`,
+            `answer` (file to write), `columns` (written along), `samples` (file for a few images' detections, or None),
             `own_pipeline` (whether images are prepared as the detector's own config says).
 
     Raises:
@@ -41,7 +41,7 @@ def evaluate_request(request: dict[str, Any]) -> None:
         recipe,
         Path(request["weights"]),
         request["split"],
-        Path(request["work_dir"]),
+        Path(request["answer"]).parent,
         Path(keep) if keep else None,
         request.get("own_pipeline", False),
     )
@@ -57,7 +57,7 @@ def evaluate_request(request: dict[str, Any]) -> None:
             "seconds": round(time.perf_counter() - begin, 2),
             "evaluated": now(),
         }
-        write_json(Path(request["output"]), written)
+        write_json(Path(request["answer"]), written)
 
 
 def evaluate(
