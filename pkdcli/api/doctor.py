@@ -9,13 +9,14 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pkdcli.cores import busy, cores
 from pkdcli.errors import PkdError
 from pkdcli.findings import GIB, Finding
 from pkdcli.folders import cache_root, runs_root
 from pkdcli.launch.request import ask_lines
+from pkdcli.options import sort_keywords
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,8 +46,16 @@ class Findings(list[Finding]):
         return html_table(("", "what", "found", "remedy"), rows)
 
 
-def doctor() -> Findings:
-    """Say what this machine has (versions, devices, data, cache), what it lacks, and the remedy."""
+def doctor(**keywords: Any) -> Findings:
+    """Say what this machine has (versions, devices, data, cache), what it lacks, and the remedy.
+
+    Args:
+        **keywords: There are none.
+
+    Raises:
+        PkdError: There is one all the same.
+    """
+    sort_keywords([], keywords)
     return Findings([*checks(), *_of_the_stack()])
 
 

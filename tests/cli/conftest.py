@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,23 +78,6 @@ for run in runs:
     run.say(state="running", phase="start", pid=os.getpid(), host=os.uname().nodename)
 sys.exit(max(run.work() for run in runs))
 """
-
-
-@pytest.fixture
-def engine(monkeypatch):
-    """`engine(module, script)`: a Python script in the place of a module of the engine, in a real process."""
-    from pkdcli.launch import request
-
-    real = subprocess.Popen
-
-    def stand_in(module: str, script: str) -> None:
-        def start(command, **options):
-            assert command[:3] == [sys.executable, "-m", module]
-            return real([sys.executable, "-S", "-c", script, *command[3:]], **options)
-
-        monkeypatch.setattr(request.subprocess, "Popen", start)
-
-    return stand_in
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from mmengine.dist import is_main_process
 
 import pkdcli.engine.register  # noqa: F401
 from pkdcli.config import data as data_section
+from pkdcli.data.images.loading_error import as_wrong_file
 from pkdcli.engine import checkpoint
 from pkdcli.engine.metrics import labels, samples
 from pkdcli.engine.setup.config import run_config
@@ -37,14 +38,15 @@ def evaluate_request(request: dict[str, Any]) -> None:
     recipe = parse(Recipe, request["recipe"], "the recipe to evaluate")
     begin = time.perf_counter()
     keep = request.get("samples")
-    metrics, notes = evaluate(
-        recipe,
-        Path(request["weights"]),
-        request["split"],
-        Path(request["answer"]).parent,
-        Path(keep) if keep else None,
-        request.get("own_pipeline", False),
-    )
+    with as_wrong_file():
+        metrics, notes = evaluate(
+            recipe,
+            Path(request["weights"]),
+            request["split"],
+            Path(request["answer"]).parent,
+            Path(keep) if keep else None,
+            request.get("own_pipeline", False),
+        )
     if is_main_process():
         written = {
             **request["columns"],
