@@ -30,8 +30,8 @@ def _as_word(value: Any) -> Any:
     """What would be typed for a run or a path, or for each one of a list of them."""
     from pkdcli.runs.run import Run
 
-    if isinstance(value, (list, tuple)):
-        return [_as_word(one) for one in value]
+    if type(value) in (list, tuple):
+        return type(value)(_as_word(one) for one in value)
     if isinstance(value, Run):
         return str(value.path)
     return os.fspath(value) if isinstance(value, os.PathLike) else value
