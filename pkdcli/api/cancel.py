@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -11,7 +10,7 @@ from pkdcli.options import Only, OutputOptions, option
 from pkdcli.runs.find import all_runs, chosen
 
 if TYPE_CHECKING:
-    from pkdcli.launch.status import Found
+    from pkdcli.launch.run_state import RunState
 
 
 @dataclass(frozen=True)
@@ -54,25 +53,22 @@ def cancel(options: CancelOptions, output: Annotated[OutputOptions, Only("runs")
     Raises:
         PkdError: There is no run of such a name, with the nearest.
     """
-    from pkdcli.launch.slurm import cluster
-    from pkdcli.launch.status import look_all
-    from pkdcli.runs.status import note_cancel
+    from pkdcli.launch.launcher import by_launcher
+    from pkdcli.launch.status import query_all
 
-    found = look_all(chosen(options.names, all_runs(output.runs))) if options.names else []
+    found = query_all(chosen(options.names, all_runs(output.runs))) if options.names else []
     active = [one for one in found if one.state in ("queued", "running")]
-    for one in active:
-        if one.state == "running" and one.job:
-            note_cancel(one.paths)
-    cluster.scancel([one.job for one in active if one.job])
+    for launcher, states in by_launcher(active):
+        launcher.cancel(states)
     return [_cancelled(one) for one in found]
 
 
-def _cancelled(one: Found) -> Cancelled:
-    from pkdcli.launch.status import settle
+def _cancelled(one: RunState) -> Cancelled:
+    from pkdcli.launch.run_state import reconcile
 
     run = one.paths.run
     if one.state not in ("queued", "running"):
-        settle(one)
+        reconcile(one)
         return Cancelled(run, f"is {one.state} already")
     if one.job:
         _end_if_queued(one)
@@ -83,24 +79,18 @@ def _cancelled(one: Found) -> Cancelled:
     return Cancelled(run, "cancelled before it started")
 
 
-def _end_if_queued(one: Found) -> None:
-    from pkdcli.launch.status import end
+def _end_if_queued(one: RunState) -> None:
+    from pkdcli.launch.run_state import end
 
     if one.status.get("state") == "queued":
         end(one.paths, "interrupted", "cancelled before it started", 130, silent=False)
 
 
-def _stop(one: Found) -> Cancelled:
-    """Ask a run of this machine to save and stop."""
-    from pkdcli.launch.local.os_processes import send
-    from pkdcli.runs.status import note_cancel
-
+def _stop(one: RunState) -> Cancelled:
+    """What becomes of a run that is at work, which its launcher has asked to save and stop."""
     run, pid, host = one.paths.run, one.status.get("pid"), one.status.get("host")
     if host != socket.gethostname():
         return Cancelled(run, f"runs on {host}; type the command there", ok=False)
-    note_cancel(one.paths)
     if one.status.get("shared_with"):
         return Cancelled(run, "asked to save and stop; the runs that it trains together with go on")
-    # The processes of a run agree between two steps to stop, so one of them is enough.
-    send([pid], signal.SIGINT)
     return Cancelled(run, f"asked process {pid} to save and stop")

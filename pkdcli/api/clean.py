@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from pkdcli.errors import ExitCode, PkdError, unknown
 from pkdcli.folders import cache_root
 from pkdcli.options import Only, OutputOptions, option
 from pkdcli.runs.find import all_runs
-from pkdcli.runs.liveness import finished, held_by
 
 HOUR = 3600.0
 CACHE = ("downloads", "data", "checks", "annotations", "matplotlib", "torchinductor")
@@ -76,6 +74,8 @@ def clean(options: CleanOptions, output: Annotated[OutputOptions, Only("runs")])
 
 def _checkpoints(runs: Path | None, keep: int) -> Iterator[Path]:
     """Checkpoints of finished runs but for the newest ones."""
+    from pkdcli.runs.liveness import finished, held_by
+
     for paths in all_runs(runs):
         if finished(paths) and not held_by(paths):
             states = sorted(paths.checkpoints.glob("*.pth"), key=lambda path: (path.stat().st_mtime_ns, path.name))
@@ -84,6 +84,8 @@ def _checkpoints(runs: Path | None, keep: int) -> Iterator[Path]:
 
 def _halves(runs: Path | None) -> Iterator[Path]:
     """Files that were being written when their process was killed; not those of the last hour."""
+    from pkdcli.runs.liveness import held_by
+
     free = [paths.root for paths in all_runs(runs) if not held_by(paths)]
     places = [*free, *(cache_root() / part for part in ("downloads", "checks", "annotations"))]
     for place in places:
@@ -107,6 +109,8 @@ def _size(path: Path) -> int:
 
 
 def _remove(path: Path) -> None:
+    import shutil
+
     try:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
     except OSError as error:

@@ -11,7 +11,6 @@ from pkdcli.errors import PkdError
 from pkdcli.folders import runs_root
 from pkdcli.options import OutputOptions, like, option
 from pkdcli.reporting.write import DATA, FORMATS, PAGE, Shown, format_of, render, save
-from pkdcli.runs.collect import collect
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,6 +182,7 @@ def find_report(options: ReportOptions, warn: Callable[[str], None] | None = Non
     """
     from pkdcli.reporting.frame import Grouping
     from pkdcli.reporting.select import choose, parse_group_by, parse_where
+    from pkdcli.runs.collect import collect
 
     format = format_of(options.format, options.output)
     root = runs_root(options.runs)
@@ -253,6 +253,7 @@ def tables_of(root: Path, runs: Collection[str]) -> tuple[list[Table], list[str]
     """
     from pkdcli.reporting.frame import Grouping
     from pkdcli.reporting.tables.build import as_tables
+    from pkdcli.runs.collect import collect
 
     records = collect(root)
     return as_tables([one for one in records if one["run"] in runs], records, "auto", Grouping(), False)

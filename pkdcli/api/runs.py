@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.folders import runs_root
 from pkdcli.options import Only, OutputOptions, option
-from pkdcli.runs.collect import collect
 from pkdcli.runs.find import all_runs, chosen, only
 from pkdcli.runs.paths import RunPaths
-from pkdcli.runs.record import Record
-from pkdcli.runs.run import Run
-from pkdcli.runs.run_list import RunList
 
 if TYPE_CHECKING:
-    from pkdcli.launch.status import Found
+    from pkdcli.launch.run_state import RunState
+    from pkdcli.runs.record import Record
+    from pkdcli.runs.run import Run
+    from pkdcli.runs.run_list import RunList
 
 SECONDS = 0.5  # between two looks at a log that is followed
 
@@ -62,6 +61,10 @@ def list_runs(runs: Path | None = None) -> RunList:
     Raises:
         PkdError: The folder can't be read.
     """
+    from pkdcli.runs.collect import collect
+    from pkdcli.runs.run import Run
+    from pkdcli.runs.run_list import RunList
+
     records = collect(runs_root(runs), lambda line: None)
     paths = [RunPaths(Path(record["path"])) for record in records]
     # Those that are done and whole need no second look.
@@ -85,12 +88,14 @@ def load_run(name: str | Path, runs: Path | None = None) -> Run:
 
 def runs_of(paths: Iterable[RunPaths]) -> RunList:
     """Run directories as `Run`s, each in the state that `pkd status` says."""
-    from pkdcli.launch.status import look_all
+    from pkdcli.launch.status import query_all
+    from pkdcli.runs.run import Run
+    from pkdcli.runs.run_list import RunList
 
-    return RunList(Run(one.paths, one.state, one.reason, one.where) for one in look_all(paths))
+    return RunList(Run(one.paths, one.state, one.reason, one.where) for one in query_all(paths))
 
 
-def status(options: StatusOptions, output: Annotated[OutputOptions, Only("runs")]) -> list[Found]:
+def status(options: StatusOptions, output: Annotated[OutputOptions, Only("runs")]) -> list[RunState]:
     """What every run is doing, the teachers in the cache first; what a killed one could not write is written down.
 
     Args:
@@ -100,11 +105,12 @@ def status(options: StatusOptions, output: Annotated[OutputOptions, Only("runs")
     Raises:
         PkdError: There is no run of such a name, with the nearest.
     """
-    from pkdcli.launch.status import look_all, settle
+    from pkdcli.launch.run_state import reconcile
+    from pkdcli.launch.status import query_all
 
-    found = look_all(chosen(options.names, all_runs(output.runs)))
+    found = query_all(chosen(options.names, all_runs(output.runs)))
     for one in found:
-        settle(one)
+        reconcile(one)
     return found
 
 
@@ -146,10 +152,11 @@ def read_log(paths: RunPaths, lines: int | None = None, follow: bool = False) ->
     Raises:
         PkdError: It has no log, and none is to be waited for.
     """
-    from pkdcli.launch.status import look_all, tail
+    from pkdcli.launch.logs import tail
+    from pkdcli.launch.status import query_all
 
     if not paths.log.is_file():
-        (found,) = look_all([paths])
+        (found,) = query_all([paths])
         if not follow or found.state not in ("queued", "running"):
             raise PkdError(f"{paths.run} has no log yet: it is {found.state}.", found.reason, ExitCode.MISSING)
     begin = 0
@@ -159,7 +166,7 @@ def read_log(paths: RunPaths, lines: int | None = None, follow: bool = False) ->
     decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a character may lie across two pieces
     while True:
         # Looked at before the reading: what a run prints last is there when it has ended.
-        (found,) = look_all([paths]) if follow else (None,)
+        (found,) = query_all([paths]) if follow else (None,)
         if paths.log.is_file():
             with open(paths.log, "rb") as log:
                 log.seek(begin)

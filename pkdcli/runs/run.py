@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,6 +155,8 @@ def html_table(columns: tuple[str, ...], rows: list[list[str]], note: str | None
         rows: Cells, as many as there are headings.
         note: A line below.
     """
+    from html import escape  # which only notebooks need
+
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
     body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
     below = f"<p>{escape(note)}</p>" if note else ""

@@ -19,35 +19,16 @@ from pkdcli.runs.record import COLUMNS
 from pkdcli.runs.store import write_json, write_text
 
 SIX = ("mAP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
-TEACHER = dict(zip(SIX, (70.26, 91.5, 80.04, None, 69.0, 81.25), strict=True))
 
 
 class Runs:
-    """Writes run directories and reports on them."""
+    """Run directories and the report on them."""
 
-    def __init__(self, root):
-        self.root = root
-
-    def add(self, run, mAP=None, state="done", error=None, **changes):
-        data = {
-            **{"schema": 1, "run": run, "role": "distill", "pair": "gfl101-fcos50", "teacher": "gfl101"},
-            **{"student": "fcos50", "loss": "mse", "weight": 10.0, "temperature": None, "schedule": "2x"},
-            **{"data": "shapes", "split": "val", "scale": "tiny", "seed": 0, "batch": 8, "epoch": 6, "epochs": 6},
-            **{"teacher_title": "GFL-Res101", "student_title": "FCOS-Res50", "levels": "index", "init": "scratch"},
-            **({"loss": "none", "weight": None} if changes.get("role") == "baseline" else {}),
-            **changes,
-        }
-        write_json(self.root / run / "status.json", {**data, "state": state, "error": error})
-        if mAP is not None:
-            metrics = dict(zip(SIX, (mAP, mAP + 20.5, mAP + 1, None, mAP - 1, mAP + 5), strict=True))
-            teacher = None if data["role"] == "baseline" else TEACHER
-            write_json(self.root / run / "result.json", {**data, "metrics": metrics, "teacher_metrics": teacher})
+    def __init__(self, folder):
+        self.folder, self.root, self.add = folder, folder.root, folder.add
 
     def sweep(self):
-        self.add("base", 16.04, role="baseline")
-        self.add("mse-10", 31.5)
-        self.add("mse-30", 33.26, weight=30.0)
-        self.add("mse-50", 12.0, weight=50)
+        self.folder.sweep()
         return self
 
     def report(self, *words, code=0):
@@ -61,10 +42,10 @@ class Runs:
 
 
 @pytest.fixture
-def runs(tmp_path, monkeypatch):
+def runs(run_folder, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
-    return Runs(tmp_path / "runs")
+    return Runs(run_folder)
 
 
 def trimmed(text):

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from pkdcli.errors import PkdError
-from pkdcli.launch.status import look_all
+from pkdcli.launch.status import query_all
 from pkdcli.runs.collect import collect
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.record import COLUMNS, plain
@@ -184,7 +184,7 @@ def test_a_run_whose_process_is_gone_has_failed_as_status_says_too(tmp_path):
         **{"huge-pid": "failed", "done": "interrupted"},
     }
     assert (records["gone"]["error"], records["alive"]["error"]) == ("its process is gone", None)
-    for found in look_all([RunPaths(tmp_path / name) for name in states if name != "elsewhere"]):
+    for found in query_all([RunPaths(tmp_path / name) for name in states if name != "elsewhere"]):
         assert found.state == states[found.paths.run]
 
 

@@ -13,7 +13,7 @@ from pkdcli.cli.typer_options import spread
 from pkdcli.options import Only, OutputOptions
 
 if TYPE_CHECKING:
-    from pkdcli.launch.status import Found
+    from pkdcli.launch.run_state import RunState
     from pkdcli.reporting.quick_table import QuickTable
 
 SECONDS = 2.0  # between two looks with --watch
@@ -56,9 +56,10 @@ def command(
         print(line)
 
 
-def record(found: Found) -> dict[str, Any]:
+def record(found: RunState) -> dict[str, Any]:
     """A run as one JSON object."""
-    from pkdcli.launch.status import RUNNING, tail
+    from pkdcli.launch.logs import tail
+    from pkdcli.runs.status import RUNNING
 
     keys = ("role", "phase", "phase_done", "phase_total", "epoch", "epochs", "iter", "iters")
     keys += ("train_loss", "it_per_s", "eta_s", "updated")
@@ -70,7 +71,7 @@ def record(found: Found) -> dict[str, Any]:
     return {**head, "job": found.job, **fields, "path": str(found.paths.root), "log": log}
 
 
-def table(found: list[Found]) -> QuickTable:
+def table(found: list[RunState]) -> QuickTable:
     """All runs, a line each."""
     from rich.text import Text
 
@@ -87,7 +88,7 @@ def table(found: list[Found]) -> QuickTable:
     return result
 
 
-def _cells(one: Found) -> list[str]:
+def _cells(one: RunState) -> list[str]:
     from pkdcli.cli.progress.choose import describe, duration
 
     known, running = one.status, one.state == "running"
@@ -106,9 +107,9 @@ def _cells(one: Found) -> list[str]:
     ]
 
 
-def explanations(found: list[Found]) -> list[str]:
+def explanations(found: list[RunState]) -> list[str]:
     """Why runs wait, failed or stopped; with the end of the log of those that died without a word."""
-    from pkdcli.launch.status import tail
+    from pkdcli.launch.logs import tail
 
     lines = []
     for one in found:
@@ -122,7 +123,7 @@ def explanations(found: list[Found]) -> list[str]:
     return lines
 
 
-def _watch(look: Callable[[], list[Found]]) -> None:
+def _watch(look: Callable[[], list[RunState]]) -> None:
     import time
 
     from rich.console import Console, Group
