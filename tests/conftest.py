@@ -138,6 +138,65 @@ def workdirs(tmp_path_factory: pytest.TempPathFactory, micro: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def engine(monkeypatch):
+    """`engine(module, script)`: a Python script in the place of a module of the engine, in a real process."""
+    from pkdcli.launch import request
+
+    real = subprocess.Popen
+
+    def stand_in(module: str, script: str) -> None:
+        def start(command, **options):
+            assert command[:3] == [sys.executable, "-m", module]
+            return real([sys.executable, "-S", "-c", script, *command[3:]], **options)
+
+        monkeypatch.setattr(request.subprocess, "Popen", start)
+
+    return stand_in
+
+
+LEVELS = [{"name": f"P{n}", "stride": 2**n, "channels": 4} for n in (3, 4, 5, 6)]
+
+
+@pytest.fixture
+def measured_features():
+    """`measured_features(request)`: what the process behind `pkd visualize` would measure."""
+    import numpy as np
+
+    from pkdcli.engine.analysis import activations
+    from pkdcli.runs.features import Features
+
+    def measured(request):
+        """What the process would measure, on made-up maps of pictures of 64 pixels."""
+        generator = np.random.default_rng(0)
+        detectors = [
+            {**{key: one[key] for key in ("key", "title", "weights", "source")}, "levels": LEVELS}
+            for one in request["detectors"]
+        ]
+        images = [{"path": one["path"], "size": [64, 64], "boxes": one["boxes"]} for one in request["images"]]
+        about = {key: request[key] for key in ("pair", "data", "scale", "seed")}
+        meta = {**about, "detectors": detectors, "images": images, "statistics": [], "noise": []}
+        found = Features(meta, {f"image/{n}": np.zeros((64, 64, 3), np.uint8) for n in range(len(images))})
+        for level in LEVELS:
+            side = max(1, 64 // level["stride"])
+            maps = {one["key"]: [generator.normal(size=(4, side, side)) for _ in images] for one in detectors}
+            edges, counts = activations.histograms(maps)
+            found.arrays[f"edges/{level['name']}"] = edges
+            for key, of in maps.items():
+                found.arrays[f"histogram/{key}/{level['name']}"] = counts[key]
+                row = {"detector": key, "level": level["name"], "stride": level["stride"], "channels": 4}
+                meta["statistics"].append({**row, **activations.summary(of)})
+                for n, one in enumerate(of):
+                    at = f"{key}/{level['name']}/{n}"
+                    for name, reduce in activations.REDUCTIONS.items():
+                        found.arrays[f"pattern/{at}/{name}"] = reduce(one)
+                    for when in ("before", "after"):
+                        found.arrays[f"channels/{at}/{when}"] = activations.dominant_channels(one)
+        return found
+
+    return measured
+
+
 SIX = ("mAP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
 TEACHER = dict(zip(SIX, (70.26, 91.5, 80.04, None, 69.0, 81.25), strict=True))
 
