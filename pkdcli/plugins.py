@@ -134,29 +134,25 @@ def ambiguous(what: str, name: str, sources: Iterable[str], plugins: Iterable[Pl
     )
 
 
-def versions(plugins: Iterable[Plugin]) -> dict[str, str]:
-    """The version of each distribution that some plug-ins come from, by name."""
-    return dict(sorted({one.distribution: one.version for one in plugins}.items()))
-
-
-def changes(recorded: Mapping[str, str], run: str) -> list[str]:
-    """What is to be said of a run whose plug-ins are no longer those that it was made with, a sentence each.
+def changes(recorded: Iterable[Mapping[str, str]], run: str) -> list[str]:
+    """What is to be said of a run whose plug-ins are not here in the versions that made it, a sentence each.
 
     Args:
-        recorded: The versions by distribution, as the run's env.json has them.
+        recorded: `distribution` and `version` of each plug-in, as the run's env.json has them.
         run: Its name.
     """
     from importlib.metadata import PackageNotFoundError, version
 
     said = []
-    for distribution, before in recorded.items():
+    for distribution, before in {one["distribution"]: one["version"] for one in recorded}.items():
         try:
-            now = f"is {version(distribution)} here"
+            now = version(distribution)
         except PackageNotFoundError:
-            now = "is not installed here"
-        if now != f"is {before} here":
-            back = f"pip install {distribution}=={before}"
-            said.append(f"the plug-in {distribution} {now}, and {run} was made with {before}: {back} brings it back")
+            now = None
+        if now != before:
+            here = f"is {now}" if now else "is not installed"
+            back = f"`pip install {distribution}=={before}` brings that back"
+            said.append(f"the plug-in {distribution} {here} here, and {run} was made with {before}; {back}.")
     return said
 
 

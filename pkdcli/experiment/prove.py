@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pkdcli import plugins
 from pkdcli.errors import PkdError
 from pkdcli.recipe.references import Import, is_there
 from pkdcli.runs.liveness import finished
@@ -75,6 +76,7 @@ def has_own(recipe: Recipe) -> bool:
         recipe.amp
         or recipe.config
         or ":" in recipe.loss.type
+        or recipe.loss.type in plugins.names("losses")
         or recipe.teacher_speed.precision == "float16"
         or any(one.set or one.config_content for one in detectors)
         or imports_of(recipe)
