@@ -6,8 +6,10 @@ theirs is used. So a broken one costs nothing to who does not name it, and `pkd 
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Iterable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -58,7 +60,8 @@ class Plugin:
         from importlib.metadata import EntryPoint
 
         try:
-            return EntryPoint(self.name, self.value, GROUPS[self.kind]).load()
+            with redirect_stdout(sys.stderr):  # stdout is for what a command answers
+                return EntryPoint(self.name, self.value, GROUPS[self.kind]).load()
         except (Exception, SystemExit) as error:  # whatever code of others may raise
             raise self.broken(_cause(error)) from error
 

@@ -222,4 +222,3 @@ def steps(paths: RunPaths, job: dict[str, Any], own: Alone, begin: float) -> Ste
 
 def _teacher_weights(job: dict[str, Any]) -> Path | None:
     return RunPaths(Path(job["teacher"])).teacher if job.get("teacher") else None
-
