@@ -171,7 +171,7 @@ def write_plugin(
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
-    """Install a plug-in for this process and those it starts, as `write_plugin` makes it; it is forgotten afterwards."""
+    """Install a plug-in for this process and those it starts, as `write_plugin` makes it, until the test has ended."""
     from pkdcli import plugins
     from pkdcli.recipe import library
 

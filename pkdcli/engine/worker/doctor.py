@@ -1,4 +1,4 @@
-"""What torch, the OpenMMLab stack and plug-ins are on this machine: `python -m pkdcli.engine.worker.doctor`, as JSON."""
+"""What torch, the OpenMMLab stack and plug-ins see here, as JSON: `python -m pkdcli.engine.worker.doctor`."""
 
 from __future__ import annotations
 
