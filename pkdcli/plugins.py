@@ -51,6 +51,11 @@ class Plugin:
         """The distribution, and the entry point in it."""
         return f"{self.distribution} {self.version} (entry point {self.name} = {self.value} of {GROUPS[self.kind]})"
 
+    @property
+    def remedy(self) -> str:
+        """What to type where it is broken."""
+        return f"Type: pip install --upgrade {self.distribution}; or be rid of it: pip uninstall {self.distribution}"
+
     def load(self) -> Any:
         """Import what the entry point names.
 
@@ -73,7 +78,7 @@ class Plugin:
         """
         return PkdError(
             f"{WORDS[self.kind]} {self.name!r} of the plug-in {self.source}: {cause}.",
-            f"Type: pip install --upgrade {self.distribution}; or be rid of it: pip uninstall {self.distribution}",
+            self.remedy,
             ExitCode.USAGE,
         )
 

@@ -152,6 +152,6 @@ def test_a_name_that_no_recipe_can_have_is_told_with_its_source(install):
     install({LOSSES: {"My_Loss!": "probe_losses:Mine"}})
     error = refused(library.load, "losses", "My_Loss!")
     assert error.message == (
-        "pkd-probe 0.1 (entry point My_Loss! = probe_losses:Mine of pkdcli.losses): name: a name is lower-case letters, "
-        "digits and . + _ -, at most 64 of them, not 'My_Loss!'."
+        "pkd-probe 0.1 (entry point My_Loss! = probe_losses:Mine of pkdcli.losses): name: a name is lower-case "
+        "letters, digits and . + _ -, at most 64 of them, not 'My_Loss!'."
     )

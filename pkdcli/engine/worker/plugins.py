@@ -24,7 +24,7 @@ def findings() -> Iterator[Finding]:
                 yield Finding(what, where, True)
             except PkdError as error:
                 cause = error.message.removeprefix(f"{WORDS[kind]} {plugin.name!r} of the plug-in {plugin.source}: ")
-                yield Finding(what, f"{where}: {cause}", None, error.hint or "")
+                yield Finding(what, f"{where}: {cause}", None, error.hint or plugin.remedy)
 
 
 def check(plugin: Plugin) -> None:
