@@ -44,9 +44,7 @@ def command(
         ),
     ] = "wall",
     repeat: Annotated[int, typer.Option(min=1, help="Rounds of each comparison.", rich_help_panel=_MEASURE)] = 5,
-    students: Annotated[
-        int, typer.Option(min=1, help="Students that share a teacher.", rich_help_panel=_MEASURE)
-    ] = 5,
+    students: Annotated[int, typer.Option(min=1, help="Students that share a teacher.", rich_help_panel=_MEASURE)] = 5,
     eval_images: Annotated[
         int, typer.Option(min=1, help="Images of the evaluation; 5000 is COCO's val.", rich_help_panel=_MEASURE)
     ] = 200,

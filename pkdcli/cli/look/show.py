@@ -23,13 +23,11 @@ def command(
     """
     from pkdcli.errors import unknown
     from pkdcli.folders import runs_root
-    from pkdcli.recipe.library import KINDS, names, path_of
+    from pkdcli.recipe.library import KINDS, names
 
     kinds = [kind for kind in KINDS if name in names(kind)]
     for kind in kinds:
-        path = path_of(kind, name)
-        print(f"# {path}")
-        print(path.read_text(encoding="utf-8"), end="")
+        _show_recipe(kind, name)
     if kinds:
         return
     root = runs_root(runs)
@@ -40,6 +38,21 @@ def command(
         raise unknown("recipe or run", name, known + [path.name for path in root.glob("*") if path.is_dir()])
     for path in found:
         _show_run(path)
+
+
+def _show_recipe(kind: str, name: str) -> None:
+    """Print a recipe as its file has it, or as the defaults of a plug-in make it, behind where it comes from."""
+    from pkdcli.recipe.library import find, read
+    from pkdcli.recipe.sources import Source
+
+    source: Source = find(kind, name)
+    print(f"# {source.path if source.plugin is None else source}")
+    if source.path is not None:
+        print(source.path.read_text(encoding="utf-8"), end="")
+        return
+    import yaml
+
+    print(yaml.safe_dump(read(kind, source).model_dump(mode="json", exclude_unset=True), sort_keys=False), end="")
 
 
 def _show_run(path) -> None:
