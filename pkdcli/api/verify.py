@@ -134,4 +134,4 @@ def _measure(
         "images": [str(image) for image in images],
     }
     doing = f"measuring {recipe.pair} on {len(images)} images ..."
-    return ask("pkdcli.engine.analysis.verify", request, "the measurement", None if quiet else doing)
+    return ask("pkdcli.engine.analysis.verify", request, "the measurement")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from pkdcli.config.data import wants_masks
 from pkdcli.config.trackers import one_per_process
-from pkdcli.experiment.plan import Planned
+from pkdcli.experiment.plan import PlannedRun
 from pkdcli.recipe.schema import Recipe
 
 # What students that train together may differ in. Anything that is added to a recipe keeps them apart unless it is
@@ -18,7 +18,7 @@ _OWN = {"role", "pair", "student", "loss", "init", "checkpoint_minutes", "checkp
 _OWN |= {"weights", "weights_sha256"}  # of the teacher, which has a key of its own
 
 
-def groups(planned: Sequence[Planned], jobs: int = 1, share: bool | None = None) -> list[list[Planned]]:
+def groups(planned: Sequence[PlannedRun], jobs: int = 1, share: bool | None = None) -> list[list[PlannedRun]]:
     """The runs, those that train together side by side; the others are each a group of their own.
 
     Students train together if they have the same teacher, data, schedule, batch and seed, and there are two of them or
@@ -32,7 +32,7 @@ def groups(planned: Sequence[Planned], jobs: int = 1, share: bool | None = None)
     """
     if share is False:
         return [[one] for one in planned]
-    students: dict[tuple[str, str], list[Planned]] = defaultdict(list)
+    students: dict[tuple[str, str], list[PlannedRun]] = defaultdict(list)
     # Most trackers know one run a process.
     able = [one for one in planned if not any(map(one_per_process, one.recipe.trackers))]
     for one in able:
@@ -50,7 +50,7 @@ def groups(planned: Sequence[Planned], jobs: int = 1, share: bool | None = None)
         parts = min(len(members), math.ceil(jobs / len(with_baselines)))
         found += [members[len(members) * n // parts : len(members) * (n + 1) // parts] for n in range(parts)]
     together = {one.run: group for group in found for one in group}
-    order: dict[int, list[Planned]] = {}
+    order: dict[int, list[PlannedRun]] = {}
     for one in planned:
         group = together.get(one.run, [one])
         order.setdefault(id(group), group)
@@ -66,7 +66,7 @@ def _common(recipe: Recipe) -> str:
     return json.dumps({**whole, "masks": wants_masks(recipe), "modules": modules}, sort_keys=True)
 
 
-def _teacher(planned: Planned) -> str:
+def _teacher(planned: PlannedRun) -> str:
     """What it must have in common with others to share their teacher."""
     whole = planned.recipe.model_dump(mode="json")
     whole = {key: value for key, value in whole.items() if key.startswith("teacher")}

@@ -12,7 +12,8 @@ from pkdcli.recipe.references import Import, is_there
 from pkdcli.runs.liveness import finished
 
 if TYPE_CHECKING:
-    from pkdcli.experiment.plan import Planned
+    from pkdcli.experiment.plan import PlannedRun
+    from pkdcli.launch.outcome import Watcher
     from pkdcli.recipe.schema import Launcher, Recipe
 
 
@@ -44,8 +45,13 @@ def check(recipes: Sequence[Recipe], launcher: Launcher | None) -> None:
             )
 
 
-def prove(planned: Sequence[Planned], launcher: Launcher, quiet: bool) -> None:
+def prove(planned: Sequence[PlannedRun], launcher: Launcher, watcher: Watcher) -> None:
     """Have a process build what has something of the user's own in it and would otherwise wait for its turn first.
+
+    Args:
+        planned: The runs.
+        launcher: Where they will be carried out.
+        watcher: Told that something is being built.
 
     Raises:
         PkdError: What can't be built.
@@ -63,8 +69,8 @@ def prove(planned: Sequence[Planned], launcher: Launcher, quiet: bool) -> None:
             "devices": processes(launcher),
             "here": launcher.kind == "local",
         }
-        doing = None if quiet else "building what is yours, before anything is trained ..."
-        ask("pkdcli.engine.worker.prove", request, "the proof that it can be built", doing)
+        with watcher.doing("building what is yours, before anything is trained ..."):
+            ask("pkdcli.engine.worker.prove", request, "the proof that it can be built")
 
 
 def has_own(recipe: Recipe) -> bool:
@@ -83,7 +89,7 @@ def has_own(recipe: Recipe) -> bool:
     )
 
 
-def _waits(one: Planned) -> bool:
+def _waits(one: PlannedRun) -> bool:
     """Whether a teacher has to be trained first."""
     return one.teacher is not None and not finished(one.teacher.paths) and not one.teacher.recipe.weights
 

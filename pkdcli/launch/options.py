@@ -10,9 +10,6 @@ from pkdcli.errors import ExitCode, PkdError
 from pkdcli.options import LOCAL, option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pkdcli.launch.local.slots import Slot
     from pkdcli.recipe.schema import Launcher
 
 
@@ -144,49 +141,9 @@ def launcher(options: LaunchOptions | None = None, *, dry_run: bool = False) -> 
 
 def processes(launcher: Launcher) -> int:
     """Worker processes of one run, over all its machines."""
-    from pkdcli.launch.local.slots import devices_per_job
+    from pkdcli.launch.launcher import launcher_of
 
-    if launcher.kind == "slurm":
-        return launcher.nodes * launcher.per_node
-    return devices_per_job(launcher.devices, launcher.processes, launcher.jobs)
-
-
-def spread(launcher: Launcher) -> tuple[str, ...]:
-    """The GPUs over which several jobs are spread that were given none: all that are visible."""
-    from pkdcli.launch import gpus
-
-    alone = launcher.kind == "local" and launcher.jobs > 1 and launcher.processes == 1 and not launcher.devices
-    return gpus.visible() if alone else ()
-
-
-def said_of_spread(launcher: Launcher, names: Sequence[str]) -> str | None:
-    """Which GPUs several jobs are spread over, in words, and what that leaves crowded or idle."""
-    if not names:
-        return None
-    jobs, there = launcher.jobs, len(names)
-    text = f"{jobs} runs at a time on {'GPUs' if there > 1 else 'GPU'} {','.join(names[:jobs])}, a GPU each"
-    if jobs > there:
-        text = f"{jobs} runs at a time on {there} {'GPUs' if there > 1 else 'GPU'}: "
-        text += f"up to {-(-jobs // there)} runs share one and its memory; --jobs {there} gives each its own"
-    elif jobs < there:
-        text += f"; {there - jobs} more of {there} stay idle: --jobs {there}, or --gpus {there // jobs * jobs} to share"
-        text += " all out"
-    return text
-
-
-def said_of_load(room: Sequence[Slot]) -> str | None:
-    """What to say of a machine that is busy with something else, where a run's threads would wait for each other."""
-    from pkdcli.cores import busy, cores
-
-    found = cores()
-    load = busy(found)
-    threads = room[0].asked or os.environ.get("OMP_NUM_THREADS") or room[0].threads or found.count
-    if load is None or str(threads) == "1":
-        return None
-    return (
-        f"this machine is busy: a load of {load:.1f} on {found.machine} core{'s' if found.machine > 1 else ''}. "
-        "Threads that wait for each other lose most by that: --threads 1 --workers 0 may be many times faster"
-    )
+    return launcher_of(launcher).processes()
 
 
 def _named(text: str) -> list[str]:

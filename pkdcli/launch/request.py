@@ -7,17 +7,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from pkdcli import cores
-from pkdcli.cli.console import err
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.runs.store import read_json, write_json
 
 
-def ask(module: str, request: Mapping[str, Any], what: str, doing: str | None) -> dict[str, Any]:
+def ask(module: str, request: Mapping[str, Any], what: str) -> dict[str, Any]:
     """Start a module of the engine with a request, and return what it answers.
 
     Args:
@@ -25,7 +23,6 @@ def ask(module: str, request: Mapping[str, Any], what: str, doing: str | None) -
             with `error` (`message`, `hint`, `code`) where something went wrong.
         request: Handed over, with `answer` added.
         what: What is being done, for the error of a process that ends without an answer: "the measurement".
-        doing: Shown while it runs; None for nothing.
 
     Raises:
         PkdError: What the process says went wrong, or how it ended.
@@ -34,11 +31,10 @@ def ask(module: str, request: Mapping[str, Any], what: str, doing: str | None) -
         asked, answer = Path(folder) / "request.json", Path(folder) / "answer.json"
         write_json(asked, {**request, "answer": str(answer)})
         command = [sys.executable, "-m", module, str(asked)]
-        with err().status(doing) if doing else nullcontext():
-            env = {**os.environ, **cores.variables()}
-            process = subprocess.run(
-                command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=env, check=False
-            )
+        env = {**os.environ, **cores.variables()}
+        process = subprocess.run(
+            command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=env, check=False
+        )
         written = read_json(answer)
     if not isinstance(written, dict):
         last = "\n".join(process.stderr.splitlines()[-10:]) or None

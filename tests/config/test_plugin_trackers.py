@@ -8,7 +8,7 @@ from pkdcli.config import trackers
 from pkdcli.config.build import build_config
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.experiment.groups import groups
-from pkdcli.experiment.plan import Planned
+from pkdcli.experiment.plan import PlannedRun
 from pkdcli.plugins import GROUPS
 from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.resolve import Request, resolve
@@ -63,7 +63,7 @@ def test_a_run_tells_it_beside_the_others(lines, attribute, made):
 def test_runs_that_have_one_share_no_process(lines, tmp_path):
     lines("whole")
     recipes = [resolve(Request(scale="tiny", loss="mse", weight=w, trackers=("lines",))) for w in (10.0, 30.0)]
-    assert len(groups([Planned(recipe, RunPaths(tmp_path / run_id(recipe))) for recipe in recipes])) == 2
+    assert len(groups([PlannedRun(recipe, RunPaths(tmp_path / run_id(recipe))) for recipe in recipes])) == 2
 
 
 @pytest.mark.parametrize(

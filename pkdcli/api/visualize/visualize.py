@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pkdcli.api.evaluate import find_run
-from pkdcli.api.train import Where, with_data
+from pkdcli.experiment.data import with_data
 from pkdcli.api.visualize.images import Picture, chosen, given
 from pkdcli.api.visualize.weights import ZOO, NotTrained, Source, Wanted, sources, together
 from pkdcli.errors import PkdError
@@ -80,7 +80,7 @@ class Plan:
     folder: Path
 
 
-def visualize(asked: Asked, where: Where) -> None:
+def visualize(asked: Asked, where: OutputOptions) -> None:
     """Draw figures, and print what they show.
 
     Raises:
@@ -105,7 +105,7 @@ def visualize(asked: Asked, where: Where) -> None:
         _carry_out(one, asked, where)
 
 
-def _given_run(asked: Asked, where: Where) -> Recipe | None:
+def _given_run(asked: Asked, where: OutputOptions) -> Recipe | None:
     """The recipe of the run that the user names as a student, which says pair, scale and data where nobody does."""
     for word in (asked.distilled, asked.student):
         paths = find_run(word, runs_root(where.runs)) if word and word != ZOO else None
@@ -114,7 +114,7 @@ def _given_run(asked: Asked, where: Where) -> Recipe | None:
     return None
 
 
-def _plans(asked: Asked, figures: dict[str, list[int]], where: Where) -> list[Plan]:
+def _plans(asked: Asked, figures: dict[str, list[int]], where: OutputOptions) -> list[Plan]:
     """The figures by pair; what is missing for any of them is said at once.
 
     Raises:
@@ -131,7 +131,7 @@ def _plans(asked: Asked, figures: dict[str, list[int]], where: Where) -> list[Pl
     return found
 
 
-def _plan(asked: Asked, pair: str, numbers: Sequence[int], where: Where) -> Plan:
+def _plan(asked: Asked, pair: str, numbers: Sequence[int], where: OutputOptions) -> Plan:
     root, cache, run = runs_root(where.runs), cache_root(), _given_run(asked, where)
     scale = asked.scale if asked.scale is not None else (run.scale.name if run else "paper")
     seed = run.seed if run else asked.seed
@@ -144,7 +144,7 @@ def _plan(asked: Asked, pair: str, numbers: Sequence[int], where: Where) -> Plan
 
         recipe = recipe.model_copy(update={"data": facts(recipe.data, cache)})
     else:
-        (recipe,) = with_data([recipe], cache, where)
+        (recipe,) = with_data([recipe], cache, None, watcher(json=where.json, quiet=where.quiet), dry_run=where.dry_run)
     if recipe.data.classes is None:
         # Heads are built for some number of classes, but the figures show necks.
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"classes": ["object"]})})
@@ -182,7 +182,7 @@ def _stages(shown: Sequence[Source]) -> list[str]:
     return common
 
 
-def _show(one: Plan, asked: Asked, where: Where) -> None:
+def _show(one: Plan, asked: Asked, where: OutputOptions) -> None:
     """What would be measured and drawn."""
     content = {
         "pair": one.recipe.pair,
@@ -204,7 +204,7 @@ def _show(one: Plan, asked: Asked, where: Where) -> None:
         print(f"  would write: {path}")
 
 
-def _carry_out(one: Plan, asked: Asked, where: Where) -> None:
+def _carry_out(one: Plan, asked: Asked, where: OutputOptions) -> None:
     from pkdcli.reporting.formats import print_rich
     from pkdcli.reporting.paper_figures.numbers import overview
     from pkdcli.reporting.paper_figures.write import write
@@ -250,7 +250,7 @@ def measured(one: Plan, quiet: bool) -> Features:
     names = ", ".join(source.title for source in one.shown)
     count = len(one.pictures)
     doing = f"measuring {names} on {count} image{'s' if count > 1 else ''} ..."
-    ask("pkdcli.engine.analysis.features", request, "the measurement", None if quiet else doing)
+    ask("pkdcli.engine.analysis.features", request, "the measurement")
     return Features.read(kept)
 
 

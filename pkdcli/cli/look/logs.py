@@ -26,12 +26,13 @@ def command(
       pkd logs gfl101__teacher -f
     """
     from pkdcli.errors import ExitCode, PkdError
-    from pkdcli.launch.status import look_all, tail
+    from pkdcli.launch.logs import tail
+    from pkdcli.launch.status import query_all
     from pkdcli.runs.find import all_runs, only
 
     paths = only(name, all_runs(runs))
     if not paths.log.is_file():
-        (found,) = look_all([paths])
+        (found,) = query_all([paths])
         if not follow or found.state not in ("queued", "running"):
             raise PkdError(f"{paths.run} has no log yet: it is {found.state}.", found.reason, ExitCode.MISSING)
     begin = 0
@@ -45,11 +46,11 @@ def _copy(paths, begin: int, follow: bool) -> None:
     import sys
     import time
 
-    from pkdcli.launch.status import look_all
+    from pkdcli.launch.status import query_all
 
     while True:
         # Looked at before the reading: what a run prints last is there when it has ended.
-        (found,) = look_all([paths]) if follow else (None,)
+        (found,) = query_all([paths]) if follow else (None,)
         if paths.log.is_file():
             with open(paths.log, "rb") as log:
                 log.seek(begin)

@@ -9,7 +9,7 @@ import typer
 from pkdcli.cli import typer_options as o
 
 if TYPE_CHECKING:
-    from pkdcli.launch.status import Found
+    from pkdcli.launch.run_state import RunState
 
 SECONDS = 2.0  # between two looks with --watch
 COLUMNS = ("run", "state", "epoch", "step", "loss", "it/s", "left", "where")
@@ -34,13 +34,14 @@ def command(
       pkd status gfl101-fcos50__mse --json
     """
     from pkdcli.cli.console import out
-    from pkdcli.launch.status import look_all, settle
+    from pkdcli.launch.run_state import reconcile
+    from pkdcli.launch.status import query_all
     from pkdcli.runs.find import all_runs, chosen
 
-    def look() -> list[Found]:
-        found = look_all(chosen(names or [], all_runs(runs)))
+    def look() -> list[RunState]:
+        found = query_all(chosen(names or [], all_runs(runs)))
         for one in found:
-            settle(one)
+            reconcile(one)
         return found
 
     if json:
@@ -61,9 +62,10 @@ def command(
         print(line)
 
 
-def record(found: Found) -> dict[str, Any]:
+def record(found: RunState) -> dict[str, Any]:
     """A run as one JSON object."""
-    from pkdcli.launch.status import RUNNING, tail
+    from pkdcli.launch.logs import tail
+    from pkdcli.runs.status import RUNNING
 
     keys = ("role", "phase", "phase_done", "phase_total", "epoch", "epochs", "iter", "iters")
     keys += ("train_loss", "it_per_s", "eta_s", "updated")
@@ -75,7 +77,7 @@ def record(found: Found) -> dict[str, Any]:
     return {**head, "job": found.job, **fields, "path": str(found.paths.root), "log": log}
 
 
-def table(found: list[Found]):
+def table(found: list[RunState]):
     """All runs, a line each."""
     from rich.text import Text
 
@@ -92,7 +94,7 @@ def table(found: list[Found]):
     return result
 
 
-def _cells(one: Found) -> list[str]:
+def _cells(one: RunState) -> list[str]:
     from pkdcli.cli.progress.choose import describe, duration
 
     status, running = one.status, one.state == "running"
@@ -111,9 +113,9 @@ def _cells(one: Found) -> list[str]:
     ]
 
 
-def explanations(found: list[Found]) -> list[str]:
+def explanations(found: list[RunState]) -> list[str]:
     """Why runs wait, failed or stopped; with the end of the log of those that died without a word."""
-    from pkdcli.launch.status import tail
+    from pkdcli.launch.logs import tail
 
     lines = []
     for one in found:

@@ -127,7 +127,7 @@ def command(
 
       pkd visualize --figure 6 --teacher zoo --student faster.pth --image street.jpg --format pdf
     """
-    from pkdcli.api.train import Where
+    from pkdcli.options import OutputOptions
     from pkdcli.api.visualize.visualize import Asked, visualize
     from pkdcli.errors import unknown
     from pkdcli.reporting.paper_figures import catalog
@@ -160,4 +160,4 @@ def command(
         data=data,
         seed=seed,
     )
-    visualize(asked, Where(runs, dry_run, json, quiet))
+    visualize(asked, OutputOptions(runs=runs, dry_run=dry_run, json=json, quiet=quiet))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -11,26 +12,29 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pkdcli.cli.progress.choose import Watch, describe, duration
-from pkdcli.experiment.plan import Planned
+from pkdcli.cli.progress.base import describe, duration
+from pkdcli.cli.progress.plain import Spoken
 from pkdcli.launch.job import JobSpec
-from pkdcli.launch.local.queue import Outcome
+from pkdcli.launch.outcome import Outcome
+
+if TYPE_CHECKING:
+    from pkdcli.experiment.plan import PlannedRun
 
 _WIDE, _MIDDLE, _NARROW = 100, 70, 44  # columns of a terminal
 REFRESH = 4  # times a second
 
 
-class Screen(Watch):
+class Screen(Spoken):
     """Every run's bar, loss, speed and time left, below the lines that say how runs ended.
 
     Each run is read from its own status.json whenever the screen is drawn, so that it does not matter in which process
     it is, nor whether anybody still ticks: after Ctrl-C the runs are seen to save and stop.
     """
 
-    def __init__(self, planned: Mapping[str, Planned], done: Sequence[str], console: Console) -> None:
-        super().__init__(planned, done)
+    def __init__(self, console: Console) -> None:
+        super().__init__()
         self.console = console
-        self._names = labels(planned)
+        self._names: dict[str, str] = {}
         self._running: dict[str, JobSpec] = {}
         self._ended: dict[str, int] = {}
         self._rate: float | None = None  # the last known
@@ -44,6 +48,7 @@ class Screen(Watch):
         )
 
     def __enter__(self) -> Screen:
+        self._names = labels(self.planned)
         self._live.start()
         super().__enter__()
         return self
@@ -59,15 +64,23 @@ class Screen(Watch):
         """Print a line above the bars."""
         self.say(line)
 
-    def began(self, spec: JobSpec) -> None:
+    def on_data(self, name: str, done: int | None, total: int | None) -> None:
+        """Draw how far a data set is, in one line."""
+        if done is None:
+            print(f"checking the data set {name} ...", file=sys.stderr, flush=True)
+            return
+        end = "\n" if done == total else ""
+        print(f"\rdrawing the data set {name}: {done}/{total} pictures", end=end, file=sys.stderr, flush=True)
+
+    def on_start(self, spec: JobSpec) -> None:
         """Draw a bar."""
         self._running[spec.name] = spec
 
-    def ended(self, spec: JobSpec, outcome: Outcome) -> None:
+    def on_end(self, spec: JobSpec, outcome: Outcome) -> None:
         """Take the bar away, and say how the run ended."""
         self._running.pop(spec.name, None)
         self._ended[spec.name] = int(outcome.code)
-        super().ended(spec, outcome)
+        super().on_end(spec, outcome)
 
     def render(self) -> Group:
         """The lines as they are now, fit for the console's width and height."""
@@ -117,7 +130,7 @@ class Screen(Watch):
         return max(steps / self._rate, longest)
 
 
-def labels(planned: Mapping[str, Planned]) -> dict[str, str]:
+def labels(planned: Mapping[str, PlannedRun]) -> dict[str, str]:
     """Short names of runs: what all of them share is left out, as long as something remains."""
     parts = {run: _parts(one) for run, one in planned.items()}
     students = [part for part in parts.values() if part.get("what")]
@@ -127,7 +140,7 @@ def labels(planned: Mapping[str, Planned]) -> dict[str, str]:
             for run, part in parts.items()}  # fmt: skip
 
 
-def _parts(planned: Planned) -> dict[str, str]:
+def _parts(planned: PlannedRun) -> dict[str, str]:
     recipe = planned.recipe
     if recipe.role == "teacher":
         return {"who": f"{recipe.student.title} teacher"}
@@ -144,7 +157,7 @@ def _parts(planned: Planned) -> dict[str, str]:
     }
 
 
-def _steps(planned: Planned) -> int:
+def _steps(planned: PlannedRun) -> int:
     from pkdcli.config.schedule import total_iters
 
     recipe = planned.recipe

@@ -9,7 +9,7 @@ import typer
 from pkdcli.cli import typer_options as o
 
 if TYPE_CHECKING:
-    from pkdcli.launch.status import Found
+    from pkdcli.launch.run_state import RunState
 
 
 def command(
@@ -27,11 +27,12 @@ def command(
       pkd cancel gfl101-fcos50__mse fcos50__baseline
     """
     from pkdcli.launch.slurm import cluster
-    from pkdcli.launch.status import look_all, settle
+    from pkdcli.launch.run_state import reconcile
+    from pkdcli.launch.status import query_all
     from pkdcli.runs.find import all_runs, chosen
     from pkdcli.runs.status import note_cancel
 
-    found = look_all(chosen(names, all_runs(runs)))
+    found = query_all(chosen(names, all_runs(runs)))
     active = [one for one in found if one.state in ("queued", "running")]
     for one in active:
         if one.state == "running" and one.job:
@@ -40,7 +41,7 @@ def command(
     failed = False
     for one in found:
         if one not in active:
-            settle(one)
+            reconcile(one)
             print(f"{one.paths.run}: is {one.state} already")
         elif one.job:
             _end_if_queued(one)
@@ -53,14 +54,14 @@ def command(
     raise typer.Exit(1 if failed else 0)
 
 
-def _end_if_queued(one: Found) -> None:
-    from pkdcli.launch.status import end
+def _end_if_queued(one: RunState) -> None:
+    from pkdcli.launch.run_state import end
 
     if one.status.get("state") == "queued":
         end(one.paths, "interrupted", "cancelled before it started", 130, silent=False)
 
 
-def _stop(one: Found) -> bool:
+def _stop(one: RunState) -> bool:
     """Ask a run of this machine to save and stop; whether it could be asked."""
     import signal
     import socket

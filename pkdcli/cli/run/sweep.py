@@ -27,13 +27,10 @@ def command(
 
       pkd sweep --loss mse --weights 10,30,50 --devices 0,1,2,3 --jobs 2
     """
-    from pkdcli.api.train import Where, go
-    from pkdcli.config.trackers import named
-    from pkdcli.launch.options import launcher, processes
-    from pkdcli.recipe.options import grid, request
-    from pkdcli.recipe.sweep import expand
+    from pkdcli.api.sweep import plan_sweep
+    from pkdcli.cli.plan import carry_out, typed
+    from pkdcli.cli.progress.choose import watcher
 
-    machines = launcher(launch, dry_run=output.dry_run)
-    base = request(sweep, recipe, teacher, processes(machines), named(recipe.tracker))
-    where = Where(**vars(output), launcher=machines, wait=launch.wait, share=teacher.share_teacher)
-    go(expand(base, grid(sweep)), where, sweep=True)
+    watch = watcher(json=output.json, quiet=output.quiet)
+    planned = plan_sweep(sweep, recipe, teacher, launch, output, watcher=watch, command=typed())
+    carry_out(planned, output, watch, sweep=True)

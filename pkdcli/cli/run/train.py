@@ -35,12 +35,10 @@ def command(
 
       pkd train --pair gfl101-fcos50 --gpus 8
     """
-    from pkdcli.api.train import Where, go
-    from pkdcli.config.trackers import named
-    from pkdcli.launch.options import launcher, processes
-    from pkdcli.recipe.options import request
-    from pkdcli.recipe.resolve import resolve
+    from pkdcli.api.train import plan_train
+    from pkdcli.cli.plan import carry_out, typed
+    from pkdcli.cli.progress.choose import watcher
 
-    machines = launcher(launch, dry_run=output.dry_run)
-    asked = request(run, recipe, teacher, processes(machines), named(recipe.tracker))
-    go([resolve(asked)], Where(**vars(output), launcher=machines, wait=launch.wait))
+    watch = watcher(json=output.json, quiet=output.quiet)
+    planned = plan_train(run, recipe, teacher, launch, output, watcher=watch, command=typed())
+    carry_out(planned, output, watch)

@@ -4,63 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from pkdcli.errors import ExitCode
 from pkdcli.launch.job import JobSpec, together
 from pkdcli.launch.local.process import LocalProcess
 from pkdcli.launch.local.slots import Slot
+from pkdcli.launch.outcome import Outcome, Watcher
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.status import DONE, FAILED, INTERRUPTED
 from pkdcli.runs.store import read_object
 
 POLL_SECONDS = 0.1
-
-
-class Watcher(Protocol):
-    """Told of everything that happens, as it happens."""
-
-    def began(self, spec: JobSpec) -> None:
-        """A job has started."""
-
-    def ticked(self, spec: JobSpec) -> None:
-        """A job is still running; called about ten times a second."""
-
-    def again(self, spec: JobSpec, outcome: Outcome, left: int) -> None:
-        """A lost job is started again; `left` more times if need be."""
-
-    def ended(self, spec: JobSpec, outcome: Outcome) -> None:
-        """A job has ended, or can't start."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a job ended.
-
-    Attributes:
-        code: Its exit code; 0 is well.
-        died_by: The signal that killed it, if one did.
-        lacked: The job it needed that did not end well, if that kept it from starting.
-        reason: How that job was stopped, where it was and not failed: the code is then that of an interruption.
-    """
-
-    code: int
-    died_by: str | None = None
-    lacked: str | None = None
-    reason: str | None = None
-
-    @property
-    def cause(self) -> str:
-        """How a job that did not end well ended, in words."""
-        if self.lacked and self.code == ExitCode.INTERRUPTED:
-            return f"cancelled: {self.lacked}, which it needs, was {self.reason or 'stopped'}"
-        if self.lacked:
-            return f"not started, since {self.lacked} failed"
-        cause = f"killed by {self.died_by}" if self.died_by else f"exit code {int(self.code)}"
-        if self.died_by == "SIGKILL":
-            cause += "; on Linux most often for want of memory: try a smaller --batch-size or --workers 0"
-        return cause
 
 
 def run_all(
@@ -108,7 +63,7 @@ class _Queue:
             while self.running:
                 for spec, _, _ in self.running:
                     for part in self._open(spec):
-                        self.watcher.ticked(part)
+                        self.watcher.on_tick(part)
                 time.sleep(POLL_SECONDS)
                 for job in list(self.running):
                     self.look(*job)
@@ -119,7 +74,7 @@ class _Queue:
                 for spec, _, process in self.running:
                     code = ExitCode.OK if process.poll() == 0 else ExitCode.INTERRUPTED
                     for part in self._open(spec):
-                        self.watcher.ended(part, (spec.members and _told(part)) or Outcome(code))
+                        self.watcher.on_end(part, (spec.members and _told(part)) or Outcome(code))
             raise
         return self.outcomes
 
@@ -171,7 +126,7 @@ class _Queue:
         """Start a job in a slot."""
         self.running.append((spec, slot, LocalProcess(slot.place(spec))))
         for part in spec.parts:
-            self.watcher.began(part)
+            self.watcher.on_start(part)
 
     def look(self, spec: JobSpec, slot: Slot, process: LocalProcess) -> None:
         """Heed a job that has ended: start it again where it was lost, and else give its slot to another."""
@@ -197,7 +152,7 @@ class _Queue:
         if outcome.died_by and all(self.retries[part.name] for part in lost):
             for part in lost:
                 self.retries[part.name] -= 1
-                self.watcher.again(part, outcome, self.retries[part.name])
+                self.watcher.on_retry(part, outcome, self.retries[part.name])
             return True
         # Several processes can't go on without each other: one member's failure may have ended them all.
         failed = next((part.name for part in spec.members if self.outcomes.get(part.name, outcome).code == 1), None)
@@ -206,7 +161,7 @@ class _Queue:
     def end(self, spec: JobSpec, outcome: Outcome) -> None:
         """Note how a job ended."""
         self.outcomes[spec.name] = outcome
-        self.watcher.ended(spec, outcome)
+        self.watcher.on_end(spec, outcome)
 
 
 def _state(spec: JobSpec) -> dict[str, Any]:

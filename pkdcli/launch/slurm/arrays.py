@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkdcli.launch.job import JobSpec
+from pkdcli.launch.run_state import SUBMITTED
 from pkdcli.launch.slurm import cluster
 from pkdcli.launch.slurm.script import TASK_FILE, render
 from pkdcli.recipe import sbatch
@@ -20,8 +21,6 @@ from pkdcli.runs.store import write_json, write_text
 if TYPE_CHECKING:
     from pkdcli.recipe.schema import Launcher
 
-SUBMITTED = "slurm.json"
-"""In a run directory: the job and task that it was last submitted as."""
 LARGEST = 1000  # tasks of an array: Slurm's MaxArraySize is 1001 unless it was changed
 
 

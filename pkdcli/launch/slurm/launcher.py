@@ -1,33 +1,25 @@
-"""Runs handed to a cluster: what is submitted, what a dry run shows of it, and waiting for the end."""
+"""Jobs handed to Slurm: submitted as arrays, described in a dry run, waited for, cancelled."""
 
 from __future__ import annotations
 
-import json
-import shlex
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from pkdcli.cli.notes import note
-from pkdcli.cli.progress.choose import watcher
-from pkdcli.errors import ExitCode
-from pkdcli.experiment import plan
-from pkdcli.folders import runs_root
-from pkdcli.launch.local.queue import Outcome
-from pkdcli.launch.options import processes
-from pkdcli.launch.slurm import memory
+from pkdcli.errors import ExitCode, Interrupted
+from pkdcli.launch.job import JobSpec
+from pkdcli.launch.outcome import Outcome, Watcher
+from pkdcli.launch.run_state import RunState, reconcile
+from pkdcli.launch.slurm import cluster, memory
 from pkdcli.launch.slurm.arrays import Batch, batches, folder, submit
-from pkdcli.launch.status import Found, ask, look, look_all, settle
-from pkdcli.runs.liveness import finished
-from pkdcli.runs.status import DONE, INTERRUPTED, QUEUED, RUNNING
+from pkdcli.launch.status import ask_scheduler, query, query_all
+from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.status import DONE, INTERRUPTED, QUEUED, RUNNING, note_cancel
 
 if TYPE_CHECKING:
-    from pkdcli.api.train import Where
-    from pkdcli.recipe.schema import Launcher
+    from pkdcli.recipe.schema import Launcher as LauncherRecipe
+    from pkdcli.recipe.schema import Recipe
 
 LOOK_SECONDS = 2.0  # between two looks at the runs' own files
 _ASKS = ((60.0, 5.0), (3600.0, 30.0), (6 * 3600.0, 60.0))
@@ -35,60 +27,86 @@ _ASKS = ((60.0, 5.0), (3600.0, 30.0), (6 * 3600.0, 60.0))
 _LATER = 120.0  # seconds between two questions after that
 
 
-def submit_all(
-    planned: Sequence[plan.Planned], cache: Path, launcher: Launcher, where: Where
-) -> dict[str, Outcome]:
-    """Submit what is neither finished nor on the cluster already.
+class SlurmLauncher:
+    """Submits runs as tasks of job arrays, which go on when this process has ended.
 
-    Returns:
-        How each run ended, if that was waited for.
-
-    Raises:
-        PkdError: The cluster refuses.
-        typer.Exit: All is submitted, and nobody waits.
+    Args:
+        recipe: What to ask of the cluster.
     """
-    runs = runs_root(where.runs)
-    done = [one.run for one in planned if finished(one.paths)]
-    # A teacher that another sweep has submitted is waited for, not trained twice.
-    living = {one.paths.run: one for one in look_all(one.paths for one in planned) if one.state in (QUEUED, RUNNING)}
-    living = {run: one.job for run, one in living.items() if one.job}
-    todo = [one for one in planned if one.run not in done and one.run not in living]
-    for one in todo:
-        plan.prepare(one, cache, 1 if one.recipe.weights else processes(launcher), launcher)
-    note(memory.said([one.recipe for one in todo], launcher), where)
-    new = submit(batches([plan.spec(one, cache) for one in todo], launcher, done), runs, living)
-    for one in planned:
-        state = "done before" if one.run in done else f"on the cluster before as {living.get(one.run)}"
-        _say(where, one.run, new.get(one.run), f"submitted as {new[one.run]}" if one.run in new else state)
-    if where.wait:
-        return wait(planned, done, cache, where)
-    if not where.json and not where.quiet and (new or living):
-        print("pkd status shows how far they are, pkd report what came out.", file=sys.stderr)
-    raise typer.Exit(ExitCode.OK)
 
+    shares_teachers = False
 
-def _say(where: Where, run: str, job: str | None, text: str) -> None:
-    if where.json:
-        print(json.dumps({"event": "submitted" if job else "known", "run": run, "job": job}), flush=True)
-    elif not where.quiet:
-        print(f"{run}: {text}", file=sys.stderr)
+    def __init__(self, recipe: LauncherRecipe) -> None:
+        self.recipe = recipe
 
+    def processes(self, *, alone: bool = False) -> int:
+        """Worker processes of one run, over all its machines; one is enough for a run that only evaluates."""
+        return 1 if alone else self.recipe.nodes * self.recipe.per_node
 
-def show_scripts(planned: Sequence[plan.Planned], runs: Path, cache: Path, where: Where) -> None:
-    """Print the very scripts that would be submitted, and how."""
-    done = [one.run for one in planned if finished(one.paths)]
-    specs = [plan.spec(one, cache) for one in planned if one.run not in done]
-    note(memory.said([one.recipe for one in planned if one.run not in done], where.launcher), where)
-    for batch in batches(specs, where.launcher, done):
-        command = command_of(batch, runs)
-        if where.json:
-            print(json.dumps({"script": batch.script, "sbatch": command}))
-        else:
-            print(f"\n# {shlex.join(command)}\n\n{batch.script}", end="")
+    def jobs_at_a_time(self) -> int:
+        """The scheduler decides."""
+        return 1
+
+    def known(self, paths: Sequence[RunPaths]) -> dict[str, str]:
+        """The tasks of those that are on the cluster: a teacher that another sweep has submitted is not trained twice."""
+        living = [one for one in query_all(paths) if one.state in (QUEUED, RUNNING)]
+        return {one.paths.run: one.job for one in living if one.job}
+
+    def notes(self, recipes: Sequence[Recipe], *, dry_run: bool) -> list[str]:
+        """How much memory these runs want, where none is asked for."""
+        said = memory.said(recipes, self.recipe)
+        return [said] if said else []
+
+    def run(
+        self,
+        specs: Sequence[JobSpec],
+        watcher: Watcher,
+        done: Sequence[str],
+        *,
+        runs: Path,
+        known: Mapping[str, str],
+        wait: bool,
+    ) -> dict[str, Outcome]:
+        """Submit what is not on the cluster already; see `pkdcli.launch.launcher.Launcher.run`."""
+        todo = [spec for spec in specs if spec.name not in known]
+        new = submit(batches(todo, self.recipe, done), runs, known)
+        for run in done:
+            watcher.on_submit(run, None, "done before")
+        for spec in specs:
+            job = new.get(spec.name)
+            text = f"submitted as {job}" if job else f"on the cluster before as {known.get(spec.name)}"
+            watcher.on_submit(spec.name, job, text)
+        if wait:
+            return wait_for(specs, done, watcher)
+        if new or known:
+            watcher.on_submit("", None, "pkd status shows how far they are, pkd report what came out.")
+        return {spec.name: Outcome(ExitCode.OK, job=new.get(spec.name) or known.get(spec.name)) for spec in specs}
+
+    def describe(self, specs: Sequence[JobSpec], done: Sequence[str], *, runs: Path) -> list[dict[str, Any]]:
+        """The very scripts that would be submitted, and the commands that would submit them."""
+        found = batches(specs, self.recipe, done)
+        return [{"script": batch.script, "sbatch": command_of(batch, runs)} for batch in found]
+
+    def status(self, paths: RunPaths) -> RunState:
+        """What is known of one run; the scheduler is asked."""
+        return query(paths, ask_scheduler([paths]))
+
+    def cancel(self, states: Sequence[RunState]) -> None:
+        """Have the scheduler end tasks, after they have saved."""
+        jobs = [one for one in states if one.job]
+        for one in jobs:
+            if one.state == RUNNING:
+                note_cancel(one.paths)
+        cluster.scancel([one.job for one in jobs if one.job])
 
 
 def command_of(batch: Batch, runs: Path) -> list[str]:
-    """The command that submits an array, with the names of the runs it waits for in their jobs' place."""
+    """The command that submits an array, with the names of the runs it waits for in their jobs' place.
+
+    Args:
+        batch: The array.
+        runs: The runs folder, under which its script is kept.
+    """
     return ["sbatch", "--parsable", *batch.options(folder(runs), {}), str(folder(runs) / batch.name)]
 
 
@@ -97,49 +115,57 @@ def pause(waited: float) -> float:
     return next((pause for until, pause in _ASKS if waited < until), _LATER)
 
 
-def wait(
-    planned: Sequence[plan.Planned],
+def wait_for(
+    specs: Sequence[JobSpec],
     done: Sequence[str],
-    cache: Path,
-    where: Where,
+    watcher: Watcher,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Outcome]:
     """Wait until every run has ended; Ctrl-C ends the waiting and leaves the jobs alone.
 
     What the runs write themselves is looked at every two seconds, the scheduler asked ever less often.
+
+    Args:
+        specs: The runs that are on the cluster.
+        done: Runs that have ended well before.
+        watcher: Told of what happens.
+        clock: Seconds, of any origin.
+        sleep: Lets so many seconds pass.
+
+    Raises:
+        Interrupted: After Ctrl-C.
     """
-    watch = watcher({one.run: one for one in planned}, done, json=where.json, quiet=where.quiet)
-    specs = {one.run: plan.spec(one, cache) for one in planned if one.run not in done}
     outcomes = dict.fromkeys(done, Outcome(ExitCode.OK))
+    rest = {spec.name: spec for spec in specs if spec.name not in outcomes}
     begun: set[str] = set()
     jobs, begin, due = None, clock(), clock()
     try:
-        with watch:
-            while len(outcomes) < len(planned):
-                rest = [one.paths for one in planned if one.run not in outcomes]
+        with watcher:
+            while rest:
+                waiting = [RunPaths(spec.run_dir) for spec in rest.values()]
                 if clock() >= due:
-                    jobs, due = ask(rest), clock() + pause(clock() - begin)
-                for found in (look(paths, jobs) for paths in rest):
-                    spec = specs[found.paths.run]
+                    jobs, due = ask_scheduler(waiting), clock() + pause(clock() - begin)
+                for found in (query(paths, jobs) for paths in waiting):
+                    spec = rest[found.paths.run]
                     if found.state == RUNNING and spec.name not in begun:
                         begun.add(spec.name)
-                        watch.began(spec)
+                        watcher.on_start(spec)
                     if found.state == RUNNING:
-                        watch.ticked(spec)
+                        watcher.on_tick(spec)
                     elif found.state != QUEUED:
-                        settle(found)
+                        reconcile(found)
                         outcomes[spec.name] = _outcome(found)
-                        watch.ended(spec, outcomes[spec.name])
-                if len(outcomes) < len(planned):
+                        del rest[spec.name]
+                        watcher.on_end(spec, outcomes[spec.name])
+                if rest:
                     sleep(LOOK_SECONDS)
     except KeyboardInterrupt:
-        print("the jobs go on: pkd status shows how far they are, pkd cancel stops them.", file=sys.stderr)
-        raise typer.Exit(ExitCode.INTERRUPTED) from None
+        raise Interrupted("the jobs go on: pkd status shows how far they are, pkd cancel stops them.") from None
     return outcomes
 
 
-def _outcome(found: Found) -> Outcome:
+def _outcome(found: RunState) -> Outcome:
     if found.state in (DONE, INTERRUPTED):
         return Outcome(ExitCode.OK if found.state == DONE else ExitCode.INTERRUPTED)
     error = found.status.get("error")
