@@ -68,7 +68,7 @@ class Plugin:
             with redirect_stdout(sys.stderr):  # stdout is for what a command answers
                 return EntryPoint(self.name, self.value, GROUPS[self.kind]).load()
         except (Exception, SystemExit) as error:  # whatever code of others may raise
-            raise self.broken(_cause(error)) from error
+            raise self.broken(cause_of(error)) from error
 
     def broken(self, cause: str) -> PkdError:
         """The error for a plug-in that does not do what one of its kind has to.
@@ -164,7 +164,7 @@ def changes(recorded: Iterable[Mapping[str, str]], run: str) -> list[str]:
     return said
 
 
-def _cause(error: BaseException) -> str:
+def cause_of(error: BaseException) -> str:
     """An error with the file and line of code, other than the import system's, where it arose."""
     if isinstance(error, SyntaxError) and error.filename:
         where, text = f" ({error.filename}, line {error.lineno})", str(error.msg)

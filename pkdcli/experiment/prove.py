@@ -61,7 +61,7 @@ def prove(planned: Sequence[PlannedRun], launcher: Launcher, watcher: Watcher) -
     from pkdcli.launch.options import processes
     from pkdcli.launch.request import ask
 
-    waiting = [one.recipe for one in planned if not finished(one.paths) and (launcher.kind == "slurm" or _waits(one))]
+    waiting = [one.recipe for one in planned if not finished(one.paths) and (launcher.kind != "local" or _waits(one))]
     distinct = {_parts(recipe): recipe for recipe in waiting if has_own(recipe)}
     if distinct:
         request = {

@@ -8,6 +8,7 @@ from pkdcli import plugins
 from pkdcli.api.doctor import Finding
 from pkdcli.config import trackers
 from pkdcli.errors import PkdError
+from pkdcli.launch.plugin import launcher_class
 from pkdcli.plugins import GROUPS, WORDS, Plugin
 from pkdcli.recipe import library
 from pkdcli.recipe.sources import folder_of
@@ -40,6 +41,9 @@ def check(plugin: Plugin) -> None:
 
         library.find("losses", plugin.name)
         plugin_loss(plugin)
+    elif plugin.kind == "launchers":
+        library.find("launchers", plugin.name)
+        launcher_class(plugin)
     elif plugin.kind == "trackers":
         trackers.plugin_of(plugin.name)
         trackers.plugin_tracker(plugin)
