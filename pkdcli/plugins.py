@@ -143,7 +143,7 @@ def ambiguous(what: str, name: str, sources: Iterable[str], plugins: Iterable[Pl
 
 
 def changes(recorded: Iterable[Mapping[str, str]], run: str) -> list[str]:
-    """What is to be said of a run whose plug-ins are not here in the versions that made it, a sentence each.
+    """What is to be said of a run whose plug-ins are not here in the versions that made it, each without a full stop.
 
     Args:
         recorded: `distribution` and `version` of each plug-in, as the run's env.json has them.
@@ -160,7 +160,7 @@ def changes(recorded: Iterable[Mapping[str, str]], run: str) -> list[str]:
         if now != before:
             here = f"is {now}" if now else "is not installed"
             back = f"`pip install {distribution}=={before}` brings that back"
-            said.append(f"the plug-in {distribution} {here} here, and {run} was made with {before}; {back}.")
+            said.append(f"the plug-in {distribution} {here} here, and {run} was made with {before}; {back}")
     return said
 
 

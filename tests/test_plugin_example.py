@@ -70,24 +70,31 @@ def test_the_example_is_installed_trains_and_is_told_of(environment, micro):
     plugins = [one for one in records(pkd("doctor", "--json")) if one["what"].startswith("plug-in ")]
     assert [(one["what"], one["found"], one["ok"]) for one in plugins] == [
         ("plug-in loss log-cosh", "pkd-example 0.1", True),
+        ("plug-in launcher nice", "pkd-example 0.1", True),
         ("plug-in tracker lines", "pkd-example 0.1", True),
         ("plug-in recipes example", "pkd-example 0.1", True),
     ]
     (row,) = [row for row in records(pkd("list", "losses", "--json")) if row["name"] == "log-cosh"]
     assert row["from"] == "pkd-example 0.1"
-    words = ("train", "--loss", "log-cosh", "--schedule", "blink", "--tracker", "lines", "--data", micro, *KNOBS)
+    (row,) = [row for row in records(pkd("list", "launchers", "--json")) if row["name"] == "night"]
+    assert (row["kind"], row["from"]) == ("nice", "pkd-example 0.1")
+    hook = ("--set", "imports=[pkd_example.hooks]", "--set", "config.custom_hooks=[{type: PriorityHook}]")
+    named = ("--loss", "log-cosh", "--schedule", "blink", "--tracker", "lines", "--launcher", "night")
+    words = ("train", *named, *hook, "--data", micro, *KNOBS)
     answer = pkd(*words)
     assert answer.returncode == 0, answer.stderr
     (run,) = runs.glob("gfl101-fcos50__log-cosh-w10__blink__micro-tiny__s0-*")
     assert json.loads((run / "result.json").read_text())["loss"] == "log-cosh"
     losses = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert all(record["loss_log_cosh_fpn0"] > 0 for record in losses if record["kind"] == "train")
+    assert all(record["distill.loss_log_cosh_fpn0"] > 0 for record in losses if record["kind"] == "train")
     told = (run / "trackers" / "lines" / "lines.txt").read_text().splitlines()
     assert told[0] == f"{run.name}: loss log-cosh"
     assert told[1].startswith("1: train/")
     assert yaml.safe_load((run / "recipe.yaml").read_text())["loss"]["type"] == "log-cosh"
+    assert json.loads((run / "job.json").read_text())["launcher"]["own"] == {"level": 19}
+    assert "priority: nice 19" in (run / "log.txt").read_text()
     used = {(one["kind"], one["name"]) for one in json.loads((run / "env.json").read_text())["plugins"]}
-    assert used == {("losses", "log-cosh"), ("trackers", "lines"), ("recipes", "example")}
+    assert used == {("losses", "log-cosh"), ("trackers", "lines"), ("launchers", "nice"), ("recipes", "example")}
 
     # A later release of it answers with the same run, and says that the run is of the one before.
     install("0.2")

@@ -23,6 +23,7 @@ from pkdcli.recipe.schema import Launcher as LauncherRecipe
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.liveness import finished, held_by
 from pkdcli.runs.lock import holder
+from pkdcli.runs.plugins import changed_plugins
 from pkdcli.runs.status import FAILED, INTERRUPTED, QUEUED, RUNNING, Status
 
 
@@ -83,9 +84,10 @@ class Experiment:
         return spec(one, self.cache, self.command)
 
     def notes(self, *, dry_run: bool = False) -> list[str]:
-        """What there is to say of machines and memory before the runs begin."""
+        """What there is to say before the runs begin: of plug-ins, of machines and of memory."""
         recipes = [one.recipe for one in self.planned if not finished(one.paths)]
-        return launcher_of(self.launcher).notes(recipes, dry_run=dry_run)
+        changed = changed_plugins(one.paths for one in self.planned)
+        return [*changed, *launcher_of(self.launcher).notes(recipes, dry_run=dry_run)]
 
     def scripts(self) -> list[dict[str, Any]]:
         """What a cluster would be given: `script` and the command that submits it."""

@@ -121,4 +121,4 @@ def write(paths: RunPaths, recipe: Recipe, launcher: Mapping[str, Any] | None = 
     if before:
         content["plugins_before"] = before
     write_json(paths.env, content)
-    return plugins.changes(before, paths.run)
+    return [f"{text}." for text in plugins.changes(before, paths.run)]

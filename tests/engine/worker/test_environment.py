@@ -84,5 +84,5 @@ def test_a_finished_run_of_another_version_is_told_once(write, install):
     write.paths.result.write_text("{}")
     assert changed_plugins([write.paths, write.paths]) == [
         "the plug-in pkd-probe is 0.2 here, and the-run was made with 0.1; `pip install pkd-probe==0.1` brings that "
-        "back."
+        "back"
     ]

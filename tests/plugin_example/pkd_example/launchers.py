@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from pkdcli.launch.local.launcher import LocalLauncher
 from pydantic import BaseModel, Field
+
+from pkdcli.launch.local.launcher import LocalLauncher
 
 
 class NiceLauncher(LocalLauncher):
