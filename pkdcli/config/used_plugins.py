@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pkdcli import plugins
+from pkdcli.config import families, zoo
 from pkdcli.plugins import Plugin
 from pkdcli.recipe.schema import Recipe
 from pkdcli.recipe.sources import sources
@@ -19,7 +20,12 @@ def used_plugins(recipe: Recipe, launcher: Mapping[str, Any] | None = None) -> l
         launcher: The launcher recipe that started it, as its job.json has it; its `name` and `kind` are looked at.
     """
     launcher = launcher or {}
-    named = {"losses": {recipe.loss.type}, "trackers": set(recipe.trackers), "launchers": {launcher.get("kind")}}
+    named: dict[str, set[Any]] = {"losses": {recipe.loss.type}, "trackers": set(recipe.trackers)}
+    named["launchers"] = {launcher.get("kind")}
+    if plugins.offered("families"):
+        detectors = [one for one in (recipe.teacher, recipe.student) if one is not None]
+        kinds = [kind for one in detectors for kind in families.types_of(zoo.config_of(one)["model"])]
+        named["families"] = {kind.rpartition(".")[2] for kind in kinds}
     found = [one for kind, words in named.items() for one in plugins.offered(kind) if one.name in words]
     for kind, names in _recipes_of(recipe, launcher).items():
         if plugins.offered("recipes"):

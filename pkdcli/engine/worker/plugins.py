@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pkdcli import plugins
 from pkdcli.api.doctor import Finding
-from pkdcli.config import trackers
+from pkdcli.config import families, trackers
 from pkdcli.errors import PkdError
 from pkdcli.launch.plugin import launcher_class
 from pkdcli.plugins import GROUPS, WORDS, Plugin
@@ -44,6 +44,8 @@ def check(plugin: Plugin) -> None:
     elif plugin.kind == "launchers":
         library.find("launchers", plugin.name)
         launcher_class(plugin)
+    elif plugin.kind == "families":
+        families.family_of(plugin.name)
     elif plugin.kind == "trackers":
         trackers.plugin_of(plugin.name)
         trackers.plugin_tracker(plugin)
