@@ -147,7 +147,7 @@ def changes(recorded: Iterable[Mapping[str, str]], run: str) -> list[str]:
 
     Args:
         recorded: `distribution` and `version` of each plug-in, as the run's env.json has them.
-        run: Its name.
+        run: Its name, or those of several.
     """
     from importlib.metadata import PackageNotFoundError, version
 
@@ -160,7 +160,7 @@ def changes(recorded: Iterable[Mapping[str, str]], run: str) -> list[str]:
         if now != before:
             here = f"is {now}" if now else "is not installed"
             back = f"`pip install {distribution}=={before}` brings that back"
-            said.append(f"the plug-in {distribution} {here} here, and {run} was made with {before}; {back}")
+            said.append(f"the plug-in {distribution} {here} here, and was {before} for {run}; {back}")
     return said
 
 

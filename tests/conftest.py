@@ -198,6 +198,6 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     yield install
     monkeypatch.undo()
     for module in set(sys.modules) - before:
-        if module.startswith("probe"):
+        if (getattr(sys.modules[module], "__file__", None) or "").startswith(str(tmp_path)):
             del sys.modules[module]
     forget()

@@ -98,12 +98,11 @@ def test_the_example_is_installed_trains_and_is_told_of(environment, micro):
 
     # A later release of it answers with the same run, and says that the run is of the one before.
     install("0.2")
-    said = (
-        f"the plug-in pkd-example is 0.2 here, and {run.name} was made with 0.1; `pip install pkd-example==0.1` brings"
-    )
-    for again in (pkd(*words), pkd("eval", run)):
+    back = "`pip install pkd-example==0.1` brings that back."
+    said = "note: the plug-in pkd-example is 0.2 here, and was 0.1 for {}; " + back
+    for again, whose in ((pkd(*words), f"{run.name} and 1 more"), (pkd("eval", run), run.name)):
         assert again.returncode == 0, again.stderr
-        assert again.stderr.count(said) == 1
+        assert again.stderr.splitlines().count(said.format(whose)) == 1
     # Without it the run is still there, and its command says which name is not known.
     pip("uninstall", "--yes", "--quiet", "pkd-example")
     assert [row["run"] for row in records(pkd("list", "runs", "--json"))] == [run.name]

@@ -97,11 +97,10 @@ def test_another_version_than_a_run_was_made_with_is_said(install):
     install({LOSSES: {"mine": "probe_it:Mine"}}, version="0.2")
     assert plugins.changes([record("0.2")], "the-run") == []
     assert plugins.changes([record("0.1"), record("0.1")], "the-run") == [
-        "the plug-in pkd-probe is 0.2 here, and the-run was made with 0.1; `pip install pkd-probe==0.1` brings that "
-        "back"
+        "the plug-in pkd-probe is 0.2 here, and was 0.1 for the-run; `pip install pkd-probe==0.1` brings that back"
     ]
     assert plugins.changes([record("1.0", "pkd-gone")], "the-run") == [
-        "the plug-in pkd-gone is not installed here, and the-run was made with 1.0; `pip install pkd-gone==1.0` brings "
+        "the plug-in pkd-gone is not installed here, and was 1.0 for the-run; `pip install pkd-gone==1.0` brings "
         "that back"
     ]
 

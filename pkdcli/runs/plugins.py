@@ -15,11 +15,14 @@ def changed_plugins(runs: Iterable[RunPaths]) -> list[str]:
     Args:
         runs: Run directories; one that is not finished is passed over, since its worker says so itself.
     """
-    said: dict[tuple[str, str], str] = {}
+    made: dict[tuple[str, str], list[str]] = {}
     for paths in runs:
-        if not paths.result.is_file():
-            continue
-        for one in (read_json(paths.env) or {}).get("plugins", []):
-            for text in plugins.changes([one], paths.run):
-                said.setdefault((one["distribution"], one["version"]), text)
-    return list(said.values())
+        if paths.result.is_file():
+            for one in (read_json(paths.env) or {}).get("plugins", []):
+                named = made.setdefault((one["distribution"], one["version"]), [])
+                named += [paths.run] if paths.run not in named else []
+    said = []
+    for (distribution, version), named in made.items():
+        more = f" and {len(named) - 1} more" if len(named) > 1 else ""
+        said += plugins.changes([{"distribution": distribution, "version": version}], named[-1] + more)
+    return said

@@ -64,10 +64,7 @@ def test_a_run_that_goes_on_with_another_version_says_so_and_keeps_both(write, i
     install(GROUP, version="0.3")
     write.paths.checkpoints.mkdir()
     (write.paths.checkpoints / "iter_3.pth").write_bytes(b"")
-    text = (
-        "the plug-in pkd-probe is 0.3 here, and the-run was made with 0.2; `pip install pkd-probe==0.2` brings that "
-        "back."
-    )
+    text = "the plug-in pkd-probe is 0.3 here, and was 0.2 for the-run; `pip install pkd-probe==0.2` brings that back."
     for _ in range(2):
         said, content = write(loss="mine")
         assert said == [text]
@@ -83,6 +80,18 @@ def test_a_finished_run_of_another_version_is_told_once(write, install):
     assert changed_plugins([write.paths]) == []  # not finished: its worker says so
     write.paths.result.write_text("{}")
     assert changed_plugins([write.paths, write.paths]) == [
-        "the plug-in pkd-probe is 0.2 here, and the-run was made with 0.1; `pip install pkd-probe==0.1` brings that "
-        "back"
+        "the plug-in pkd-probe is 0.2 here, and was 0.1 for the-run; `pip install pkd-probe==0.1` brings that back"
     ]
+
+
+def test_of_several_runs_it_is_said_once(write, install, tmp_path):
+    install(GROUP)
+    other = RunPaths(tmp_path / "other")
+    other.root.mkdir()
+    write(loss="mine")
+    for paths in (write.paths, other):
+        other.env.write_text(write.paths.env.read_text())
+        paths.result.write_text("{}")
+    install(GROUP, version="0.2")
+    (said,) = changed_plugins([other, write.paths])
+    assert said.startswith("the plug-in pkd-probe is 0.2 here, and was 0.1 for the-run and 1 more; ")
