@@ -149,19 +149,24 @@ def changes(recorded: Iterable[Mapping[str, str]], run: str) -> list[str]:
         recorded: `distribution` and `version` of each plug-in, as the run's env.json has them.
         run: Its name, or those of several.
     """
-    from importlib.metadata import PackageNotFoundError, version
-
     said = []
     for distribution, before in {one["distribution"]: one["version"] for one in recorded}.items():
-        try:
-            now = version(distribution)
-        except PackageNotFoundError:
-            now = None
+        now = installed(distribution)
         if now != before:
             here = f"is {now}" if now else "is not installed"
             back = f"`pip install {distribution}=={before}` brings that back"
             said.append(f"the plug-in {distribution} {here} here, and was {before} for {run}; {back}")
     return said
+
+
+def installed(distribution: str) -> str | None:
+    """The version of a distribution that is installed here; None where it is not."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
 
 
 def cause_of(error: BaseException) -> str:

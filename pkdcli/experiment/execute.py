@@ -84,10 +84,14 @@ class Experiment:
         return spec(one, self.cache, self.command)
 
     def notes(self, *, dry_run: bool = False) -> list[str]:
-        """What there is to say before the runs begin: of plug-ins, of machines and of memory."""
+        """What there is to say of machines and memory before the runs begin."""
         recipes = [one.recipe for one in self.planned if not finished(one.paths)]
-        changed = changed_plugins(one.paths for one in self.planned)
-        return [*changed, *launcher_of(self.launcher).notes(recipes, dry_run=dry_run)]
+        own = launcher_of(self.launcher).notes(recipes, dry_run=dry_run)
+        return [*self.plugin_notes(), *own] if dry_run else own
+
+    def plugin_notes(self) -> list[str]:
+        """What there is to say of plug-ins that are not here as the runs were made with them."""
+        return changed_plugins(one.paths for one in self.planned)
 
     def scripts(self) -> list[dict[str, Any]]:
         """What a cluster would be given: `script` and the command that submits it."""
@@ -107,6 +111,8 @@ class Experiment:
             PkdError: Something is wrong before anything runs.
             Interrupted: After Ctrl-C, when the runs have saved and stopped.
         """
+        for text in self.plugin_notes():  # before what is not known without them is refused
+            watcher.on_note(text)
         require(name for one in self.planned for name in one.recipe.trackers)
         launcher = launcher_of(self.launcher)
         prove(self.planned, self.launcher, watcher)

@@ -10,15 +10,17 @@ from pkdcli.runs.store import read_json
 
 
 def changed_plugins(runs: Iterable[RunPaths]) -> list[str]:
-    """What is to be said of plug-ins that finished runs were made with in other versions, each distribution once.
+    """What is to be said of plug-ins that are not here as runs were made with them, each distribution once.
 
     Args:
-        runs: Run directories; one that is not finished is passed over, since its worker says so itself.
+        runs: Run directories. Of one that is not finished another version is passed over, since its worker says so
+            itself, and only a plug-in that is gone is named.
     """
     made: dict[tuple[str, str], list[str]] = {}
     for paths in runs:
-        if paths.result.is_file():
-            for one in (read_json(paths.env) or {}).get("plugins", []):
+        done = paths.result.is_file()
+        for one in (read_json(paths.env) or {}).get("plugins", []):
+            if done or plugins.installed(one["distribution"]) is None:
                 named = made.setdefault((one["distribution"], one["version"]), [])
                 named += [paths.run] if paths.run not in named else []
     said = []

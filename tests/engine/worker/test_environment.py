@@ -95,3 +95,15 @@ def test_of_several_runs_it_is_said_once(write, install, tmp_path):
     install(GROUP, version="0.2")
     (said,) = changed_plugins([other, write.paths])
     assert said.startswith("the plug-in pkd-probe is 0.2 here, and was 0.1 for the-run and 1 more; ")
+
+
+def test_a_plug_in_that_is_gone_is_named_for_a_run_that_is_to_go_on(write, install):
+    install(GROUP)
+    write(loss="mine")
+    content = json.loads(write.paths.env.read_text())
+    write.paths.env.write_text(
+        json.dumps({"plugins": [{**one, "distribution": "pkd-gone"} for one in content["plugins"]]})
+    )
+    assert changed_plugins([write.paths]) == [
+        "the plug-in pkd-gone is not installed here, and was 0.1 for the-run; `pip install pkd-gone==0.1` brings that back"
+    ]
