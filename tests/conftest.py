@@ -201,3 +201,51 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         if (getattr(sys.modules[module], "__file__", None) or "").startswith(str(tmp_path)):
             del sys.modules[module]
     forget()
+
+
+SIX = ("mAP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
+TEACHER = dict(zip(SIX, (70.26, 91.5, 80.04, None, 69.0, 81.25), strict=True))
+
+
+class RunFolder:
+    """Writes run directories as workers leave them, without training.
+
+    Attributes:
+        root: The runs folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def add(self, run, mAP=None, state="done", error=None, **changes):
+        """One run: of mse at weight 10 unless told otherwise, finished where it has an mAP."""
+        from pkdcli.runs.store import write_json
+
+        data = {
+            **{"schema": 1, "run": run, "role": "distill", "pair": "gfl101-fcos50", "teacher": "gfl101"},
+            **{"student": "fcos50", "loss": "mse", "weight": 10.0, "temperature": None, "schedule": "2x"},
+            **{"data": "shapes", "split": "val", "scale": "tiny", "seed": 0, "batch": 8, "epoch": 6, "epochs": 6},
+            **{"teacher_title": "GFL-Res101", "student_title": "FCOS-Res50", "levels": "index", "init": "scratch"},
+            **({"loss": "none", "weight": None} if changes.get("role") == "baseline" else {}),
+            **changes,
+        }
+        write_json(self.root / run / "status.json", {**data, "state": state, "error": error})
+        if mAP is not None:
+            metrics = dict(zip(SIX, (mAP, mAP + 20.5, mAP + 1, None, mAP - 1, mAP + 5), strict=True))
+            teacher = None if data["role"] == "baseline" else TEACHER
+            write_json(self.root / run / "result.json", {**data, "metrics": metrics, "teacher_metrics": teacher})
+            (self.root / run / "student.pth").touch()
+
+    def sweep(self):
+        """A baseline, and mse at three weights."""
+        self.add("base", 16.04, role="baseline")
+        self.add("mse-10", 31.5)
+        self.add("mse-30", 33.26, weight=30.0)
+        self.add("mse-50", 12.0, weight=50)
+        return self
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> RunFolder:
+    """An empty runs folder to put runs into."""
+    return RunFolder(tmp_path / "runs")

@@ -14,12 +14,13 @@ from pkdcli.cli.console import err, metrics_table, out
 from pkdcli.config.alone import alone, on_other_data
 from pkdcli.config.data import check_sides, image_size, own_test_size, sides
 from pkdcli.data.prepare import prepare, thinnest
-from pkdcli.errors import ExitCode, PkdError, nearest, unknown
+from pkdcli.errors import ExitCode, PkdError, unknown
 from pkdcli.folders import cache_root, runs_root
 from pkdcli.recipe.library import load, parse, read_yaml
 from pkdcli.recipe.own import with_content
 from pkdcli.recipe.resolve import Request, load_data, resolve
 from pkdcli.recipe.schema import Recipe
+from pkdcli.runs.find import find_run
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import read_json, write_json
 
@@ -79,30 +80,6 @@ def evaluate(
     out().print(metrics_table([(recipe.student.title, written["metrics"])], title=f"{recipe.data.name}, {split}"))
     if output and not quiet:
         print(output)
-
-
-def find_run(target: str, root: Path) -> RunPaths | None:
-    """The run a word names: a run's folder, its id, or the only id that begins so; None for a checkpoint file.
-
-    Raises:
-        PkdError: It names no run and no file, or more than one run.
-    """
-    if not target:
-        raise PkdError("give a run or a checkpoint file: this is an empty word.", "`pkd list runs` shows the runs.")
-    path = Path(target).expanduser()
-    if path.is_file():
-        return None
-    if path.is_dir() and (path / "recipe.yaml").is_file():
-        return RunPaths(path.absolute())
-    known = sorted(folder.name for folder in root.glob("*") if (folder / "recipe.yaml").is_file())
-    found = [name for name in known if name == target] or [name for name in known if name.startswith(target)]
-    if len(found) > 1:
-        raise PkdError(f"{target!r} begins {len(found)} runs:\n" + "\n".join(f"  {name}" for name in found))
-    if not found:
-        guess = nearest(target, known)
-        hint = f"Did you mean {guess!r}?" if guess else f"Runs are looked for in {root}; `pkd list runs` shows them."
-        raise PkdError(f"there is no run and no checkpoint file {target!r}.", hint)
-    return RunPaths(root / found[0])
 
 
 def of_run(paths: RunPaths, model: str) -> tuple[Recipe, Path]:

@@ -1,69 +1,119 @@
-"""What `pkd reproduce` does: plan a table's runs, carry them out, show what came out beside what was published."""
+"""A whole table of the paper, or a user's own: `pkdcli.reproduce()` and `pkd reproduce`."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from pkdcli.launch.options import LaunchOptions
+from pkdcli.launch.outcome import Watcher
+from pkdcli.options import Only, OutputOptions
+from pkdcli.recipe.options import RecipeOptions, TableOptions, TeacherOptions
+from pkdcli.runs.record import Record, order
 
-from pkdcli.api.train import Where, carry_out, with_data
-from pkdcli.cli.look.report import Shown, emit
-from pkdcli.cli.progress.choose import duration
-from pkdcli.config import schedule
-from pkdcli.experiment import plan
-from pkdcli.folders import cache_root, runs_root
-from pkdcli.recipe.resolve import Request
-from pkdcli.recipe.schema import TableRecipe
-from pkdcli.recipe.table import Line, expand, recipes
-from pkdcli.reporting.published import read_published
-from pkdcli.reporting.table import Table
-from pkdcli.reporting.tables.reproduced import LINE_COLUMNS, groups
-from pkdcli.reporting.tables.reproduced_layout import reproduced_tables
-from pkdcli.runs.collect import Record, collect, order
-from pkdcli.runs.estimate import measured, seconds_for
-from pkdcli.runs.liveness import finished
-from pkdcli.runs.paths import teachers_root
+if TYPE_CHECKING:
+    from pkdcli.experiment.execute import Experiment
+    from pkdcli.experiment.plan import PlannedRun
+    from pkdcli.recipe.schema import Recipe, TableRecipe
+    from pkdcli.recipe.table import Line
+    from pkdcli.reporting.table import Table
+    from pkdcli.reporting.write import Shown
 
 PLAN_COLUMNS = ("run", "role", "steps", "state", "estimated_seconds")
+Teacher = Annotated[TeacherOptions, Only("pretrained", "share_teacher")]
 
 
-def reproduce(
-    table: TableRecipe,
-    base: Request,
-    seeds: Sequence[int],
-    only: Sequence[str],
-    where: Where,
-    format: str,
-    output: Path | None,
-) -> None:
-    """Carry a table out, and leave with the command's exit code.
+@dataclass
+class Reproduction:
+    """A table's runs, and the table once they are carried out.
+
+    Attributes:
+        table: The table's recipe.
+        lines: Its lines with their runs.
+        experiment: The runs, each once.
+    """
+
+    table: TableRecipe
+    lines: list[Line]
+    experiment: Experiment
+
+    def plan_rows(self) -> list[Record]:
+        """What is known of each run before anything runs: `PLAN_COLUMNS`."""
+        from pkdcli.runs.paths import teachers_root
+
+        own = self.experiment
+        return plan_rows(own.planned, (own.runs, teachers_root(own.cache)))
+
+    def filled(self) -> tuple[list[Table], list[Record], Shown]:
+        """The table beside what was published, a row for each line and what a page shows besides."""
+        from pkdcli.reporting.published import read_published
+        from pkdcli.reporting.tables.reproduced import groups
+        from pkdcli.reporting.tables.reproduced_layout import reproduced_tables
+        from pkdcli.reporting.write import Shown
+        from pkdcli.runs.collect import collect
+        from pkdcli.runs.paths import teachers_root
+
+        runs = self.experiment.runs
+        roots = (teachers_root(self.experiment.cache), runs)
+        found = {record["run"]: record for root in roots for record in collect(root)}
+        filled = groups(self.table, self.lines, found, read_published())
+        rows = list({_once(record): record for group in filled for record in group.records}.values())
+        used = {run for row in rows for run in str(row["runs"]).split()}
+        records = [record for run, record in found.items() if run in used]
+        shown = Shown(sorted(records, key=order), records, runs, self.table.title)
+        return reproduced_tables(self.table, self.lines, filled), rows, shown
+
+
+def plan_reproduce(
+    table: TableOptions,
+    recipe: RecipeOptions,
+    teacher: Teacher,
+    launch: LaunchOptions,
+    output: OutputOptions,
+    *,
+    watcher: Watcher,
+    command: str,
+) -> Reproduction:
+    """Plan every experiment of a table.
+
+    Args:
+        table: Which table, and which of its lines and seeds.
+        recipe: How to train.
+        teacher: Where its weights come from, and whether students share it.
+        launch: Where the runs are carried out.
+        output: Where runs are; a dry run needs neither data nor devices.
+        watcher: Told of data that is drawn or checked.
+        command: What somebody typed or called, for the runs' records.
 
     Raises:
-        PkdError: Something is wrong before anything runs.
+        PkdError: Something is wrong with a recipe, its files or its data.
     """
-    runs, cache = runs_root(where.runs), cache_root()
-    lines = _with_data(expand(table, base, seeds, only), cache, where)
-    planned = plan.plan(list(recipes(lines)), runs, cache)
-    if where.dry_run:
-        for one in planned:
-            if one.recipe.data.classes:
-                plan.config_py(one)  # whatever a real run would refuse is refused here as well
-        rows = plan_rows(planned, (runs, teachers_root(cache)))
-        emit(format, output, [plan_table(table, rows)], [], rows, PLAN_COLUMNS, Shown([], [], runs, table.title))
-        return
-    outcomes = carry_out(planned, cache, where)
-    found = {record["run"]: record for root in (teachers_root(cache), runs) for record in collect(root)}
-    filled = groups(table, lines, found, read_published())
-    rows = list({_once(record): record for group in filled for record in group.records}.values())
-    used = {run for row in rows for run in str(row["runs"]).split()}
-    records = [record for run, record in found.items() if run in used]
-    shown = Shown(sorted(records, key=order), records, runs, table.title)
-    emit(format, output, reproduced_tables(table, lines, filled), [], rows, LINE_COLUMNS, shown)
-    raise typer.Exit(plan.exit_code(outcomes))
+    from pkdcli.config.trackers import named
+    from pkdcli.experiment.execute import experiment
+    from pkdcli.folders import cache_root, runs_root
+    from pkdcli.launch.options import launcher, processes
+    from pkdcli.recipe import library
+    from pkdcli.recipe.options import request
+    from pkdcli.recipe.table import expand, recipes
+
+    machines = launcher(launch, dry_run=output.dry_run)
+    base = request(table, recipe, teacher, processes(machines), named(recipe.tracker))
+    wanted: TableRecipe = library.load("tables", table.table)
+    lines = expand(wanted, base, table.seeds, table.only)
+    planned = experiment(
+        list(recipes(lines)),
+        runs=runs_root(output.runs),
+        cache=cache_root(),
+        launcher=machines,
+        watcher=watcher,
+        command=command,
+        share=teacher.share_teacher,
+        wait=launch.wait,
+        dry_run=output.dry_run,
+    )
+    return Reproduction(wanted, _complete(lines, planned.recipes), planned)
 
 
 def _once(record: Record) -> Any:
@@ -71,17 +121,27 @@ def _once(record: Record) -> Any:
     return record["runs"] if record["role"] == "teacher" else (record["runs"], record["pair"])
 
 
-def _with_data(lines: Sequence[Line], cache: Path, where: Where) -> list[Line]:
-    complete = iter(with_data(list(recipes(lines)), cache, where))
+def _complete(lines: Sequence[Line], recipes: Sequence[Recipe]) -> list[Line]:
+    """The lines with recipes that know their data, given in the order of `recipe.table.recipes`."""
+    rest = iter(recipes)
     filled = []
-    for line in lines:  # in the order of `recipes`
-        baselines = {seed: next(complete) for seed in line.baselines}
-        filled.append(replace(line, baselines=baselines, runs={seed: next(complete) for seed in line.runs}))
+    for line in lines:
+        baselines = {seed: next(rest) for seed in line.baselines}
+        filled.append(replace(line, baselines=baselines, runs={seed: next(rest) for seed in line.runs}))
     return filled
 
 
-def plan_rows(planned: Sequence[plan.Planned], roots: Sequence[Path]) -> list[Record]:
-    """What a dry run shows of each run; the estimate is None where the run is done or nothing was measured."""
+def plan_rows(planned: Sequence[PlannedRun], roots: Sequence[Path]) -> list[Record]:
+    """What a dry run shows of each run; the estimate is None where the run is done or nothing was measured.
+
+    Args:
+        planned: The runs.
+        roots: Folders of runs whose speeds tell how long these will take.
+    """
+    from pkdcli.config import schedule
+    from pkdcli.runs.estimate import measured, seconds_for
+    from pkdcli.runs.liveness import finished
+
     results = measured(roots)
     rows = []
     for one in planned:
@@ -94,27 +154,3 @@ def plan_rows(planned: Sequence[plan.Planned], roots: Sequence[Path]) -> list[Re
         state = "done" if done else "to do"
         rows.append(dict(zip(PLAN_COLUMNS, (one.run, recipe.role, steps, state, seconds), strict=True)))
     return rows
-
-
-def plan_table(table: TableRecipe, rows: Sequence[Record]) -> Table:
-    """The plan as a table, with the sum of its estimates."""
-    cells = [[row["run"], row["role"], row["state"], str(row["steps"] or "-"), _time(row)] for row in rows]
-    counts = Counter(row["role"] for row in rows)
-    words = [(counts["teacher"], "teacher"), (counts["baseline"], "baseline")]
-    parts = [f"{count} {word}{'s' if count != 1 else ''}" for count, word in words] + [f"{counts['distill']} distilled"]
-    todo = [row for row in rows if row["state"] != "done"]
-    known = [row["estimated_seconds"] for row in todo if row["estimated_seconds"] is not None]
-    note = f"{len(rows) - len(todo)} done, {len(todo)} to do."
-    if known:
-        of = "" if len(known) == len(todo) else f" for {len(known)} of them; the others are unknown"
-        note += f" Estimated time, from the steps of finished runs: {duration(sum(known))}{of}."
-    elif todo:
-        note += " Estimated time: unknown, since no finished run has the same student and scale."
-    title = f"{table.name}: {len(rows)} runs ({', '.join(parts)})"
-    return Table(title, ["run", "role", "state", "steps", "time"], 3, [cells], notes=[note])
-
-
-def _time(row: Record) -> str:
-    if row["state"] == "done":
-        return ""
-    return "unknown" if row["estimated_seconds"] is None else duration(row["estimated_seconds"])

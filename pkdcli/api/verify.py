@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pkdcli.cli.look.report import emit
 from pkdcli.config.teacher import teacher_recipe
 from pkdcli.data.images.file_names import path_of
 from pkdcli.errors import ExitCode, PkdError
@@ -22,7 +21,9 @@ from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Data, Recipe
 from pkdcli.recipe.sweep import baseline_of
 from pkdcli.reporting import formats
-from pkdcli.reporting.tables.verified import LIMIT_COLUMNS, plot, rows_of, verified_tables
+from pkdcli.reporting.plots.verify import plot
+from pkdcli.reporting.tables.verified import LIMIT_COLUMNS, rows_of, verified_tables
+from pkdcli.reporting.write import emit
 from pkdcli.runs.liveness import finished
 from pkdcli.runs.paths import RunPaths, teachers_root
 from pkdcli.runs.store import write_json, write_text
@@ -133,5 +134,4 @@ def _measure(
         "student": str(student) if student else None,
         "images": [str(image) for image in images],
     }
-    doing = f"measuring {recipe.pair} on {len(images)} images ..."
     return ask("pkdcli.engine.analysis.verify", request, "the measurement")

@@ -40,7 +40,7 @@ for _name, _function, _panel in (
     ("cancel", cancel.command, _RUN),
     ("status", status.command, _LOOK),
     ("logs", logs.command, _LOOK),
-    ("report", report.report, _LOOK),
+    ("report", report.command, _LOOK),
     ("list", listing.command, _LOOK),
     ("show", show.command, _LOOK),
     ("visualize", visualize.command, _LOOK),

@@ -12,6 +12,8 @@ from rich.table import Table
 from pkdcli.errors import PkdError
 from pkdcli.runs.collect import METRICS
 
+NO_RUNS = "no runs yet: pkd train --pair gfl101-fcos50 --scale tiny"
+
 
 def out() -> Console:
     """The console of a command's answer; as wide as needed where it is piped."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from pkdcli.cli.console import metrics_table, out
-from pkdcli.cli.progress.choose import watcher
 from pkdcli.errors import ExitCode, Interrupted
 from pkdcli.experiment.execute import Experiment, exit_code
 from pkdcli.experiment.plan import PlannedRun

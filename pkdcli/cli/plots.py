@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from pkdcli.runs.collect import Record
+from pkdcli.runs.record import Record
 
 
 def draw(

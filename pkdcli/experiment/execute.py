@@ -37,6 +37,7 @@ class Experiment:
         cache: The folder of the cache.
         launcher: Where they are carried out.
         command: What somebody typed or called for it.
+        recipes: What was asked for, in that order, with the facts of their data.
         share: Students share a teacher: always, never, or (None) where it pays.
         wait: Wait for a cluster's jobs to end.
         outcomes: How each run ended, by its id, once `execute` has returned.
@@ -47,6 +48,7 @@ class Experiment:
     cache: Path
     launcher: LauncherRecipe
     command: str
+    recipes: Sequence[Recipe] = ()
     share: bool | None = None
     wait: bool = False
     outcomes: dict[str, Outcome] = field(default_factory=dict)
@@ -171,7 +173,7 @@ def experiment(
     # A checkpoint that is not there is said at once, not when the data has been drawn.
     recipes = [with_weights_hash(recipe) for recipe in recipes]
     complete = with_data(recipes, cache, launcher, watcher, dry_run=dry_run)
-    return Experiment(plan(complete, runs, cache), runs, cache, launcher, command, share, wait)
+    return Experiment(plan(complete, runs, cache), runs, cache, launcher, command, complete, share, wait)
 
 
 def settle(planned: Sequence[PlannedRun], outcomes: Mapping[str, Outcome]) -> None:

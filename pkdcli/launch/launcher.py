@@ -105,3 +105,24 @@ def launcher_of(recipe: LauncherRecipe) -> Launcher:
     if recipe.kind not in kinds:
         raise unknown("kind of launcher", recipe.kind, [*kinds, *plugins.names("launchers")])
     return kinds[recipe.kind](recipe)
+
+
+def launcher_for(state: RunState) -> Launcher:
+    """Who has, or had, a run: the launcher that its job.json names, or this machine's."""
+    from pkdcli.recipe import library
+    from pkdcli.recipe.schema import Launcher as LauncherRecipe
+    from pkdcli.runs.store import read_object
+
+    noted = read_object(state.paths.job).get("launcher")
+    if isinstance(noted, dict):
+        return launcher_of(library.parse(LauncherRecipe, noted, str(state.paths.job)))
+    return launcher_of(library.load("launchers", "slurm" if state.job else "local"))
+
+
+def by_launcher(states: Sequence[RunState]) -> list[tuple[Launcher, list[RunState]]]:
+    """Runs by who has them; those of one launcher's recipe stand together."""
+    found: dict[str, tuple[Launcher, list[RunState]]] = {}
+    for one in states:
+        launcher = launcher_for(one)
+        found.setdefault(f"{type(launcher).__name__} {vars(launcher)}", (launcher, []))[1].append(one)
+    return list(found.values())

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from pkdcli.runs.collect import METRICS
 from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.record import METRICS
 from pkdcli.runs.store import read_jsonl
 
 MEASURES = ("loss", "r", "grad_share", "top10_share")

@@ -9,15 +9,16 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pkdcli.reporting.table import Table
-from pkdcli.runs.collect import Record, plain
+from pkdcli.runs.record import Record, plain
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table as RichTable
 
+_WIDE = 200  # characters of a line that goes to a pipe or a file
 _LATEX = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}"},
@@ -80,16 +81,35 @@ def to_latex(tables: list[Table], notes: list[str]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def print_rich(tables: list[Table], notes: list[str], output: Path | None = None) -> None:
-    """Print to the terminal; where the output is a pipe or a file, wide enough that nothing is folded."""
-    from rich.console import Console
-    from rich.text import Text
+def print_rich(tables: list[Table], notes: list[str]) -> None:
+    """Print to the terminal; where the output is a pipe, wide enough that nothing is folded.
 
-    from pkdcli.runs.store import write_text
+    Args:
+        tables: In this order.
+        notes: Below all of them.
+    """
+    from rich.console import Console
+
+    _print(Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE), tables, notes)
+
+
+def to_text(tables: list[Table], notes: list[str]) -> str:
+    """The tables as the terminal shows them, without colours and wide enough that nothing is folded.
+
+    Args:
+        tables: In this order.
+        notes: Below all of them.
+    """
+    from rich.console import Console
 
     text = io.StringIO()
-    width = None if (sys.stdout.isatty() and output is None) or "COLUMNS" in os.environ else 200
-    console = Console(width=width) if output is None else Console(file=text, width=width or 200, no_color=True)
+    _print(Console(file=text, width=_WIDE, no_color=True), tables, notes)
+    return text.getvalue()
+
+
+def _print(console: Console, tables: list[Table], notes: list[str]) -> None:
+    from rich.text import Text
+
     for table in tables:
         console.print(Text(table.title, "bold"), soft_wrap=True)
         console.print(to_rich(table), crop=False)
@@ -99,9 +119,6 @@ def print_rich(tables: list[Table], notes: list[str], output: Path | None = None
             console.print()
     for note in notes:
         console.print(note, markup=False, highlight=False, soft_wrap=True)
-    if output is not None:
-        write_text(output, text.getvalue())
-        print(f"Wrote {output}", file=sys.stderr)
 
 
 def to_rich(table: Table) -> RichTable:

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pkdcli.runs.collect import Record
+from pkdcli.runs.record import Record
 
 _STUDENT = re.compile(r"^student:.*?(?=^[^\s#-]|\Z)", re.MULTILINE | re.DOTALL)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.folders import recipes_root
-from pkdcli.runs.collect import METRICS, Record
+from pkdcli.runs.record import METRICS, Record
 
 _TEMPERATURE = re.compile(r"\bT\s*=\s*(\d+(?:\.\d+)?)")
 _NEEDED = {"source", "table", "teacher", "student", "pair", "schedule", "method", "weight", "note", *METRICS}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from pkdcli.errors import PkdError, nearest, unknown
 from pkdcli.reporting.table import points
-from pkdcli.runs.collect import COLUMNS, METRICS, Record, plain
+from pkdcli.runs.record import COLUMNS, METRICS, Record, plain
 
 AVERAGED = (*METRICS, "gain", "baseline_mAP", *(f"teacher_{name}" for name in METRICS))
 

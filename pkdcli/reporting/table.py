@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pkdcli.runs.collect import Record
+from pkdcli.runs.record import Record
 
 
 @dataclass

@@ -22,7 +22,8 @@ def alive(pid: int | None, host: str | None) -> bool:
     """Whether a process of this machine lives; one of another machine is taken to."""
     if not isinstance(pid, int) or pid <= 0:
         return False
-    if host != socket.gethostname():
+    # Elsewhere than on POSIX, signal 0 is not a question but an interruption.
+    if host != socket.gethostname() or os.name != "posix":
         return True
     try:
         os.kill(pid, 0)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+MARKS = ("status.json", "recipe.yaml", "result.json")
+"""The files of which a folder has one at least if it is a run directory."""
+
 
 @dataclass(frozen=True)
 class RunPaths:
@@ -20,6 +23,11 @@ class RunPaths:
     def run(self) -> str:
         """The run's id."""
         return self.root.name
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder is there and is a run's."""
+        return any((self.root / mark).is_file() for mark in MARKS)
 
     @property
     def recipe(self) -> Path:

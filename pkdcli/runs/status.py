@@ -7,13 +7,14 @@ import os
 import socket
 from contextlib import suppress
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pkdcli.errors import ExitCode
-from pkdcli.recipe.identity import comparable, digest
-from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import read_object, write_json
+
+if TYPE_CHECKING:
+    from pkdcli.recipe.schema import Recipe
 
 DONE, FAILED, RUNNING, QUEUED, INTERRUPTED = "done", "failed", "running", "queued", "interrupted"
 
@@ -47,6 +48,8 @@ def _user() -> str:
 
 def columns(recipe: Recipe, run: str) -> dict[str, Any]:
     """What identifies a run in every table: the same keys in status.json and result.json."""
+    from pkdcli.recipe.identity import comparable, digest  # with pydantic, which whoever only reads does without
+
     distilled = recipe.role == "distill"
     return {
         "schema": 1,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -188,7 +190,8 @@ def test_show_prints_the_file_itself(type_):
 
 def test_show_of_a_run_by_its_beginning(type_, here):
     run = here / "runs" / "gfl101-fcos50__pkd-w10__x"
-    status = {"state": "running", "phase": "train", "epoch": 2, "epochs": 6, "iter": 30, "iters": 600}
+    status = {"pid": os.getpid(), "host": socket.gethostname()}
+    status |= {"state": "running", "phase": "train", "epoch": 2, "epochs": 6, "iter": 30, "iters": 600}
     write_json(run / "status.json", {**status, "train_loss": 1.25, "it_per_s": 2.0, "eta_s": 3700.4})
     said = type_("show", "gfl101-fcos50__")
     assert (said.code, said.err) == (0, "")
@@ -218,6 +221,35 @@ def test_show_of_a_finished_run(type_, worker, own):
   weights  {folder}/student.pth
 """
     )
+
+
+def test_show_of_a_run_by_its_folder_and_by_a_file_in_it(type_, here):
+    run = here.parent / "elsewhere" / "a"
+    write_json(run / "status.json", {"state": "failed", "error": {"message": "the loss is NaN.", "hint": None}})
+    shown = "a: failed\n  the loss is NaN.\n"
+    assert type_("show", run).out == type_("show", run / "status.json").out == shown
+    assert type_("show", "../elsewhere/a/").out == shown
+
+
+def test_show_of_a_teacher_by_its_beginning(type_, here):
+    teacher = here.parent / "cache" / "teachers" / "mine__teacher"
+    write_json(teacher / "status.json", {"state": "interrupted"})
+    (teacher / "teacher.pth").touch()
+    assert type_("show", "mine__t").out == f"mine__teacher: interrupted\n  weights  {teacher}/teacher.pth\n"
+
+
+def test_show_of_a_dead_run_says_what_status_says(type_, here):
+    write_json(here / "runs" / "a" / "status.json", {"state": "running", "phase": "train"})
+    assert type_("show", "a").out == "a: failed\n  its process is gone\n"
+
+
+def test_show_of_a_file_of_ones_own(type_, here):
+    (here / "mine.yaml").write_text("name: mine\nconfig: x.py\n")
+    (here / "weights.pth").touch()
+    assert type_("show", "mine.yaml").out == "# mine.yaml\nname: mine\nconfig: x.py\n"
+    said = type_("show", "weights.pth")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("error: weights.pth is no recipe: those are YAML files.\n`pkd show` takes a recipe's ")
 
 
 def test_show_of_nothing(type_):

@@ -7,8 +7,9 @@ import math
 
 import pytest
 
-from pkdcli.api.train import Where
 from pkdcli.experiment import plan
+from pkdcli.experiment import prepare as preparation
+from pkdcli.launch.outcome import Watcher
 from pkdcli.launch.slurm import cluster, launcher
 from pkdcli.launch.slurm.cluster import Job
 from pkdcli.recipe.resolve import Request, resolve
@@ -75,8 +76,8 @@ def waiting(here, own, monkeypatch):
 
     def wait(hours, sleep=None):
         monkeypatch.setattr(cluster, "jobs", hours.jobs)
-        planned = [plan.Planned(recipe, paths)]
-        return launcher.wait(planned, [], here, Where(quiet=True), hours.clock, sleep or hours.sleep)["a"]
+        specs = [preparation.spec(plan.PlannedRun(recipe, paths), here, "pkd train")]
+        return launcher.wait_for(specs, [], Watcher(), hours.clock, sleep or hours.sleep)["a"]
 
     return paths, wait
 

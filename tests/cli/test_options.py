@@ -22,7 +22,6 @@ from pkdcli.recipe.options import RecipeOptions, RunOptions, SweepOptions, Table
 
 # Options that have the name of another one, and are another.
 HOMONYMS = {
-    ("report", "--runs"): "its help page says DIR",
     ("report", "--pair"): "which runs are shown, not what is run",
     ("report", "--loss"): "which runs are shown, not what is run",
     ("report", "--seeds"): "how the runs of several seeds are shown",

@@ -144,9 +144,9 @@ def test_a_loss_that_can_not_be_imported_is_found_before_its_teacher_is_trained(
 
 
 def test_mixed_precision_without_a_gpu(type_, own, monkeypatch):
-    from pkdcli.api import train
+    from pkdcli.cli import plan
 
-    monkeypatch.setattr(train, "no_gpu_here", lambda: True)
+    monkeypatch.setattr(plan, "no_gpu_here", lambda: True)
     answer = type_("train", "--scale", "tiny", "--data", own, "--amp", "--dry-run")
     assert answer.code == 0
     assert said(answer) == "note: --amp needs a GPU, and this machine has none: it would be refused here.\n"

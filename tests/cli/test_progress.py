@@ -7,12 +7,11 @@ import time
 
 import pytest
 
-from pkdcli.api import train
-from pkdcli.cli import notes
-from pkdcli.cli.progress import choose
+from pkdcli.cli.progress import base, choose, json_lines, plain
 from pkdcli.errors import PkdError
+from pkdcli.experiment import data
 from pkdcli.launch.job import JobSpec
-from pkdcli.launch.local.queue import Outcome
+from pkdcli.launch.outcome import Outcome
 from pkdcli.options import number, numbers, whole_numbers, words
 from pkdcli.runs.store import write_json
 
@@ -46,14 +45,14 @@ TRAINING = {"phase": "train", "epoch": 2, "epochs": 6, "iter": 30, "iters": 600}
     ],
 )
 def test_how_far_a_run_is(status, text):
-    assert choose.describe(status) == text
+    assert base.describe(status) == text
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0:00"), (59.4, "0:59"), (59.6, "1:00"), (3599.6, "1:00:00"), (86400, "24:00:00")]
 )
 def test_durations(seconds, text):
-    assert choose.duration(seconds) == text
+    assert base.duration(seconds) == text
 
 
 @pytest.fixture
@@ -64,39 +63,39 @@ def spec(tmp_path):
 
 def test_why_a_run_failed_is_its_own_words(spec):
     write_json(spec.run_dir / "status.json", {"error": {"message": "NaN.", "hint": "Less."}})
-    assert choose.why(spec, Outcome(1)) == f"NaN.\nLess.\nlog: {spec.run_dir}/log.txt"
+    assert base.why(spec, Outcome(1)) == f"NaN.\nLess.\nlog: {spec.run_dir}/log.txt"
 
 
 def test_or_the_end_of_its_log(spec):
     (spec.run_dir / "log.txt").write_bytes(b"\n".join(b"line %d \xff" % n for n in range(100)))
-    lines = choose.why(spec, Outcome(1, died_by="SIGSEGV")).splitlines()
+    lines = base.why(spec, Outcome(1, died_by="SIGSEGV")).splitlines()
     assert lines[0] == "killed by SIGSEGV"
     assert lines[1:-1] == [f"  | line {n} \ufffd" for n in range(60, 100)]
     assert lines[-1] == f"log: {spec.run_dir}/log.txt"
 
 
 def test_or_its_exit_code_where_there_is_no_log(spec):
-    assert choose.why(spec, Outcome(5)) == f"exit code 5\nlog: {spec.run_dir}/log.txt"
+    assert base.why(spec, Outcome(5)) == f"exit code 5\nlog: {spec.run_dir}/log.txt"
 
 
 def test_plain_lines_come_now_and_then(spec, capsys, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(choose.time, "monotonic", lambda: now[0])
-    lines = choose.Lines({}, [])
-    lines.began(spec)
+    monkeypatch.setattr(plain.time, "monotonic", lambda: now[0])
+    lines = plain.Lines()
+    lines.on_start(spec)
     for second in range(25):
         now[0] = float(second)
-        lines.ticked(spec)
+        lines.on_tick(spec)
     assert capsys.readouterr().err == "run-a: started\n" + 2 * "run-a: epoch 2/6, step 30/600, loss 1.500\n"
 
 
 def test_json_lines_come_when_something_changes(spec, capsys):
-    watch = choose.JsonLines({}, [])
-    watch.began(spec)
+    watch = json_lines.JsonLines()
+    watch.on_start(spec)
     for step in (30, 30, 31):
         write_json(spec.run_dir / "status.json", {**TRAINING, "iter": step})
-        watch.ticked(spec)
-    watch.ended(spec, Outcome(130))
+        watch.on_tick(spec)
+    watch.on_end(spec, Outcome(130))
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(event["event"], event.get("iter"), event.get("code")) for event in events] == [
         ("began", None, None),
@@ -108,36 +107,35 @@ def test_json_lines_come_when_something_changes(spec, capsys):
 
 def test_drawing_the_data_is_said_now_and_then_where_there_is_no_terminal(capsys, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(notes.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(plain.time, "monotonic", lambda: now[0])
 
-    def drawn(where):
+    def drawn(**manner):
         now[0] = 0.0
-        told = notes.drawing(where)
+        watch = choose.watcher(**{"json": False, "quiet": False, **manner})
         for done in range(0, 950, 50):
             now[0] += 1.0
-            told(done, 950)
+            watch.on_data("shapes", done, 950)
         return capsys.readouterr()
 
-    lines = "".join(f"drawing the data set shapes: {done}/950 pictures\n" for done in (450,))
-    assert drawn(train.Where()).err == lines
-    assert notes.drawing(train.Where(quiet=True)) is None
-    (event,) = drawn(train.Where(json=True)).out.splitlines()
+    assert drawn() == ("", "drawing the data set shapes: 450/950 pictures\n")
+    assert drawn(quiet=True) == ("", "")
+    (event,) = drawn(json=True).out.splitlines()
     assert json.loads(event) == {"event": "data", "data": "shapes", "done": 450, "total": 950}
 
 
 def test_a_check_of_the_data_that_takes_its_time_is_said(capsys, monkeypatch):
-    monkeypatch.setattr(notes, "SLOW_SECONDS", 0.01)
+    monkeypatch.setattr(data, "SLOW_SECONDS", 0.01)
 
-    def checked(where, seconds=0.3):
-        with notes.said_if_slow("checking the data set own", "own", where):
+    def checked(seconds=0.3, **manner):
+        with data._said_if_slow("own", choose.watcher(**{"json": False, "quiet": False, **manner})):
             time.sleep(seconds)
         return capsys.readouterr()
 
-    assert checked(train.Where()).err == "checking the data set own ...\n"
-    assert checked(train.Where(quiet=True)) == ("", "")
-    assert json.loads(checked(train.Where(json=True)).out)["event"] == "data"
-    monkeypatch.setattr(notes, "SLOW_SECONDS", 3.0)
-    assert checked(train.Where(), 0) == ("", "")
+    assert checked() == ("", "checking the data set own ...\n")
+    assert checked(quiet=True) == ("", "")
+    assert json.loads(checked(json=True).out)["event"] == "data"
+    monkeypatch.setattr(data, "SLOW_SECONDS", 3.0)
+    assert checked(0) == ("", "")
 
 
 # Numbers and words as they are typed

@@ -13,41 +13,22 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from pkdcli.cli.look.report import report
+from pkdcli.cli.look.report import command as report
 from pkdcli.errors import ExitCode, PkdError
-from pkdcli.runs.collect import COLUMNS
+from pkdcli.runs.record import COLUMNS
 from pkdcli.runs.store import write_json, write_text
 
 SIX = ("mAP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
-TEACHER = dict(zip(SIX, (70.26, 91.5, 80.04, None, 69.0, 81.25), strict=True))
 
 
 class Runs:
-    """Writes run directories and reports on them."""
+    """Run directories and the report on them."""
 
-    def __init__(self, root):
-        self.root = root
-
-    def add(self, run, mAP=None, state="done", error=None, **changes):
-        data = {
-            **{"schema": 1, "run": run, "role": "distill", "pair": "gfl101-fcos50", "teacher": "gfl101"},
-            **{"student": "fcos50", "loss": "mse", "weight": 10.0, "temperature": None, "schedule": "2x"},
-            **{"data": "shapes", "split": "val", "scale": "tiny", "seed": 0, "batch": 8, "epoch": 6, "epochs": 6},
-            **{"teacher_title": "GFL-Res101", "student_title": "FCOS-Res50", "levels": "index", "init": "scratch"},
-            **({"loss": "none", "weight": None} if changes.get("role") == "baseline" else {}),
-            **changes,
-        }
-        write_json(self.root / run / "status.json", {**data, "state": state, "error": error})
-        if mAP is not None:
-            metrics = dict(zip(SIX, (mAP, mAP + 20.5, mAP + 1, None, mAP - 1, mAP + 5), strict=True))
-            teacher = None if data["role"] == "baseline" else TEACHER
-            write_json(self.root / run / "result.json", {**data, "metrics": metrics, "teacher_metrics": teacher})
+    def __init__(self, folder):
+        self.folder, self.root, self.add = folder, folder.root, folder.add
 
     def sweep(self):
-        self.add("base", 16.04, role="baseline")
-        self.add("mse-10", 31.5)
-        self.add("mse-30", 33.26, weight=30.0)
-        self.add("mse-50", 12.0, weight=50)
+        self.folder.sweep()
         return self
 
     def report(self, *words, code=0):
@@ -61,10 +42,10 @@ class Runs:
 
 
 @pytest.fixture
-def runs(tmp_path, monkeypatch):
+def runs(run_folder, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
-    return Runs(tmp_path / "runs")
+    return Runs(run_folder)
 
 
 def trimmed(text):
@@ -275,8 +256,8 @@ def test_wrong_words_get_the_nearest(runs, tmp_path):
         (("--format", "cvs"), "unknown --format 'cvs'", "Did you mean 'csv'?"),
         (("--layout", "table9"), "unknown --layout 'table9'", "Did you mean 'table"),
         (("--seeds", "means"), "unknown --seeds 'means'", "Did you mean 'mean'?"),
-        (("--compare", "mse-1", "mse-40"), "unknown run 'mse-40'", "'? All runs: pkd report --layout runs"),
-        (("--compare", "mse", "base"), "3 runs start with 'mse'", "mse-10, mse-30, mse-50"),
+        (("--compare", "mse-1", "mse-40"), "--compare: no run begins with 'mse-40'.", "? `pkd status` lists the runs"),
+        (("--compare", "mse", "base"), "--compare: 3 runs begin with 'mse':\n  mse-10\n  mse-30\n  mse-50", "Give"),
         (("--runs", runs.root / "base"), "is itself a run", f"--runs {runs.root}"),
         (("--runs", runs.root / "base" / "status.json"), "is a file", "--runs DIR"),
     ):
@@ -452,7 +433,7 @@ def test_three_hundred_runs(runs):
 def test_a_pipe_is_wide_enough_for_long_names(runs):
     name = "reppointsx101-reppoints50__norm-kl-w10-t50__2x+ms__my-own-photographs-tiny__s0-1a2b3c4d"
     runs.add(name, 30.0)
-    script = f"import typer; from pkdcli.cli.look.report import report; typer.run(report)  # {name}"
+    script = f"import typer; from pkdcli.cli.look.report import command as report; typer.run(report)  # {name}"
     words = ["--runs", str(runs.root), "--layout", "runs"]
     env = {"NO_COLOR": "1", "PATH": "", "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run([sys.executable, "-c", script, *words], env=env, capture_output=True, check=True)
@@ -461,7 +442,7 @@ def test_a_pipe_is_wide_enough_for_long_names(runs):
 
 def test_the_report_needs_neither_torch_nor_mmengine_nor_pandas(runs):
     script = (
-        "import sys, typer; from pkdcli.cli.look.report import report\n"
+        "import sys, typer; from pkdcli.cli.look.report import command as report\n"
         "try: typer.run(report)\n"
         "finally: print([m for m in ('torch', 'mmengine', 'mmdet', 'pandas', 'numpy') if m in sys.modules])\n"
     )

@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from pkdcli.cli.look.report import report
+from pkdcli.cli.look.report import command as report
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.runs.store import write_json
 

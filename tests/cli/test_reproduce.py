@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from pkdcli.cli.run import reproduce
 from pkdcli.errors import PkdError
-from pkdcli.experiment import plan
+from pkdcli.experiment import execute
 from pkdcli.runs.paths import RunPaths, teachers_root
 from pkdcli.runs.store import write_json, write_text
 
@@ -62,15 +62,15 @@ class Desk:
         monkeypatch.setenv("PKD_RUNS", str(self.runs))
         monkeypatch.setenv("PKD_CACHE", str(self.cache))
         monkeypatch.setenv("COLUMNS", "160")
-        true_spec = plan.spec
+        true_spec = execute.spec
 
-        def spec(planned, cache):
+        def spec(planned, *rest):
             fate = "fail" if any(word in planned.run for word in self.failing) else "go on"
             weights = planned.paths.weights(planned.recipe.role).name
             argv = (sys.executable, "-c", JOB, str(planned.paths.root), weights, json.dumps(result_of(planned)), fate)
-            return replace(true_spec(planned, cache), argv=argv)
+            return replace(true_spec(planned, *rest), argv=argv)
 
-        monkeypatch.setattr(plan, "spec", spec)
+        monkeypatch.setattr(execute, "spec", spec)
 
     def __call__(self, *words, code=0):
         app = typer.Typer()
@@ -213,8 +213,8 @@ def test_a_dry_run_plans_everything_and_writes_nothing(desk):
 
 def test_a_dry_run_estimates_from_finished_runs(desk, micro, monkeypatch):
     planned = []
-    true_plan = plan.plan
-    monkeypatch.setattr(plan, "plan", lambda *args: planned.extend(true_plan(*args)) or true_plan(*args))
+    true_plan = execute.plan
+    monkeypatch.setattr(execute, "plan", lambda *args: planned.extend(true_plan(*args)) or true_plan(*args))
     words = ("table8", "--only", "gfl101-fcos50", "--scale", "tiny", "--data", micro, "--dry-run")
     desk(*words)
     by_name = {one.run.rpartition("__")[0]: one for one in planned}

@@ -16,7 +16,7 @@ from pkdcli.cli.progress import choose
 from pkdcli.cli.progress.live import Screen, labels
 from pkdcli.experiment import plan as experiment
 from pkdcli.launch.job import JobSpec
-from pkdcli.launch.local.queue import Outcome
+from pkdcli.launch.outcome import Outcome
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import read_json, write_json
@@ -29,7 +29,7 @@ def plan(folder, *requests):
     found = {}
     for n, request in enumerate(requests):
         recipe = resolve(Request(**{"scale": "tiny", "loss": "mse", "weight": 10.0, **request}))
-        found[f"r{n}"] = experiment.Planned(recipe, RunPaths(folder / f"r{n}"))
+        found[f"r{n}"] = experiment.PlannedRun(recipe, RunPaths(folder / f"r{n}"))
     return found
 
 
@@ -39,7 +39,8 @@ def screen(tmp_path):
 
     def make(*requests, width=110, height=25, done=()):
         console = Console(file=io.StringIO(), force_terminal=True, width=width, height=height, color_system=None)
-        made = Screen(plan(tmp_path, *requests), done, console)
+        made = Screen(console)
+        made.on_plan(plan(tmp_path, *requests), done)
         made.jobs = [JobSpec(run, ("x",), tmp_path / run) for run in made.planned]
         return made
 
@@ -62,7 +63,7 @@ WEIGHTS = [{"weight": float(weight)} for weight in (10, 30, 50, 70)]
 
 def at_work(screen, squeeze=True):
     for job in screen.jobs[:3]:
-        screen.began(job)
+        screen.on_start(job)
     say(screen, "r1", **TRAINING, **SPEED)
     say(screen, "r2", **{**TRAINING, "iter": 600, "phase": "evaluate"})
     return [" ".join(line.split()) for line in drawn(screen)] if squeeze else drawn(screen)
@@ -101,7 +102,7 @@ def test_narrower_terminals_show_less_and_cut_no_number(screen):
 def test_a_terminal_of_few_lines_says_how_many_more_there_are(screen):
     made = screen(*WEIGHTS, height=6)
     for job in made.jobs:
-        made.began(job)
+        made.on_start(job)
     assert [line.split("  ")[0] for line in drawn(made)[:3]] == ["mse w=10", "mse w=30", "… and 2 more"]
 
 
@@ -110,26 +111,26 @@ def test_the_time_left_is_that_of_all_runs_at_the_speed_of_those_at_work(screen)
     steps = 0
     for one in made.planned.values():
         data = one.recipe.data.model_copy(update={"train_images": 800})
-        made.planned[one.run] = experiment.Planned(one.recipe.model_copy(update={"data": data}), one.paths)
+        made.planned[one.run] = experiment.PlannedRun(one.recipe.model_copy(update={"data": data}), one.paths)
         recipe = made.planned[one.run].recipe
         steps = -(-800 // recipe.batch) * recipe.schedule.epochs
     assert steps == 600
     assert "left" not in drawn(made)[-1]  # no speed is known yet
     for job in made.jobs[:2]:
-        made.began(job)
+        made.on_start(job)
         say(made, job.name, **TRAINING, **SPEED)
     # Two at 12.5 steps a second have 450 steps each, two wait with 600.
     assert drawn(made)[-1].endswith("about 1:24 left")
-    made.ended(made.jobs[0], Outcome(0))
-    made.ended(made.jobs[1], Outcome(1))
-    made.began(made.jobs[2])
+    made.on_end(made.jobs[0], Outcome(0))
+    made.on_end(made.jobs[1], Outcome(1))
+    made.on_start(made.jobs[2])
     # Between two runs the last known speed counts.
     assert drawn(made)[-1].endswith("1 of 4 done, 1 failed, 1 waiting, about 0:24 left")
 
 
 def test_a_run_that_was_stopped_is_seen_to_stop(screen):
     made = screen(*WEIGHTS[:1])
-    made.began(made.jobs[0])
+    made.on_start(made.jobs[0])
     say(made, "r0", state="interrupted", phase=None, iter=30, iters=600)
     assert drawn(made)[0].endswith("5%                                      stopped")
 
@@ -154,11 +155,11 @@ def test_names_say_what_differs(tmp_path, requests, names):
 def test_news_scroll_by_above(screen):
     made = screen(*WEIGHTS[:2], done=["r1"])
     with made:
-        made.began(made.jobs[0])
+        made.on_start(made.jobs[0])
         say(made, "r0", **TRAINING, warnings=["a [red]loss[/red] of 0"])
-        made.ticked(made.jobs[0])
+        made.on_tick(made.jobs[0])
         write_json(made.planned["r0"].paths.result, {"metrics": {"mAP": 31.25}})
-        made.ended(made.jobs[0], Outcome(0))
+        made.on_end(made.jobs[0], Outcome(0))
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", made.console.file.getvalue())
     lines = [line.strip() for line in text.replace("\r", "\n").splitlines()]
     said = [line for line in lines if line.startswith("r")]
@@ -185,7 +186,7 @@ def test_the_watcher_that_fits(monkeypatch, env, words, kind):
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    assert type(choose.watcher({}, [], **{"json": False, "quiet": False, **words})).__name__ == kind
+    assert type(choose.watcher(**{"json": False, "quiet": False, **words})).__name__ == kind
 
 
 # Whole sweeps, in a terminal as far as they can tell

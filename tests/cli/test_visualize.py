@@ -20,7 +20,7 @@ from pkdcli.config.teacher import teacher_recipe
 from pkdcli.data.prepare import facts
 from pkdcli.engine.analysis import activations
 from pkdcli.errors import PkdError
-from pkdcli.experiment.plan import recipe_yaml
+from pkdcli.experiment.prepare import recipe_yaml
 from pkdcli.launch import request as ask_module
 from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.resolve import Request, resolve

@@ -7,7 +7,7 @@ import pytest
 from pkdcli.config import trackers
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.experiment.groups import groups
-from pkdcli.experiment.plan import Planned
+from pkdcli.experiment.plan import PlannedRun
 from pkdcli.recipe.identity import comparable, run_id
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.runs.paths import RunPaths
@@ -56,7 +56,7 @@ def test_missing_packages_get_their_install_line(monkeypatch):
 def test_most_trackers_keep_runs_apart(tmp_path):
     def sharing(*names):
         recipes = [resolve(Request(scale="tiny", loss="mse", weight=w, trackers=names)) for w in (10.0, 30.0)]
-        return len(groups([Planned(recipe, RunPaths(tmp_path / run_id(recipe))) for recipe in recipes]))
+        return len(groups([PlannedRun(recipe, RunPaths(tmp_path / run_id(recipe))) for recipe in recipes]))
 
     assert sharing() == sharing("tensorboard") == 1
     assert sharing("mlflow") == sharing("tensorboard", "wandb") == 2

@@ -145,6 +145,7 @@ def make_run(dozen: Path, workers: Workers, lab_cache: Path) -> MakeRun:
     """Write a run directory as `pkd train` does before it starts the worker; a teacher is trained first, and once."""
     from pkdcli.data.prepare import prepare
     from pkdcli.experiment import plan
+    from pkdcli.experiment import prepare as preparation
     from pkdcli.recipe.resolve import Request, resolve
     from pkdcli.runs.liveness import finished
 
@@ -154,9 +155,9 @@ def make_run(dozen: Path, workers: Workers, lab_cache: Path) -> MakeRun:
         *teachers, planned = plan.plan([recipe], folder, lab_cache)
         for teacher in teachers:
             if not finished(teacher.paths):
-                plan.prepare(teacher, lab_cache)
+                preparation.prepare(teacher, lab_cache)
                 workers.finish(teacher.paths.root)
-        plan.prepare(planned, lab_cache, processes)
+        preparation.prepare(planned, lab_cache, processes)
         return planned.paths.root
 
     return make

@@ -15,6 +15,7 @@ from pkdcli.data.prepare import prepare
 from pkdcli.engine.train.hooks import run_status
 from pkdcli.engine.worker import main
 from pkdcli.experiment import plan
+from pkdcli.experiment import prepare as preparation
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.runs.status import Status
 from pkdcli.runs.store import read_object
@@ -26,7 +27,7 @@ def test_every_phase_is_said_and_the_evaluation_with_its_images(tmp_path, micro,
     recipe = recipe.model_copy(update={"data": prepare(recipe.data, tmp_path / "cache"), "val_images": None})
     recipe = recipe.model_copy(update={"scale": recipe.scale.model_copy(update={"val_batch": 3})})
     (run,) = plan.plan([recipe], tmp_path / "runs", tmp_path / "cache")
-    plan.prepare(run, tmp_path / "cache")
+    preparation.prepare(run, tmp_path / "cache")
     said = []
     write = Status.write
 

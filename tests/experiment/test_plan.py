@@ -11,8 +11,10 @@ import yaml
 
 from pkdcli.data.prepare import facts
 from pkdcli.errors import ExitCode, PkdError
+from pkdcli.experiment import execute
 from pkdcli.experiment import plan as experiment
-from pkdcli.launch.local.queue import Outcome
+from pkdcli.experiment import prepare as preparation
+from pkdcli.launch.outcome import Outcome
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.sweep import Grid, expand
 from pkdcli.runs.lock import RunLock
@@ -45,19 +47,18 @@ def test_teachers_come_before_their_students_and_once(plan, tmp_path):
     assert planned[0].paths.root.parent == tmp_path / "runs"
 
 
-def test_a_job_names_its_worker_and_what_it_needs(plan, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["pkd", "train", "--set", "a b"])
+def test_a_job_names_its_worker_and_what_it_needs(plan, tmp_path):
     teacher, student = plan()
-    spec = experiment.spec(student, tmp_path / "cache")
+    spec = preparation.spec(student, tmp_path / "cache", "pkd train --set 'a b'")
     assert spec.argv == (sys.executable, "-m", "pkdcli.engine.worker", str(student.paths.root))
     assert (spec.name, spec.needs, spec.run_dir) == (student.run, (teacher.run,), student.paths.root)
     assert spec.env == {"PKD_COMMAND": "pkd train --set 'a b'", "PKD_CACHE": str(tmp_path / "cache")}
-    assert experiment.spec(teacher, tmp_path).needs == ()
+    assert preparation.spec(teacher, tmp_path, "pkd train").needs == ()
 
 
 def test_a_prepared_run_directory(plan, tmp_path):
     teacher, student = plan()
-    experiment.prepare(student, tmp_path / "cache")
+    preparation.prepare(student, tmp_path / "cache")
     assert sorted(path.name for path in student.paths.root.iterdir()) == [
         *("config.py", "job.json", "recipe.yaml", "status.json"),
     ]
@@ -75,7 +76,7 @@ def test_a_finished_run_is_left_as_it_is(plan, tmp_path):
     (baseline,) = plan(loss="none")
     write_json(baseline.paths.result, {"role": "baseline", "metrics": {}})
     baseline.paths.student.write_bytes(b"")
-    experiment.prepare(baseline, tmp_path)
+    preparation.prepare(baseline, tmp_path)
     assert sorted(path.name for path in baseline.paths.root.iterdir()) == ["result.json", "student.pth"]
 
 
@@ -83,7 +84,7 @@ def test_a_run_at_work_is_refused(plan, tmp_path):
     (baseline,) = plan(loss="none")
     Status(baseline.paths).start()
     with pytest.raises(PkdError, match=f"is running already: process {os.getpid()}"):
-        experiment.prepare(baseline, tmp_path)
+        preparation.prepare(baseline, tmp_path)
 
 
 # Weights of one's own
@@ -118,7 +119,7 @@ def test_the_dead_and_the_unborn_are_spoken_for(plan, tmp_path):
     planned = plan(Grid(losses=["mse"], weights=[1, 2, 3, 4], baseline=False))
     teacher, killed, silent, spoke, lacking = planned
     for one in planned:
-        experiment.prepare(one, tmp_path)
+        preparation.prepare(one, tmp_path)
     Status(killed.paths).start()
     Status(spoke.paths).fail("its own words", None, 1)
     Status(teacher.paths).done()
@@ -129,7 +130,7 @@ def test_the_dead_and_the_unborn_are_spoken_for(plan, tmp_path):
         spoke.run: Outcome(1),
         lacking.run: Outcome(1, lacked="t"),
     }
-    experiment.settle(planned, outcomes)
+    execute.settle(planned, outcomes)
     states = [read_json(one.paths.status)["state"] for one in planned]
     assert states == ["done", "failed", "failed", "failed", "queued"]
     assert [error(one) for one in planned] == [
@@ -139,7 +140,7 @@ def test_the_dead_and_the_unborn_are_spoken_for(plan, tmp_path):
         "its own words",
         "not started, since t failed",
     ]
-    experiment.prepare(lacking, tmp_path)
+    preparation.prepare(lacking, tmp_path)
     assert error(lacking) is None
 
 
@@ -149,7 +150,7 @@ def test_the_status_of_a_run_that_another_process_is_at_stays_as_it_is(plan, tmp
     before = run.paths.status.read_bytes()
     with RunLock(run.paths):
         for outcome in (Outcome(2), Outcome(1, died_by="SIGKILL"), Outcome(1, lacked="t")):
-            experiment.settle([run], {run.run: outcome})
+            execute.settle([run], {run.run: outcome})
     assert run.paths.status.read_bytes() == before
 
 
@@ -157,7 +158,7 @@ def test_a_run_killed_by_a_second_ctrl_c_was_interrupted(plan, tmp_path):
     first, second = plan()
     Status(first.paths).write(state="running", pid=2**22 + 1, host=os.uname().nodename)
     Status(second.paths).write(state="running", pid=os.getpid(), host=os.uname().nodename)
-    experiment.settle_interrupted([first, second])
+    execute.settle_interrupted([first, second])
     assert [read_json(one.paths.status)["state"] for one in (first, second)] == ["interrupted", "running"]
 
 
@@ -176,4 +177,4 @@ def test_a_run_killed_by_a_second_ctrl_c_was_interrupted(plan, tmp_path):
     ],
 )
 def test_the_exit_code_of_many_runs(outcomes, code):
-    assert experiment.exit_code({str(number): outcome for number, outcome in enumerate(outcomes)}) is code
+    assert execute.exit_code({str(number): outcome for number, outcome in enumerate(outcomes)}) is code

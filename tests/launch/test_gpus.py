@@ -7,7 +7,7 @@ import os
 import pytest
 
 from pkdcli.launch import gpus
-from pkdcli.launch.options import said_of_spread
+from pkdcli.launch.local.launcher import said_of_spread
 from pkdcli.recipe.schema import Launcher
 
 

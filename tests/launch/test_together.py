@@ -12,7 +12,8 @@ import pytest
 
 from pkdcli.launch.job import JobSpec, together
 from pkdcli.launch.local import queue
-from pkdcli.launch.local.queue import Outcome, run_all
+from pkdcli.launch.local.queue import run_all
+from pkdcli.launch.outcome import Outcome
 
 # As `python -m pkdcli.engine.worker RUN RUN ...`: what becomes of a run is in its name.
 WORKER = """\
@@ -57,16 +58,16 @@ class Log:
     def __init__(self):
         self.events = []
 
-    def began(self, spec):
+    def on_start(self, spec):
         self.events.append(("began", spec.name))
 
-    def ticked(self, spec):
+    def on_tick(self, spec):
         self.events.append(("ticked", spec.name))
 
-    def again(self, spec, outcome, left):
+    def on_retry(self, spec, outcome, left):
         self.events.append(("again", spec.name, outcome.died_by, left))
 
-    def ended(self, spec, outcome):
+    def on_end(self, spec, outcome):
         self.events.append(("ended", spec.name, outcome.code))
 
     def __getitem__(self, kind):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pkdcli.runs.collect import COLUMNS, METRICS
+from pkdcli.runs.record import COLUMNS, METRICS
 
 
 @pytest.fixture

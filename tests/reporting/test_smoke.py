@@ -8,8 +8,9 @@ from pkdcli.reporting.published import add_published, read_published
 from pkdcli.reporting.select import mean_over_seeds
 from pkdcli.reporting.tables.build import as_tables
 from pkdcli.reporting.tables.compare import compare_runs
-from pkdcli.reporting.tables.paper import runs_table
-from pkdcli.runs.collect import METRICS, collect, smoke
+from pkdcli.reporting.tables.runs import runs_table
+from pkdcli.runs.collect import collect
+from pkdcli.runs.record import METRICS, smoke
 from pkdcli.runs.store import write_json
 
 CUT = "2 steps, 8 images"

@@ -11,19 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pkdcli.api.evaluate import find_run
-from pkdcli.experiment.data import with_data
 from pkdcli.api.visualize.images import Picture, chosen, given
 from pkdcli.api.visualize.weights import ZOO, NotTrained, Source, Wanted, sources, together
+from pkdcli.cli.progress.choose import watcher
 from pkdcli.errors import PkdError
+from pkdcli.experiment.data import with_data
 from pkdcli.experiment.plan import with_weights_hash
 from pkdcli.folders import cache_root, runs_root
 from pkdcli.launch.request import ask
+from pkdcli.options import OutputOptions
 from pkdcli.recipe.library import names, parse, read_yaml
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Recipe
 from pkdcli.reporting.paper_figures.catalog import FIGURES, Look, look
 from pkdcli.runs.features import Features
+from pkdcli.runs.find import find_run
 
 ABOUT = ("key", "title", "weights", "source")
 """What is said of a detector."""
@@ -247,9 +249,6 @@ def measured(one: Plan, quiet: bool) -> Features:
         "cache": str(cache_root()),
         "output": str(kept),
     }
-    names = ", ".join(source.title for source in one.shown)
-    count = len(one.pictures)
-    doing = f"measuring {names} on {count} image{'s' if count > 1 else ''} ..."
     ask("pkdcli.engine.analysis.features", request, "the measurement")
     return Features.read(kept)
 

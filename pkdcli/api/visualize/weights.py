@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pkdcli.api.evaluate import find_run, of_run
+from pkdcli.api.evaluate import of_run
 from pkdcli.config import zoo
 from pkdcli.config.alone import alone
 from pkdcli.config.teacher import teacher_recipe
@@ -16,9 +16,12 @@ from pkdcli.recipe.identity import comparable, run_id
 from pkdcli.recipe.resolve import Request
 from pkdcli.recipe.schema import Detector, Recipe
 from pkdcli.recipe.sweep import baseline_of
-from pkdcli.runs.collect import Record, baseline_among, collect
+from pkdcli.runs.baselines import baseline_among
+from pkdcli.runs.collect import collect
+from pkdcli.runs.find import find_run
 from pkdcli.runs.liveness import finished
 from pkdcli.runs.paths import RunPaths, teachers_root
+from pkdcli.runs.record import Record
 
 ZOO = "zoo"
 """The word for the zoo's COCO weights of a detector's config."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from pkdcli.cli import typer_options as o
+from pkdcli.cli.typer_options import spread
 from pkdcli.errors import PkdError, unknown
+from pkdcli.options import Only, OutputOptions
 
 # word: (folder of recipes, columns)
 KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -24,7 +26,9 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
 UNAVAILABLE = "losses of mmrazor that no recipe can name"
 
 
+@spread
 def command(
+    output: Annotated[OutputOptions, Only("runs", "json")],
     what: Annotated[
         str | None,
         typer.Argument(
@@ -35,8 +39,6 @@ def command(
     everything: Annotated[
         bool, typer.Option("--all", help="Losses: also those of mmrazor that no recipe can name, and why.")
     ] = False,
-    runs: o.Runs = None,
-    json: o.Json = False,
 ) -> None:
     """List pairs, detectors, losses, schedules, data sets, scales, tables, launchers or runs.
 
@@ -54,12 +56,12 @@ def command(
         raise PkdError(f"--all: there is no more to say of {what}.", "It belongs to: pkd list losses.")
     kinds = [what] if what else [kind for kind in KINDS if kind != "runs"]
     for kind in kinds:
-        rows = _runs(runs) if kind == "runs" else [_row(kind, recipe) for recipe in _recipes(kind)]
-        _print(kind, rows, json)
+        rows = _runs(output.runs) if kind == "runs" else [_row(kind, recipe) for recipe in _recipes(kind)]
+        _print(kind, rows, output.json)
         if everything and kind == "losses":
             from pkdcli.recipe.library import unavailable_losses
 
-            _print(UNAVAILABLE, [{"name": name, "why": why} for name, why in unavailable_losses().items()], json)
+            _print(UNAVAILABLE, [{"name": name, "why": why} for name, why in unavailable_losses().items()], output.json)
 
 
 def _recipes(kind: str) -> list[Any]:
@@ -73,11 +75,10 @@ def _recipes(kind: str) -> list[Any]:
     return usable + [one for found in several for one in found if one.plugin]
 
 
-def _runs(runs: Any) -> list[dict[str, Any]]:
-    from pkdcli.folders import runs_root
-    from pkdcli.runs.collect import collect
+def _runs(runs: Path | None) -> list[dict[str, Any]]:
+    from pkdcli.api.runs import list_runs
 
-    return [{key: record.get(key) for key in KINDS["runs"][1]} for record in collect(runs_root(runs))]
+    return [{"run": one.id, "state": one.state, "mAP": one.metrics["mAP"]} for one in list_runs(runs)]
 
 
 def _row(kind: str, recipe: Any) -> dict[str, Any]:
@@ -116,7 +117,7 @@ def _print(kind: str, rows: list[dict[str, Any]], as_json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from pkdcli.cli.console import out
+    from pkdcli.cli.console import NO_RUNS, out
 
     table = Table(title=kind, title_justify="left", title_style="bold")
     columns = list(rows[0]) if kind == UNAVAILABLE else list(KINDS[kind][1])
@@ -128,7 +129,7 @@ def _print(kind: str, rows: list[dict[str, Any]], as_json: bool) -> None:
         table.add_row(*(escape(_text(row.get(column))) for column in columns))
     out().print(table)
     if kind == "runs" and not rows:
-        print("no runs yet: pkd train --pair gfl101-fcos50 --scale tiny")
+        print(NO_RUNS)
 
 
 def _text(value: Any) -> str:

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-import typer
+from pkdcli.cli.console import metrics_table, out
+from pkdcli.cli.typer_options import spread
+from pkdcli.errors import PkdError, unknown
+from pkdcli.options import Only, OutputOptions, option
+from pkdcli.runs.find import all_runs, named, run_at
+from pkdcli.runs.paths import RunPaths
 
-from pkdcli.cli import typer_options as o
+if TYPE_CHECKING:
+    from pkdcli.runs.run import Run
 
 
-def command(
-    name: Annotated[str, typer.Argument(help="A recipe's name or a run's id (its beginning is enough).")],
-    runs: o.Runs = None,
-) -> None:
+@dataclass(frozen=True)
+class ShowOptions:
+    """What is shown.
+
+    Attributes:
+        name: A recipe's name, a run's id or its beginning, a run's folder, or a file of one's own.
+    """
+
+    name: str = option(
+        help="A recipe's name or a run's id (its beginning is enough); a run's folder, or a recipe's file.",
+        argument=True,
+        metavar="NAME",
+    )
+
+
+@spread
+def command(options: ShowOptions, output: Annotated[OutputOptions, Only("runs")]) -> None:
     """Show a recipe as it stands in its file, or a run: its state, result and recipe.
 
     [bold]Examples[/bold]
@@ -20,63 +41,83 @@ def command(
       pkd show gfl101-fcos50
 
       pkd show norm-kl
+
+      pkd show runs/fcos50__baseline__2x__shapes-tiny__s0-0123abcd
     """
-    from pkdcli.errors import unknown
-    from pkdcli.folders import runs_root
+    name = options.name
+    if recipes := _recipes(name):
+        for where, text in recipes:
+            print(f"# {where}")
+            print(text, end="")
+        return
+    from pkdcli.api.runs import runs_of
+
+    for run in runs_of(_runs(name, output.runs)):
+        _show_run(run)
+
+
+def _recipes(name: str) -> list[tuple[str, str]]:
+    """Where the recipes are from that a word names (pkd's, a plug-in's, or a file of the user's own), and their texts."""
     from pkdcli.recipe.library import KINDS, names
 
-    kinds = [kind for kind in KINDS if name in names(kind)]
-    for kind in kinds:
-        _show_recipe(kind, name)
-    if kinds:
-        return
-    root = runs_root(runs)
-    runs_there = [path for path in sorted(root.glob("*")) if (path / "status.json").is_file()]
-    found = [path for path in runs_there if name and path.name.startswith(name)]
-    if not found:
-        known = [word for kind in KINDS for word in names(kind)]
-        raise unknown("recipe or run", name, known + [path.name for path in root.glob("*") if path.is_dir()])
-    for path in found:
-        _show_run(path)
+    found = [_text_of(kind, name) for kind in KINDS if name in names(kind)]
+    path = Path(name).expanduser()
+    if found or not path.is_file() or run_at(path.parent):
+        return found
+    if path.suffix not in (".yaml", ".yml"):
+        raise PkdError(
+            f"{path} is no recipe: those are YAML files.",
+            "`pkd show` takes a recipe's name or file, or a run's id or folder; `pkd eval FILE` takes weights.",
+        )
+    return [(str(path), path.read_text(encoding="utf-8"))]
 
 
-def _show_recipe(kind: str, name: str) -> None:
-    """Print a recipe as its file has it, or as the defaults of a plug-in make it, behind where it comes from."""
+def _text_of(kind: str, name: str) -> tuple[str, str]:
+    """Where a recipe is from, and what stands in its file, or would: of a plug-in's defaults there is none."""
     from pkdcli.recipe.library import find, read
-    from pkdcli.recipe.sources import Source
 
-    source: Source = find(kind, name)
-    print(f"# {source.path if source.plugin is None else source}")
-    if source.path is not None:
-        print(source.path.read_text(encoding="utf-8"), end="")
-        return
-    import yaml
+    source = find(kind, name)
+    if source.path is None:
+        import yaml
 
-    print(yaml.safe_dump(read(kind, source).model_dump(mode="json", exclude_unset=True), sort_keys=False), end="")
+        content = read(kind, source).model_dump(mode="json", exclude_unset=True)
+        return str(source), yaml.safe_dump(content, sort_keys=False)
+    return str(source if source.plugin else source.path), source.path.read_text(encoding="utf-8")
 
 
-def _show_run(path) -> None:
-    from pkdcli.cli.console import metrics_table, out
+def _runs(name: str, runs: Path | None) -> list[RunPaths]:
+    """The runs that a word means: one by its folder or a file in it, or all whose ids begin so."""
+    path = Path(name).expanduser()
+    if (at := run_at(name) or (run_at(path.parent) if path.is_file() else None)) is not None:
+        return [at]
+    among = all_runs(runs)
+    found = named(name, [paths.run for paths in among])
+    if not found:
+        from pkdcli.recipe.library import KINDS, names
+
+        recipes = [word for kind in KINDS for word in names(kind)]
+        raise unknown("recipe or run", name, recipes + [paths.run for paths in among])
+    return [paths for paths in among if paths.run in found]
+
+
+def _show_run(run: Run) -> None:
     from pkdcli.cli.progress.choose import describe
-    from pkdcli.runs.paths import RunPaths
-    from pkdcli.runs.store import read_json
 
-    paths = RunPaths(path)
-    status, result = read_json(paths.status) or {}, read_json(paths.result)
-    state = status.get("state", "unknown")
-    print(f"{paths.run}: {describe(status) if state == 'running' else state}")
-    if status.get("error"):
-        print(f"  {status['error']['message']}")
-    if result:
-        rows = [(result["student_title"], result["metrics"])]
+    print(f"{run.id}: {describe(run.status) if run.state == 'running' else run.state}")
+    if run.reason:
+        print(f"  {run.reason}")
+    if result := run.result:
+        rows = [(result.get("student_title") or run.id, run.metrics)]
         if result.get("teacher_metrics"):
-            rows.insert(0, (result["teacher_title"], result["teacher_metrics"]))
+            rows.insert(0, (result.get("teacher_title") or "teacher", result["teacher_metrics"]))
         out().print(metrics_table(rows))
+    paths = run.paths
+    weights = paths.teacher if paths.teacher.is_file() else paths.student
     for name, file in (
         ("recipe", paths.recipe),
         ("config", paths.config),
         ("log", paths.log),
-        ("weights", paths.student),
+        ("weights", weights),
     ):
         if file.is_file():
             print(f"  {name:8} {file}")

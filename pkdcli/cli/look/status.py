@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pkdcli.cli import typer_options as o
+from pkdcli.api.runs import StatusOptions, status
+from pkdcli.cli.console import NO_RUNS, out
+from pkdcli.cli.typer_options import spread
+from pkdcli.options import Only, OutputOptions
 
 if TYPE_CHECKING:
     from pkdcli.launch.run_state import RunState
+    from pkdcli.reporting.quick_table import QuickTable
 
 SECONDS = 2.0  # between two looks with --watch
 COLUMNS = ("run", "state", "epoch", "step", "loss", "it/s", "left", "where")
 
 
+@spread
 def command(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Runs; all without.")] = None,
+    options: StatusOptions,
+    output: Annotated[OutputOptions, Only("runs", "json")],
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again every two seconds, until Ctrl-C.")] = False,
-    runs: o.Runs = None,
-    json: o.Json = False,
 ) -> None:
     """Show what every run is doing: state, epoch, loss, speed, time left and where it runs.
 
@@ -33,29 +38,18 @@ def command(
 
       pkd status gfl101-fcos50__mse --json
     """
-    from pkdcli.cli.console import out
-    from pkdcli.launch.run_state import reconcile
-    from pkdcli.launch.status import query_all
-    from pkdcli.runs.find import all_runs, chosen
+    if output.json:
+        import json
 
-    def look() -> list[RunState]:
-        found = query_all(chosen(names or [], all_runs(runs)))
-        for one in found:
-            reconcile(one)
-        return found
-
-    if json:
-        import json as json_
-
-        for one in look():
-            print(json_.dumps(record(one)))
+        for one in status(options, output):
+            print(json.dumps(record(one)))
         return
     if watch:
-        _watch(look)
+        _watch(lambda: status(options, output))
         return
-    found = look()
+    found = status(options, output)
     if not found:
-        print("no runs yet: pkd train --pair gfl101-fcos50 --scale tiny")
+        print(NO_RUNS)
         return
     out().print(table(found))
     for line in explanations(found):
@@ -77,7 +71,7 @@ def record(found: RunState) -> dict[str, Any]:
     return {**head, "job": found.job, **fields, "path": str(found.paths.root), "log": log}
 
 
-def table(found: list[RunState]):
+def table(found: list[RunState]) -> QuickTable:
     """All runs, a line each."""
     from rich.text import Text
 
@@ -97,14 +91,14 @@ def table(found: list[RunState]):
 def _cells(one: RunState) -> list[str]:
     from pkdcli.cli.progress.choose import describe, duration
 
-    status, running = one.status, one.state == "running"
-    epochs, iters = status.get("epochs"), status.get("iters")
-    step = f"{status.get('iter')}/{iters}" if iters else ""
-    if running and status.get("phase") != "train":
-        step = describe(status)
-    loss, speed, left = (status.get(key) for key in ("train_loss", "it_per_s", "eta_s"))
+    known, running = one.status, one.state == "running"
+    epochs, iters = known.get("epochs"), known.get("iters")
+    step = f"{known.get('iter')}/{iters}" if iters else ""
+    if running and known.get("phase") != "train":
+        step = describe(known)
+    loss, speed, left = (known.get(key) for key in ("train_loss", "it_per_s", "eta_s"))
     return [
-        f"{status.get('epoch')}/{epochs}" if epochs else "",
+        f"{known.get('epoch')}/{epochs}" if epochs else "",
         step,
         f"{loss:.3f}" if isinstance(loss, float) else "",
         f"{speed:.2f}" if running and speed else "",
@@ -129,7 +123,7 @@ def explanations(found: list[RunState]) -> list[str]:
     return lines
 
 
-def _watch(look) -> None:
+def _watch(look: Callable[[], list[RunState]]) -> None:
     import time
 
     from rich.console import Console, Group
@@ -137,7 +131,7 @@ def _watch(look) -> None:
 
     console = Console(highlight=False)
 
-    def view():
+    def view() -> Group:
         found = look()
         reasons = [f"{one.paths.run}: {one.state}: {one.reason}" for one in found if one.reason]
         return Group(table(found), *reasons)

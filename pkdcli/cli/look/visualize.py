@@ -127,9 +127,9 @@ def command(
 
       pkd visualize --figure 6 --teacher zoo --student faster.pth --image street.jpg --format pdf
     """
-    from pkdcli.options import OutputOptions
     from pkdcli.api.visualize.visualize import Asked, visualize
     from pkdcli.errors import unknown
+    from pkdcli.options import OutputOptions
     from pkdcli.reporting.paper_figures import catalog
 
     formats = tuple(dict.fromkeys(o.words(format, "--format")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
@@ -47,8 +47,12 @@ class Screen(Spoken):
             redirect_stderr=False,
         )
 
+    def on_plan(self, runs: Mapping[str, PlannedRun], done: Sequence[str]) -> None:
+        """Find short names for the runs."""
+        super().on_plan(runs, done)
+        self._names = labels(runs)
+
     def __enter__(self) -> Screen:
-        self._names = labels(self.planned)
         self._live.start()
         super().__enter__()
         return self

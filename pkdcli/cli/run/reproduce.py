@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from pkdcli.cli.look.report import FORMATS
 from pkdcli.cli.typer_options import spread
 from pkdcli.launch.options import LaunchOptions
 from pkdcli.options import Only, OutputOptions
 from pkdcli.recipe.options import RecipeOptions, TableOptions, TeacherOptions
+from pkdcli.reporting.write import FORMATS
 
 
 @spread
@@ -41,16 +41,16 @@ def command(
 
       pkd reproduce table7 --scale tiny --seeds 0,1,2
     """
-    from pkdcli.api.reproduce import reproduce
-    from pkdcli.api.train import Where
-    from pkdcli.cli.look.report import format_of
-    from pkdcli.config.trackers import named
-    from pkdcli.launch.options import launcher, processes
-    from pkdcli.recipe import library
-    from pkdcli.recipe.options import request
+    from pkdcli.api.reproduce import plan_reproduce
+    from pkdcli.cli.plan import typed
+    from pkdcli.cli.progress.choose import watcher
+    from pkdcli.cli.table_plan import carry_out_table, show_table_plan
+    from pkdcli.reporting.write import format_of
 
     format = format_of(format, file)
-    machines = launcher(launch, dry_run=output.dry_run)
-    base = request(table, recipe, teacher, processes(machines), named(recipe.tracker))
-    where = Where(**vars(output), launcher=machines, wait=launch.wait, share=teacher.share_teacher)
-    reproduce(library.load("tables", table.table), base, table.seeds, table.only, where, format, file)
+    watch = watcher(json=False, quiet=output.quiet)
+    planned = plan_reproduce(table, recipe, teacher, launch, output, watcher=watch, command=typed())
+    if output.dry_run:
+        show_table_plan(planned, format, file)
+    else:
+        carry_out_table(planned, format, file, watch)

@@ -50,7 +50,7 @@ class SlurmLauncher:
         return 1
 
     def known(self, paths: Sequence[RunPaths]) -> dict[str, str]:
-        """The tasks of those that are on the cluster: a teacher that another sweep has submitted is not trained twice."""
+        """The tasks of those that are on the cluster: a teacher that another sweep has submitted trains once."""
         living = [one for one in query_all(paths) if one.state in (QUEUED, RUNNING)]
         return {one.paths.run: one.job for one in living if one.job}
 

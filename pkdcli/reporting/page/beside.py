@@ -13,7 +13,7 @@ from pkdcli.cores import share
 from pkdcli.reporting.page.packed import PackedPanel, packed_panel
 from pkdcli.reporting.plots.build import reader
 from pkdcli.reporting.plots.training import Read, run_panels
-from pkdcli.runs.collect import Record
+from pkdcli.runs.record import Record
 
 _CHUNK = 20  # runs that are sent at a time
 

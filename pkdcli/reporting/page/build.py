@@ -11,14 +11,13 @@ from typing import Any
 
 from pkdcli import __version__
 from pkdcli.data.annotations.coco_file import collector_paused
+from pkdcli.reporting.page.cards import cards
 from pkdcli.reporting.page.details import Details, from_here
+from pkdcli.reporting.page.panels import figure_context
 from pkdcli.reporting.page.tables import FILTERS, run_rows, table_context
-from pkdcli.reporting.plots import svg
 from pkdcli.reporting.plots.build import figures, reader
-from pkdcli.reporting.plots.figure import DASHES, Figure, Panel
-from pkdcli.reporting.plots.groups import best_of_each_loss, groups_of, over_seeds
-from pkdcli.reporting.table import Table, points, signed
-from pkdcli.runs.collect import Record
+from pkdcli.reporting.table import Table
+from pkdcli.runs.record import Record
 
 _HERE = Path(__file__).parent
 
@@ -74,10 +73,10 @@ def _rendered(
         css=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
         js=Markup("".join((_HERE / name).read_text(encoding="utf-8") for name in ("charts.js", "page.js"))),
         states=_states(records),
-        cards=_cards(records, everything),
+        cards=cards(records, everything),
         tables=[table_context(table, records) for table in tables],
         notes=list(notes),
-        figures=[_figure(figure) for figure in figures(records, everything, read)],
+        figures=[figure_context(figure) for figure in figures(records, everything, read)],
         run_columns=run_columns,
         shared_settings=shared,
         runs=runs,
@@ -85,37 +84,6 @@ def _rendered(
         details=details.all(),
         data=details.shared(),
     )
-
-
-def panel_context(panel: Panel, title: str, description: str = "") -> dict[str, Any]:
-    """A panel as the template shows it: its picture and its legend."""
-    from markupsafe import Markup
-
-    legend = list(zip(panel.places, panel.names, strict=True))
-    return {
-        "title": panel.title,
-        "svg": Markup(svg.draw(panel, title, description)),
-        "legend": [{"place": n, "name": name, "dash": " ".join(map(str, DASHES[n]))} for n, name in legend]
-        if len(legend) > 1
-        else [],
-        "filled": panel.kind != "lines",
-    }
-
-
-def _figure(figure: Figure) -> dict[str, Any]:
-    pair, schedule, data = figure.group or (None, None, None)
-    panels = [panel_context(one, f"{figure.title}. {one.title}", figure.caption) for one in figure.panels]
-    shared = len(panels) > 1 and all(panel["legend"] == panels[0]["legend"] for panel in panels)
-    return {
-        "kind": figure.kind,
-        "title": figure.title,
-        "caption": figure.caption,
-        "panels": panels,
-        "shared": shared,
-        "pair": pair or "",
-        "schedule": schedule or "",
-        "data": data or "",
-    }
 
 
 def _states(records: Sequence[Record]) -> list[tuple[str, int]]:
@@ -130,35 +98,3 @@ def _filters(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         if len(values) > 1:
             found.append({"key": key, "values": list(values)})
     return found
-
-
-def _cards(records: Sequence[Record], everything: Sequence[Record]) -> list[dict[str, Any]]:
-    """By pair, schedule and data: the teacher, the baseline, and the best of each loss over its seeds."""
-    cards = []
-    for group in groups_of(records, everything):
-        # A teacher's number stands in each of its runs: it counts once.
-        teachers = {record["teacher_mAP"]: record for record in group.runs}.values()
-        rows = [("teacher", "", *over_seeds(teachers, "teacher_mAP"), None, 7)]
-        rows.append(("baseline", "", *over_seeds(group.baselines, "mAP"), None, 6))
-        for name, members in best_of_each_loss(group.runs, 4):
-            seeds = f"mean of {len(members)} seeds" if len(members) > 1 else ""
-            gain = over_seeds(members, "gain")[0] if all(one["gain"] is not None for one in members) else None
-            rows.append((name, seeds, *over_seeds(members, "mAP"), gain, 0))
-        most = max(mean for _, _, mean, *_ in rows if mean is not None)
-        shown = [
-            {
-                "name": name,
-                "note": note,
-                "text": points(mean, std),
-                "gain": signed(gain),
-                "width": round(100 * mean / most, 1) if most else 0,
-                "place": place,
-            }
-            for name, note, mean, std, gain, place in rows
-            if mean is not None
-        ]
-        pair, schedule, data = group.key
-        cards.append(
-            {"title": group.title, "rows": shown, "pair": pair or "", "schedule": schedule or "", "data": data or ""}
-        )
-    return cards

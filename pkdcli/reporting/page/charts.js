@@ -1,6 +1,6 @@
 "use strict";
-// Charts: a run's curves as elements of SVG, out of what pkdcli/report/page/packed.py has written, and the values under
-// the pointer in any chart. The elements are those that pkdcli/report/plots/svg.py writes.
+// Charts: a run's curves as elements of SVG, out of what pkdcli/reporting/page/packed.py has written, and the values under
+// the pointer in any chart. The elements are those that pkdcli/reporting/plots/svg.py writes.
 const Charts = (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const LEFT = 58, RIGHT = 390, TOP = 10, BOTTOM = 216, WIDTH = 400, HEIGHT = 260, MARK = 2.6;

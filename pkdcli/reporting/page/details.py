@@ -12,9 +12,9 @@ from pkdcli.reporting.page.packed import Charts, PackedPanel
 from pkdcli.reporting.page.samples import Samples
 from pkdcli.reporting.plots.training import Read
 from pkdcli.reporting.table import metric, points, signed
-from pkdcli.reporting.tables.paper import method_name
-from pkdcli.runs.collect import METRICS, Record, plain
+from pkdcli.reporting.tables.names import method_name
 from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.record import METRICS, Record, plain
 from pkdcli.runs.store import read_object
 
 MANY = 60  # from so many runs on, curves and detections are thinned

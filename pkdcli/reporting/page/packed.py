@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
-from pkdcli.reporting.plots import svg
+from pkdcli.reporting.plots.axes import axes
 from pkdcli.reporting.plots.figure import DASHES, Panel
 
 # Characters that neither JSON nor HTML has to write in another way.
@@ -67,7 +67,7 @@ class PackedPanel(NamedTuple):
 
 def packed_panel(panel: Panel) -> PackedPanel | None:
     """A panel of lines as it is kept; None where it shows nothing."""
-    found = svg.axes(panel)
+    found = axes(panel)
     if found is None:
         return None
     across = {key: tenths(xs) for key, xs in {id(one[2]): one[2] for one in found.lines}.items()}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pkdcli.reporting.table import Table, metric, signed
-from pkdcli.runs.collect import METRICS, Record, plain
+from pkdcli.runs.record import METRICS, Record, plain
 
 FILTERS = ("pair", "loss", "schedule", "data", "state")
 _ALWAYS = ("run", "state", "mAP")

@@ -8,8 +8,8 @@ import numpy as np
 
 from pkdcli.reporting.paper_figures.catalog import Look
 from pkdcli.reporting.table import Table
-from pkdcli.runs.collect import Record
 from pkdcli.runs.features import Features
+from pkdcli.runs.record import Record
 
 COLUMNS = {
     "statistics": (

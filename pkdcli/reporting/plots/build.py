@@ -12,7 +12,7 @@ from pkdcli.reporting.plots.levels import levels_figure
 from pkdcli.reporting.plots.sizes import sizes_figure
 from pkdcli.reporting.plots.training import Read, levels_of_run, training_figure
 from pkdcli.reporting.plots.weights import weights_figure
-from pkdcli.runs.collect import Record
+from pkdcli.runs.record import Record
 
 KEPT = 256  # runs whose curves are in memory at a time; baselines are asked for again and again
 SINGLE = 12  # pictures of single runs at most

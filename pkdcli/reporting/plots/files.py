@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from pkdcli.reporting.plots import style
 from pkdcli.reporting.plots.figure import COLOURS, DASHES, MARKERS, PALE, Figure, Panel
-from pkdcli.runs.collect import plain
+from pkdcli.runs.record import plain
 
 FORMATS = ("png", "svg", "pdf")
 _PANEL_WIDTH, _HEIGHT, _BAR = 3.6, 2.9, 0.28  # inches

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from pkdcli.reporting.tables.paper import method_name
-from pkdcli.runs.collect import Record, order
+from pkdcli.reporting.tables.names import method_name
+from pkdcli.runs.record import Record, order
 
 _SAME = ("data", "split", "scale", "pair", "schedule", "batch", "epoch", "init", "levels", "stat_chunk")
 _SHOWN = {"batch": "batch", "epoch": "epochs", "init": "init", "levels": "levels", "stat_chunk": "chunk"}

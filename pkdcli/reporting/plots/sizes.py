@@ -5,7 +5,7 @@ from __future__ import annotations
 from pkdcli.reporting.plots.figure import COLOURS, Figure, Panel, Series, stem
 from pkdcli.reporting.plots.groups import Group, best_of_each_loss, over_seeds
 from pkdcli.reporting.table import points
-from pkdcli.runs.collect import Record
+from pkdcli.runs.record import Record
 
 SIZES = {"AP_S": "small\n(below 32² px)", "AP_M": "medium", "AP_L": "large\n(from 96² px)"}
 

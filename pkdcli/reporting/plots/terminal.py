@@ -11,7 +11,7 @@ from rich.text import Text
 
 from pkdcli.reporting.plots.figure import Figure, Panel
 from pkdcli.reporting.table import points
-from pkdcli.runs.collect import plain
+from pkdcli.runs.record import plain
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _STEPS = "▁▂▃▄▅▆▇█"

@@ -10,7 +10,7 @@ from pkdcli.reporting.levels import level_name
 from pkdcli.reporting.plots.figure import COLOURS, Figure, Panel, Rule, Series, stem
 from pkdcli.reporting.plots.groups import Group, best_of_each_loss
 from pkdcli.reporting.table import points
-from pkdcli.runs.collect import Record
+from pkdcli.runs.record import Record
 
 Read = Callable[[str], Curves]
 POINTS = 120

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pkdcli.reporting.plots.figure import Figure, Panel, Rule, Series, stem
 from pkdcli.reporting.plots.groups import Group, over_seeds
 from pkdcli.reporting.table import points
-from pkdcli.reporting.tables.paper import method_name
-from pkdcli.runs.collect import Record, plain
+from pkdcli.reporting.tables.names import method_name
+from pkdcli.runs.record import Record, plain
 
 _WIDE = 12  # weights further apart than so many times stand on a logarithmic axis
 

@@ -1,40 +1,14 @@
-"""From the collected records to what a format needs: rows and columns, or tables and notes."""
+"""From the collected records to the tables and notes that are for people."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from pkdcli.reporting.published import PAPER_COLUMNS, add_published, read_published
-from pkdcli.reporting.select import MEAN_COLUMNS, best_of, grouped, mean_over_seeds
+from pkdcli.reporting.frame import Grouping
+from pkdcli.reporting.published import add_published, read_published
+from pkdcli.reporting.select import best_of, grouped, mean_over_seeds
 from pkdcli.reporting.table import Table
-from pkdcli.reporting.tables.paper import runs_table, swept, table7, table8, unfinished_notes
-from pkdcli.runs.collect import COLUMNS, Record
-
-
-@dataclass(frozen=True)
-class Grouping:
-    """How runs are put together.
-
-    Attributes:
-        mean: Means over seeds instead of runs; the list of runs stays a list of runs.
-        keys: Columns whose values part the tables, and order the rows of csv and json.
-        best: Keep only the best of each group.
-    """
-
-    mean: bool = False
-    keys: tuple[str, ...] = ()
-    best: bool = False
-
-
-def as_data(chosen: list[Record], mean: bool | Grouping, paper: bool) -> tuple[list[Record], tuple[str, ...]]:
-    """The rows and columns of csv and json: one row per run, or per experiment with means."""
-    how = mean if isinstance(mean, Grouping) else Grouping(mean)
-    rows, columns = (mean_over_seeds(chosen), MEAN_COLUMNS) if how.mean else (chosen, COLUMNS)
-    rows = best_of(rows, how.keys) if how.best else rows
-    rows = [record for _, members in grouped(rows, how.keys) for record in members]
-    if paper:
-        add_published(rows, read_published())
-    return rows, columns + PAPER_COLUMNS if paper else columns
+from pkdcli.reporting.tables.paper import swept, table7, table8
+from pkdcli.reporting.tables.runs import runs_table, unfinished_notes
+from pkdcli.runs.record import Record
 
 
 def as_tables(

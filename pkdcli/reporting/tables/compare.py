@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pkdcli.errors import PkdError, nearest
 from pkdcli.reporting.table import Table, points, signed
-from pkdcli.runs.collect import METRICS, Record, plain
+from pkdcli.runs.find import one_named
+from pkdcli.runs.record import METRICS, Record, plain
 
 _IDENTITY = (
     *("role", "pair", "teacher", "student", "loss", "weight", "temperature", "schedule", "data", "split", "scale"),
@@ -17,30 +17,23 @@ _IDENTITY = (
 COMPARED = ("kind", "key", "a", "b", "difference")
 
 
-def find_run(records: list[Record], word: str) -> Record:
-    """The run whose id is `word` or starts with it.
+def compare_runs(records: list[Record], first: str, second: str) -> list[Record]:
+    """What two runs reached and in what they differ, as records with the keys `COMPARED`.
+
+    Args:
+        records: All runs.
+        first: The id of run A, or its beginning.
+        second: That of run B.
+
+    Returns:
+        Rows whose `kind` is `run` (the ids, first), `metric` (with `difference`, b - a) or `recipe` (a key that
+        differs).
 
     Raises:
-        PkdError: No run does, or several do.
+        PkdError: A word means no run, with the nearest, or several.
     """
-    found = [record for record in records if record["run"] == word]
-    found = found or [record for record in records if word and record["run"].startswith(word)]
-    if not found:
-        guess = nearest(word, (record["run"] for record in records))
-        hint = f"Did you mean {guess!r}? " if guess else ""
-        raise PkdError(f"--compare: unknown run {word!r}.", f"{hint}All runs: pkd report --layout runs")
-    if len(found) > 1:
-        names = ", ".join(record["run"] for record in found[:10]) + (", ..." if len(found) > 10 else "")
-        raise PkdError(f"--compare: {len(found)} runs start with {word!r}.", f"Type more of one: {names}.")
-    return found[0]
-
-
-def compare_runs(records: list[Record], first: str, second: str) -> list[Record]:
-    """Two runs, named by id or its beginning, as records with the keys `COMPARED`.
-
-    Their `kind` is `run` (the ids, first), `metric` (with `difference`, b - a) or `recipe` (a key that differs).
-    """
-    a, b = find_run(records, first), find_run(records, second)
+    by_name = {record["run"]: record for record in records}
+    a, b = (by_name[one_named(word, by_name, "--compare")] for word in (first, second))
     rows: list[Record] = [{"kind": "run", "key": "run", "a": a["run"], "b": b["run"], "difference": None}]
     for key in (*METRICS, "gain"):
         known = None not in (a[key], b[key]) and a["smoke"] == b["smoke"]

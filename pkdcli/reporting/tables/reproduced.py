@@ -14,7 +14,7 @@ from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.schema import Recipe, TableRecipe
 from pkdcli.recipe.table import Line
 from pkdcli.reporting.published import join, rows_of_line
-from pkdcli.runs.collect import METRICS, Record
+from pkdcli.runs.record import METRICS, Record
 
 LINE_COLUMNS = (
     *("role", "pair", "teacher", "student", "schedule", "loss", "weight", "temperature", "data", "scale"),

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pkdcli.recipe.schema import TableRecipe
 from pkdcli.recipe.table import Line
 from pkdcli.reporting.table import Table, best, metric, published, signed
-from pkdcli.reporting.tables.paper import SMOKE_NOTE, method_name
+from pkdcli.reporting.tables.headings import SMOKE_NOTE
+from pkdcli.reporting.tables.names import method_name
 from pkdcli.reporting.tables.reproduced import Group, not_comparable
-from pkdcli.runs.collect import METRICS, Record, plain
+from pkdcli.runs.record import METRICS, Record, plain
 
 _PAPER = ["paper", "diff"]
 

@@ -93,10 +93,11 @@ def test_two_runs_are_the_same_bit_for_bit_and_say_so(make_run, workers, tmp_pat
 
 def test_the_environment_is_there_before_the_process(tmp_path):
     from pkdcli.experiment import plan
+    from pkdcli.experiment import prepare as preparation
 
     asked = [resolve(Request(scale="tiny", loss="none", deterministic=one)) for one in (True, False)]
     planned = plan.plan(asked, tmp_path / "runs", tmp_path / "cache")
-    specs = [plan.spec(one, tmp_path / "cache") for one in planned]
+    specs = [preparation.spec(one, tmp_path / "cache", "pkd train") for one in planned]
     assert [spec.env.get("CUBLAS_WORKSPACE_CONFIG") for spec in specs] == [":4096:8", None]
 
 

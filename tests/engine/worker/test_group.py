@@ -20,6 +20,7 @@ from pkdcli.engine.worker import group as groups
 from pkdcli.engine.worker import main
 from pkdcli.engine.worker.group import Member, train_group
 from pkdcli.experiment import plan
+from pkdcli.experiment import prepare as preparation
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.runs.lock import RunLock
 from pkdcli.runs.paths import RunPaths
@@ -48,7 +49,7 @@ def lay(tmp_path_factory, micro):
         *teachers, student = plan.plan([recipe], base / folder, cache)
         for one in (*teachers, student):
             if not one.paths.weights(one.recipe.role).exists():
-                plan.prepare(one, cache)
+                preparation.prepare(one, cache)
         for one in teachers:
             if not one.paths.teacher.exists():
                 alone(one.paths)

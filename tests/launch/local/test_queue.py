@@ -17,8 +17,9 @@ import pytest
 from pkdcli.launch.job import JobSpec
 from pkdcli.launch.local import os_processes, queue
 from pkdcli.launch.local.process import LocalProcess
-from pkdcli.launch.local.queue import Outcome, run_all
+from pkdcli.launch.local.queue import run_all
 from pkdcli.launch.local.slots import Slot, slots
+from pkdcli.launch.outcome import Outcome
 
 
 class Log:
@@ -32,16 +33,16 @@ class Log:
         if self.at == event[0]:
             self.do()
 
-    def began(self, spec):
+    def on_start(self, spec):
         self._note("began", spec.name)
 
-    def ticked(self, spec):
+    def on_tick(self, spec):
         self._note("ticked", spec.name)
 
-    def again(self, spec, outcome, left):
+    def on_retry(self, spec, outcome, left):
         self._note("again", spec.name, outcome, left)
 
-    def ended(self, spec, outcome):
+    def on_end(self, spec, outcome):
         self._note("ended", spec.name, outcome)
 
     def __getitem__(self, name):

@@ -14,9 +14,10 @@ import pytest
 
 from pkdcli.errors import PkdError
 from pkdcli.launch.job import JobSpec
+from pkdcli.launch.run_state import reconcile
 from pkdcli.launch.slurm import cluster as slurm
 from pkdcli.launch.slurm.arrays import batches, submit
-from pkdcli.launch.status import look, look_all, settle
+from pkdcli.launch.status import query, query_all
 from pkdcli.recipe.schema import Launcher
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.status import cancelled_by, note_cancel
@@ -84,7 +85,7 @@ def job(tmp_path):
 
 def found(*specs):
     """State and reason of each run."""
-    return [(one.state, one.reason) for one in look_all([RunPaths(spec.run_dir) for spec in specs])]
+    return [(one.state, one.reason) for one in query_all([RunPaths(spec.run_dir) for spec in specs])]
 
 
 def log(spec):
@@ -226,7 +227,7 @@ def test_without_slurm_it_is_told_what_lacks(launcher, job, monkeypatch, tmp_pat
 def test_why_a_task_waits(job, reason, words):
     spec = job("a")
     write_json(spec.run_dir / "slurm.json", {"job": "12", "task": 3})
-    seen = look(RunPaths(spec.run_dir), {"12_3": slurm.Job("12_3", "PENDING", reason)})
+    seen = query(RunPaths(spec.run_dir), {"12_3": slurm.Job("12_3", "PENDING", reason)})
     assert (seen.state, seen.reason, seen.where) == ("queued", words, "Slurm 12_3")
 
 
@@ -252,10 +253,10 @@ def test_students_of_a_cancelled_teacher_are_cancelled_and_it_is_said_by_whom(jo
         write_json(spec.run_dir / "slurm.json", {"job": "7", "task": number})
     jobs = {name: slurm.Job(name, state) for name, state in tasks.items()}
     jobs |= {"7_1": slurm.Job("7_1", "CANCELLED", "DependencyNeverSatisfied")} if tasks else {}
-    seen = look(RunPaths(second.run_dir), jobs)
+    seen = query(RunPaths(second.run_dir), jobs)
     assert (seen.state, seen.reason) == ("interrupted", f"cancelled: teacher, which it needs, was {told}")
     write_json(first.run_dir / "status.json", {"state": "failed", "error": {"message": "the loss is NaN."}})
-    seen = look(RunPaths(second.run_dir), {"7_1": slurm.Job("7_1", "CANCELLED", "DependencyNeverSatisfied")})
+    seen = query(RunPaths(second.run_dir), {"7_1": slurm.Job("7_1", "CANCELLED", "DependencyNeverSatisfied")})
     assert (seen.state, seen.reason) == ("failed", "not started, since a run that it needs failed")
 
 
@@ -343,12 +344,12 @@ def test_scancel_and_sigkill_are_told_apart_even_when_slurm_has_forgotten(cluste
         "Slurm says FAILED (NonZeroExitCode); killed by SIGKILL, most often for want of memory",
     )
     monkeypatch.setattr(slurm, "jobs", lambda wanted=(): {})
-    forgotten = look_all([RunPaths(spec.run_dir) for spec in specs])
+    forgotten = query_all([RunPaths(spec.run_dir) for spec in specs])
     assert [one.state for one in forgotten] == ["interrupted", "failed", "failed"]
     assert forgotten[1].reason == known[1][1]
     assert forgotten[2].reason.startswith("the scheduler no longer knows it; killed by SIGKILL")
     for one in forgotten:
-        settle(one)
+        reconcile(one)
     states = [read_json(spec.run_dir / "status.json") for spec in specs]
     assert [one["state"] for one in states] == ["interrupted", "failed", "failed"]
     assert states[1]["error"]["message"] == known[1][1]

@@ -13,7 +13,7 @@ from pkdcli.reporting import formats
 from pkdcli.reporting.page.build import _HERE, render
 from pkdcli.reporting.page.samples import Samples, thumbnail
 from pkdcli.reporting.tables.build import as_tables
-from pkdcli.reporting.tables.paper import runs_table
+from pkdcli.reporting.tables.runs import runs_table
 from pkdcli.runs.collect import collect
 from pkdcli.runs.store import write_json
 

@@ -11,7 +11,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from rich.console import Console
 
-from pkdcli.reporting.plots import svg
+from pkdcli.reporting.plots import axes, svg
 from pkdcli.reporting.plots.figure import Figure, Panel, Rule, Series
 from pkdcli.reporting.plots.terminal import bar, print_figures, spark
 
@@ -90,7 +90,7 @@ def test_svg_is_whole_and_says_what_it_shows(panel):
         float(value) for one in root.iter() for key, value in one.attrib.items() if key in ("x", "y", "cx", "cy")
     ]
     assert min(numbers) >= 0
-    assert max(numbers) <= svg.WIDTH
+    assert max(numbers) <= axes.WIDTH
 
 
 def test_svg_places_points_where_they_belong():
@@ -109,12 +109,12 @@ def test_svg_places_points_where_they_belong():
     [(0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1.0]), (3, 47, [10, 20, 30, 40]), (5, 5, [5]), (-1.2, 0.9, [-1, -0.5, 0, 0.5])],
 )
 def test_ticks_are_round(low, high, expected):
-    assert svg.ticks(low, high) == pytest.approx(expected)
+    assert axes.ticks(low, high) == pytest.approx(expected)
 
 
 def test_ticks_of_a_logarithmic_axis():
-    assert svg.log_ticks(0.3, 7) == pytest.approx([0.5, 1, 2, 5])
-    assert svg.log_ticks(1e-3, 1e6) == pytest.approx([10.0**n for n in range(-3, 7)])
+    assert axes.log_ticks(0.3, 7) == pytest.approx([0.5, 1, 2, 5])
+    assert axes.log_ticks(1e-3, 1e6) == pytest.approx([10.0**n for n in range(-3, 7)])
 
 
 def test_files_are_pictures_and_the_same_again(tmp_path):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pkdcli.reporting.tables.paper import runs_table, swept, table7, table8, unfinished_notes
-from pkdcli.runs.collect import METRICS
+from pkdcli.reporting.tables.paper import swept, table7, table8
+from pkdcli.reporting.tables.runs import runs_table, unfinished_notes
+from pkdcli.runs.record import METRICS
 
 TEACHER = {f"teacher_{name}": 70.0 + n for n, name in enumerate(METRICS)}
 
@@ -147,11 +148,11 @@ def test_notes_tell_of_unfinished_runs_and_missing_baselines(record):
     records = [
         record("a"),
         record("b", mAP=None, state="failed", epoch=2, epochs=6, error="loss is NaN"),
-        record("c", mAP=None, state="lost", epoch=None),
+        record("c", mAP=None, state="failed", epoch=None),
     ]
     assert unfinished_notes(records) == [
         "failed at epoch 2/6: b: loss is NaN",
-        "lost: c",
+        "failed: c",
         "No gain for 1 of the runs: no finished baseline has the same student, schedule, data, scale, batch and seed. "
         "Train it by the same command with --loss none.",
     ]

@@ -15,7 +15,7 @@ from pkdcli.recipe.resolve import Request
 from pkdcli.recipe.table import expand
 from pkdcli.reporting.published import read_published
 from pkdcli.reporting.tables.reproduced import groups, not_comparable, spearman
-from pkdcli.runs.collect import METRICS
+from pkdcli.runs.record import METRICS
 
 
 def ran(mAP, **changes):

@@ -13,7 +13,7 @@ from pkdcli.reporting.formats import to_latex, to_markdown
 from pkdcli.reporting.published import read_published
 from pkdcli.reporting.tables.reproduced import groups
 from pkdcli.reporting.tables.reproduced_layout import reproduced_tables
-from pkdcli.runs.collect import METRICS
+from pkdcli.runs.record import METRICS
 
 
 def filled(name, maps, teacher=70.0, baselines=15.0, seeds=(0,), only=(), smoke=None, **request):

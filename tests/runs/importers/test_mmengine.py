@@ -10,10 +10,11 @@ from datetime import datetime
 import pytest
 
 from pkdcli.errors import PkdError
-from pkdcli.runs.collect import METRICS, collect
+from pkdcli.runs.collect import collect
 from pkdcli.runs.importers.mmengine import read_work_dirs
 from pkdcli.runs.importers.mmengine.identity import identity
 from pkdcli.runs.importers.mmengine.literal import read_config
+from pkdcli.runs.record import METRICS
 
 THEIRS = ("mAP", "mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pkdcli.runs.collect import Record
+from pkdcli.runs.record import Record
 
 # The end of mmdet's config names: the schedule and the data set.
 _LENGTH = re.compile(r"_(?:[a-z0-9]+-)*\d+x(?:_coco)?$")

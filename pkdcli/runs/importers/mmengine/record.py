@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pkdcli.runs.collect import COLUMNS, METRICS, Record, plain
 from pkdcli.runs.importers.mmengine.identity import identity
 from pkdcli.runs.importers.mmengine.workdir import Start, Warn, config_of, read_starts, work_dirs
+from pkdcli.runs.record import COLUMNS, METRICS, Record, plain
 
 _KEYS = dict(zip(METRICS, ("mAP", "mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l"), strict=True))
 
