@@ -112,11 +112,16 @@ def _experiments(
     from pkdcli.launch.options import launcher as default
     from pkdcli.recipe.library import parse
     from pkdcli.recipe.schema import Launcher
+    from pkdcli.runs.plugins import changed_plugins
 
     found: dict[str, Experiment] = {}
     for state in states:
         planned, job = restored(state.paths, cache_root())
-        launcher = parse(Launcher, job["launcher"], str(state.paths.job)) if job.get("launcher") else default()
+        try:
+            launcher = parse(Launcher, job["launcher"], str(state.paths.job)) if job.get("launcher") else default()
+        except PkdError as error:  # of a kind whose plug-in is gone, say
+            hint = "".join(f"{text[0].upper()}{text[1:]}." for text in changed_plugins([state.paths]))
+            raise PkdError(error.message, hint or error.hint, error.code) from None
         one = Experiment([], runs_root(output.runs), cache_root(), launcher, command, wait=launch.wait)
         kept = found.setdefault(launcher.model_dump_json(), one)
         kept.planned += [run for run in planned if run.run not in [known.run for known in kept.planned]]

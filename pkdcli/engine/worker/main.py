@@ -97,13 +97,14 @@ def _train_together(run_dirs: list[Path]) -> int:
     return ExitCode.INTERRUPTED if ExitCode.INTERRUPTED in codes else max(codes)
 
 
-def _evaluate(request: Path) -> int:
+def _evaluate(path: Path) -> int:
+    request = read_json(path)
     try:
         from pkdcli.engine.worker.evaluate import evaluate_request
 
-        evaluate_request(read_json(request))
+        evaluate_request(request)
     except BaseException as error:
-        return explain(error, None, request)
+        return explain(error, None, Path(request["answer"]))
     return ExitCode.OK
 
 
@@ -115,7 +116,7 @@ def explain(
     Args:
         error: What was raised.
         status: Of the run; None for an evaluation.
-        request: Of an evaluation, into which its error goes.
+        request: The file into which the answer of an evaluation goes, or its error.
         rank: This process's.
         told: `told_file` of the run.
     """
@@ -212,12 +213,13 @@ def steps(paths: RunPaths, job: dict[str, Any], own: Alone, begin: float) -> Ste
 
     recipe = parse(Recipe, read_yaml(paths.recipe), str(paths.recipe))
     if processes.rank() == 0:
-        Status(paths, recipe).write()  # what identifies the run, in case the file was lost or damaged
-        environment.write(paths.env)
+        status = Status(paths, recipe)
+        status.write()  # what identifies the run, in case the file was lost or damaged
+        for text in environment.write(paths, recipe, job.get("launcher")):
+            status.warn(text)
     outcome = yield from trainer.steps(recipe, paths, Path(job["cache"]), _teacher_weights(job), own)
     result.write(recipe, paths, outcome, job, time.perf_counter() - begin)
 
 
 def _teacher_weights(job: dict[str, Any]) -> Path | None:
     return RunPaths(Path(job["teacher"])).teacher if job.get("teacher") else None
-
