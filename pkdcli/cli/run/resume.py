@@ -30,17 +30,13 @@ def command(
     """
     from pkdcli.cli.plan import interruptible, typed
     from pkdcli.cli.progress.choose import watcher
-    from pkdcli.experiment.execute import exit_code
 
     found = plan_resume(options, launch, output, command=typed())
-    for one in found.states:
-        if not one.resumable and options.names:
-            print(f"{one.paths.run}: is {one.state}, {one.where or 'here'}")
+    for one in found.others:
+        print(f"{one.paths.run}: is {one.state}, {one.where or 'here'}")
     if not found.experiments:
         if not output.quiet:
             print("nothing to resume")
         return
-    watch = watcher(json=output.json, quiet=output.quiet)
     with interruptible():
-        codes = [int(exit_code(one.execute(watch))) for one in found.experiments]
-    raise typer.Exit(next((code for code in codes if code), 0))
+        raise typer.Exit(found.execute(watcher(json=output.json, quiet=output.quiet)))
