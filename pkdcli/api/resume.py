@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pkdcli.errors import ExitCode
+from pkdcli.errors import ExitCode, PkdError
 from pkdcli.launch.outcome import Outcome, Watcher
 
 if TYPE_CHECKING:
@@ -32,11 +32,16 @@ def plan_resume(states: Sequence[RunState], *, runs: Path | None, wait: bool, co
     from pkdcli.launch.options import launcher as default
     from pkdcli.recipe.library import parse
     from pkdcli.recipe.schema import Launcher
+    from pkdcli.runs.plugins import changed_plugins
 
     found: dict[str, Experiment] = {}
     for state in states:
         planned, job = restored(state.paths, cache_root())
-        launcher = parse(Launcher, job["launcher"], str(state.paths.job)) if job.get("launcher") else default()
+        try:
+            launcher = parse(Launcher, job["launcher"], str(state.paths.job)) if job.get("launcher") else default()
+        except PkdError as error:  # of a kind whose plug-in is gone, say
+            hint = "".join(f"{text[0].upper()}{text[1:]}." for text in changed_plugins([state.paths]))
+            raise PkdError(error.message, hint or error.hint, error.code) from None
         kept = found.setdefault(
             launcher.model_dump_json(), Experiment([], runs_root(runs), cache_root(), launcher, command, wait=wait)
         )
@@ -44,9 +49,7 @@ def plan_resume(states: Sequence[RunState], *, runs: Path | None, wait: bool, co
     return list(found.values())
 
 
-def resume(
-    states: Sequence[RunState], *, runs: Path | None, wait: bool, watcher: Watcher, command: str
-) -> ExitCode:
+def resume(states: Sequence[RunState], *, runs: Path | None, wait: bool, watcher: Watcher, command: str) -> ExitCode:
     """Carry runs on from their last checkpoints.
 
     Args:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pkdcli.config import zoo
+from pkdcli.config.families import drop_masks, parts_of, types_of
 from pkdcli.config.keys import set_key
 from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Detector, Rule, Scale
@@ -28,7 +29,7 @@ def detector_model(
     """
     model = zoo.config_of(detector)["model"]
     if not with_mask and detector.mask:
-        drop_mask_head(model)
+        drop_masks(model)
     for module in modules(model):
         if "num_classes" in module:
             module["num_classes"] = num_classes
@@ -107,7 +108,7 @@ def follow(model: dict[str, Any], at_full_size: list[Any], rules: list[Rule]) ->
     before, after = at_full_size[-1], neck_channels(model)[-1]
     if before == after or before is None:
         return
-    for part in ("bbox_head", "rpn_head", "roi_head", "mask_head", "panoptic_head", "semantic_head"):
+    for part in parts_of(types_of(model)):
         for module in modules(model.get(part)):
             if any(_matches(module, {"type": rule.match.get("type")}) for rule in rules):
                 continue
@@ -219,10 +220,3 @@ def unfreeze(backbone: dict[str, Any]) -> None:
             backbone[key] = value
     if isinstance(backbone.get("norm_cfg"), dict):
         backbone["norm_cfg"] = {**backbone["norm_cfg"], "requires_grad": True}
-
-
-def drop_mask_head(model: dict[str, Any]) -> None:
-    """Turn a Mask R-CNN into the Faster R-CNN inside it, for data without segmentations."""
-    model["type"] = {"MaskRCNN": "FasterRCNN"}.get(model["type"], model["type"])
-    for key in ("mask_roi_extractor", "mask_head"):
-        model.get("roi_head", {}).pop(key, None)

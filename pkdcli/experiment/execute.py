@@ -23,6 +23,7 @@ from pkdcli.recipe.schema import Launcher as LauncherRecipe
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.liveness import finished, held_by
 from pkdcli.runs.lock import holder
+from pkdcli.runs.plugins import changed_plugins
 from pkdcli.runs.status import FAILED, INTERRUPTED, QUEUED, RUNNING, Status
 
 
@@ -87,7 +88,12 @@ class Experiment:
     def notes(self, *, dry_run: bool = False) -> list[str]:
         """What there is to say of machines and memory before the runs begin."""
         recipes = [one.recipe for one in self.planned if not finished(one.paths)]
-        return launcher_of(self.launcher).notes(recipes, dry_run=dry_run)
+        own = launcher_of(self.launcher).notes(recipes, dry_run=dry_run)
+        return [*self.plugin_notes(), *own] if dry_run else own
+
+    def plugin_notes(self) -> list[str]:
+        """What there is to say of plug-ins that are not here as the runs were made with them."""
+        return changed_plugins(one.paths for one in self.planned)
 
     def scripts(self) -> list[dict[str, Any]]:
         """What a cluster would be given: `script` and the command that submits it."""
@@ -107,6 +113,8 @@ class Experiment:
             PkdError: Something is wrong before anything runs.
             Interrupted: After Ctrl-C, when the runs have saved and stopped.
         """
+        for text in self.plugin_notes():  # before what is not known without them is refused
+            watcher.on_note(text)
         require(name for one in self.planned for name in one.recipe.trackers)
         launcher = launcher_of(self.launcher)
         prove(self.planned, self.launcher, watcher)

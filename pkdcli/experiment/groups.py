@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from pkdcli.config.data import wants_masks
-from pkdcli.config.trackers import TRACKERS
+from pkdcli.config.trackers import one_per_process
 from pkdcli.experiment.plan import PlannedRun
 from pkdcli.recipe.schema import Recipe
 
@@ -34,7 +34,7 @@ def groups(planned: Sequence[PlannedRun], jobs: int = 1, share: bool | None = No
         return [[one] for one in planned]
     students: dict[tuple[str, str], list[PlannedRun]] = defaultdict(list)
     # Most trackers know one run a process.
-    able = [one for one in planned if all(TRACKERS[name].many for name in one.recipe.trackers)]
+    able = [one for one in planned if not any(map(one_per_process, one.recipe.trackers))]
     for one in able:
         if one.recipe.role == "distill":
             students[_common(one.recipe), _teacher(one)].append(one)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pkdcli import plugins
 from pkdcli.errors import PkdError
 from pkdcli.recipe.references import Import, is_there
 from pkdcli.runs.liveness import finished
@@ -60,7 +61,7 @@ def prove(planned: Sequence[PlannedRun], launcher: Launcher, watcher: Watcher) -
     from pkdcli.launch.options import processes
     from pkdcli.launch.request import ask
 
-    waiting = [one.recipe for one in planned if not finished(one.paths) and (launcher.kind == "slurm" or _waits(one))]
+    waiting = [one.recipe for one in planned if not finished(one.paths) and (launcher.kind != "local" or _waits(one))]
     distinct = {_parts(recipe): recipe for recipe in waiting if has_own(recipe)}
     if distinct:
         request = {
@@ -81,6 +82,7 @@ def has_own(recipe: Recipe) -> bool:
         recipe.amp
         or recipe.config
         or ":" in recipe.loss.type
+        or recipe.loss.type in plugins.names("losses")
         or recipe.teacher_speed.precision == "float16"
         or any(one.set or one.config_content for one in detectors)
         or imports_of(recipe)

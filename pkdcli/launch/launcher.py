@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pkdcli import plugins
 from pkdcli.errors import unknown
 
 if TYPE_CHECKING:
@@ -22,9 +23,11 @@ class Launcher(Protocol):
 
     Attributes:
         shares_teachers: Whether one job may carry out several runs beside one teacher.
+        takes: The keys of a launcher's recipe that it heeds, of those that not every kind has.
     """
 
     shares_teachers: bool
+    takes: Sequence[str]
 
     def processes(self, *, alone: bool = False) -> int:
         """Worker processes of one run, over all its machines; of one that only evaluates, where `alone`."""
@@ -88,14 +91,19 @@ def launcher_of(recipe: LauncherRecipe) -> Launcher:
         recipe: Of a kind that is known here or comes with a plug-in.
 
     Raises:
-        PkdError: Nobody serves its kind.
+        PkdError: Nobody serves its kind, several do, or the plug-in that does is broken.
     """
     from pkdcli.launch.local.launcher import LocalLauncher
     from pkdcli.launch.slurm.launcher import SlurmLauncher
 
     kinds = {"local": LocalLauncher, "slurm": SlurmLauncher}
+    plugin = plugins.find("launchers", recipe.kind, kinds)
+    if plugin is not None:
+        from pkdcli.launch.plugin import plugin_launcher
+
+        return plugin_launcher(plugin, recipe)
     if recipe.kind not in kinds:
-        raise unknown("kind of launcher", recipe.kind, kinds)
+        raise unknown("kind of launcher", recipe.kind, [*kinds, *plugins.names("launchers")])
     return kinds[recipe.kind](recipe)
 
 

@@ -108,7 +108,8 @@ def launcher(options: LaunchOptions | None = None, *, dry_run: bool = False) -> 
     del given["wait"]  # no part of a launcher: the command waits
     recipe: Launcher = library.load("launchers", name)
     given = {key: value for key, value in given.items() if value is not None and value != ()}
-    others = (*SLURM_KEYS, "sbatch_option") if recipe.kind == "local" else (*LOCAL_KEYS, "gpus")
+    # A launcher of a plug-in says itself which of them it takes.
+    others = {"local": (*SLURM_KEYS, "sbatch_option"), "slurm": (*LOCAL_KEYS, "gpus")}.get(recipe.kind, ())
     wrong = ["--" + key.replace("_", "-") for key in given if key in others]
     if wrong:
         kind = "slurm" if recipe.kind == "local" else "local"

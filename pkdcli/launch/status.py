@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pkdcli.launch.local.status import on_a_machine
+from pkdcli.launch.plugin import launcher_of_run
 from pkdcli.launch.run_state import RunState, process_of
 from pkdcli.launch.slurm import cluster
 from pkdcli.launch.slurm.status import Jobs, on_slurm, task_of
@@ -49,4 +50,6 @@ def _query(paths: RunPaths, jobs: Jobs | None, task: str | None, done: bool = Fa
         return RunState(paths, DONE, status=status, where=process_of(status), job=task)
     if task:
         return on_slurm(paths, status, task, jobs, query)
+    if (own := launcher_of_run(paths)) is not None:
+        return own.status(paths)
     return on_a_machine(paths, status)

@@ -7,8 +7,8 @@ as the context of a validation, so that what comes out has absolute paths, where
 from __future__ import annotations
 
 import hashlib
-import importlib.machinery
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -117,4 +117,5 @@ def is_there(one: Import) -> bool:
     if one.folder:
         return bool(files_of(one.module, Path(one.folder)))
     outermost = one.module.partition(".")[0]
-    return importlib.machinery.PathFinder.find_spec(outermost) is not None
+    # Each finder, since `pip install --editable` adds one; what this process has imported is not to count.
+    return any(finder.find_spec(outermost, None) is not None for finder in sys.meta_path)

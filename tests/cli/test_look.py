@@ -118,7 +118,7 @@ def test_a_dry_run_without_coco_works(type_, here):
     ],
 )
 def test_training_states_are_saved_as_often_as_typed(type_, monkeypatch, words, typed, saved):
-    from pkdcli.experiment import plan as experiment
+    from pkdcli.experiment import execute as experiment
 
     seen, plan = [], experiment.plan
     monkeypatch.setattr(experiment, "plan", lambda *args: seen.extend(plan(*args)) or plan(*args))

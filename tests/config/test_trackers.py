@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import typing
-
 import pytest
 
 from pkdcli.config import trackers
@@ -12,13 +10,23 @@ from pkdcli.experiment.groups import groups
 from pkdcli.experiment.plan import PlannedRun
 from pkdcli.recipe.identity import comparable, run_id
 from pkdcli.recipe.resolve import Request, resolve
-from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
 
 
-def test_recipes_know_the_same_names():
-    (of_recipes,) = typing.get_args(Recipe.model_fields["trackers"].annotation)
-    assert list(typing.get_args(of_recipes)) == list(trackers.TRACKERS)
+@pytest.mark.parametrize("name", trackers.TRACKERS)
+def test_a_recipe_may_name_each_of_them(name):
+    recipe = resolve(Request(scale="tiny", sets=(f"trackers=[{name}]",)))
+    assert (recipe.trackers, trackers.plugin_of(name)) == ([name], None)
+
+
+def test_a_name_that_a_recipe_sets_is_looked_up_before_anything_runs():
+    recipe = resolve(Request(scale="tiny", sets=("trackers=[tensorbord]",)))
+    with pytest.raises(PkdError) as caught:
+        trackers.require(recipe.trackers)
+    assert caught.value.message == "trackers: unknown tracker 'tensorbord'."
+    assert caught.value.hint == (
+        "Did you mean 'tensorboard'? Allowed: aim, clearml, dvclive, mlflow, neptune, tensorboard, wandb."
+    )
 
 
 def test_names_as_they_are_typed():

@@ -65,9 +65,14 @@ def command(
 
 
 def _recipes(kind: str) -> list[Any]:
+    """The recipes of a kind, and of those of plug-ins that can't be used where they come from."""
     from pkdcli.recipe.library import load_all
+    from pkdcli.recipe.sources import sources
 
-    return list(load_all(KINDS[kind][0]))
+    usable = list(load_all(KINDS[kind][0]))
+    known = [recipe.name for recipe in usable]
+    several = [found for found in sources(KINDS[kind][0]).values() if len(found) > 1 or found[0].name not in known]
+    return usable + [one for found in several for one in found if one.plugin]
 
 
 def _runs(runs: Path | None) -> list[dict[str, Any]]:
@@ -77,7 +82,14 @@ def _runs(runs: Path | None) -> list[dict[str, Any]]:
 
 
 def _row(kind: str, recipe: Any) -> dict[str, Any]:
+    from pkdcli.recipe.sources import Source, sources
+
+    if isinstance(recipe, Source):
+        return {"name": recipe.name, "from": f"{recipe.origin}; it can't be used: see pkd doctor"}
     row = {key: getattr(recipe, key, None) for key in KINDS[kind][1]}
+    origins = [one.origin for one in sources(KINDS[kind][0])[recipe.name]]
+    if len(origins) == 1 and origins[0] is not None:
+        row["from"] = origins[0]
     if kind == "detectors":
         from pkdcli.config.zoo import entry
 
@@ -108,11 +120,13 @@ def _print(kind: str, rows: list[dict[str, Any]], as_json: bool) -> None:
     from pkdcli.cli.console import NO_RUNS, out
 
     table = Table(title=kind, title_justify="left", title_style="bold")
-    columns = list(rows[0]) if kind == UNAVAILABLE else KINDS[kind][1]
+    columns = list(rows[0]) if kind == UNAVAILABLE else list(KINDS[kind][1])
+    if any("from" in row for row in rows):  # of a plug-in
+        columns.append("from")
     for column in columns:
         table.add_column(column, overflow="fold", justify="right" if column in ("mAP", "epochs") else "left")
     for row in rows:
-        table.add_row(*(escape(_text(row[column])) for column in columns))
+        table.add_row(*(escape(_text(row.get(column))) for column in columns))
     out().print(table)
     if kind == "runs" and not rows:
         print(NO_RUNS)

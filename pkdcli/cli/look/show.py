@@ -46,9 +46,9 @@ def command(options: ShowOptions, output: Annotated[OutputOptions, Only("runs")]
     """
     name = options.name
     if recipes := _recipes(name):
-        for path in recipes:
-            print(f"# {path}")
-            print(path.read_text(encoding="utf-8"), end="")
+        for where, text in recipes:
+            print(f"# {where}")
+            print(text, end="")
         return
     from pkdcli.api.runs import runs_of
 
@@ -56,11 +56,11 @@ def command(options: ShowOptions, output: Annotated[OutputOptions, Only("runs")]
         _show_run(run)
 
 
-def _recipes(name: str) -> list[Path]:
-    """The files of the recipes that a word names: built-in ones, or a file of the user's own."""
-    from pkdcli.recipe.library import KINDS, names, path_of
+def _recipes(name: str) -> list[tuple[str, str]]:
+    """The recipes that a word names, in texts: where each is from (pkd, a plug-in, a file) and what is in it."""
+    from pkdcli.recipe.library import KINDS, names
 
-    found = [path_of(kind, name) for kind in KINDS if name in names(kind)]
+    found = [_text_of(kind, name) for kind in KINDS if name in names(kind)]
     path = Path(name).expanduser()
     if found or not path.is_file() or run_at(path.parent):
         return found
@@ -69,7 +69,20 @@ def _recipes(name: str) -> list[Path]:
             f"{path} is no recipe: those are YAML files.",
             "`pkd show` takes a recipe's name or file, or a run's id or folder; `pkd eval FILE` takes weights.",
         )
-    return [path]
+    return [(str(path), path.read_text(encoding="utf-8"))]
+
+
+def _text_of(kind: str, name: str) -> tuple[str, str]:
+    """Where a recipe is from, and what stands in its file, or would: of a plug-in's defaults there is none."""
+    from pkdcli.recipe.library import find, read
+
+    source = find(kind, name)
+    if source.path is None:
+        import yaml
+
+        content = read(kind, source).model_dump(mode="json", exclude_unset=True)
+        return str(source), yaml.safe_dump(content, sort_keys=False)
+    return str(source if source.plugin else source.path), source.path.read_text(encoding="utf-8")
 
 
 def _runs(name: str, runs: Path | None) -> list[RunPaths]:
@@ -88,7 +101,7 @@ def _runs(name: str, runs: Path | None) -> list[RunPaths]:
 
 
 def _show_run(run: Run) -> None:
-    from pkdcli.cli.progress.choose import describe
+    from pkdcli.cli.progress.base import describe
 
     print(f"{run.id}: {describe(run.status) if run.state == 'running' else run.state}")
     if run.reason:

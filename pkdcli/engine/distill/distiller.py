@@ -10,13 +10,12 @@ from mmrazor.models.distillers import ConfigurableDistiller
 from mmrazor.models.utils import add_prefix
 from torch import Tensor, nn
 
+from pkdcli.config.families import parts_of
 from pkdcli.engine.checkpoint import load_into
 from pkdcli.engine.distill import teacher as teaching
 from pkdcli.engine.distill.inherit import inherit, inheritance
 from pkdcli.engine.distill.shared_teacher import Lesson
 from pkdcli.engine.train.hooks.diagnostics import LevelMeasures, measure
-
-_HEADS = ("bbox_head", "rpn_head", "roi_head", "mask_head")
 
 
 @MODELS.register_module()
@@ -109,9 +108,9 @@ class PkdDistill(FpnTeacherDistill):
         if teacher_ckpt is not None:
             load_into(teacher, teacher_ckpt, strict="exact", what="the teacher")
         self.inheritance = inheritance(self.architecture, teacher) if inherit else None
-        for head in _HEADS:
-            if getattr(teacher, head, None) is not None:
-                delattr(teacher, head)
+        for part in parts_of(type(one).__name__ for one in (teacher, getattr(teacher, "backbone", None))):
+            if getattr(teacher, part, None) is not None:
+                delattr(teacher, part)
         teacher.requires_grad_(False)
         teacher.eval()
         object.__setattr__(self, "teacher", teacher)

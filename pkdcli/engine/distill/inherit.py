@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from pkdcli.config.families import heads_of
 from pkdcli.errors import PkdError
 
 NECK = "neck"
-HEADS = ("bbox_head", "rpn_head", "roi_head.bbox_head")
 _SHOWN = 3  # differences that a refusal names
 _REMEDY = "Start with --init scratch, or choose a teacher whose head has the student's structure."
 
@@ -69,7 +69,8 @@ def inheritance(student: nn.Module, teacher: nn.Module) -> Inheritance:
     """
     ours, theirs = student.state_dict(), teacher.state_dict()
     found = Inheritance()
-    for head in HEADS:
+    heads = heads_of(type(one).__name__ for one in (student, getattr(student, "backbone", None)))
+    for head in heads:
         mine = _below(ours, head)
         if not mine:
             continue
@@ -83,14 +84,14 @@ def inheritance(student: nn.Module, teacher: nn.Module) -> Inheritance:
             )
         _take(found, head, mine, theirs)
     if not found.modules:
-        raise PkdError(f"init: inherit: the student has none of the heads {', '.join(HEADS)}.", _REMEDY)
+        raise PkdError(f"init: inherit: the student has none of the heads {', '.join(heads)}.", _REMEDY)
     neck = _below(ours, NECK)
     fitting = {key: value for key, value in neck.items() if key in theirs and theirs[key].shape == value.shape}
     if not fitting:
         raise PkdError("init: inherit: no tensor of the student's neck has the shape of the teacher's.", _REMEDY)
     _take(found, NECK, fitting, theirs)
     found.left_out.extend(key for key in neck if key not in fitting)
-    found.modules.sort(key=[NECK, *HEADS].index)
+    found.modules.sort(key=[NECK, *heads].index)
     return found
 
 

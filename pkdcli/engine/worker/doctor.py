@@ -1,4 +1,4 @@
-"""What torch and the OpenMMLab stack see on this machine: `python -m pkdcli.engine.worker.doctor` says it as JSON."""
+"""What torch, the OpenMMLab stack and plug-ins see here, as JSON: `python -m pkdcli.engine.worker.doctor`."""
 
 from __future__ import annotations
 
@@ -38,4 +38,8 @@ def findings() -> list[Finding]:
 
 if __name__ == "__main__":
     for finding in findings():
+        print(finding.line(), flush=True)
+    from pkdcli.engine.worker import plugins
+
+    for finding in plugins.findings():  # one by one: whatever the next one does, this one is said
         print(finding.line(), flush=True)

@@ -7,12 +7,16 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pkdcli import cores
-from pkdcli.runs.store import read_object, write_json
+from pkdcli import cores, plugins
+from pkdcli.config.used_plugins import record, used_plugins
+from pkdcli.recipe.schema import Recipe
+from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.store import read_json, read_object, write_json
 
 PACKAGES = ("pkdcli", "torch", "torchvision", "mmdet", "mmrazor", "mmengine", "mmcv", "mmcv-lite", "numpy", "hotcoco",
             "pycocotools", "opencv-python")  # fmt: skip
@@ -96,6 +100,25 @@ def _processor() -> str:
         return platform.processor()
 
 
-def write(path: Path) -> None:
-    """Write env.json."""
-    write_json(path, describe())
+def write(paths: RunPaths, recipe: Recipe, launcher: Mapping[str, Any] | None = None) -> list[str]:
+    """Write a run's env.json, with the plug-ins that it uses.
+
+    Those that made its training states in other versions stay in it as `plugins_before`.
+
+    Args:
+        paths: The run directory.
+        recipe: Of the run.
+        launcher: The launcher recipe that started it, as its job.json has it.
+
+    Returns:
+        What is to be said of plug-ins in other versions than the run's training states were made with.
+    """
+    used = record(used_plugins(recipe, launcher))
+    content = {**describe(), "plugins": used}
+    old = read_json(paths.env) or {}
+    begun = paths.checkpoints.is_dir() and any(paths.checkpoints.iterdir())
+    before = [one for one in [*old.get("plugins_before", []), *old.get("plugins", [])] if begun and one not in used]
+    if before:
+        content["plugins_before"] = before
+    write_json(paths.env, content)
+    return [f"{text}." for text in plugins.changes(before, paths.run)]

@@ -213,12 +213,13 @@ def steps(paths: RunPaths, job: dict[str, Any], own: Alone, begin: float) -> Ste
 
     recipe = parse(Recipe, read_yaml(paths.recipe), str(paths.recipe))
     if processes.rank() == 0:
-        Status(paths, recipe).write()  # what identifies the run, in case the file was lost or damaged
-        environment.write(paths.env)
+        status = Status(paths, recipe)
+        status.write()  # what identifies the run, in case the file was lost or damaged
+        for text in environment.write(paths, recipe, job.get("launcher")):
+            status.warn(text)
     outcome = yield from trainer.steps(recipe, paths, Path(job["cache"]), _teacher_weights(job), own)
     result.write(recipe, paths, outcome, job, time.perf_counter() - begin)
 
 
 def _teacher_weights(job: dict[str, Any]) -> Path | None:
     return RunPaths(Path(job["teacher"])).teacher if job.get("teacher") else None
-

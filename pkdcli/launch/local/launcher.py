@@ -15,6 +15,7 @@ from pkdcli.launch.local.slots import Slot, devices_per_job, slots
 from pkdcli.launch.local.status import on_a_machine
 from pkdcli.launch.outcome import Outcome, Watcher
 from pkdcli.launch.run_state import RunState
+from pkdcli.recipe.schema import LOCAL_KEYS
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.status import note_cancel
 from pkdcli.runs.store import read_object
@@ -32,6 +33,7 @@ class LocalLauncher:
     """
 
     shares_teachers = True
+    takes: Sequence[str] = LOCAL_KEYS
 
     def __init__(self, recipe: LauncherRecipe) -> None:
         self.recipe = recipe

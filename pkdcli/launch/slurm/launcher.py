@@ -14,6 +14,7 @@ from pkdcli.launch.run_state import RunState, reconcile
 from pkdcli.launch.slurm import cluster, memory
 from pkdcli.launch.slurm.arrays import Batch, batches, folder, submit
 from pkdcli.launch.status import ask_scheduler, query, query_all
+from pkdcli.recipe.schema import SLURM_KEYS
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.status import DONE, INTERRUPTED, QUEUED, RUNNING, note_cancel
 
@@ -35,6 +36,7 @@ class SlurmLauncher:
     """
 
     shares_teachers = False
+    takes: Sequence[str] = SLURM_KEYS
 
     def __init__(self, recipe: LauncherRecipe) -> None:
         self.recipe = recipe

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from pkdcli.config.distill import COMPILED_BY_SIZE
+from pkdcli.config.families import family_of
 from pkdcli.engine.bench.inputs import models
 from pkdcli.engine.bench.measure import Section, interleaved, settle
 from pkdcli.engine.distill import teacher as teaching
@@ -96,7 +96,7 @@ def first_looks(teacher: nn.Module, inputs: Tensor) -> tuple[float, float]:
 
 def may_compile(teacher: nn.Module) -> bool:
     """Whether `teacher_speed.compile` takes this teacher."""
-    return type(teacher.backbone).__name__ not in COMPILED_BY_SIZE
+    return not family_of(type(teacher.backbone).__name__).compiled_by_size
 
 
 def candidates(channels_last: bool, may_compile: bool = True) -> dict[str, dict]:
