@@ -1,54 +1,152 @@
-"""What `pkd bench` does: have a process measure, show each section when it has ended, or all of them as JSON."""
+"""What this machine makes of a pair: `pkdcli.benchmark()` and `pkd bench`."""
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import nullcontext, suppress
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
-from pkdcli.cli.console import err, out
-from pkdcli.cli.look.bench import SECTIONS
-from pkdcli.errors import ExitCode, PkdError, unknown
+from pkdcli.api.keywords import options_of
+from pkdcli.api.options import DEFAULT, SECTIONS, BenchmarkOptions
+from pkdcli.errors import PkdError, unknown
 from pkdcli.folders import cache_root
+from pkdcli.launch.outcome import Watcher
+from pkdcli.launch.request import ask_lines
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.liveness import finished
 from pkdcli.runs.paths import RunPaths, teachers_root
-from pkdcli.runs.store import write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LARGEST = 8192  # pixels a side
 SMALLEST = 32
+COLUMNS = ("section", "kind", "name", "value", "low", "high", "unit", "at_least", "at_most", "ok")
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """What a user wants measured; see `pkd bench --help`."""
+@dataclass
+class Benchmark:
+    """What is measured, and what has been so far.
 
-    pair: str
-    scale: str
-    loss: str
-    image: tuple[int, int] | None
-    batch: int | None
-    threads: int | None
-    clock: str
-    only: tuple[str, ...]
-    repeat: int
-    students: int
-    eval_images: int
-    report_runs: int
-    coco_images: int
-    epochs: int
-    sets: tuple[str, ...]
+    Attributes:
+        wishes: What was asked for, by the names of the options.
+        request: What the process that measures is asked for.
+        machine: What the numbers are of: cpu, cores, threads, gpu, load, torch, python; None before it is known.
+        sections: In the order of `wishes["only"]`: `name`, `title`, `timings` (seconds), `ratios`, `numbers`, `notes`.
+        complete: Whether every section has been measured.
+    """
+
+    wishes: dict[str, Any]
+    request: dict[str, Any]
+    machine: dict[str, Any] | None = None
+    sections: list[dict[str, Any]] = field(default_factory=list)
+    complete: bool = False
+
+    def measure(
+        self,
+        on_section: Callable[[dict[str, Any]], None] | None = None,
+        watcher: Watcher | None = None,
+    ) -> None:
+        """Have everything measured; what has been measured stays in `sections` even if a later one fails.
+
+        Args:
+            on_section: Called with each section when it has been measured.
+            watcher: Told of what is being done.
+
+        Raises:
+            PkdError: What the process says went wrong.
+        """
+        watcher = watcher or Watcher()
+        with ExitStack() as shown, closing(_lines(self.request)) as lines:
+            shown.enter_context(watcher.doing("starting ..."))
+            for line in lines:
+                if "machine" in line:
+                    self.machine = line["machine"]
+                elif "section" in line:
+                    self.sections.append(line["section"])
+                    if on_section:
+                        on_section(line["section"])
+                elif "doing" in line:
+                    shown.close()
+                    shown.enter_context(watcher.doing(f"measuring {line['doing']} ..."))
+        self.complete = True
+
+    def record(self) -> dict[str, Any]:
+        """All of it as plain data, as `pkd bench --json` prints it."""
+        return {"wishes": self.wishes, "machine": self.machine, "sections": self.sections, "complete": self.complete}
+
+    def frame(self) -> pd.DataFrame:
+        """A row for each timing (seconds, from its least to its greatest), ratio (with its quartiles) and number."""
+        import pandas as pd
+
+        return pd.DataFrame([row for section in self.sections for row in _rows(section)], columns=list(COLUMNS))
+
+    def _repr_html_(self) -> str:
+        """The rows as a table, for notebooks."""
+        return self.frame().to_html(index=False, na_rep="", float_format="{:.4g}".format)
+
+
+def _rows(section: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for one in section["timings"]:
+        low, high = min(one["seconds"]), max(one["seconds"])
+        row = {"kind": "timing", "name": one["name"], "value": one["median"], "low": low, "high": high, "unit": "s"}
+        yield {"section": section["name"], **row}
+    for kind in ("ratio", "number"):
+        for one in section[f"{kind}s"]:
+            yield {"section": section["name"], "kind": kind, **{key: one[key] for key in COLUMNS[2:] if key in one}}
+
+
+def benchmark(
+    options: BenchmarkOptions | None = None,
+    *,
+    on_section: Callable[[dict[str, Any]], None] | None = None,
+    watcher: Watcher | None = None,
+    **keywords: Any,
+) -> Benchmark:
+    """Measure losses, steps, shared teachers, evaluation, loading and start-up on this machine.
+
+    Args:
+        options: What to measure; or give its fields as keywords.
+        on_section: Called with each section when it has been measured.
+        watcher: Told of what is being done.
+        **keywords: The fields of `BenchmarkOptions`.
+
+    Raises:
+        PkdError: A wrong word, or what the process that measures says went wrong.
+    """
+    watcher = watcher or Watcher()
+    found = planned(options_of(BenchmarkOptions, options, keywords), watcher)
+    found.measure(on_section, watcher)
+    return found
+
+
+def planned(options: BenchmarkOptions, watcher: Watcher) -> Benchmark:
+    """What would be measured; nothing has been yet.
+
+    Args:
+        options: What to measure.
+        watcher: Told of data that is drawn or checked, which the experiment alone needs.
+
+    Raises:
+        PkdError: A wrong word.
+    """
+    only = options.only or (() if options.suggest else DEFAULT)
+    only = (*only, *(("suggest",) if options.suggest and "suggest" not in only else ()))
+    wishes = {**vars(options), "image": size(options.image), "only": only}
+    del wishes["suggest"]
+    for name in only:
+        if name not in SECTIONS:
+            raise unknown("section (--only)", name, SECTIONS)
+    if options.clock == "cpu":
+        if options.threads not in (None, 1):
+            message = "--clock cpu: the processor time of several threads is no time that passes."
+            raise PkdError(message, "Add --threads 1.")
+        wishes["threads"] = 1
+    recipe = _recipe(options, only, watcher)
+    return Benchmark(wishes, _request(wishes, recipe))
 
 
 def size(text: str | None) -> tuple[int, int] | None:
@@ -67,163 +165,43 @@ def size(text: str | None) -> tuple[int, int] | None:
     return sides
 
 
-def bench(wishes: Wishes, as_json: bool, quiet: bool) -> ExitCode:
-    """Measure and print; what has been measured is printed even if a later section fails or is stopped.
-
-    Raises:
-        PkdError: A wrong word, or what the process says went wrong.
-    """
-    for name in wishes.only:
-        if name not in SECTIONS:
-            raise unknown("section (--only)", name, SECTIONS)
-    if wishes.clock not in ("wall", "cpu"):
-        raise unknown("--clock", wishes.clock, ("cpu", "wall"))
-    if wishes.clock == "cpu" and wishes.threads != 1:
-        raise PkdError("--clock cpu: the processor time of several threads is no time that passes.", "Add --threads 1.")
-    recipe = _recipe(wishes)
-    request = _request(wishes, recipe)
-    answer: dict[str, Any] = {"schema": 1, "command": sys.argv[1:], "wishes": asdict(wishes), "machine": None,
-                              "sections": [], "complete": False}  # fmt: skip
-    try:
-        for line in _lines(request, quiet or as_json):
-            if "machine" in line:
-                answer["machine"] = line["machine"]
-            elif "section" in line:
-                answer["sections"].append(line["section"])
-                if not as_json:
-                    show(line["section"])
-        answer["complete"] = True
-    except KeyboardInterrupt:
-        print("stopped; the sections above are whole.", file=sys.stderr)
-        return ExitCode.INTERRUPTED
-    finally:
-        if as_json:
-            print(json.dumps(answer, indent=1))
-    if not as_json:
-        print(in_words(answer["machine"]) + ("; processor time" if wishes.clock == "cpu" else ""))
-    return ExitCode.OK
-
-
-def _recipe(wishes: Wishes) -> Recipe:
+def _recipe(options: BenchmarkOptions, only: tuple[str, ...], watcher: Watcher) -> Recipe:
     """The distilled run that is measured; real data for the experiment alone."""
-    from pkdcli.data.prepare import facts, prepare
+    from pkdcli.experiment.data import with_data
     from pkdcli.experiment.plan import with_weights_hash
 
-    if wishes.loss == "none":
+    if options.loss == "none":
         raise PkdError("--loss: the baseline distils nothing.", "Name a loss, such as pkd.")
-    recipe = resolve(
-        Request(pair=wishes.pair, scale=wishes.scale, loss=wishes.loss, batch_size=wishes.batch, sets=wishes.sets)
+    request = Request(
+        pair=options.pair, scale=options.scale, loss=options.loss, batch_size=options.batch, sets=options.sets
     )
-    recipe = with_weights_hash(recipe)
-    known = prepare if "experiment" in wishes.only else facts
-    return recipe.model_copy(update={"data": known(recipe.data, cache_root())})
+    recipe = with_weights_hash(resolve(request))
+    return with_data([recipe], cache_root(), None, watcher, dry_run="experiment" not in only)[0]
 
 
-def _request(wishes: Wishes, recipe: Recipe) -> dict[str, Any]:
+def _request(wishes: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
+    """What the process that measures is asked for."""
     from pkdcli.config.teacher import teacher_recipe
     from pkdcli.recipe.identity import run_id
 
     teacher = None
-    if {"experiment", "suggest"} & set(wishes.only):
+    if {"experiment", "suggest"} & set(wishes["only"]):
         paths = RunPaths(teachers_root(cache_root()) / run_id(teacher_recipe(recipe)))
         teacher = str(paths.root) if finished(paths) else None
     return {
         "recipe": recipe.model_dump(mode="json"),
         "teacher": teacher,
-        "runs": wishes.report_runs,
-        **{key: value for key, value in asdict(wishes).items() if key not in ("pair", "scale", "loss", "sets")},
+        "runs": wishes["report_runs"],
+        **{key: value for key, value in wishes.items() if key not in ("pair", "scale", "loss", "sets")},
     }
 
 
-def _lines(request: Mapping[str, Any], quiet: bool) -> Iterator[dict[str, Any]]:
-    """What a process that measures has to say, so that torch stays behind a process boundary.
+def _lines(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """What the process that measures has to say, a line each.
 
     Raises:
         PkdError: What it says went wrong.
     """
-    with tempfile.TemporaryDirectory(prefix="pkd-bench-") as folder:
-        path, log = Path(folder) / "request.json", Path(folder) / "log.txt"
-        write_json(path, request)
-        threads = {"OMP_NUM_THREADS": str(request["threads"])} if request["threads"] else {}
-        with open(log, "wb") as errors:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "pkdcli.engine.bench.worker", str(path)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env={**os.environ, "PKD_CACHE": str(cache_root()), "XDG_CACHE_HOME": str(cache_root()), **threads},
-                start_new_session=True,  # Ctrl-C reaches it through us, with whatever it has started
-            )
-        try:
-            with nullcontext() if quiet else err().status("starting ...") as status:
-                for text in process.stdout:
-                    line = json.loads(text)
-                    if "error" in line:
-                        raise PkdError(line["error"]["message"], line["error"]["hint"], line["error"]["code"])
-                    if "doing" in line and status:
-                        status.update(f"measuring {line['doing']} ...")
-                    yield line
-            if process.wait():
-                last = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
-                raise PkdError(
-                    f"the measurement ended with exit code {process.returncode}.", last or None, ExitCode.RUN_FAILED
-                )
-        finally:
-            _end(process)
-
-
-def _end(process: subprocess.Popen) -> None:
-    """End a process and those it has started."""
-    import signal
-
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-
-
-def show(section: Mapping[str, Any]) -> None:
-    """Print a section as a table: times, ratios and numbers, and what was to be reached."""
-    table = Table(title=section["title"], title_justify="left", title_style="bold")
-    table.add_column("", overflow="fold")
-    for name in ("median", "from", "to", "to reach", "reached"):
-        table.add_column(name, justify="right")
-    for timing in section["timings"]:
-        seconds = timing["seconds"]
-        table.add_row(timing["name"], *(duration(s) for s in (timing["median"], min(seconds), max(seconds))), "", "")
-    if section["timings"] and (section["ratios"] or section["numbers"]):
-        table.add_section()
-    for ratio in section["ratios"]:
-        values = (f"{ratio[key]:.3f}" for key in ("value", "low", "high"))
-        table.add_row(ratio["name"], *values, *_bound(ratio))
-    for number in section["numbers"]:
-        value = f"{number['value']:.3g}" if abs(number["value"]) < 100 else f"{number['value']:.0f}"
-        table.add_row(number["name"], f"{value} {number['unit']}".strip(), "", "", *_bound(number))
-    console = out()
-    console.print(table)
-    for note in section["notes"]:
-        console.print(f"  {note}")
-
-
-def _bound(row: Mapping[str, Any]) -> tuple[str, str]:
-    if row["ok"] is None:
-        return "", ""
-    at_least = row["at_least"] is not None
-    bound = row["at_least"] if at_least else row["at_most"]
-    return f"{'at least' if at_least else 'at most'} {bound:g}", "yes" if row["ok"] else "NO"
-
-
-def duration(seconds: float) -> str:
-    """Seconds in a readable unit."""
-    if seconds >= 1:
-        return f"{seconds:.2f} s"
-    return f"{seconds * 1e3:.1f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f} us"
-
-
-def in_words(machine: Mapping[str, Any] | None) -> str:
-    """The machine in one line."""
-    if machine is None:
-        return "nothing was measured"
-    on = machine["gpu"] or f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads"
-    return f"{on}; load {machine['load']} at the start; torch {machine['torch']}, Python {machine['python']}"
+    # PyTorch chooses the threads of a step where nobody else does.
+    threads = {"OMP_NUM_THREADS": str(request["threads"])} if request["threads"] else {}
+    return ask_lines("pkdcli.engine.bench.worker", request, "the measurement", threads)

@@ -1,43 +1,75 @@
-"""What a machine has and lacks, as far as it can be said without torch."""
+"""What a machine has and lacks: `pkdcli.doctor()` and `pkd doctor`."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pkdcli.cores import busy, cores
+from pkdcli.errors import PkdError
+from pkdcli.findings import GIB, Finding
 from pkdcli.folders import cache_root, runs_root
+from pkdcli.launch.request import ask_lines
+from pkdcli.options import sort_keywords
 
-GIB = 2**30
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at.
+class Findings(list[Finding]):
+    """What was found, in the order in which it was looked at."""
 
-    Attributes:
-        ok: True, False (missing, and needed), or None (worth knowing).
+    @property
+    def ok(self) -> bool:
+        """Whether nothing that is needed is missing."""
+        return all(finding.ok is not False for finding in self)
+
+    def frame(self) -> pd.DataFrame:
+        """A row for each finding: what, found, ok (None: worth knowing), remedy."""
+        import pandas as pd
+
+        rows = [asdict(finding) for finding in self]
+        return pd.DataFrame(rows, columns=["what", "found", "ok", "remedy"], dtype=object)
+
+    def _repr_html_(self) -> str:
+        """The findings as a table, for notebooks."""
+        from pkdcli.runs.run import html_table
+
+        marks = {True: "ok", False: "missing", None: "note"}
+        rows = [[marks[one.ok], one.what, one.found, one.remedy] for one in self]
+        return html_table(("", "what", "found", "remedy"), rows)
+
+
+def doctor(**keywords: Any) -> Findings:
+    """Say what this machine has (versions, devices, data, cache), what it lacks, and the remedy.
+
+    Args:
+        **keywords: There are none.
+
+    Raises:
+        PkdError: There is one all the same.
     """
+    sort_keywords([], keywords)
+    return Findings([*checks(), *_of_the_stack()])
 
-    what: str
-    found: str
-    ok: bool | None
-    remedy: str = ""
 
-    def line(self) -> str:
-        """As one line of JSON."""
-        return json.dumps(asdict(self))
-
-    @staticmethod
-    def read(text: str) -> list[Finding]:
-        """Findings from lines of JSON; other lines are passed over."""
-        return [Finding(**json.loads(line)) for line in text.splitlines() if line.startswith('{"what"')]
+def _of_the_stack() -> list[Finding]:
+    """What torch sees, which a process of its own says: torch stays behind a process boundary."""
+    found = []
+    try:
+        for line in ask_lines("pkdcli.engine.worker.doctor", {}, "the look at the stack"):
+            found.append(Finding(**line))
+    except PkdError as error:
+        if not found:
+            last = (error.hint or "no answer").splitlines()[-1]
+            found.append(Finding("torch", "the stack does not start", False, last))
+    return found
 
 
 def checks() -> list[Finding]:

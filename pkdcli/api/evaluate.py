@@ -1,124 +1,169 @@
-"""What `pkd eval` does: find the weights and their recipe, have them evaluated, show and keep the metrics."""
+"""The six COCO metrics of a run or a file of weights on a data set: `pkdcli.evaluate()` and `pkd eval`."""
 
 from __future__ import annotations
 
-import json
-import shlex
-import subprocess
-import sys
-import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pkdcli.cli.console import err, metrics_table, out
-from pkdcli.config.alone import alone, on_other_data
+from pkdcli.api.keywords import options_of
+from pkdcli.api.options import EvalOptions
+from pkdcli.config.alone import on_other_data
 from pkdcli.config.data import check_sides, image_size, own_test_size, sides
 from pkdcli.data.prepare import prepare, thinnest
-from pkdcli.errors import ExitCode, PkdError, unknown
+from pkdcli.errors import PkdError, unknown
+from pkdcli.experiment.derived_recipes import of_checkpoint, of_run, recipe_of
 from pkdcli.folders import cache_root, runs_root
-from pkdcli.recipe.library import load, parse, read_yaml
-from pkdcli.recipe.own import with_content
-from pkdcli.recipe.resolve import Request, load_data, resolve
+from pkdcli.launch.outcome import Watcher
+from pkdcli.launch.request import ask
+from pkdcli.recipe.resolve import load_data
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.find import find_run
 from pkdcli.runs.paths import RunPaths
-from pkdcli.runs.store import read_json, write_json
+from pkdcli.runs.record import METRICS
+from pkdcli.runs.run import html_table
+from pkdcli.runs.store import write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SPLITS = ("val", "test", "train")
 MODELS = ("student", "teacher")
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """What came out.
+
+    Attributes:
+        title: The detector's name in tables.
+        record: As it was written: `run`, `model`, `student`, `data`, `split`, `scale`, `weights`, `metrics`, `seconds`.
+        path: The file in the run's folder; None for a bare file of weights.
+    """
+
+    title: str
+    record: dict[str, Any]
+    path: Path | None = None
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        """The six COCO metrics in AP points (0 to 100); NaN where the data has no object of that size."""
+        return self.record["metrics"]
+
+    @property
+    def split(self) -> str:
+        """The split that was evaluated."""
+        return self.record["split"]
+
+    @property
+    def data(self) -> str:
+        """The name of the data set."""
+        return self.record["data"]
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said of the numbers, such as labels that stand in another order."""
+        return self.record["notes"]
+
+    def frame(self) -> pd.DataFrame:
+        """The six metrics as a frame of one row, whose index is detector, data set and split."""
+        import pandas as pd
+
+        index = pd.MultiIndex.from_tuples([(self.title, self.data, self.split)], names=["detector", "data", "split"])
+        return pd.DataFrame([self.metrics], index=index, columns=list(METRICS), dtype=float)
+
+    def _repr_html_(self) -> str:
+        """The metrics as a small table, for notebooks."""
+        cells = ["" if value is None else f"{value:.1f}" for value in self.metrics.values()]
+        columns = ("detector", "data", "split", *self.metrics)
+        return html_table(columns, [[self.title, self.data, self.split, *cells]], "; ".join(self.notes) or None)
+
+
 def evaluate(
-    target: str,
-    data: str | None,
-    split: str,
-    model: str,
-    detector: str | None,
-    scale: str | None,
-    runs: Path | None,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    """Evaluate a run's student or teacher, or a bare checkpoint.
+    options: EvalOptions | None = None,
+    *,
+    say: Callable[[str], None] | None = None,
+    watcher: Watcher | None = None,
+    **keywords: Any,
+) -> Evaluation:
+    """Evaluate a run's student or teacher, or a bare file of weights.
+
+    Args:
+        options: What to evaluate; or give its fields as keywords.
+        say: Called with each line that a user should read: notes, files that are written besides.
+        watcher: Told of what is being done.
+        **keywords: The fields of `EvalOptions`; `target` may be a `Run`.
 
     Raises:
         PkdError: Nothing of that name, no such split, weights that don't fit, or the evaluation failed.
     """
+    options = options_of(EvalOptions, options, keywords)
+    tell = say or _ignore
+    split, model = options.split, options.model
     for kind, word, allowed in (("split", split, SPLITS), ("model", model, MODELS)):
         if word not in allowed:
             raise unknown(kind, word, allowed)
-    paths = find_run(target, runs_root(runs))
-    if paths is not None:
-        if detector is not None or scale is not None:
-            raise PkdError("--detector and --scale are for bare checkpoints.", "A run knows its own.")
-        recipe, weights = of_run(paths, model)
-    else:
-        recipe, weights = of_checkpoint(Path(target), detector, scale, data)
-        for text in said_of_size(recipe, scale):
-            print(f"note: {text}", file=sys.stderr)
-    if data is not None:
-        recipe = recipe.model_copy(update={"data": load_data(data)})
-    if data is not None or split != "val":
-        recipe = on_other_data(recipe)
-    recipe = recipe.model_copy(update={"data": prepare(recipe.data, cache_root())})
-    thin = {name: image for name, image in thinnest(recipe.data, cache_root()).items() if name == split}
-    check_sides(recipe, thin)
-    if paths is not None and data is not None:
-        _same_classes(parse(Recipe, read_yaml(paths.recipe), str(paths.recipe)).data.classes, recipe)
+    paths = find_run(options.target, runs_root(options.runs))
+    recipe, weights = _wanted(options, paths)
+    if paths is None:
+        for text in said_of_size(recipe, options.scale):
+            tell(f"note: {text}")
+    recipe = _on_data(recipe, options, paths)
     name = f"{'teacher-' if model == 'teacher' else ''}{recipe.data.name}"
     output = paths.evaluation(name, split) if paths is not None else None
+    columns = {"schema": 1, "run": paths.run if paths else None, "model": model, "student": recipe.student.name}
     samples = paths.evaluation_samples(name, split) if paths is not None else None
-    own = paths is None and scale is None
-    written = run_worker(recipe, weights, split, paths, output, samples, model, quiet or as_json, own)
-    for text in written["notes"]:
-        print(f"note: {text}", file=sys.stderr)
-    if paths is not None:
-        _for_stock_mmdet(paths)
-    if as_json:
-        print(json.dumps(written))
-        return
-    out().print(metrics_table([(recipe.student.title, written["metrics"])], title=f"{recipe.data.name}, {split}"))
-    if output and not quiet:
-        print(output)
+    content = {
+        "recipe": recipe.model_dump(mode="json"),
+        "weights": str(weights),
+        "split": split,
+        "columns": {**columns, "data": recipe.data.name, "scale": recipe.scale.name},
+        "own_pipeline": paths is None and options.scale is None,
+        "samples": str(samples) if samples is not None else None,
+    }
+    with (watcher or Watcher()).doing(f"evaluating {recipe.student.title} on {recipe.data.name}, {split} ..."):
+        record = ask("pkdcli.engine.worker", content, "the evaluation", (".", "--eval"))
+    found = Evaluation(recipe.student.title, record, output)
+    if output is not None:
+        write_json(output, found.record)
+    for text in found.notes:
+        tell(f"note: {text}")
+    if paths is not None and (written := _for_stock_mmdet(paths)):
+        tell(f"wrote {written}")
+    return found
 
 
-def of_run(paths: RunPaths, model: str) -> tuple[Recipe, Path]:
-    """The recipe of a run's student or teacher alone, and its weights.
-
-    Raises:
-        PkdError: The run is not finished, or has no teacher.
-    """
-    from pkdcli.config.teacher import teacher_recipe
-
-    recipe = parse(Recipe, read_yaml(paths.recipe), str(paths.recipe))
-    if model == "teacher":
-        if recipe.teacher is None:
-            raise PkdError(f"{paths.run} has no teacher.", "It is a baseline or a teacher itself: --model student.")
-        weights = RunPaths(Path((read_json(paths.job) or {}).get("teacher", ""))).teacher
-        recipe = teacher_recipe(recipe)
-    else:
-        weights = paths.weights(recipe.role)
-    if not weights.is_file():
-        hint = "Type its command again to go on with it." if model == "student" else None
-        raise PkdError(f"{paths.run} is not finished: there is no {weights}.", hint)
-    return alone(recipe), weights
+def _wanted(options: EvalOptions, paths: RunPaths | None) -> tuple[Recipe, Path]:
+    """The recipe of the detector alone, and the file of its weights."""
+    if paths is None:
+        return of_checkpoint(Path(options.target).expanduser(), options.detector, options.scale, options.data)
+    if options.detector is not None or options.scale is not None:
+        raise PkdError("--detector and --scale are for bare checkpoints.", "A run knows its own.")
+    return of_run(paths, options.model)
 
 
-def of_checkpoint(weights: Path, detector: str | None, scale: str | None, data: str | None) -> tuple[Recipe, Path]:
-    """The recipe to evaluate a bare checkpoint with.
+def _on_data(recipe: Recipe, options: EvalOptions, paths: RunPaths | None) -> Recipe:
+    """The recipe with the data that is evaluated on, which is there and fits.
 
     Raises:
-        PkdError: It is not said what the checkpoint is of.
+        PkdError: Data that is not there, is wrong or is of other classes than the run's.
     """
-    if detector is None:
-        hint = "Say so with --detector NAME (and --scale tiny); see `pkd list detectors`."
-        run = weights.absolute().parent
-        if (run / "recipe.yaml").is_file():
-            hint = f"It lies in a run, which knows: pkd eval {shlex.quote(str(run))}"
-        raise PkdError(f"{weights}: what detector is it?", hint)
-    which = with_content(load("detectors", detector))
-    recipe = resolve(Request(loss="none", scale="paper" if scale is None else scale, data=data))
-    return alone(recipe.model_copy(update={"student": which})), weights.absolute()
+    if options.data is not None:
+        recipe = recipe.model_copy(update={"data": load_data(options.data)})
+    if options.data is not None or options.split != "val":
+        recipe = on_other_data(recipe)
+    try:
+        recipe = recipe.model_copy(update={"data": prepare(recipe.data, cache_root())})
+    except PkdError as error:
+        # Weights are of their own data: to train others at scale tiny would be no remedy.
+        error.hint = error.hint and error.hint.partition("\nWithout COCO")[0]
+        raise
+    thin = {name: image for name, image in thinnest(recipe.data, cache_root()).items() if name == options.split}
+    check_sides(recipe, thin)
+    if paths is not None and options.data is not None:
+        _same_classes(recipe_of(paths).data.classes, recipe)
+    return recipe
 
 
 def _same_classes(classes: list[str] | None, recipe: Recipe) -> None:
@@ -151,69 +196,16 @@ def said_of_size(recipe: Recipe, scale: str | None) -> list[str]:
     ]
 
 
-def _for_stock_mmdet(paths: RunPaths) -> None:
-    """Write the config of a run's detector alone where a release that wrote none has made the run."""
-    recipe = parse(Recipe, read_yaml(paths.recipe), str(paths.recipe))
+def _for_stock_mmdet(paths: RunPaths) -> Path | None:
+    """Write the config of a run's detector alone where a release that wrote none has made the run; returns the file."""
+    recipe = recipe_of(paths)
     given = recipe.weights is not None  # its checkpoint alone knows its labels
     if not given and not paths.stock_config(recipe.role).exists() and Path(recipe.data.val.annotations).is_file():
         from pkdcli.config import stock
 
-        print(f"wrote {stock.write(recipe, paths, recipe.data.classes or [])}", file=sys.stderr)
+        return stock.write(recipe, paths, recipe.data.classes or [])
+    return None
 
 
-def run_worker(
-    recipe: Recipe,
-    weights: Path,
-    split: str,
-    paths: RunPaths | None,
-    output: Path | None,
-    samples: Path | None,
-    model: str,
-    quiet: bool,
-    own_pipeline: bool = False,
-) -> dict[str, Any]:
-    """Have a worker process evaluate, and return what it wrote.
-
-    Raises:
-        PkdError: What the worker says went wrong.
-    """
-    with tempfile.TemporaryDirectory(prefix="pkd-eval-") as folder:
-        request, answer = Path(folder) / "request.json", Path(folder) / "answer.json"
-        columns = {"schema": 1, "run": paths.run if paths else None, "model": model, "student": recipe.student.name}
-        columns |= {"data": recipe.data.name, "scale": recipe.scale.name}
-        content = {
-            "recipe": recipe.model_dump(mode="json"),
-            "weights": str(weights),
-            "split": split,
-            "work_dir": folder,
-            "output": str(answer),
-            "columns": columns,
-            "own_pipeline": own_pipeline,
-            "samples": str(samples) if samples is not None else None,
-        }
-        write_json(request, content)
-        command = [sys.executable, "-m", "pkdcli.engine.worker", folder, "--eval", str(request)]
-        console = err()
-        with (
-            console.status(f"evaluating {recipe.student.title} on {recipe.data.name}, {split} ...")
-            if not quiet
-            else _no()
-        ):
-            process = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
-        written = read_json(answer)
-        if written is None:
-            error = (read_json(request) or {}).get("error") or {
-                "message": f"the evaluation ended with exit code {process.returncode}.",
-                "hint": "\n".join(process.stderr.splitlines()[-10:]) or None,
-                "code": ExitCode.RUN_FAILED,
-            }
-            raise PkdError(error["message"], error["hint"], error["code"])
-        if output is not None:
-            write_json(output, written)
-        return written
-
-
-def _no() -> Any:
-    from contextlib import nullcontext
-
-    return nullcontext()
+def _ignore(line: str) -> None:
+    """Nobody listens."""

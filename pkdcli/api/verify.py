@@ -1,19 +1,22 @@
-"""What `pkd verify` does: find weights and images, have a process measure, show and keep what it found."""
+"""The paper's appendix A.3 on the features of a pair: `pkdcli.verify()` and `pkd verify`."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pkdcli.api.keywords import options_of
+from pkdcli.api.options import VerifyOptions
 from pkdcli.config.teacher import teacher_recipe
 from pkdcli.data.images.file_names import path_of
-from pkdcli.errors import ExitCode, PkdError
+from pkdcli.errors import PkdError
+from pkdcli.experiment.data import with_data
 from pkdcli.experiment.plan import with_weights_hash
 from pkdcli.folders import cache_root, runs_root
+from pkdcli.launch.outcome import Watcher
 from pkdcli.launch.request import ask
 from pkdcli.recipe import library
 from pkdcli.recipe.identity import run_id
@@ -22,63 +25,106 @@ from pkdcli.recipe.schema import Data, Recipe
 from pkdcli.recipe.sweep import baseline_of
 from pkdcli.reporting import formats
 from pkdcli.reporting.plots.verify import plot
-from pkdcli.reporting.tables.verified import LIMIT_COLUMNS, rows_of, verified_tables
-from pkdcli.reporting.write import emit
+from pkdcli.reporting.tables.verified import LIMIT_COLUMNS, rows_of
 from pkdcli.runs.liveness import finished
 from pkdcli.runs.paths import RunPaths, teachers_root
 from pkdcli.runs.store import write_json, write_text
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 IMAGES = 2  # the paper's statistics were over the 2 images of one device
 
 
-def verify(
-    pair: str,
-    scale: str,
-    data: str | None,
-    images: Sequence[Path],
-    runs: Path | None,
-    format: str,
-    output: Path | None,
-    quiet: bool,
-) -> ExitCode:
-    """Check the mathematics on a pair's features, print what was found, and write plot, CSV and JSON.
+@dataclass(frozen=True)
+class Verification:
+    """What was found, and where it was written.
 
-    Returns:
-        OK, or RUN_FAILED where a claim does not hold.
+    Attributes:
+        found: As the JSON file holds it: `limit`, `ratio`, `invariance`, `checks`, whose weights and which images.
+        files: The plot, the CSV and the JSON file.
+    """
+
+    found: dict[str, Any]
+    files: tuple[Path, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every claim holds."""
+        return all(check["ok"] for check in self.found["checks"])
+
+    @property
+    def notes(self) -> list[str]:
+        """Whose weights were taken."""
+        return self.found["notes"]
+
+    def frame(self) -> pd.DataFrame:
+        """Norm+KL against PKD: the rows of the CSV, a level and a temperature each; gaps are shares of pkd's."""
+        import pandas as pd
+
+        return pd.DataFrame(rows_of(self.found), columns=list(LIMIT_COLUMNS))
+
+    def checks(self) -> pd.DataFrame:
+        """The verdicts: a claim each, with what was measured, its bound, and whether it holds (`ok`)."""
+        import pandas as pd
+
+        return pd.DataFrame(self.found["checks"])
+
+    def _repr_html_(self) -> str:
+        """The verdicts as a table, for notebooks."""
+        from html import escape
+
+        return self.checks().to_html(index=False) + "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+
+
+def verify(
+    options: VerifyOptions | None = None,
+    *,
+    watcher: Watcher | None = None,
+    **keywords: Any,
+) -> Verification:
+    """Check the mathematics on a pair's features, and write plot, CSV and JSON.
+
+    Args:
+        options: On whose features; or give its fields as keywords.
+        watcher: Told of what is being done.
+        **keywords: The fields of `VerifyOptions`.
 
     Raises:
         PkdError: A wrong word, data or images that are not there, weights that don't fit.
     """
-    from pkdcli.data.prepare import facts, prepare
+    from pkdcli.data.prepare import facts
 
-    root, cache = runs_root(runs), cache_root()
-    request = Request(pair=pair, scale=scale, data=data, loss="pkd", init="scratch")
+    options, watcher = options_of(VerifyOptions, options, keywords), watcher or Watcher()
+    root, cache = runs_root(options.runs), cache_root()
+    request = Request(pair=options.pair, scale=options.scale, data=options.data, loss="pkd", init="scratch")
     recipe = with_weights_hash(resolve(request))
-    known = facts(recipe.data, cache) if images else prepare(recipe.data, cache)
-    recipe = recipe.model_copy(update={"data": known})
-    files = _given(images) if images else _first_images(known)
+    if options.images:
+        recipe = recipe.model_copy(update={"data": facts(recipe.data, cache)})
+        files = _given(options.images)
+    else:
+        (recipe,) = with_data([recipe], cache, None, watcher)
+        files = _first_images(recipe.data)
     teacher, student, notes = _weights(request, recipe, root, cache)
-    # Whatever weights there are come from the runs: nothing is downloaded for this.
-    alone = recipe.model_copy(update={"pretrained": False})
-    found = _measure(alone, teacher, student, files, quiet)
+    with watcher.doing(f"measuring {recipe.pair} on {len(files)} images ..."):
+        # Whatever weights there are come from the runs: nothing is downloaded for this.
+        found = _measure(recipe.model_copy(update={"pretrained": False}), teacher, student, files)
     found = {
         **{"schema": 1, "pair": recipe.pair, "data": recipe.data.name, "scale": recipe.scale.name},
         **{"teacher_weights": str(teacher) if teacher else None, "student_weights": str(student) if student else None},
         **{"images": [str(file) for file in files], "notes": notes, **found},
     }
-    folder = (output or root / "verify").expanduser().absolute()
-    stem = folder / f"{recipe.pair}__{recipe.data.name}-{recipe.scale.name}"
-    kept = [stem.with_name(f"{stem.name}.{end}") for end in ("png", "csv", "json")]
+    folder = (options.output or root / "verify").expanduser().absolute()
+    return Verification(found, _write(found, folder / f"{recipe.pair}__{recipe.data.name}-{recipe.scale.name}"))
+
+
+def _write(found: dict[str, Any], stem: Path) -> tuple[Path, ...]:
+    """Write the plot, the CSV and the JSON; returns the files."""
+    kept = tuple(stem.with_name(f"{stem.name}.{end}") for end in ("png", "csv", "json"))
     plot(found, kept[0])
     write_text(kept[1], formats.to_csv(rows_of(found), LIMIT_COLUMNS))
     write_json(kept[2], found)
-    if format == "json":
-        print(json.dumps(found, indent=1))
-    else:
-        emit(format, None, verified_tables(found), [], [], ())
-    if not quiet:
-        print(f"Wrote {kept[0]}, .csv and .json", file=sys.stderr)
-    return ExitCode.OK if all(check["ok"] for check in found["checks"]) else ExitCode.RUN_FAILED
+    return kept
 
 
 def _given(images: Sequence[Path]) -> list[Path]:
@@ -120,9 +166,7 @@ def _weights(request: Request, recipe: Recipe, root: Path, cache: Path) -> tuple
     return weights, baseline.student if baseline else None, notes
 
 
-def _measure(
-    recipe: Recipe, teacher: Path | None, student: Path | None, images: Sequence[Path], quiet: bool
-) -> dict[str, Any]:
+def _measure(recipe: Recipe, teacher: Path | None, student: Path | None, images: Sequence[Path]) -> dict[str, Any]:
     """Have a process measure, so that torch stays behind a process boundary; returns what it wrote.
 
     Raises:

@@ -25,6 +25,11 @@ def err() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
+def tell(line: str) -> None:
+    """Print a line that is no part of a command's answer: on stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def show_error(error: PkdError) -> None:
     """Print an error and its remedy on stderr."""
     from rich.markup import escape

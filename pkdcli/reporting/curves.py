@@ -163,7 +163,13 @@ def thinned(steps: Sequence[float], column: Column, points: int) -> tuple[list[f
 def thinned_alike(
     steps: Sequence[float], columns: Iterable[Column], points: int
 ) -> list[tuple[list[float], list[float]]]:
-    """Several columns over the same steps, each as `thinned` has it; those without gaps share one list of x."""
+    """Several columns over the same steps, each as `thinned` has it; those without gaps share one list of x.
+
+    Args:
+        steps: x of each value.
+        columns: The values of each column; None is passed over.
+        points: At least 3.
+    """
     shared = _thinned(steps, points)
     found = []
     for column in columns:

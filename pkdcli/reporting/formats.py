@@ -27,7 +27,12 @@ _LATEX = {
 
 
 def to_csv(records: list[Record], columns: Sequence[str]) -> str:
-    """A heading and one line per record, numbers in full precision, None as nothing."""
+    """A heading and one line per record, numbers in full precision, None as nothing.
+
+    Args:
+        records: The rows.
+        columns: The keys to show, in order.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
@@ -36,13 +41,23 @@ def to_csv(records: list[Record], columns: Sequence[str]) -> str:
 
 
 def to_json(records: list[Record], columns: Sequence[str]) -> str:
-    """A list of objects with the keys of the CSV; what is not known is null."""
+    """A list of objects with the keys of the CSV; what is not known is null.
+
+    Args:
+        records: The rows.
+        columns: The keys to show, in order.
+    """
     data = [{key: _weight(key, record.get(key)) for key in columns} for record in records]
     return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def to_markdown(tables: list[Table], notes: list[str]) -> str:
-    """GitHub's tables, the best of a group in bold."""
+    """GitHub's tables, the best of a group in bold.
+
+    Args:
+        tables: In this order.
+        notes: Below all of them.
+    """
     blocks = []
     for table in tables:
         lines = [f"**{_markdown(table.title)}**", ""]
@@ -59,7 +74,12 @@ def to_markdown(tables: list[Table], notes: list[str]) -> str:
 
 
 def to_latex(tables: list[Table], notes: list[str]) -> str:
-    """Tables for `\\usepackage{booktabs}`, the best of a group in bold, notes as comments."""
+    """Tables for `\\usepackage{booktabs}`, the best of a group in bold, notes as comments.
+
+    Args:
+        tables: In this order.
+        notes: Below all of them.
+    """
     blocks = ["% needs \\usepackage{booktabs}"]
     for table in tables:
         lines = [r"\begin{table}", r"\centering", rf"\caption{{{_latex(table.title)}}}"]

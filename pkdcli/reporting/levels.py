@@ -14,7 +14,12 @@ _STUDENT = re.compile(r"^student:.*?(?=^[^\s#-]|\Z)", re.MULTILINE | re.DOTALL)
 
 
 def level_name(record: Record, level: int) -> str:
-    """The name of a level by its stride; `level 0` where the stride can't be told from the run's recipe."""
+    """The name of a level by its stride; `level 0` where the stride can't be told from the run's recipe.
+
+    Args:
+        record: The run.
+        level: The place of the level in the student's neck, from 0.
+    """
     config = _config_of(record["path"]) if record.get("path") else None
     strides = _strides(config) if config else ()
     stride = strides[level] if level < len(strides) else None

@@ -54,6 +54,10 @@ def add_published(records: list[Record], published: list[Record]) -> None:
     A value is None where nothing is published, a number where the sources agree, else a list of the differing
     numbers in the file's order; they are never averaged. The difference is filled only where it means something:
     one published mAP, scale `paper`, data `coco`, its whole val split.
+
+    Args:
+        records: Runs, or means over seeds.
+        published: As `read_published` gives them.
     """
     by_method: dict[Any, list[Record]] = defaultdict(list)
     for row in published:
@@ -67,7 +71,12 @@ def add_published(records: list[Record], published: list[Record]) -> None:
 
 
 def published_teacher(teacher: str | None, published: list[Record]) -> Record:
-    """The `PAPER_COLUMNS` and `paper_notes` of a teacher's row; a teacher keeps its own schedule in every table."""
+    """The `PAPER_COLUMNS` and `paper_notes` of a teacher's row; a teacher keeps its own schedule in every table.
+
+    Args:
+        teacher: Its short name.
+        published: As `read_published` gives them.
+    """
     found: Record = {"mAP": None, "scale": None, "data": None, "split": None, "smoke": None}
     rows = [row for row in published if row["method"] == "teacher"]
     join(found, [row for row in rows if teacher and row["teacher_name"] == teacher])
@@ -111,7 +120,12 @@ def rows_of_line(literature: list[Record], table: str, line: Record) -> list[Rec
 
 
 def join(record: Record, rows: list[Record]) -> None:
-    """Add `PAPER_COLUMNS` and `paper_notes` to a record, from the published rows that are its own."""
+    """Add `PAPER_COLUMNS` and `paper_notes` to a record, from the published rows that are its own.
+
+    Args:
+        record: A run, or a mean over seeds.
+        rows: The published rows that are its own.
+    """
     for name in METRICS:
         values = list(dict.fromkeys(row[name] for row in rows if row[name] is not None))
         record[f"paper_{name}"] = values[0] if len(values) == 1 else values or None

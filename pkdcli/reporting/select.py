@@ -52,6 +52,10 @@ def choose(records: list[Record], conditions: list[tuple[str, str]]) -> list[Rec
     `pair` also chooses the baselines its runs are measured against, whatever pair they were asked for with. Numbers are
     compared as numbers: `weight=10.0` is `weight=10`.
 
+    Args:
+        records: All runs.
+        conditions: Pairs of a column and a value.
+
     Raises:
         PkdError: No run at all has such a value.
     """
@@ -91,6 +95,10 @@ def grouped(records: list[Record], keys: Sequence[str]) -> list[tuple[str, list[
     """Records that share their values of some columns, each group with a name such as `loss mse, data shapes`.
 
     Groups stand in the order of their first records, and records in theirs.
+
+    Args:
+        records: Runs, in order.
+        keys: The columns whose values a group shares.
     """
     groups: dict[str, list[Record]] = {}
     for record in records:

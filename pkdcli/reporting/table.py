@@ -33,14 +33,24 @@ class Table:
 
 
 def points(value: float | None, std: float | None = None) -> str:
-    """AP points with one decimal, as the paper prints them; nothing where there is none."""
+    """AP points with one decimal, as the paper prints them; nothing where there is none.
+
+    Args:
+        value: In AP points.
+        std: Its standard deviation over seeds.
+    """
     if value is None:
         return ""
     return f"{value:.1f}" if std is None else f"{value:.1f} ±{std:.1f}"
 
 
 def signed(value: float | None, std: float | None = None) -> str:
-    """A difference of AP points with its sign; one that rounds to zero has none."""
+    """A difference of AP points with its sign; one that rounds to zero has none.
+
+    Args:
+        value: In AP points.
+        std: Its standard deviation over seeds.
+    """
     if value is None:
         return ""
     text = f"{value:+.1f}"
@@ -49,7 +59,12 @@ def signed(value: float | None, std: float | None = None) -> str:
 
 
 def metric(record: Record, name: str) -> str:
-    """One metric of a record, with its deviation over seeds where it has one."""
+    """One metric of a record, with its deviation over seeds where it has one.
+
+    Args:
+        record: A run, or a mean over seeds.
+        name: The metric's column.
+    """
     return points(record.get(name), record.get(f"{name}_std"))
 
 

@@ -86,7 +86,12 @@ def render(
 
 
 def save(path: Path, text: str) -> Path:
-    """Write a report to a file, whole or not at all; returns the file."""
+    """Write a report to a file, whole or not at all; returns the file.
+
+    Args:
+        path: The file.
+        text: Its content.
+    """
     from pkdcli.runs.store import write_text
 
     write_text(path, text)

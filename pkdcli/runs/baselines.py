@@ -30,7 +30,12 @@ def add_gains(records: list[Record]) -> None:
 
 
 def baseline_among(record: Record, records: Iterable[Record]) -> Record | None:
-    """The finished baseline that a run is measured against; None where there is none."""
+    """The finished baseline that a run is measured against; None where there is none.
+
+    Args:
+        record: The run.
+        records: Where to look: runs of any kind.
+    """
     alike = [
         one
         for one in records

@@ -70,7 +70,14 @@ def one_named(word: str, names: Iterable[str], where: str = "", none: str | None
 
 
 def none_named(word: str, names: Iterable[str], where: str = "", none: str | None = None) -> PkdError:
-    """The error for a word that means no run; the arguments are those of `one_named`."""
+    """The error for a word that means no run; the arguments are those of `one_named`.
+
+    Args:
+        word: As for `one_named`, and so the rest.
+        names: The ids of the runs among which it was looked for.
+        where: The option that the word was given to.
+        none: What the error says where the word might have meant something else.
+    """
     guess = nearest(Path(word).name, names)
     hint = f"Did you mean {guess}? " if guess else ""
     message = none or f"no run begins with {word!r}."

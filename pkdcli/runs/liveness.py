@@ -19,7 +19,12 @@ def finished(paths: RunPaths) -> bool:
 
 
 def alive(pid: int | None, host: str | None) -> bool:
-    """Whether a process of this machine lives; one of another machine is taken to."""
+    """Whether a process of this machine lives; one of another machine is taken to.
+
+    Args:
+        pid: The process.
+        host: The machine it runs on, by name.
+    """
     if not isinstance(pid, int) or pid <= 0:
         return False
     # Elsewhere than on POSIX, signal 0 is not a question but an interruption.

@@ -95,11 +95,21 @@ class RunPaths:
         return self.root / "samples.json"
 
     def evaluation(self, data: str, split: str) -> Path:
-        """The result of `pkd eval` on a split of a data set."""
+        """The result of `pkd eval` on a split of a data set.
+
+        Args:
+            data: The data set's name.
+            split: `train`, `val` or `test`.
+        """
         return self.root / "eval" / f"{data}-{split}.json"
 
     def evaluation_samples(self, data: str, split: str) -> Path:
-        """Objects and detections in a few images of that evaluation."""
+        """Objects and detections in a few images of that evaluation.
+
+        Args:
+            data: The data set's name.
+            split: `train`, `val` or `test`.
+        """
         return self.root / "eval" / f"{data}-{split}.samples.json"
 
     def weights(self, role: str) -> Path:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
 
 from pkdcli.api import doctor
 from pkdcli.api.doctor import Finding, checks
+from pkdcli.errors import PkdError
 
 
 @pytest.fixture
@@ -68,3 +70,47 @@ def test_folders_without_room_or_permission(found, monkeypatch, free, writable):
 def test_findings_travel_as_lines():
     finding = Finding("a", "b", None, "c")
     assert Finding.read(f"noise\n{finding.line()}\n{{}}\n") == [finding]
+
+
+# The function and the command
+
+STACK = [Finding("torch", "2.9", True), Finding("GPU", "none", None, "Scale tiny runs on the CPU.")]
+MODULE = "pkdcli.engine.worker.doctor"
+
+
+def test_the_function_gives_what_the_command_prints(engine, typed, called):
+    engine(MODULE, "\n".join(f"print({one.line()!r})" for one in STACK) + "\nprint('noise')")
+    found = called(doctor.doctor)
+    assert list(found[-2:]) == STACK
+    answer = typed("doctor", "--json")
+    assert [json.loads(line)["what"] for line in answer.out.splitlines()] == [one.what for one in found]
+    assert answer.out.splitlines()[-2:] == [one.line() for one in STACK]
+    assert (answer.code, found.ok) == (0, True)
+
+
+def test_a_stack_that_does_not_start_is_a_finding_and_exit_code_3(engine, typed, called):
+    engine(MODULE, "import sys; sys.exit('Traceback\\nImportError: libc')")
+    found = called(doctor.doctor)
+    assert found[-1] == Finding("torch", "the stack does not start", False, "ImportError: libc")
+    assert (typed("doctor").code, found.ok) == (3, False)
+
+
+def test_what_was_found_before_the_stack_broke_is_kept(engine, called):
+    engine(MODULE, f"print({STACK[0].line()!r}, flush=True)\nimport os; os.kill(os.getpid(), 11)")
+    assert called(doctor.doctor)[-1] == STACK[0]
+
+
+def test_findings_are_a_frame_and_a_table_for_notebooks():
+    found = doctor.Findings([Finding("a<b", "c", False, "d & e"), *STACK])
+    frame = found.frame()
+    assert list(frame.columns) == ["what", "found", "ok", "remedy"]
+    assert frame["ok"].tolist() == [False, True, None]
+    html = found._repr_html_()
+    assert "<td>missing</td><td>a&lt;b</td><td>c</td><td>d &amp; e</td>" in html
+    assert html.count("<tr>") == 4
+
+
+def test_the_doctor_takes_no_keywords():
+    with pytest.raises(PkdError) as caught:
+        doctor.doctor(json=True)
+    assert caught.value.message == "unknown keyword 'json'."

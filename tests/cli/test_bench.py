@@ -16,9 +16,10 @@ import typer
 from typer.testing import CliRunner
 
 from pkdcli.api import benchmark
-from pkdcli.api.benchmark import duration, in_words, size
+from pkdcli.api.benchmark import size
+from pkdcli.api.options import DEFAULT, SECTIONS
 from pkdcli.cli.look import bench as bench_command
-from pkdcli.cli.look.bench import DEFAULT, SECTIONS
+from pkdcli.cli.look.bench import duration, in_words
 from pkdcli.config.teacher import teacher_recipe
 from pkdcli.data.prepare import facts
 from pkdcli.errors import PkdError
@@ -58,7 +59,7 @@ class Desk:
         monkeypatch.setattr(benchmark, "_lines", self._lines)
         self.asked, self.raises, self.folder = [], None, folder
 
-    def _lines(self, request, quiet):
+    def _lines(self, request):
         self.asked.append(request)
         yield {"machine": MACHINE}
         for number, name in enumerate(request["only"]):
@@ -195,15 +196,7 @@ def test_sizes_durations_and_machines_in_words():
 # The process behind it
 
 
-def worker(script):
-    """Stands for the worker: `python -c script` instead."""
-    real = subprocess.Popen
-
-    def start(command, **options):
-        assert command[:3] == [sys.executable, "-m", "pkdcli.engine.bench.worker"]
-        return real([sys.executable, "-c", script, command[3]], **options)
-
-    return start
+WORKER = "pkdcli.engine.bench.worker"
 
 
 @pytest.mark.parametrize(
@@ -213,17 +206,18 @@ def worker(script):
         ("import sys; sys.exit('no luck')", ("the measurement ended with exit code 1.", "no luck", 1)),
     ],
 )
-def test_what_goes_wrong_in_the_process_is_said(monkeypatch, script, error):
-    monkeypatch.setattr(benchmark.subprocess, "Popen", worker(script))
+def test_what_goes_wrong_in_the_process_is_said(engine, script, error):
+    engine(WORKER, script)
     with pytest.raises(PkdError) as caught:
-        list(benchmark._lines({"threads": 1}, quiet=True))
+        list(benchmark._lines({"threads": 1}))
     assert (caught.value.message, caught.value.hint, caught.value.code) == error
 
 
-def test_threads_reach_the_process_and_its_request_too(monkeypatch):
-    script = "import json, os, sys; print(json.dumps([os.environ['OMP_NUM_THREADS'], json.load(open(sys.argv[1]))]))"
-    monkeypatch.setattr(benchmark.subprocess, "Popen", worker(script))
-    assert list(benchmark._lines({"threads": 3}, quiet=True)) == [["3", {"threads": 3}]]
+def test_threads_reach_the_process_and_its_request_too(engine):
+    said = "{'env': os.environ['OMP_NUM_THREADS'], 'request': json.load(open(sys.argv[1]))}"
+    script = f"import json, os, sys; print(json.dumps({said}))"
+    engine(WORKER, script)
+    assert list(benchmark._lines({"threads": 3})) == [{"env": "3", "request": {"threads": 3}}]
 
 
 def at_work(pid: str) -> bool:

@@ -118,7 +118,7 @@ def test_a_dry_run_without_coco_works(type_, here):
     ],
 )
 def test_training_states_are_saved_as_often_as_typed(type_, monkeypatch, words, typed, saved):
-    from pkdcli.experiment import plan as experiment
+    from pkdcli.experiment import execute as experiment
 
     seen, plan = [], experiment.plan
     monkeypatch.setattr(experiment, "plan", lambda *args: seen.extend(plan(*args)) or plan(*args))
@@ -258,19 +258,16 @@ def test_show_of_nothing(type_):
     assert said.err.startswith("error: unknown recipe or run 'gfl101-fcos51'.\nDid you mean 'gfl101-fcos50'? Allowed: ")
 
 
-def test_doctor_tells_what_is_there_and_what_is_not(type_, monkeypatch):
-    class Answer:
-        stdout = '{"what": "torch", "found": "2.9", "ok": true, "remedy": ""}\nnoise\n'
-        stderr = ""
-
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: Answer)
+def test_doctor_tells_what_is_there_and_what_is_not(type_, engine):
+    line = '{"what": "torch", "found": "2.9", "ok": true, "remedy": ""}'
+    engine("pkdcli.engine.worker.doctor", f"print({line!r}); print('noise')")
     findings = {f["what"]: f for f in map(json.loads, type_("doctor", "--json").out.splitlines())}
     assert findings["torch"] == {"what": "torch", "found": "2.9", "ok": True, "remedy": ""}
     assert findings["data coco"]["ok"] is None
     assert "cocodataset.org" in findings["data coco"]["remedy"]
     assert findings["mmdet"]["found"] == "3.3.0"
     assert type_("doctor").code == 0
-    Answer.stdout, Answer.stderr = "", "Traceback\nImportError: libc\n"
+    engine("pkdcli.engine.worker.doctor", "import sys; sys.exit('Traceback\\nImportError: libc')")
     said = type_("doctor", "--json")
     assert said.code == 3
     assert json.loads(said.out.splitlines()[-1]) == {

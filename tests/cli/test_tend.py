@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pkdcli.cli.progress import choose
+from pkdcli.cli.progress import plain
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import read_json, write_json
 
@@ -262,7 +262,7 @@ def test_a_run_that_waits_in_a_local_queue_leaves_it(type_, worker, own, here):
 
 
 def test_with_a_teacher_its_students_are_cancelled_and_it_is_said_by_whom(type_, worker, own, here, monkeypatch):
-    monkeypatch.setattr(choose, "LINE_SECONDS", 0.0)
+    monkeypatch.setattr(plain, "LINE_SECONDS", 0.0)
     worker(teacher="waits")
     answers = []
 

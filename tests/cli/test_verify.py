@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import typer
@@ -17,7 +14,6 @@ from pkdcli.cli.look import verify as verify_command
 from pkdcli.config.teacher import teacher_recipe
 from pkdcli.data.prepare import facts
 from pkdcli.errors import PkdError
-from pkdcli.launch import request as ask
 from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.sweep import baseline_of
@@ -55,7 +51,7 @@ class Desk:
         monkeypatch.setenv("PKD_RUNS", str(self.runs))
         monkeypatch.setenv("PKD_CACHE", str(self.cache))
 
-        def measure(recipe, teacher, student, images, quiet):
+        def measure(recipe, teacher, student, images):
             self.asked.append((recipe, teacher, student, images))
             return measured(self.ok)
 
@@ -198,32 +194,29 @@ def test_on_a_real_pair(pkd, micro, tmp_path):
     assert [row["level"] for row in found["levels"]] == ["0:0", "1:1", "2:2", "3:3"]
 
 
-def process(answer, code, stderr=""):
-    """Stands for subprocess.run: writes an answer, if it has one, where the request says."""
+def process(answer, code):
+    """A script that answers, and ends with this exit code."""
+    write = f"json.dump({answer!r}, open(json.load(open(sys.argv[1]))['answer'], 'w'))"
+    return f"import json, sys; {write}; sys.exit({code})"
 
-    def run(command, **_):
-        assert command[:3] == [sys.executable, "-m", "pkdcli.engine.analysis.verify"]
-        if answer is not None:
-            write_json(Path(json.loads(Path(command[3]).read_text())["answer"]), answer)
-        return subprocess.CompletedProcess(command, code, "", stderr)
 
-    return run
+KILLED = "import os, sys; print('killed', file=sys.stderr, flush=True); os.kill(os.getpid(), 9)"
 
 
 @pytest.mark.parametrize(
-    ("run", "error"),
+    ("script", "error"),
     [
         (process({"error": {"message": "weights.", "hint": "Others.", "code": 3}}, 3), ("weights.", "Others.", 3)),
-        (process(None, -9, "killed"), ("the measurement ended with exit code -9.", "killed", 1)),
+        (KILLED, ("the measurement ended with exit code -9.", "killed", 1)),
     ],
 )
-def test_what_goes_wrong_in_the_process_is_said(tmp_path, monkeypatch, run, error):
+def test_what_goes_wrong_in_the_process_is_said(tmp_path, monkeypatch, engine, script, error):
     image = tmp_path / "a.png"
     image.write_bytes(b"")
     monkeypatch.setenv("PKD_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("PKD_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(ask.subprocess, "run", run)
+    engine("pkdcli.engine.analysis.verify", script)
     with pytest.raises(PkdError) as caught:
-        verify.verify("gfl101-fcos50", "tiny", None, [image], None, "md", None, True)
+        verify.verify(images=[image])
     assert (caught.value.message, caught.value.hint, caught.value.code) == error
     assert not (tmp_path / "runs").exists()

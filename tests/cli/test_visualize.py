@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -18,7 +16,6 @@ from pkdcli.api.visualize import visualize
 from pkdcli.cli.look import visualize as visualize_command
 from pkdcli.config.teacher import teacher_recipe
 from pkdcli.data.prepare import facts
-from pkdcli.engine.analysis import activations
 from pkdcli.errors import PkdError
 from pkdcli.experiment.prepare import recipe_yaml
 from pkdcli.launch import request as ask_module
@@ -26,53 +23,21 @@ from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.sweep import baseline_of
 from pkdcli.reporting.paper_figures import write as write_module
-from pkdcli.runs.features import Features
 from pkdcli.runs.paths import RunPaths, teachers_root
 from pkdcli.runs.status import columns
 from pkdcli.runs.store import write_json, write_text
-
-LEVELS = [{"name": f"P{n}", "stride": 2**n, "channels": 4} for n in (3, 4, 5, 6)]
-
-
-def measured(request):
-    """What the process would measure, on made-up maps of pictures of 64 pixels."""
-    generator = np.random.default_rng(0)
-    detectors = [
-        {**{key: one[key] for key in ("key", "title", "weights", "source")}, "levels": LEVELS}
-        for one in request["detectors"]
-    ]
-    images = [{"path": one["path"], "size": [64, 64], "boxes": one["boxes"]} for one in request["images"]]
-    about = {key: request[key] for key in ("pair", "data", "scale", "seed")}
-    meta = {**about, "detectors": detectors, "images": images, "statistics": [], "noise": []}
-    found = Features(meta, {f"image/{n}": np.zeros((64, 64, 3), np.uint8) for n in range(len(images))})
-    for level in LEVELS:
-        side = max(1, 64 // level["stride"])
-        maps = {one["key"]: [generator.normal(size=(4, side, side)) for _ in images] for one in detectors}
-        edges, counts = activations.histograms(maps)
-        found.arrays[f"edges/{level['name']}"] = edges
-        for key, of in maps.items():
-            found.arrays[f"histogram/{key}/{level['name']}"] = counts[key]
-            row = {"detector": key, "level": level["name"], "stride": level["stride"], "channels": 4}
-            meta["statistics"].append({**row, **activations.summary(of)})
-            for n, one in enumerate(of):
-                at = f"{key}/{level['name']}/{n}"
-                for name, reduce in activations.REDUCTIONS.items():
-                    found.arrays[f"pattern/{at}/{name}"] = reduce(one)
-                for when in ("before", "after"):
-                    found.arrays[f"channels/{at}/{when}"] = activations.dominant_channels(one)
-    return found
 
 
 class Desk:
     """The command in-process, with folders of its own and the measurement replaced."""
 
-    def __init__(self, folder, monkeypatch):
+    def __init__(self, folder, monkeypatch, measured):
         self.runs, self.cache, self.asked = folder / "runs", folder / "cache", []
         monkeypatch.setenv("PKD_RUNS", str(self.runs))
         monkeypatch.setenv("PKD_CACHE", str(self.cache))
         monkeypatch.setenv("COLUMNS", "200")
 
-        def ask(module, request, what, doing):
+        def ask(module, request, what):
             assert module == "pkdcli.engine.analysis.features"
             self.asked.append(request)
             measured(request).write(Path(request["output"]))
@@ -118,8 +83,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path, monkeypatch):
-    return Desk(tmp_path, monkeypatch)
+def desk(tmp_path, monkeypatch, measured_features):
+    return Desk(tmp_path, monkeypatch, measured_features)
 
 
 TINY = ("--scale", "tiny", "--pair", "gfl101-fcos50")
@@ -379,30 +344,27 @@ def test_without_coco_the_command_that_needs_none_is_printed(desk, tmp_path, mon
     assert error.hint.endswith("\n  pkd visualize --figure 5 --scale tiny")
 
 
-def process(answer, code, stderr=""):
-    """Stands for subprocess.run: writes an answer, if it has one, where the request says."""
+def process(answer, code):
+    """A script that answers, and ends with this exit code."""
+    write = f"json.dump({answer!r}, open(json.load(open(sys.argv[1]))['answer'], 'w'))"
+    return f"import json, sys; {write}; sys.exit({code})"
 
-    def run(command, **_):
-        assert command[:3] == [sys.executable, "-m", "pkdcli.engine.analysis.features"]
-        if answer is not None:
-            write_json(Path(json.loads(Path(command[3]).read_text())["answer"]), answer)
-        return subprocess.CompletedProcess(command, code, "", stderr)
 
-    return run
+KILLED = "import os, sys; print('killed', file=sys.stderr, flush=True); os.kill(os.getpid(), 9)"
 
 
 @pytest.mark.parametrize(
-    ("run", "error"),
+    ("script", "error"),
     [
         (process({"error": {"message": "weights.", "hint": "Others.", "code": 3}}, 3), ("weights.", "Others.", 3)),
-        (process(None, -9, "killed"), ("the measurement ended with exit code -9.", "killed", 1)),
+        (KILLED, ("the measurement ended with exit code -9.", "killed", 1)),
         (process(["no object"], 0), ("the measurement ended with exit code 0.", None, 1)),
     ],
 )
-def test_what_goes_wrong_in_the_process_is_said(monkeypatch, run, error):
-    monkeypatch.setattr(ask_module.subprocess, "run", run)
+def test_what_goes_wrong_in_the_process_is_said(monkeypatch, engine, script, error):
+    engine("pkdcli.engine.analysis.features", script)
     with pytest.raises(PkdError) as caught:
-        ask_module.ask("pkdcli.engine.analysis.features", {"a": 1}, "the measurement", None)
+        ask_module.ask("pkdcli.engine.analysis.features", {"a": 1}, "the measurement")
     assert (caught.value.message, caught.value.hint, caught.value.code) == error
 
 

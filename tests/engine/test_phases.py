@@ -10,7 +10,7 @@ import pkdcli.engine.register  # noqa: F401
 import torch
 
 from pkdcli import cores
-from pkdcli.cli.progress.choose import describe
+from pkdcli.cli.progress.base import describe
 from pkdcli.data.prepare import prepare
 from pkdcli.engine.train.hooks import run_status
 from pkdcli.engine.worker import main

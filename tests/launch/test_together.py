@@ -124,14 +124,14 @@ def test_each_run_has_an_outcome_of_its_own(group):
 
 def test_a_failure_is_told_while_the_others_go_on(group):
     log, spec = Log(), group("a-fails", "b-waits")
-    ended = log.ended
+    ended = log.on_end
 
     def stop_then(spec, outcome):
         ended(spec, outcome)
         if spec.name == "a-fails":
             raise KeyboardInterrupt
 
-    log.ended = stop_then
+    log.on_end = stop_then
     with pytest.raises(KeyboardInterrupt):
         run_all([spec], log)
     assert log["ended"] == [("a-fails", 1), ("b-waits", 130)]

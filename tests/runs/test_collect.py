@@ -14,7 +14,7 @@ from pkdcli.errors import PkdError
 from pkdcli.launch.status import query_all
 from pkdcli.runs.collect import collect
 from pkdcli.runs.paths import RunPaths
-from pkdcli.runs.record import COLUMNS, plain
+from pkdcli.runs.record import COLUMNS
 from pkdcli.runs.store import write_json, write_text
 
 IDENTITY = {
@@ -261,11 +261,3 @@ def test_the_order_is_pair_schedule_baseline_loss_weight_temperature_seed(tmp_pa
     for number, changes in enumerate(wanted):
         result(tmp_path / f"{len(wanted) - number:02}", 30.0, **changes)
     assert [int(record["run"]) for record in collect(tmp_path)] == list(range(len(wanted), 0, -1))
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(10.0, "10"), (0.5, "0.5"), (10, "10"), (None, ""), ("2x", "2x"), (1e-7, "1e-07"), (True, "true"), (0, "0")],
-)
-def test_plain(value, text):
-    assert plain(value) == text

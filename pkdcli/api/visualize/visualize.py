@@ -1,233 +1,141 @@
-"""What `pkd visualize` does: find detectors and images, have a process measure, draw, say what was found."""
+"""The paper's Figures 4 to 8 of real features: `pkdcli.visualize()` and `pkd visualize`."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import sys
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pkdcli.api.visualize.images import Picture, chosen, given
-from pkdcli.api.visualize.weights import ZOO, NotTrained, Source, Wanted, sources, together
-from pkdcli.cli.progress.choose import watcher
-from pkdcli.errors import PkdError
-from pkdcli.experiment.data import with_data
-from pkdcli.experiment.plan import with_weights_hash
-from pkdcli.folders import cache_root, runs_root
+from pkdcli.api.keywords import options_of
+from pkdcli.api.options import VisualizeOptions
+from pkdcli.api.visualize.plan import FigurePlan, plans
+from pkdcli.folders import cache_root
+from pkdcli.launch.outcome import Watcher
 from pkdcli.launch.request import ask
-from pkdcli.options import OutputOptions
-from pkdcli.recipe.library import names, parse, read_yaml
-from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Recipe
-from pkdcli.reporting.paper_figures.catalog import FIGURES, Look, look
+from pkdcli.reporting.paper_figures.catalog import Look
 from pkdcli.runs.features import Features
-from pkdcli.runs.find import find_run
 
 ABOUT = ("key", "title", "weights", "source")
 """What is said of a detector."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The options of `pkd visualize`; None means "the default".
+class DrawnFigure:
+    """A figure that was drawn.
 
     Attributes:
-        figures: 4 to 8.
-        images: Files, or none for some of the data set.
-        count: How many of the data set.
-        levels: Stages such as `P3`, or none for those of each figure.
+        number: 4 to 8.
+        look: How it is drawn.
+        features: What was measured; the figures of a pair share it.
+        files: The pictures first, then the numbers as CSV, and the caption.
+        pictures: Those of the files that are pictures, one of each format.
     """
 
-    figures: Sequence[int]
-    pair: str | None = None
-    teacher: str | None = None
-    student: str | None = None
-    distilled: str | None = None
-    untrained: bool = False
-    images: Sequence[Path] = ()
-    count: int = 2
-    levels: tuple[str, ...] = ()
-    reduce: str = "max"
-    color_scale: str | None = None
-    formats: Sequence[str] = ("png", "pdf", "svg")
-    dpi: int = 220
-    output: Path | None = None
-    scale: str | None = None
-    data: str | None = None
-    seed: int = 0
+    number: int
+    look: Look
+    features: Features
+    files: tuple[Path, ...]
+    pictures: tuple[Path, ...]
+
+    def record(self) -> dict[str, Any]:
+        """Its numbers, detectors, images and files, as `pkd visualize --json` prints them."""
+        features, how = self.features, self.look
+        from pkdcli.reporting.paper_figures.numbers import top_channel
+
+        levels = [name for name in features.levels_of_all() if name in (*how.levels, *how.channel_levels)]
+        channels = []
+        for detector in features.detectors:
+            for level in how.channel_levels:
+                for normalised in (False, True):
+                    channel, share = top_channel(features, detector["key"], level, normalised)
+                    row = {"detector": detector["key"], "level": level, "normalised": normalised}
+                    channels.append({**row, "channel": channel, "share": share})
+        return {
+            "figure": self.number,
+            **{key: features.meta[key] for key in ("pair", "data", "scale", "seed")},
+            "detectors": [{key: one[key] for key in ABOUT} for one in features.detectors],
+            "images": [image["path"] for image in features.images],
+            "statistics": [features.statistics(one["key"], level) for one in features.detectors for level in levels],
+            "noise": [row for row in features.meta["noise"] if row["level"] in how.levels],
+            "top_channels": channels,
+            "files": [str(file) for file in self.files],
+        }
+
+    def _repr_html_(self) -> str:
+        """The picture itself, for notebooks."""
+        return picture(self.pictures)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The figures of one pair.
+class Figures:
+    """What was drawn; of a dry run, what would be.
 
     Attributes:
-        recipe: Of the pair, with the facts of the data.
-        shown: The detectors.
-        seed: Of the baseline, and of random weights.
-        pictures: The images; empty where the data is not there yet (a dry run).
-        looks: How each figure is drawn.
-        folder: Where they go.
+        plans: By pair: detectors, images, how each figure looks, and the folder.
+        drawn: The figures, in order; none of a dry run.
+        formats: Of the pictures.
     """
 
-    recipe: Recipe
-    seed: int
-    shown: Sequence[Source]
-    pictures: Sequence[Picture]
-    looks: dict[int, Look]
-    folder: Path
+    plans: tuple[FigurePlan, ...]
+    drawn: tuple[DrawnFigure, ...]
+    formats: tuple[str, ...]
+
+    @property
+    def pictures(self) -> list[Path]:
+        """The pictures' files; of a dry run those that would be written."""
+        names = [(one.folder, number) for one in self.plans for number in one.looks]
+        return [folder / f"figure{number}.{kind}" for folder, number in names for kind in self.formats]
+
+    @property
+    def files(self) -> list[Path]:
+        """All files that were written."""
+        return [file for one in self.drawn for file in one.files]
+
+    def _repr_html_(self) -> str:
+        """All figures, one below the other, for notebooks."""
+        return "".join(f"<h4>Figure {one.number}</h4>{one._repr_html_()}" for one in self.drawn)
 
 
-def visualize(asked: Asked, where: OutputOptions) -> None:
-    """Draw figures, and print what they show.
+def visualize(
+    options: VisualizeOptions | None = None,
+    *,
+    on_figure: Callable[[DrawnFigure], None] | None = None,
+    watcher: Watcher | None = None,
+    **keywords: Any,
+) -> Figures:
+    """Draw Figures 4 to 8 of the paper from the features of a teacher and its student before distillation.
+
+    Args:
+        options: What to draw; or give its fields as keywords.
+        on_figure: Called with each figure when it has been drawn.
+        watcher: Told of what is being done, and of data that is drawn or checked.
+        **keywords: The fields of `VisualizeOptions`; `teacher`, `student` and `distilled` may be a `Run`.
 
     Raises:
         PkdError: A wrong word, images or weights that are not there or don't fit.
     """
-    run = _given_run(asked, where)
-    pair = asked.pair if asked.pair is not None else (run.pair if run is not None else None)
-    if asked.pair is None and pair is not None and pair not in names("pairs"):
-        raise PkdError(f"{pair}: the pair of that run is of a file of your own.", "Name it: --pair FILE.yaml.")
-    figures = defaultdict(list)
-    for number in asked.figures:
-        figures[FIGURES[number].pair if pair is None else pair].append(number)
-    files = [word for word in (asked.teacher, asked.student, asked.distilled) if word and word != ZOO]
-    if pair is None and files:
-        raise PkdError(f"{files[0]}: of which pair is it?", "Say so with --pair; see `pkd list pairs`.")
-    plans = _plans(asked, figures, where)
-    if where.dry_run:
-        for one in plans:
-            _show(one, asked, where)
-        return
-    for one in plans:
-        _carry_out(one, asked, where)
+    from pkdcli.reporting.paper_figures import write
+
+    options, watcher = options_of(VisualizeOptions, options, keywords), watcher or Watcher()
+    found, drawn = plans(options, watcher), []
+    for one in [] if options.dry_run else found:
+        features = measured(one, watcher)
+        for number, how in one.looks.items():
+            files = write.write(number, features, how, one.folder, options.formats, options.dpi)
+            drawn.append(DrawnFigure(number, how, features, tuple(files), tuple(files[: len(options.formats)])))
+            if on_figure:
+                on_figure(drawn[-1])
+    return Figures(tuple(found), tuple(drawn), options.formats)
 
 
-def _given_run(asked: Asked, where: OutputOptions) -> Recipe | None:
-    """The recipe of the run that the user names as a student, which says pair, scale and data where nobody does."""
-    for word in (asked.distilled, asked.student):
-        paths = find_run(word, runs_root(where.runs)) if word and word != ZOO else None
-        if paths is not None:
-            return parse(Recipe, read_yaml(paths.recipe), str(paths.recipe))
-    return None
-
-
-def _plans(asked: Asked, figures: dict[str, list[int]], where: OutputOptions) -> list[Plan]:
-    """The figures by pair; what is missing for any of them is said at once.
-
-    Raises:
-        PkdError: As `visualize`.
-    """
-    found, missing = [], []
-    for pair, numbers in figures.items():
-        try:
-            found.append(_plan(asked, pair, numbers, where))
-        except NotTrained as error:
-            missing.append(error)
-    if missing:
-        raise together(missing)
-    return found
-
-
-def _plan(asked: Asked, pair: str, numbers: Sequence[int], where: OutputOptions) -> Plan:
-    root, cache, run = runs_root(where.runs), cache_root(), _given_run(asked, where)
-    scale = asked.scale if asked.scale is not None else (run.scale.name if run else "paper")
-    seed = run.seed if run else asked.seed
-    request = Request(pair=pair, scale=scale, data=asked.data, loss="pkd", init="scratch", seed=seed)
-    recipe = with_weights_hash(resolve(request))
-    if run and asked.data is None:
-        recipe = recipe.model_copy(update={"data": run.data})
-    if asked.images:
-        from pkdcli.data.prepare import facts
-
-        recipe = recipe.model_copy(update={"data": facts(recipe.data, cache)})
-    else:
-        (recipe,) = with_data([recipe], cache, None, watcher(json=where.json, quiet=where.quiet), dry_run=where.dry_run)
-    if recipe.data.classes is None:
-        # Heads are built for some number of classes, but the figures show necks.
-        recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"classes": ["object"]})})
-    if asked.images:
-        pictures = given(asked.images, recipe.data)
-    else:
-        # In a dry run the data may still be to be drawn.
-        there = not where.dry_run or Path(recipe.data.val.annotations).is_file()
-        pictures = chosen(recipe.data, asked.count) if there else []
-    named = {"teacher": asked.teacher, "student": asked.student, "distilled": asked.distilled}
-    shown = sources(Wanted(request, recipe, **named, untrained=asked.untrained, root=root, cache=cache))
-    known = _stages(shown)
-    looks = {number: look(number, asked.reduce, asked.color_scale, asked.levels, known) for number in numbers}
-    folder = asked.output.expanduser().absolute() if asked.output else root / "figures" / _name(recipe, seed, asked)
-    return Plan(recipe, seed, shown, pictures, looks, folder)
-
-
-def _name(recipe: Recipe, seed: int, asked: Asked) -> str:
-    """Of the folder: readable, and another one for other detectors or images."""
-    named = [str(word) for word in (asked.teacher, asked.student, asked.distilled, *asked.images)]
-    what = hashlib.sha256("\n".join([*named, str(asked.untrained), str(asked.count)]).encode()).hexdigest()[:8]
-    return f"{recipe.pair}__{recipe.data.name}-{recipe.scale.name}__s{seed}-{what}"
-
-
-def _stages(shown: Sequence[Source]) -> list[str]:
-    """The stages that all detectors have, by their configs; P2 to P7 where a config does not tell."""
-    from pkdcli.config.build import model_as_set
-    from pkdcli.config.levels import neck_levels
-
-    common = [f"P{n}" for n in range(2, 8)]
-    for one in shown:
-        strides = [level.stride for level in neck_levels(model_as_set(one.recipe), one.key)]
-        if None not in strides:
-            common = [f"P{stride.bit_length() - 1}" for stride in strides if f"P{stride.bit_length() - 1}" in common]
-    return common
-
-
-def _show(one: Plan, asked: Asked, where: OutputOptions) -> None:
-    """What would be measured and drawn."""
-    content = {
-        "pair": one.recipe.pair,
-        "figures": list(one.looks),
-        "detectors": [{key: getattr(source, key) for key in ABOUT} for source in one.shown],
-        "images": [picture["path"] for picture in one.pictures],
-        "files": [str(one.folder / f"figure{number}.{kind}") for number in one.looks for kind in asked.formats],
-    }
-    if where.json:
-        print(json.dumps(content))
-        return
-    print(f"pair {content['pair']}: figure {', '.join(map(str, content['figures']))}")
-    for source in one.shown:
-        print(f"  {source.key}: {source.title}, {source.source}")
-    later = f"{asked.count} of the val split of {one.recipe.data.name}, which is not there yet"
-    for path in content["images"] or [later]:
-        print(f"  image: {path}")
-    for path in content["files"]:
-        print(f"  would write: {path}")
-
-
-def _carry_out(one: Plan, asked: Asked, where: OutputOptions) -> None:
-    from pkdcli.reporting.formats import print_rich
-    from pkdcli.reporting.paper_figures.numbers import overview
-    from pkdcli.reporting.paper_figures.write import write
-
-    quiet = where.quiet or where.json
-    features = measured(one, quiet)
-    if not quiet:
-        print_rich([overview(features)], [])
-    for number, how in one.looks.items():
-        files = write(number, features, how, one.folder, asked.formats, asked.dpi)
-        if where.json:
-            print(json.dumps(_record(number, features, how, files)))
-        elif where.quiet:
-            print("\n".join(str(file) for file in files[: len(asked.formats)]))
-        else:
-            more = f", {len(files) - 1} more files beside" if len(files) > 1 else ""
-            print(f"Wrote {files[0]}{more}", file=sys.stderr)
-
-
-def measured(one: Plan, quiet: bool) -> Features:
+def measured(one: FigurePlan, watcher: Watcher) -> Features:
     """Have a process measure the features of a plan; they are kept beside the figures.
+
+    Args:
+        one: The plan.
+        watcher: Told of what is being done.
 
     Raises:
         PkdError: What the process says went wrong.
@@ -249,7 +157,10 @@ def measured(one: Plan, quiet: bool) -> Features:
         "cache": str(cache_root()),
         "output": str(kept),
     }
-    ask("pkdcli.engine.analysis.features", request, "the measurement")
+    names = ", ".join(source.title for source in one.shown)
+    count = len(one.pictures)
+    with watcher.doing(f"measuring {names} on {count} image{'s' if count > 1 else ''} ..."):
+        ask("pkdcli.engine.analysis.features", request, "the measurement")
     return Features.read(kept)
 
 
@@ -258,24 +169,31 @@ def _drawn_alike(recipe: Recipe, figure: Recipe) -> Recipe:
     return recipe.model_copy(update={"data": figure.data})
 
 
-def _record(number: int, features: Features, how: Look, files: Sequence[Path]) -> dict[str, Any]:
-    from pkdcli.reporting.paper_figures.numbers import top_channel
+def planned(one: FigurePlan, formats: Sequence[str]) -> dict[str, Any]:
+    """What would be measured and drawn, as `pkd visualize --dry-run --json` prints it.
 
-    levels = [name for name in features.levels_of_all() if name in (*how.levels, *how.channel_levels)]
-    channels = []
-    for detector in features.detectors:
-        for level in how.channel_levels:
-            for normalised in (False, True):
-                channel, share = top_channel(features, detector["key"], level, normalised)
-                row = {"detector": detector["key"], "level": level, "normalised": normalised}
-                channels.append({**row, "channel": channel, "share": share})
+    Args:
+        one: The plan.
+        formats: Of the pictures.
+    """
     return {
-        "figure": number,
-        **{key: features.meta[key] for key in ("pair", "data", "scale", "seed")},
-        "detectors": [{key: one[key] for key in ABOUT} for one in features.detectors],
-        "images": [image["path"] for image in features.images],
-        "statistics": [features.statistics(one["key"], level) for one in features.detectors for level in levels],
-        "noise": [row for row in features.meta["noise"] if row["level"] in how.levels],
-        "top_channels": channels,
-        "files": [str(file) for file in files],
+        "pair": one.recipe.pair,
+        "figures": list(one.looks),
+        "detectors": [{key: getattr(source, key) for key in ABOUT} for source in one.shown],
+        "images": [picture["path"] for picture in one.pictures],
+        "files": [str(one.folder / f"figure{number}.{kind}") for number in one.looks for kind in formats],
     }
+
+
+def picture(files: Sequence[Path]) -> str:
+    """One of a figure's pictures as HTML, with its content in it; the names where a browser can show none of them."""
+    import base64
+    from html import escape
+
+    kinds = {".png": "image/png", ".svg": "image/svg+xml"}
+    for kind, mime in kinds.items():
+        for file in files:
+            if file.suffix == kind and file.is_file():
+                content = base64.b64encode(file.read_bytes()).decode()
+                return f'<img alt="{escape(file.name)}" src="data:{mime};base64,{content}">'
+    return "".join(f"<p>{escape(str(file))}</p>" for file in files)

@@ -2,62 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
-from pkdcli.cli import typer_options as o
-
-SECTIONS = (
-    *("losses", "launches", "step", "group", "eval", "data", "startup", "suggest", "experiment"),
-    *("operators", "coco", "report"),
-)
-DEFAULT = SECTIONS[:7]
-_MEASURE = "What and how to measure"
+from pkdcli.api.options import MEASURE, BenchmarkOptions
+from pkdcli.cli.typer_options import spread
+from pkdcli.options import Only, OutputOptions
 
 
+@spread
 def command(
-    pair: o.Pair = "gfl101-fcos50",
-    scale: o.ScaleName = "tiny",
-    loss: o.Loss = "pkd",
-    image: Annotated[
-        str | None,
-        typer.Option(metavar="HxW", help="Size of the images in pixels.", rich_help_panel=_MEASURE),
-    ] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Images a step.", rich_help_panel=_MEASURE)] = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Of a step on the CPU; PyTorch's own choice.", rich_help_panel=_MEASURE)
-    ] = None,
-    only: Annotated[
-        str | None,
-        typer.Option(metavar="A,B", help=f"Sections: {', '.join(SECTIONS)}.", rich_help_panel=_MEASURE),
-    ] = None,
-    suggest: Annotated[
-        bool, typer.Option("--suggest", help="Propose faster settings for the teacher.", rich_help_panel=_MEASURE)
-    ] = False,
-    clock: Annotated[
-        str,
-        typer.Option(
-            metavar="wall|cpu",
-            help="cpu: processor time, on one thread; steadier where others use the machine too.",
-            rich_help_panel=_MEASURE,
-        ),
-    ] = "wall",
-    repeat: Annotated[int, typer.Option(min=1, help="Rounds of each comparison.", rich_help_panel=_MEASURE)] = 5,
-    students: Annotated[int, typer.Option(min=1, help="Students that share a teacher.", rich_help_panel=_MEASURE)] = 5,
-    eval_images: Annotated[
-        int, typer.Option(min=1, help="Images of the evaluation; 5000 is COCO's val.", rich_help_panel=_MEASURE)
-    ] = 200,
-    report_runs: Annotated[
-        int, typer.Option(min=1, help="Runs that the report reads.", rich_help_panel=_MEASURE)
-    ] = 200,
-    coco_images: Annotated[
-        int, typer.Option(min=1, help="Images of the annotations for coco; COCO has 118287.", rich_help_panel=_MEASURE)
-    ] = 118_287,
-    epochs: Annotated[int, typer.Option(min=1, help="Of the experiment.", rich_help_panel=_MEASURE)] = 12,
-    sets: o.Set = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.", rich_help_panel=_MEASURE)] = False,
-    quiet: o.Quiet = False,
+    options: BenchmarkOptions,
+    output: Annotated[OutputOptions, Only("quiet")],
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.", rich_help_panel=MEASURE)] = False,
 ) -> None:
     """Measure on this machine: losses, launches on a GPU, steps, shared teachers, evaluation, loading, start-up.
 
@@ -78,24 +37,74 @@ def command(
 
       pkd bench --only launches --scale paper --image 192x320
     """
-    from pkdcli.api.benchmark import Wishes, bench, size
+    import sys
 
-    named = o.words(only, "--only") or (() if suggest else DEFAULT)
-    wishes = Wishes(
-        pair=pair,
-        scale=scale,
-        loss=loss,
-        image=size(image),
-        batch=batch,
-        threads=1 if clock == "cpu" and threads is None else threads,
-        clock=clock,
-        only=(*named, *(("suggest",) if suggest and "suggest" not in named else ())),
-        repeat=repeat,
-        students=students,
-        eval_images=eval_images,
-        report_runs=report_runs,
-        coco_images=coco_images,
-        epochs=epochs,
-        sets=tuple(sets or ()),
-    )
-    raise typer.Exit(bench(wishes, json, quiet))
+    from pkdcli.api.benchmark import planned
+    from pkdcli.cli.console import tell
+    from pkdcli.cli.progress.choose import watcher
+    from pkdcli.errors import ExitCode
+
+    watch = watcher(json=False, quiet=output.quiet or json)
+    found = planned(options, watch)
+    try:
+        found.measure(None if json else show, watch)
+    except KeyboardInterrupt:
+        tell("stopped; the sections above are whole.")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    finally:
+        if json:
+            from json import dumps
+
+            print(dumps({"schema": 1, "command": sys.argv[1:], **found.record()}, indent=1))
+    if not json:
+        print(in_words(found.machine) + ("; processor time" if options.clock == "cpu" else ""))
+
+
+def show(section: Mapping[str, Any]) -> None:
+    """Print a section as a table: times, ratios and numbers, and what was to be reached."""
+    from rich.table import Table
+
+    from pkdcli.cli.console import out
+
+    table = Table(title=section["title"], title_justify="left", title_style="bold")
+    table.add_column("", overflow="fold")
+    for name in ("median", "from", "to", "to reach", "reached"):
+        table.add_column(name, justify="right")
+    for timing in section["timings"]:
+        seconds = timing["seconds"]
+        table.add_row(timing["name"], *(duration(s) for s in (timing["median"], min(seconds), max(seconds))), "", "")
+    if section["timings"] and (section["ratios"] or section["numbers"]):
+        table.add_section()
+    for ratio in section["ratios"]:
+        values = (f"{ratio[key]:.3f}" for key in ("value", "low", "high"))
+        table.add_row(ratio["name"], *values, *_bound(ratio))
+    for number in section["numbers"]:
+        value = f"{number['value']:.3g}" if abs(number["value"]) < 100 else f"{number['value']:.0f}"
+        table.add_row(number["name"], f"{value} {number['unit']}".strip(), "", "", *_bound(number))
+    console = out()
+    console.print(table)
+    for note in section["notes"]:
+        console.print(f"  {note}")
+
+
+def _bound(row: Mapping[str, Any]) -> tuple[str, str]:
+    if row["ok"] is None:
+        return "", ""
+    at_least = row["at_least"] is not None
+    bound = row["at_least"] if at_least else row["at_most"]
+    return f"{'at least' if at_least else 'at most'} {bound:g}", "yes" if row["ok"] else "NO"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in a readable unit."""
+    if seconds >= 1:
+        return f"{seconds:.2f} s"
+    return f"{seconds * 1e3:.1f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f} us"
+
+
+def in_words(machine: Mapping[str, Any] | None) -> str:
+    """The machine in one line."""
+    if machine is None:
+        return "nothing was measured"
+    on = machine["gpu"] or f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads"
+    return f"{on}; load {machine['load']} at the start; torch {machine['torch']}, Python {machine['python']}"

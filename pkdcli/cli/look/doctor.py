@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from pkdcli.cli import typer_options as o
+from pkdcli.cli.typer_options import spread
+from pkdcli.options import Only, OutputOptions
 
 
-def command(json: o.Json = False) -> None:
+@spread
+def command(output: Annotated[OutputOptions, Only("json")]) -> None:
     """Say what this machine has (versions, devices, data, cache), what it lacks, and the remedy.
 
     Leaves with exit code 3 where something needed is missing. COCO is not needed: scale tiny runs without.
@@ -16,27 +20,11 @@ def command(json: o.Json = False) -> None:
 
       pkd doctor
     """
-    import os
-    import subprocess
-    import sys
+    from pkdcli.api.doctor import doctor
+    from pkdcli.errors import ExitCode
 
-    from pkdcli.api.doctor import Finding, checks
-    from pkdcli.cores import variables
-
-    findings = checks()
-    # torch stays behind a process boundary: what it sees, its own process says.
-    answer = subprocess.run(
-        [sys.executable, "-m", "pkdcli.engine.worker.doctor"],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, **variables()},
-        check=False,
-    )
-    findings += Finding.read(answer.stdout) or [
-        Finding("torch", "the stack does not start", False, (answer.stderr.strip().splitlines() or ["no answer"])[-1])
-    ]
-    if json:
+    findings = doctor()
+    if output.json:
         for finding in findings:
             print(finding.line())
     else:
@@ -50,4 +38,4 @@ def command(json: o.Json = False) -> None:
         for finding in findings:
             table.add_row(marks[finding.ok], finding.what, escape(finding.found), escape(finding.remedy))
         out().print(table)
-    raise typer.Exit(3 if any(finding.ok is False for finding in findings) else 0)
+    raise typer.Exit(ExitCode.OK if findings.ok else ExitCode.MISSING)

@@ -101,7 +101,7 @@ def _runs(name: str, runs: Path | None) -> list[RunPaths]:
 
 
 def _show_run(run: Run) -> None:
-    from pkdcli.cli.progress.choose import describe
+    from pkdcli.cli.progress.base import describe
 
     print(f"{run.id}: {describe(run.status) if run.state == 'running' else run.state}")
     if run.reason:

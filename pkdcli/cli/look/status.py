@@ -89,7 +89,7 @@ def table(found: list[RunState]) -> QuickTable:
 
 
 def _cells(one: RunState) -> list[str]:
-    from pkdcli.cli.progress.choose import describe, duration
+    from pkdcli.cli.progress.base import describe, duration
 
     known, running = one.status, one.state == "running"
     epochs, iters = known.get("epochs"), known.get("iters")

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pkdcli.cli import typer_options as o
+from pkdcli.api.options import VerifyOptions
+from pkdcli.cli.typer_options import spread
+from pkdcli.options import Only, OutputOptions
 
 FORMATS = ("table", "md", "json")
 
 
+@spread
 def command(
-    pair: o.Pair = "gfl101-fcos50",
-    scale: o.ScaleName = "tiny",
-    data: o.DataName = None,
-    image: Annotated[
-        list[Path] | None,
-        typer.Option("--image", metavar="FILE", help="Instead of the data set's first two val images; repeatable."),
-    ] = None,
-    runs: o.Runs = None,
+    options: VerifyOptions,
+    output: Annotated[OutputOptions, Only("quiet")],
     format: Annotated[str, typer.Option("--format", metavar="FORMAT", help=", ".join(FORMATS) + ".")] = "table",
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", metavar="DIR", help="Folder of plot, CSV and JSON; default: verify/ in the runs folder."
-        ),
-    ] = None,
-    quiet: o.Quiet = False,
 ) -> None:
     """Check the paper's appendix A.3 in float64 on the feature maps of a pair.
 
@@ -42,9 +31,22 @@ def command(
 
       pkd verify --pair maskswin-faster50 --image street.jpg --image dog.jpg --format md
     """
+    import json
+
     from pkdcli.api.verify import verify
-    from pkdcli.errors import unknown
+    from pkdcli.cli.console import tell
+    from pkdcli.cli.progress.choose import watcher
+    from pkdcli.errors import ExitCode, unknown
+    from pkdcli.reporting.tables.verified import verified_tables
+    from pkdcli.reporting.write import emit
 
     if format not in FORMATS:
         raise unknown("--format", format, FORMATS)
-    raise typer.Exit(verify(pair, scale, data, image or [], runs, format, output, quiet))
+    done = verify(options, watcher=watcher(json=False, quiet=output.quiet))
+    if format == "json":
+        print(json.dumps(done.found, indent=1))
+    else:
+        emit(format, None, verified_tables(done.found), [], [], ())
+    if not output.quiet:
+        tell(f"Wrote {done.files[0]}, .csv and .json")
+    raise typer.Exit(ExitCode.OK if done.passed else ExitCode.RUN_FAILED)

@@ -4,29 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from pkdcli.api.options import EvalOptions
+from pkdcli.cli.typer_options import spread
+from pkdcli.options import Only, OutputOptions
 
-from pkdcli.cli import typer_options as o
 
-
-def command(
-    target: Annotated[
-        str, typer.Argument(metavar="RUN|CHECKPOINT", help="A run's id or folder, or a checkpoint file.")
-    ],
-    data: o.DataName = None,
-    split: Annotated[str, typer.Option(help="val, test or train.")] = "val",
-    model: Annotated[str, typer.Option(help="student or teacher (of a run).")] = "student",
-    detector: Annotated[
-        str | None,
-        typer.Option(help="What a bare checkpoint is of; a run knows.", autocompletion=o._complete("detectors")),
-    ] = None,
-    scale: Annotated[
-        str | None, typer.Option(help="Of a bare checkpoint; by default full size, on images as its own config tests.")
-    ] = None,
-    runs: o.Runs = None,
-    json: o.Json = False,
-    quiet: o.Quiet = False,
-) -> None:
+@spread
+def command(options: EvalOptions, output: Annotated[OutputOptions, Only("json", "quiet")]) -> None:
     """Evaluate a run's student (or its teacher), or a checkpoint: six COCO metrics.
 
     A run's own data set and split are the default; the result goes to eval/<data>-<split>.json in the run's folder and
@@ -41,6 +25,17 @@ def command(
 
       pkd eval student.pth --detector fcos50 --data my-data.yaml
     """
-    from pkdcli.api.evaluate import evaluate
+    import json
 
-    evaluate(target, data, split, model, detector, scale, runs, json, quiet)
+    from pkdcli.api.evaluate import evaluate
+    from pkdcli.cli.console import metrics_table, out, tell
+    from pkdcli.cli.progress.choose import watcher
+
+    watch = watcher(json=False, quiet=output.quiet or output.json)
+    found = evaluate(options, say=tell, watcher=watch)
+    if output.json:
+        print(json.dumps(found.record))
+        return
+    out().print(metrics_table([(found.title, found.metrics)], title=f"{found.data}, {found.split}"))
+    if found.path and not output.quiet:
+        print(found.path)

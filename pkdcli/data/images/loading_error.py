@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from pkdcli.data.images.formats import REPLACE
 from pkdcli.errors import ExitCode, PkdError
@@ -42,3 +44,16 @@ def unusable(path: str | os.PathLike[str], why: str, hint: str = REPLACE) -> Ima
 def other(path: str | os.PathLike[str], why: str, hint: str) -> OtherImageError:
     """The error of a whole image that is not the right one."""
     return OtherImageError(f"image {path} {why}.", hint)
+
+
+@contextmanager
+def as_wrong_file() -> Iterator[None]:
+    """Give the errors of images raised inside the exit code of a wrong file, 2.
+
+    For commands that only look at images. A training ends with 3: its images were checked, and have gone since.
+    """
+    try:
+        yield
+    except ImageError as error:
+        error.code = ExitCode.USAGE
+        raise

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pkdcli.config.levels import Level, neck_levels
-from pkdcli.data.images.loading_error import ImageError, OtherImageError
+from pkdcli.data.images.loading_error import ImageError, OtherImageError, as_wrong_file
 from pkdcli.engine.analysis import activations
 from pkdcli.engine.worker.request import answer
 from pkdcli.errors import PkdError
@@ -108,7 +108,8 @@ def load(recipe: Any, images: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
     for number, image in enumerate(images):
         annotated = dict(zip(("width", "height"), image.get("annotated") or (), strict=False))
         try:
-            packed = pipeline({"img_path": image["path"], "img_id": number, **annotated})
+            with as_wrong_file():
+                packed = pipeline({"img_path": image["path"], "img_id": number, **annotated})
         except OtherImageError:
             raise
         except ImageError as error:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pkdcli.data.images.loading_error import ImageError, OtherImageError
+from pkdcli.data.images.loading_error import ImageError, OtherImageError, as_wrong_file
 from pkdcli.engine.losses import build_loss
 from pkdcli.engine.worker.request import answer
 from pkdcli.errors import PkdError
@@ -201,7 +201,8 @@ def _load(recipe: Any, images: Sequence[str]) -> dict[str, Any]:
     loaded = []
     for number, path in enumerate(images):
         try:
-            loaded.append(pipeline({"img_path": path, "img_id": number})["inputs"])
+            with as_wrong_file():
+                loaded.append(pipeline({"img_path": path, "img_id": number})["inputs"])
         except OtherImageError:
             raise
         except ImageError as error:

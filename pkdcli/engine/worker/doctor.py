@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pkdcli.api.doctor import GIB, Finding
+from pkdcli.findings import GIB, Finding
 
 
 def findings() -> list[Finding]:

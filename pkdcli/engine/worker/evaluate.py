@@ -11,6 +11,7 @@ from mmengine.dist import is_main_process
 
 import pkdcli.engine.register  # noqa: F401
 from pkdcli.config import data as data_section
+from pkdcli.data.images.loading_error import as_wrong_file
 from pkdcli.engine import checkpoint
 from pkdcli.engine.metrics import labels, samples
 from pkdcli.engine.setup.config import run_config
@@ -27,8 +28,8 @@ def evaluate_request(request: dict[str, Any]) -> None:
     """Carry out a request of `pkd eval` and write what came out.
 
     Args:
-        request: `recipe` (of a detector alone: role `baseline` or `teacher`), `weights` (file), `split`, `work_dir`,
-            `output` (file to write), `columns` (written along), `samples` (file for a few images' detections, or None),
+        request: `recipe` (of a detector alone: role `baseline` or `teacher`), `weights` (file), `split`,
+            `answer` (file to write), `columns` (written along), `samples` (file for a few images' detections, or None),
             `own_pipeline` (whether images are prepared as the detector's own config says).
 
     Raises:
@@ -37,14 +38,15 @@ def evaluate_request(request: dict[str, Any]) -> None:
     recipe = parse(Recipe, request["recipe"], "the recipe to evaluate")
     begin = time.perf_counter()
     keep = request.get("samples")
-    metrics, notes = evaluate(
-        recipe,
-        Path(request["weights"]),
-        request["split"],
-        Path(request["work_dir"]),
-        Path(keep) if keep else None,
-        request.get("own_pipeline", False),
-    )
+    with as_wrong_file():
+        metrics, notes = evaluate(
+            recipe,
+            Path(request["weights"]),
+            request["split"],
+            Path(request["answer"]).parent,
+            Path(keep) if keep else None,
+            request.get("own_pipeline", False),
+        )
     if is_main_process():
         written = {
             **request["columns"],
@@ -57,7 +59,7 @@ def evaluate_request(request: dict[str, Any]) -> None:
             "seconds": round(time.perf_counter() - begin, 2),
             "evaluated": now(),
         }
-        write_json(Path(request["output"]), written)
+        write_json(Path(request["answer"]), written)
 
 
 def evaluate(

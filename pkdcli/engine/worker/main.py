@@ -97,13 +97,14 @@ def _train_together(run_dirs: list[Path]) -> int:
     return ExitCode.INTERRUPTED if ExitCode.INTERRUPTED in codes else max(codes)
 
 
-def _evaluate(request: Path) -> int:
+def _evaluate(path: Path) -> int:
+    request = read_json(path)
     try:
         from pkdcli.engine.worker.evaluate import evaluate_request
 
-        evaluate_request(read_json(request))
+        evaluate_request(request)
     except BaseException as error:
-        return explain(error, None, request)
+        return explain(error, None, Path(request["answer"]))
     return ExitCode.OK
 
 
@@ -115,7 +116,7 @@ def explain(
     Args:
         error: What was raised.
         status: Of the run; None for an evaluation.
-        request: Of an evaluation, into which its error goes.
+        request: The file into which the answer of an evaluation goes, or its error.
         rank: This process's.
         told: `told_file` of the run.
     """

@@ -14,6 +14,7 @@ from pkdcli.errors import ExitCode
 from pkdcli.launch import torchrun
 from pkdcli.launch.job import JobSpec
 from pkdcli.launch.local import os_processes
+from pkdcli.launch.local.starter import start
 from pkdcli.runs.store import cannot_write
 
 
@@ -37,7 +38,7 @@ class LocalProcess:
         self._tidy = weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
         with log:
             self._log_begins = log.tell()
-            self._process = subprocess.Popen(
+            self._process = start(
                 spec.argv,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -11,7 +11,12 @@ from pkdcli.runs.record import Record
 
 
 def cards(records: Sequence[Record], everything: Sequence[Record]) -> list[dict[str, Any]]:
-    """By pair, schedule and data: the teacher, the baseline, and the best of each loss over its seeds."""
+    """By pair, schedule and data: the teacher, the baseline, and the best of each loss over its seeds.
+
+    Args:
+        records: The runs to show.
+        everything: All runs: the baselines are among them.
+    """
     found = []
     for group in groups_of(records, everything):
         # A teacher's number stands in each of its runs: it counts once.

@@ -9,7 +9,13 @@ from pkdcli.reporting.plots.figure import DASHES, Figure, Panel
 
 
 def panel_context(panel: Panel, title: str, description: str = "") -> dict[str, Any]:
-    """A panel as the template shows it: its picture and its legend."""
+    """A panel as the template shows it: its picture and its legend.
+
+    Args:
+        panel: What it shows.
+        title: Read out for the picture.
+        description: Read out after it.
+    """
     from markupsafe import Markup
 
     legend = list(zip(panel.places, panel.names, strict=True))

@@ -55,14 +55,26 @@ class Samples:
         return {"images": self.images, "sets": sets}
 
     def of_run(self, folder: str | None, data: str | None, split: str | None) -> int | None:
-        """The place of a run's set; None where it has kept nothing. What `pkd eval` has kept will do as well."""
+        """The place of a run's set; None where it has kept nothing. What `pkd eval` has kept will do as well.
+
+        Args:
+            folder: The run directory.
+            data: The data set's name.
+            split: The split that was evaluated; val where it is not known.
+        """
         if not folder:
             return None
         paths = RunPaths(Path(folder))
         return self._first(paths.samples, paths.evaluation_samples(str(data), split or "val"))
 
     def of_teacher(self, folder: str | None, data: str | None, split: str | None) -> int | None:
-        """The place of the set of a distilled run's teacher."""
+        """The place of the set of a distilled run's teacher.
+
+        Args:
+            folder: The directory of the distilled run.
+            data: The data set's name.
+            split: The split that was evaluated; val where it is not known.
+        """
         if not folder:
             return None
         paths = RunPaths(Path(folder))

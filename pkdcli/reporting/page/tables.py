@@ -22,6 +22,10 @@ def table_context(table: Table, records: Sequence[Record]) -> dict[str, Any]:
 
     Rows whose record is known can be filtered, and lead to their run if it is among `records`. Where sections are pairs
     and no column says so, one is put in front: sorted, the rows of all sections stand together.
+
+    Args:
+        table: As every other format shows it.
+        records: The runs that the page shows one by one.
     """
     shown = {record["run"] for record in records}
     pairs = _pairs(table)

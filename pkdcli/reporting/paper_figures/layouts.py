@@ -26,7 +26,13 @@ BY_STAGE = {"top": 0.3, "below": 0.1, "beside": 0.27}  # the detectors' names st
 
 
 def draw(number: int, features: Features, look: Look) -> Figure:
-    """A figure of the paper, 4 to 8."""
+    """A figure of the paper, 4 to 8.
+
+    Args:
+        number: Which figure.
+        features: What was measured of the detectors.
+        look: How the figure is drawn.
+    """
     return _LAYOUTS[number](features, look)
 
 

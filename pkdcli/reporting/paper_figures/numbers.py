@@ -25,25 +25,51 @@ COLUMNS = {
 
 
 def mean_square_shares(features: Features, detector: str, levels: Sequence[str]) -> list[float]:
-    """What part each stage has in the sum of the mean squares of some stages, 0 to 1."""
+    """What part each stage has in the sum of the mean squares of some stages, 0 to 1.
+
+    Args:
+        features: What was measured of the detectors.
+        detector: The key of a detector, one of `features.detectors`.
+        levels: The names of stages.
+    """
     powers = [features.statistics(detector, level)["mean_square"] for level in levels]
     total = sum(powers)
     return [power / total if total else 0.0 for power in powers]
 
 
 def channel_numbers(features: Features, detector: str, level: str, normalised: bool) -> np.ndarray:
-    """(C,): in how many positions of all images each channel dominates."""
+    """(C,): in how many positions of all images each channel dominates.
+
+    Args:
+        features: What was measured of the detectors.
+        detector: The key of a detector, one of `features.detectors`.
+        level: The name of a stage, such as `P3`.
+        normalised: Of the feature maps after the normalisation that PKD applies, not before it.
+    """
     return sum(features.numbers(detector, level, image, normalised) for image in range(len(features.images)))
 
 
 def top_channel(features: Features, detector: str, level: str, normalised: bool = False) -> tuple[int, float]:
-    """The most dominant channel, and in which share of the positions it dominates."""
+    """The most dominant channel, and in which share of the positions it dominates.
+
+    Args:
+        features: What was measured of the detectors.
+        detector: The key of a detector, one of `features.detectors`.
+        level: The name of a stage, such as `P3`.
+        normalised: Of the feature maps after the normalisation that PKD applies, not before it.
+    """
     counts = channel_numbers(features, detector, level, normalised)
     return int(counts.argmax()), float(counts.max() / counts.sum())
 
 
 def outside(features: Features, detector: str, level: str) -> tuple[float, float] | None:
-    """The shares of activation and of area outside the boxes, means over the images that have boxes; None without."""
+    """The shares of activation and of area outside the boxes, means over the images that have boxes; None without.
+
+    Args:
+        features: What was measured of the detectors.
+        detector: The key of a detector, one of `features.detectors`.
+        level: The name of a stage, such as `P3`.
+    """
     rows = [features.noise(detector, level, image) for image in range(len(features.images))]
     known = [row for row in rows if row is not None and row["share"] is not None]
     if not known:
@@ -76,7 +102,13 @@ def rebinned(
 
 
 def central_range(features: Features, level: str, share: float = 0.999) -> tuple[float, float]:
-    """Where all but the outermost values of every detector lie: half of the rest below, half above."""
+    """Where all but the outermost values of every detector lie: half of the rest below, half above.
+
+    Args:
+        features: What was measured of the detectors.
+        level: The name of a stage, such as `P3`.
+        share: Of the values, 0 to 1, that lie within.
+    """
     lows, highs = [], []
     for one in features.detectors:
         counts, edges = features.histogram(one["key"], level)
@@ -87,7 +119,12 @@ def central_range(features: Features, level: str, share: float = 0.999) -> tuple
 
 
 def rows(features: Features, look: Look) -> dict[str, list[Record]]:
-    """The numbers behind a figure, by kind; a kind that it has none of is left out."""
+    """The numbers behind a figure, by kind; a kind that it has none of is left out.
+
+    Args:
+        features: What was measured of the detectors.
+        look: How the figure is drawn.
+    """
     keys = [one["key"] for one in features.detectors]
     titles = {one["key"]: one["title"] for one in features.detectors}
     levels = [name for name in features.levels_of_all() if name in (*look.levels, *look.channel_levels)]
@@ -157,7 +194,12 @@ def overview(features: Features) -> Table:
 
 
 def stage(features: Features, level: str) -> str:
-    """`P3 (stride 8)`."""
+    """`P3 (stride 8)`.
+
+    Args:
+        features: What was measured of the detectors.
+        level: The name of a stage, such as `P3`.
+    """
     return f"{level} (stride {features.stride(level)})"
 
 

@@ -61,7 +61,12 @@ class Tiles(NamedTuple):
     beside: float = 0.0
 
     def place(self, row: int, column: int) -> Box:
-        """Where a picture goes."""
+        """Where a picture goes.
+
+        Args:
+            row: From 0.
+            column: From 0; the images stand in the first.
+        """
         top = self.top + sum(self.heights[:row]) + row * self.below
         left = self.left + column * (self.width + self.gap) + (self.beside if column else 0.0)
         return Box(left, top, self.width, self.heights[row])
@@ -71,6 +76,12 @@ class Tiles(NamedTuple):
         return self.top + sum(self.heights) + len(self.heights) * self.below
 
     def under(self, first: int, last: int, height: float) -> Box:
-        """A place under some columns, so many inches high."""
+        """A place under some columns, so many inches high.
+
+        Args:
+            first: The first column.
+            last: The last column.
+            height: In inches.
+        """
         left, right = self.place(0, first).left, self.place(0, last).left + self.width
         return Box(left, self.bottom(), right - left, height)

@@ -55,6 +55,13 @@ def distribution_panel(axes: Axes, features: Features, level: str, *, whole: boo
 def channels_panel(axes: Axes, features: Features, detector: str, level: str, title: str) -> tuple[Artist, Artist]:
     """In how many positions of all images each channel is the largest, before and after normalisation.
 
+    Args:
+        axes: Where it is drawn.
+        features: What was measured of the detectors.
+        detector: The key of a detector, one of `features.detectors`.
+        level: The name of a stage, such as `P3`.
+        title: Stands above the panel.
+
     Returns:
         What stands for before and after in a legend.
     """
@@ -77,7 +84,13 @@ def channels_panel(axes: Axes, features: Features, detector: str, level: str, ti
 
 
 def stages_panel(axes: Axes, features: Features, levels: Sequence[str]) -> None:
-    """Each stage's share of the sum of the stages' mean squares, with its mean square beside."""
+    """Each stage's share of the sum of the stages' mean squares, with its mean square beside.
+
+    Args:
+        axes: Where it is drawn.
+        features: What was measured of the detectors.
+        levels: The names of stages.
+    """
     detectors = features.detectors
     height = 0.8 / len(detectors)
     for number, one in enumerate(detectors):

@@ -40,7 +40,13 @@ class Cell(NamedTuple):
 
 
 def image_panel(axes: Axes, features: Features, image: int) -> None:
-    """The image as the detectors see it, and the boxes of its objects."""
+    """The image as the detectors see it, and the boxes of its objects.
+
+    Args:
+        axes: Where it is drawn.
+        features: What was measured of the detectors.
+        image: The place of an image, from 0.
+    """
     height, width = features.images[image]["size"]
     axes.imshow(features.pixels(image), extent=(0, width, height, 0), interpolation="antialiased")
     _boxes(axes, features, image)
@@ -49,7 +55,15 @@ def image_panel(axes: Axes, features: Features, image: int) -> None:
 
 
 def pattern_panel(axes: Axes, features: Features, cell: Cell, reduce: str, scale: Normalize) -> None:
-    """A pattern over the image in grey; each square is one position of the feature map."""
+    """A pattern over the image in grey; each square is one position of the feature map.
+
+    Args:
+        axes: Where it is drawn.
+        features: What was measured of the detectors.
+        cell: Which pattern.
+        reduce: How the channels became one number: `max`, `mean` or `norm`.
+        scale: From values to colours.
+    """
     height, width = features.images[cell.image]["size"]
     axes.imshow(blended(features, cell, reduce, scale), extent=(0, width, height, 0), interpolation="antialiased")
     _boxes(axes, features, cell.image)
@@ -60,6 +74,12 @@ def blended(features: Features, cell: Cell, reduce: str, scale: Normalize) -> np
     """A pattern's colours over the image in grey, (height, width, 3), 0 to 1; a position covers `stride` pixels.
 
     Blended here, since the formats' own ways of laying one picture over another differ in colour.
+
+    Args:
+        features: What was measured of the detectors.
+        cell: Which pattern.
+        reduce: How the channels became one number: `max`, `mean` or `norm`.
+        scale: From values to colours.
     """
     grey = features.pixels(cell.image).mean(axis=2)[:, :, None] / 255
     found = np.repeat(grey, 3, axis=2)
@@ -84,14 +104,26 @@ def _boxes(axes: Axes, features: Features, image: int) -> None:
 
 
 def noise_text(axes: Axes, features: Features, cell: Cell) -> None:
-    """Below a pattern: what share of the activation, and of the area, lies outside the boxes."""
+    """Below a pattern: what share of the activation, and of the area, lies outside the boxes.
+
+    Args:
+        axes: Where it is drawn.
+        features: What was measured of the detectors.
+        cell: Which pattern.
+    """
     row = features.noise(*cell)
     if row is not None and row["share"] is not None:
         axes.set_xlabel(f"off objects: {percent(row['share'])}\n(of the area: {percent(row['area'])})", fontsize=6.5)
 
 
 def scales(features: Features, cells: Sequence[Cell], look: Look) -> dict[Cell, tuple[Normalize, str]]:
-    """The colour scale of each pattern: one for all, one a detector, or one each."""
+    """The colour scale of each pattern: one for all, one a detector, or one each.
+
+    Args:
+        features: What was measured of the detectors.
+        cells: Which patterns.
+        look: How the figure is drawn.
+    """
     groups = {"shared": lambda _: None, "detector": lambda cell: cell.detector, "own": lambda cell: cell}
     group = groups[look.color_scale]
     members: dict[Any, list[np.ndarray]] = {}

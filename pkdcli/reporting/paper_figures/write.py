@@ -49,7 +49,13 @@ def write(
 
 
 def caption(number: int, features: Features, look: Look) -> str:
-    """What a figure shows, of which weights and images, and what the paper leaves open, in Markdown."""
+    """What a figure shows, of which weights and images, and what the paper leaves open, in Markdown.
+
+    Args:
+        number: Which figure.
+        features: What was measured of the detectors.
+        look: How the figure is drawn.
+    """
     from pkdcli.reporting.paper_figures.patterns import caption_of_reduction
 
     paper, meta = FIGURES[number], features.meta

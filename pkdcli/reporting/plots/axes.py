@@ -16,7 +16,13 @@ LEFT, RIGHT, TOP, BOTTOM = 58, 10, 10, 44
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Round numbers from `low` to `high`, about so many."""
+    """Round numbers from `low` to `high`, about so many.
+
+    Args:
+        low: Where the axis begins.
+        high: Where it ends.
+        count: About so many.
+    """
     if not high > low:
         return [low]
     raw = (high - low) / count
@@ -27,7 +33,12 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times powers of ten from `low` to `high`; powers alone over many decades."""
+    """1, 2 and 5 times powers of ten from `low` to `high`; powers alone over many decades.
+
+    Args:
+        low: Where the axis begins, above 0.
+        high: Where it ends.
+    """
     few = high / low > 1e4
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     found = [m * 10.0**n for n in decades for m in ((1,) if few else (1, 2, 5))]

@@ -21,6 +21,11 @@ _PANEL_WIDTH, _HEIGHT, _BAR = 3.6, 2.9, 0.28  # inches
 def write_figures(figures: Sequence[Figure], folder: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
     """Write every figure in every format, and what it shows as `captions.md`.
 
+    Args:
+        figures: What to draw.
+        folder: Where to write.
+        formats: Of `FORMATS`.
+
     Returns:
         The pictures, in order.
 

@@ -84,7 +84,12 @@ def by_method(records: Iterable[Record]) -> dict[str, list[Record]]:
 
 
 def over_seeds(records: Iterable[Record], name: str) -> tuple[float | None, float | None]:
-    """Mean and sample standard deviation of a metric; None where it is not known, or for one seed."""
+    """Mean and sample standard deviation of a metric; None where it is not known, or for one seed.
+
+    Args:
+        records: Runs that differ in their seed.
+        name: The metric's column.
+    """
     values = [record[name] for record in records if record.get(name) is not None]
     if not values:
         return None, None
@@ -92,7 +97,12 @@ def over_seeds(records: Iterable[Record], name: str) -> tuple[float | None, floa
 
 
 def best_of_each_loss(records: Sequence[Record], limit: int) -> list[tuple[str, list[Record]]]:
-    """By loss the method with the highest mean mAP, the best first, at most so many."""
+    """By loss the method with the highest mean mAP, the best first, at most so many.
+
+    Args:
+        records: Runs of one group.
+        limit: Losses at most.
+    """
     best: dict[str | None, tuple[float, str, list[Record]]] = {}
     for name, members in by_method(records).items():
         mean = over_seeds(members, "mAP")[0] or 0.0

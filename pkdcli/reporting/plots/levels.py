@@ -12,7 +12,12 @@ BARS = 16
 
 
 def levels_figure(group: Group, read: Read) -> Figure | None:
-    """Shares over the whole training, of one seed each; None where they were not measured."""
+    """Shares over the whole training, of one seed each; None where they were not measured.
+
+    Args:
+        group: Runs that are shown together.
+        read: Gives the curves of a run's folder.
+    """
     shown: list[tuple[str, dict[int, float], dict[int, float]]] = []
     left_out = 0
     for name, members in by_method(group.runs).items():

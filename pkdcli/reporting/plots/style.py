@@ -30,7 +30,12 @@ _UNDATED = {"png": {"Software": None}, "pdf": {"CreationDate": None, "ModDate": 
 
 
 def folded(title: str, inches: float) -> str:
-    """A title on two lines where it is too long for one: broken at its middle blank, or else hyphen."""
+    """A title on two lines where it is too long for one: broken at its middle blank, or else hyphen.
+
+    Args:
+        title: In the size of a figure's titles.
+        inches: The width there is for it.
+    """
     if len(title) * 0.068 <= inches:
         return title
     breaks = [n + 1 for n, character in enumerate(title) if character == (" " if " " in title else "-")]
@@ -39,13 +44,24 @@ def folded(title: str, inches: float) -> str:
 
 
 def fitting(text: str, inches: float, most: float) -> float:
-    """The size in points, at most so much, at which the longest line of a text is no longer than so many inches."""
+    """The size in points, at most so much, at which the longest line of a text is no longer than so many inches.
+
+    Args:
+        text: One line or several.
+        inches: The width there is for it.
+        most: The largest size, in points.
+    """
     longest = max(len(line) for line in text.splitlines())
     return min(most, inches * 72 / (0.62 * longest))
 
 
 def short(value: float, like: float = 1.0) -> str:
-    """A number with two decimals, or one from 10 on; with two digits where its kind is small, as `like` tells."""
+    """A number with two decimals, or one from 10 on; with two digits where its kind is small, as `like` tells.
+
+    Args:
+        value: The number.
+        like: A number of its kind, which tells how small they are.
+    """
     decimals = 2 if abs(value) < 10 else 1
     text = f"{round(value, decimals) + 0.0:.{decimals}f}" if abs(like) >= 0.1 else f"{value:.2g}"
     return text.replace("-", "\N{MINUS SIGN}")
@@ -69,6 +85,10 @@ def save(draw: Callable[[], Figure], paths: dict[str, Path], dpi: int = DPI) -> 
 
 def norm(arrays: list, clip: float = 0.005) -> tuple[Normalize, str]:
     """A colour scale over some arrays without their outermost values, and which ends of its bar are pointed.
+
+    Args:
+        arrays: Of any shapes.
+        clip: The share of the values that lies beyond each end, 0 to 1.
 
     Returns:
         The scale, and `neither`, `min`, `max` or `both` as matplotlib's `extend`.

@@ -20,7 +20,12 @@ _STYLES = ("blue", "red", "green", "magenta", "cyan", "yellow")
 
 
 def print_figures(figures: Sequence[Figure], console: Console) -> None:
-    """Print every figure under its title, no wider than the console."""
+    """Print every figure under its title, no wider than the console.
+
+    Args:
+        figures: What to draw.
+        console: Where to print.
+    """
     for figure in figures:
         console.print(Text(figure.title, "bold"))
         for panel in figure.panels:
@@ -31,13 +36,24 @@ def print_figures(figures: Sequence[Figure], console: Console) -> None:
 
 
 def bar(value: float, most: float, width: int) -> str:
-    """A bar whose length is to `width` as `value` is to `most`, to an eighth of a character."""
+    """A bar whose length is to `width` as `value` is to `most`, to an eighth of a character.
+
+    Args:
+        value: Of the bar.
+        most: Of the longest bar.
+        width: Of the longest bar, in characters.
+    """
     eighths = round(8 * width * max(0.0, min(value / most, 1.0))) if most > 0 else 0
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
 
 def spark(values: Sequence[float], width: int) -> str:
-    """A line of blocks between the smallest and the largest value."""
+    """A line of blocks between the smallest and the largest value.
+
+    Args:
+        values: In order; brought down to means where there are more than characters.
+        width: In characters.
+    """
     if len(values) > width:
         edges = [round(n * len(values) / width) for n in range(width + 1)]
         values = [sum(values[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]

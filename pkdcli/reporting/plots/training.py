@@ -75,7 +75,13 @@ def run_panels(
 
 
 def level_panels(record: Record, curves: Curves, count: int = POINTS) -> list[Panel]:
-    """By level of the student over the training: weighted loss, share of the gradient, correlation with the teacher."""
+    """By level of the student over the training: weighted loss, share of the gradient, correlation with the teacher.
+
+    Args:
+        record: The run.
+        curves: Its curves.
+        count: Points a line at most.
+    """
     if not curves.levels:
         return []
     names = {level: level_name(record, level) for level in curves.levels}
@@ -95,7 +101,12 @@ def level_panels(record: Record, curves: Curves, count: int = POINTS) -> list[Pa
 
 
 def levels_of_run(record: Record, read: Read) -> Figure | None:
-    """The levels of one run as a picture; None where they were not measured."""
+    """The levels of one run as a picture; None where they were not measured.
+
+    Args:
+        record: The run.
+        read: Gives the curves of a run's folder.
+    """
     curves = read(record["path"])
     panels = level_panels(record, curves)
     if not panels:

@@ -33,6 +33,12 @@ def differing(records: list[Record]) -> dict[str, str]:
 
 
 def title_of(records: list[Record], extra: dict[str, str]) -> str:
+    """What the runs of a table have in common: data, scale, batch, seed.
+
+    Args:
+        records: The runs of the table.
+        extra: The settings in which they differ, which have columns of their own.
+    """
     first = records[0]
     data = " ".join(filter(None, (first["data"] or "unknown data", first["split"])))
     parts = [data, f"scale {first['scale'] or 'unknown'}"]
@@ -47,6 +53,13 @@ def title_of(records: list[Record], extra: dict[str, str]) -> str:
 
 
 def notes_of(notes: list[str], records: list[Record], paper: bool) -> list[str]:
+    """The notes below a table, each once, with what is to be said of smoke runs and of published numbers.
+
+    Args:
+        notes: Those that its rows have.
+        records: The runs of the table.
+        paper: Whether published numbers stand beside.
+    """
     notes = list(dict.fromkeys(notes))
     if any(record["smoke"] for record in records):
         notes.insert(0, SMOKE_NOTE)

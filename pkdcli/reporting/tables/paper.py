@@ -26,7 +26,12 @@ def table7(records: list[Record], literature: list[Record] | None = None) -> lis
 
 
 def table8(records: list[Record], paper: bool = False) -> list[Table]:
-    """One table for each data set and scale: mAP against loss weight, by pair and schedule."""
+    """One table for each data set and scale: mAP against loss weight, by pair and schedule.
+
+    Args:
+        records: Runs, or means over seeds; those without metrics are passed over.
+        paper: Add the columns `paper` and `diff`.
+    """
     tables = (_table8([r for r in group if is_distilled(r)], paper) for group in by_data_and_scale(records))
     return [table for table in tables if table.sections]
 

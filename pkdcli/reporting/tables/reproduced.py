@@ -93,7 +93,12 @@ def not_comparable(recipe: Recipe) -> str | None:
 
 
 def spearman(ours: Sequence[float], theirs: Sequence[float]) -> float | None:
-    """Spearman's rank correlation, ties at their mean rank; None with fewer than two pairs or a constant side."""
+    """Spearman's rank correlation, ties at their mean rank; None with fewer than two pairs or a constant side.
+
+    Args:
+        ours: Numbers.
+        theirs: As many others.
+    """
     if len(ours) < 2:
         return None
     a, b = _mean_ranks(ours), _mean_ranks(theirs)

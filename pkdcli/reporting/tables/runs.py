@@ -28,7 +28,12 @@ def _state(record: Record) -> str:
 
 
 def unfinished_notes(records: list[Record], limit: int = 10) -> list[str]:
-    """A line for each run without a result, and one for those without a baseline."""
+    """A line for each run without a result, and one for those without a baseline.
+
+    Args:
+        records: The runs that are shown.
+        limit: Runs that get a line of their own.
+    """
     open_ = [record for record in records if record["mAP"] is None]
     notes = []
     for record in open_[:limit]:

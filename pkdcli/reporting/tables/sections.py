@@ -10,6 +10,7 @@ from pkdcli.runs.record import METRICS, Record, order
 
 
 def by_data_and_scale(records: Iterable[Record]) -> list[list[Record]]:
+    """The runs with a result, in a list for each data set, split and scale."""
     def where(record: Record) -> tuple[str, ...]:
         return tuple(record[key] or "" for key in ("data", "split", "scale"))
 
@@ -52,7 +53,12 @@ def _in_section(record: Record) -> tuple:
 
 
 def teacher_rows(pair: str | None, members: list[Record]) -> list[Record]:
-    """The rows of a pair's teacher: each distinct set of numbers once; one row where there are none."""
+    """The rows of a pair's teacher: each distinct set of numbers once; one row where there are none.
+
+    Args:
+        pair: The pair's name.
+        members: Its runs.
+    """
     found: dict[tuple, Record] = {}
     for record in filter(is_distilled, members):
         row = {key: record[key] for key in ("teacher", "smoke", "foreign")}

@@ -78,7 +78,12 @@ def _scalars(start: Path) -> Path | None:
 
 
 def read_starts(folder: Path, warn: Warn) -> list[Start]:
-    """The starts that make up the newest training: it, and those it was resumed from, oldest first."""
+    """The starts that make up the newest training: it, and those it was resumed from, oldest first.
+
+    Args:
+        folder: The work directory.
+        warn: Called with a line for each line of a file that can't be read.
+    """
     chain: list[Start] = []
     for sub in reversed(_starts(folder)):
         start = _read(sub, warn)
@@ -144,7 +149,13 @@ def _seconds(first: list[str], last: list[str]) -> float | None:
 
 
 def config_of(folder: Path, starts: list[Start], warn: Warn) -> tuple[dict[str, Any], str | None]:
-    """The config of the newest start, and the name of the config file it came from, if it is known."""
+    """The config of the newest start, and the name of the config file it came from, if it is known.
+
+    Args:
+        folder: The work directory.
+        starts: Its starts, as `read_starts` gives them.
+        warn: Called with a line for each file that can't be read.
+    """
     named = sorted((path for path in folder.glob("*.py") if path.is_file()), key=lambda path: path.stat().st_mtime)
     name = named[-1].stem if named else None
     for path in (starts[-1].folder / "vis_data" / "config.py", *reversed(named)):
