@@ -131,7 +131,8 @@ def test_a_finished_run_of_another_version_is_told(type_, finished, more):
     release("0.2")
     answer = type_(*words, *more)
     assert answer.code == 0, answer.err
-    text = f"the plug-in pkd-probe is 0.2 here, and was 0.1 for {folder.name}; `pip install pkd-probe==0.1` brings that back"
+    back = "`pip install pkd-probe==0.1` brings that back"
+    text = f"the plug-in pkd-probe is 0.2 here, and was 0.1 for {folder.name}; {back}"
     assert answer.err.splitlines().count(f"note: {text}.") == 1
     lines = [json.loads(line) for line in type_(*words, *more, "--json").out.splitlines()]
     assert [line for line in lines if line.get("event") == "note"] == [{"event": "note", "text": text}]
@@ -152,6 +153,6 @@ def test_a_run_whose_launcher_is_gone_is_resumed_with_the_remedy(type_, finished
     assert (answer.code, answer.out) == (2, "")
     assert answer.err == (
         f"error: {folder}/job.json: kind: should be 'local' or 'slurm', not 'lab'.\n"
-        f"The plug-in pkd-gone is not installed here, and was 3.1 for {folder.name}; `pip install pkd-gone==3.1` brings "
-        "that back.\n"
+        f"The plug-in pkd-gone is not installed here, and was 3.1 for {folder.name}; `pip install pkd-gone==3.1` "
+        "brings that back.\n"
     )
