@@ -22,6 +22,7 @@ from pkdcli.recipe.resolve import load_data
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.find import find_run
 from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.plugins import changed_plugins
 from pkdcli.runs.record import METRICS
 from pkdcli.runs.run import html_table
 from pkdcli.runs.store import write_json
@@ -110,6 +111,8 @@ def evaluate(
     if paths is None:
         for text in said_of_size(recipe, options.scale):
             tell(f"note: {text}")
+    for text in changed_plugins([paths] if paths is not None else []):
+        tell(f"note: {text}.")
     recipe = _on_data(recipe, options, paths)
     name = f"{'teacher-' if model == 'teacher' else ''}{recipe.data.name}"
     output = paths.evaluation(name, split) if paths is not None else None
