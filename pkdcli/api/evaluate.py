@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from pkdcli.recipe.resolve import load_data
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.find import find_run
 from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.plugins import changed_plugins
 from pkdcli.runs.record import METRICS
 from pkdcli.runs.run import html_table
 from pkdcli.runs.store import write_json
@@ -75,7 +77,7 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         """The metrics as a small table, for notebooks."""
-        cells = ["" if value is None else f"{value:.1f}" for value in self.metrics.values()]
+        cells = ["" if value is None or math.isnan(value) else f"{value:.1f}" for value in self.metrics.values()]
         columns = ("detector", "data", "split", *self.metrics)
         return html_table(columns, [[self.title, self.data, self.split, *cells]], "; ".join(self.notes) or None)
 
@@ -109,6 +111,8 @@ def evaluate(
     if paths is None:
         for text in said_of_size(recipe, options.scale):
             tell(f"note: {text}")
+    for text in changed_plugins([paths] if paths is not None else []):
+        tell(f"note: {text}.")
     recipe = _on_data(recipe, options, paths)
     name = f"{'teacher-' if model == 'teacher' else ''}{recipe.data.name}"
     output = paths.evaluation(name, split) if paths is not None else None
