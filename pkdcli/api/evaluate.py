@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         """The metrics as a small table, for notebooks."""
-        cells = ["" if value is None else f"{value:.1f}" for value in self.metrics.values()]
+        cells = ["" if value is None or math.isnan(value) else f"{value:.1f}" for value in self.metrics.values()]
         columns = ("detector", "data", "split", *self.metrics)
         return html_table(columns, [[self.title, self.data, self.split, *cells]], "; ".join(self.notes) or None)
 
