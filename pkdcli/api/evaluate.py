@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from pkdcli.api.keywords import options_of
 from pkdcli.api.options import EvalOptions
-from pkdcli.config.alone import on_other_data
 from pkdcli.config.data import check_sides, image_size, own_test_size, sides
 from pkdcli.data.prepare import prepare, thinnest
 from pkdcli.errors import PkdError, unknown
@@ -18,6 +17,7 @@ from pkdcli.experiment.derived_recipes import of_checkpoint, of_run, recipe_of
 from pkdcli.folders import cache_root, runs_root
 from pkdcli.launch.outcome import Watcher
 from pkdcli.launch.request import ask
+from pkdcli.recipe.alone import on_other_data
 from pkdcli.recipe.resolve import load_data
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.find import find_run
