@@ -21,7 +21,7 @@ _VERBS = (
     *("list_runs", "load_run", "resume", "cancel", "doctor"),
 )
 _CLASSES = {
-    "Bars": "pkdcli.api.progress",
+    "Bars": "pkdcli.experiment.bars",
     "Experiment": "pkdcli.experiment.execute",
     "PkdError": "pkdcli.errors",
     "Run": "pkdcli.runs.run",
