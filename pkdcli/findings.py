@@ -13,7 +13,10 @@ class Finding:
     """One thing looked at.
 
     Attributes:
+        what: The thing: a package, a folder, a data set, a device.
+        found: What there is of it.
         ok: True, False (missing, and needed), or None (worth knowing).
+        remedy: What to do where it is missing.
     """
 
     what: str

@@ -15,6 +15,8 @@ from pkdcli.runs.find import all_runs, chosen
 if TYPE_CHECKING:
     from pkdcli.experiment.execute import Experiment
     from pkdcli.launch.run_state import RunState
+    from pkdcli.runs.paths import RunPaths
+    from pkdcli.runs.run_list import RunList
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,13 @@ class Resumption:
     Attributes:
         experiments: They, each behind its teacher, in one experiment for each way in which they were launched.
         others: Those that were named and need not go on.
+        asked: The directories of those that were named or found, without their teachers.
         outcomes: How each run ended, by its id, once `execute` has returned.
     """
 
     experiments: list[Experiment]
     others: list[RunState] = field(default_factory=list)
+    asked: list[RunPaths] = field(default_factory=list)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     def execute(self, watcher: Watcher) -> ExitCode:
@@ -67,6 +71,41 @@ class Resumption:
             self.outcomes |= ended
             codes.append(exit_code(ended))
         return next((code for code in codes if code), ExitCode.OK)
+
+
+def resume(
+    options: ResumeOptions,
+    launch: Annotated[LaunchOptions, Only("wait")],
+    output: Annotated[OutputOptions, Only("runs")],
+    *,
+    watcher: Watcher,
+    command: str,
+) -> RunList:
+    """Carry on runs that were interrupted, failed or lost, from their last checkpoints, as they were launched before.
+
+    A run whose teacher is missing has it trained first.
+
+    Args:
+        options: Which runs.
+        launch: Whether a cluster's jobs are waited for.
+        output: Where the runs are.
+        watcher: Told of what happens.
+        command: What somebody called, for the runs' records.
+
+    Returns:
+        The runs that were asked for, each in the state it is in now.
+
+    Raises:
+        PkdError: As `plan_resume` does.
+        KeyboardInterrupt: After Ctrl-C, when the runs have saved and stopped.
+    """
+    from pkdcli.api.runs import runs_of
+
+    found = plan_resume(options, launch, output, command=command)
+    found.execute(watcher)
+    planned = [one.paths for experiment in found.experiments for one in experiment.planned]
+    asked = [paths for paths in planned if paths in found.asked]
+    return runs_of([*asked, *(one.paths for one in found.others)])
 
 
 def plan_resume(
@@ -100,7 +139,7 @@ def plan_resume(
     for one in todo:
         reconcile(one)
     others = [one for one in found if options.names and not one.resumable]
-    return Resumption(_experiments(todo, launch, output, command), others)
+    return Resumption(_experiments(todo, launch, output, command), others, [one.paths for one in todo])
 
 
 def _experiments(

@@ -39,7 +39,12 @@ def prepare(data: Data, cache: Path, progress: Callable[[int, int], None] | None
 
 
 def facts(data: Data, cache: Path) -> Data:
-    """The data recipe with whatever can be known of it now; a dry run works without the data."""
+    """The data recipe with whatever can be known of it now; a dry run works without the data.
+
+    Args:
+        data: As a recipe has it.
+        cache: The cache's folder, where the embedded data set and notes on checked files are.
+    """
     if data.generator == "shapes":
         root = cache / "data" / f"shapes-v{dataset.VERSION}"
         update: dict[str, Any] = {
@@ -86,7 +91,12 @@ def facts(data: Data, cache: Path) -> Data:
 
 
 def thinnest(data: Data, cache: Path) -> dict[str, list[Any]]:
-    """By split, name, width and height of the image whose sides differ most, as far as the check has found them."""
+    """By split, name, width and height of the image whose sides differ most, as far as the check has found them.
+
+    Args:
+        data: With its fingerprint.
+        cache: The cache's folder.
+    """
     found = read_json(cache / "checks" / f"{data.name}-{data.fingerprint}.json")
     known = found.get("thinnest") if isinstance(found, dict) else None
     return {name: image for name, image in (known or {}).items() if image}

@@ -21,6 +21,10 @@ else both are None."""
 def given(images: Sequence[Path], data: Data) -> list[Picture]:
     """Images that the user names, with their boxes where they belong to the data set.
 
+    Args:
+        images: Files.
+        data: With the facts of its splits.
+
     Raises:
         PkdError: There is no such file.
     """
@@ -35,6 +39,10 @@ def given(images: Sequence[Path], data: Data) -> list[Picture]:
 
 def chosen(data: Data, count: int) -> list[Picture]:
     """So many validation images with objects, spread evenly over those that the boxes fill to at most a half.
+
+    Args:
+        data: With the facts of its splits.
+        count: How many; fewer where there are no more.
 
     Raises:
         PkdError: The annotation file holds no image with an object.

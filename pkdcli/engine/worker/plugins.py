@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pkdcli import plugins
-from pkdcli.api.doctor import Finding
 from pkdcli.config import families, trackers
 from pkdcli.errors import PkdError
+from pkdcli.findings import Finding
 from pkdcli.launch.plugin import launcher_class
 from pkdcli.plugins import GROUPS, WORDS, Plugin
 from pkdcli.recipe import library

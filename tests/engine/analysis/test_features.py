@@ -224,6 +224,15 @@ def test_a_file_that_is_no_image_is_named(tmp_path, content):
     assert not (tmp_path / "f.npz").exists()
 
 
+def test_an_image_of_another_size_than_annotated_is_a_wrong_file(tmp_path, pictures):
+    request = asked(tmp_path, pictures[:1])
+    request["images"][0]["annotated"] = [999, 77]
+    code, error = answer_of(tmp_path, request)
+    assert (code, error["code"]) == (2, 2)
+    assert error["message"].startswith(f"image {pictures[0]} is ")
+    assert error["message"].endswith(" pixels, but 999 x 77 in the annotations.")
+
+
 def test_an_unforeseen_error_is_said_with_its_place(tmp_path, pictures, monkeypatch):
     def broken(request):
         raise RuntimeError("on purpose")

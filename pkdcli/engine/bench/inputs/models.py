@@ -25,7 +25,12 @@ LR = 1e-9  # so that no step of a bench leads random weights to where a loss is 
 
 
 def our_section(recipe: Recipe, teacher_weights: Path | None = None) -> ConfigDict:
-    """The model section of a distilled run, with no pretrained weights to fetch."""
+    """The model section of a distilled run, with no pretrained weights to fetch.
+
+    Args:
+        recipe: Of a distilled run.
+        teacher_weights: The teacher's file of weights; None for random ones.
+    """
     section = ConfigDict(model(recipe, teacher_weights))
     for module in modules(section["architecture"]):
         if isinstance(module.get("init_cfg"), dict) and module["init_cfg"].get("type") == "Pretrained":
@@ -61,7 +66,13 @@ def batches(recipe: Recipe) -> Iterator[dict[str, Any]]:
 
 
 def built(section: ConfigDict, recipe: Recipe, batch: dict[str, Any]) -> nn.Module:
-    """A model in training mode on this machine's device; norms without trained statistics get those of a batch."""
+    """A model in training mode on this machine's device; norms without trained statistics get those of a batch.
+
+    Args:
+        section: `our_section` or `razor_section`.
+        recipe: The same run's.
+        batch: One as `batches` gives it, for the statistics of norms.
+    """
     torch.manual_seed(recipe.seed)
     algorithm = MODELS.build(section)
     algorithm.architecture.init_weights()
@@ -80,7 +91,12 @@ def built(section: ConfigDict, recipe: Recipe, batch: dict[str, Any]) -> nn.Modu
 
 @torch.no_grad()
 def calibrate(detector: nn.Module, inputs: torch.Tensor) -> None:
-    """Give batch norms the statistics of a batch: with those of no data features grow from block to block."""
+    """Give batch norms the statistics of a batch: with those of no data features grow from block to block.
+
+    Args:
+        detector: Changed in place.
+        inputs: Images (N, 3, H, W), normalised.
+    """
     norms = [(module, module.momentum, module.training) for module in detector.modules()
              if isinstance(module, _BatchNorm)]  # fmt: skip
     for module, _, _ in norms:
@@ -92,7 +108,13 @@ def calibrate(detector: nn.Module, inputs: torch.Tensor) -> None:
 
 
 def optimizer(recipe: Recipe, algorithm: nn.Module, stock: bool = False) -> OptimWrapper:
-    """The run's optimizer, or mmengine's own around the same."""
+    """The run's optimizer, or mmengine's own around the same.
+
+    Args:
+        recipe: Of the run.
+        algorithm: What it trains.
+        stock: mmengine's wrapper in place of ours.
+    """
     section = copy.deepcopy(schedule.optim_wrapper(recipe))
     section["optimizer"]["lr"] = LR
     if stock:
@@ -101,7 +123,12 @@ def optimizer(recipe: Recipe, algorithm: nn.Module, stock: bool = False) -> Opti
 
 
 def resident(algorithm: nn.Module, teacher: bool = True) -> float:
-    """MiB of weights, statistics and momentum, of student and teacher or of the student."""
+    """MiB of weights, statistics and momentum, of student and teacher or of the student.
+
+    Args:
+        algorithm: Student and teacher.
+        teacher: Count the teacher too.
+    """
     mine = [*algorithm.parameters(), *algorithm.buffers()]
     momentum = [parameter for parameter in algorithm.parameters() if parameter.requires_grad]
     others = [*algorithm.teacher.parameters(), *algorithm.teacher.buffers()]

@@ -47,7 +47,15 @@ def draw(folder: Path, height: int, width: int, count: int, classes: list[str], 
 
 
 def with_pictures(recipe: Recipe, folder: Path, height: int, width: int, count: int) -> Recipe:
-    """The recipe on pictures of that size, which its pipeline leaves as large as they are."""
+    """The recipe on pictures of that size, which its pipeline leaves as large as they are.
+
+    Args:
+        recipe: Of any run.
+        folder: Where the pictures are drawn.
+        height: Of each, in pixels.
+        width: Of each, in pixels.
+        count: How many.
+    """
     classes = list(recipe.data.classes or [f"class {number}" for number in range(1, 81)])
     data = draw(folder, height, width, count, classes)
     scale = recipe.scale.model_copy(update={"image": (max(height, width), min(height, width))})

@@ -112,7 +112,12 @@ def _last(process: subprocess.Popen) -> str:
 
 
 def memory(what: str, process: int | str = "self") -> float:
-    """MiB of a process by a name in Linux's smaps_rollup (Rss, Pss, Private_Dirty, ...), 0 where there is none."""
+    """MiB of a process by a name in Linux's smaps_rollup (Rss, Pss, Private_Dirty, ...), 0 where there is none.
+
+    Args:
+        what: The name.
+        process: Its id; `self` for this one.
+    """
     try:
         lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
     except OSError:

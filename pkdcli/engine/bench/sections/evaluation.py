@@ -21,6 +21,11 @@ SIDES = (640, 480)
 def evaluation(images: int, repeat: int, folder: Path) -> Section:
     """Time the evaluation of so many images with 80 detections each, and compare the six metrics.
 
+    Args:
+        images: How many.
+        repeat: Rounds.
+        folder: For the annotation file.
+
     Raises:
         AssertionError: A metric differs from pycocotools' in its last digit.
     """
@@ -55,7 +60,13 @@ def evaluation(images: int, repeat: int, folder: Path) -> Section:
 
 
 def drawn(images: int, folder: Path, seed: int = 0) -> tuple[Path, np.ndarray]:
-    """Annotations and detections (N, 7) near them or anywhere, with boxes of all of COCO's sizes."""
+    """Annotations and detections (N, 7) near them or anywhere, with boxes of all of COCO's sizes.
+
+    Args:
+        images: How many.
+        folder: For the annotation file.
+        seed: Of the boxes.
+    """
     random = np.random.default_rng(seed)
     count = images * OBJECTS
     boxes, labels = _boxes(random, count), random.integers(1, CLASSES + 1, count)

@@ -80,7 +80,13 @@ def _run(command: list[str], folder: Path) -> None:
 
 
 def razor_config(recipe: Recipe, teacher: str | None, work_dir: str) -> dict[str, Any]:
-    """mmrazor's flow as its configs have it (configs/distill/mmdet/pkd), on this recipe's pair, data and schedule."""
+    """mmrazor's flow as its configs have it (configs/distill/mmdet/pkd), on this recipe's pair, data and schedule.
+
+    Args:
+        recipe: Of the distilled run.
+        teacher: The teacher's file of weights; None for random ones.
+        work_dir: Where mmengine writes.
+    """
     import copy
 
     from pkdcli.config.build import build_config

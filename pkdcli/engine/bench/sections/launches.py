@@ -30,7 +30,12 @@ TYPES = {"float32": torch.float32, "float16": torch.float16}
 
 
 def launches(recipe: Recipe, levels: Sequence[tuple[int, int]] = LEVELS) -> Section:
-    """Count the kernels and waits of the losses, and of each phase of a step of ours and of mmrazor's."""
+    """Count the kernels and waits of the losses, and of each phase of a step of ours and of mmrazor's.
+
+    Args:
+        recipe: Of the distilled run whose step is counted.
+        levels: (height, width) of each level's maps, for the losses by themselves.
+    """
     width, height = recipe.scale.image
     title = f"Kernels and waits on a GPU: losses over {len(levels)} levels, a step of {recipe.pair} at {height}x{width}"
     section = Section("launches", title)

@@ -14,7 +14,12 @@ from pkdcli.recipe.schema import Recipe
 
 
 def loading(recipe: Recipe, repeat: int) -> Section:
-    """Time decoding, resizing, flipping and packing of one image, and the collation of a batch."""
+    """Time decoding, resizing, flipping and packing of one image, and the collation of a batch.
+
+    Args:
+        recipe: Of the run whose pipeline is timed.
+        repeat: Rounds.
+    """
     width, height = recipe.scale.image
     section = Section("data", f"Loading of one image of {height}x{width}, and collation of {recipe.batch}")
     dataset = DATASETS.build(copy.deepcopy(data.train_dataloader(recipe)["dataset"]))

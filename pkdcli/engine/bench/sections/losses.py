@@ -29,7 +29,12 @@ def normalized(x: Tensor) -> Tensor:
 
 
 def plain_kl(student: Tensor, teacher: Tensor) -> Tensor:
-    """T^2 KL(softmax(z_t / T) || softmax(z_s / T)), mean over channels, as plain PyTorch writes it."""
+    """T^2 KL(softmax(z_t / T) || softmax(z_s / T)), mean over channels, as plain PyTorch writes it.
+
+    Args:
+        student: (N, C, H, W).
+        teacher: (N, C, H, W).
+    """
     ours, theirs = (F.log_softmax(normalized(x) / TEMPERATURE, dim=1) for x in (student, teacher))
     return TEMPERATURE**2 * F.kl_div(ours, theirs, reduction="batchmean", log_target=True)
 

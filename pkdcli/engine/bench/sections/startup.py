@@ -63,6 +63,10 @@ def baseline(recipe: Recipe) -> Recipe:
 def first_step(recipe: Recipe, folder: Path) -> float:
     """Start a worker, wait until its first step is recorded, and end it; returns its seconds of processor time.
 
+    Args:
+        recipe: Of the run; see `baseline`.
+        folder: Becomes the run's.
+
     Raises:
         PkdError: It ended without a step.
     """

@@ -21,7 +21,13 @@ WAITS = 6  # steps with a loader
 
 
 def step(recipe: Recipe, repeat: int, warmup: int = 1) -> Section:
-    """Time the step of a distilled run and its parts, and mmrazor's on the same pair."""
+    """Time the step of a distilled run and its parts, and mmrazor's on the same pair.
+
+    Args:
+        recipe: Of the distilled run.
+        repeat: Rounds that are timed.
+        warmup: Rounds before them.
+    """
     section = Section("step", f"One step of {recipe.pair}, scale {recipe.scale.name}, {_size(recipe)}")
     batch = next(models.batches(recipe))
     ours = models.built(models.our_section(recipe), recipe, batch)
@@ -50,7 +56,14 @@ def step(recipe: Recipe, repeat: int, warmup: int = 1) -> Section:
 
 
 def group(recipe: Recipe, repeat: int, students: int, warmup: int = 1) -> Section:
-    """Time K students that share one teacher against K runs, and state the floor."""
+    """Time K students that share one teacher against K runs, and state the floor.
+
+    Args:
+        recipe: Of each student's run.
+        repeat: Rounds that are timed.
+        students: K.
+        warmup: Rounds before those that are timed.
+    """
     section = Section("group", f"{students} students sharing one teacher, {recipe.pair}, {_size(recipe)}")
     batch = next(models.batches(recipe))
     pair = [models.built(models.our_section(recipe), recipe, batch) for _ in range(students + 1)]
@@ -76,7 +89,13 @@ def group(recipe: Recipe, repeat: int, students: int, warmup: int = 1) -> Sectio
 
 
 def parts(recipe: Recipe, algorithm: nn.Module, batch: dict[str, Any]) -> dict[str, Callable[[], Any]]:
-    """The student's own step, the teacher's forward pass with its view of the batch, and the distilled step."""
+    """The student's own step, the teacher's forward pass with its view of the batch, and the distilled step.
+
+    Args:
+        recipe: Of the distilled run.
+        algorithm: Built from it.
+        batch: As its loader gives it.
+    """
     optimizer = models.optimizer(recipe, algorithm)
 
     def teacher() -> None:
@@ -97,13 +116,26 @@ def parts(recipe: Recipe, algorithm: nn.Module, batch: dict[str, Any]) -> dict[s
 def training(
     recipe: Recipe, algorithm: nn.Module, batch: dict[str, Any] | None = None, stock: bool = False
 ) -> Callable[..., Any]:
-    """A function that takes a training step, on that batch or on the one it is given."""
+    """A function that takes a training step, on that batch or on the one it is given.
+
+    Args:
+        recipe: Of the run.
+        algorithm: What is trained.
+        batch: As its loader gives it; None where the function is given one.
+        stock: With mmengine's wrapper of the optimizer in place of ours.
+    """
     optimizer = models.optimizer(recipe, algorithm, stock)
     return lambda given=batch: algorithm.train_step(given, optimizer)
 
 
 def data_wait(recipe: Recipe, take: Callable[[Any], Any], steps: int = WAITS) -> float:
-    """The share of the time that training waits for its loader, once that has started."""
+    """The share of the time that training waits for its loader, once that has started.
+
+    Args:
+        recipe: Whose loader it is.
+        take: Takes a step on a batch.
+        steps: How many.
+    """
     batches = models.batches(recipe)
     take(next(batches))
     begin, waited = time.perf_counter(), 0.0

@@ -50,7 +50,7 @@ def suggest(recipe: Recipe, repeat: int, trained: Path | None = None) -> Section
     with full_float32():  # TF32 would be the larger error, of all of them
         expected = teaching.look(algorithm.teacher, inputs)
     if COMPILE in teachers:
-        first, second = first_looks(teachers[COMPILE], inputs)
+        first, second = first_forwards(teachers[COMPILE], inputs)
         section.number("compile=true: before the first step", first, "s")
         section.number("compile=true: before the first step of another size", second, "s", at_most=SECOND)
     pieces = {name: (lambda one=one: teaching.look(one, inputs)) for name, one in teachers.items()}
@@ -79,10 +79,14 @@ def suggest(recipe: Recipe, repeat: int, trained: Path | None = None) -> Section
     return section
 
 
-def first_looks(teacher: nn.Module, inputs: Tensor) -> tuple[float, float]:
-    """Seconds of the first look at these images (N, 3, H, W), and of the first at the upper halves of them.
+def first_forwards(teacher: nn.Module, inputs: Tensor) -> tuple[float, float]:
+    """Seconds of the first forward pass of these images, and of the first of the upper halves of them.
 
     What is compiled anew for each size of images costs more than it gains.
+
+    Args:
+        teacher: On this machine's device.
+        inputs: (N, 3, H, W), normalised.
     """
     found = []
     for images in (inputs, inputs[:, :, : max(64, inputs.shape[2] // 64 * 32)].contiguous()):
@@ -100,7 +104,12 @@ def may_compile(teacher: nn.Module) -> bool:
 
 
 def candidates(channels_last: bool, may_compile: bool = True) -> dict[str, dict]:
-    """Settings of `teacher_speed` to try on this machine, by how they are typed; the default first."""
+    """Settings of `teacher_speed` to try on this machine, by how they are typed; the default first.
+
+    Args:
+        channels_last: What the scale says.
+        may_compile: Whether `compile` takes this teacher.
+    """
     other = {"channels_last": not channels_last}
     word = f"channels_last={str(not channels_last).lower()}"
     found: dict[str, dict] = {"fold=true": {}, word: dict(other)}
