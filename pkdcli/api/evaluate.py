@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from pkdcli.api.keywords import options_of
 from pkdcli.api.options import EvalOptions
-from pkdcli.config.alone import on_other_data
 from pkdcli.config.data import check_sides, image_size, own_test_size, sides
 from pkdcli.data.prepare import prepare, thinnest
 from pkdcli.errors import PkdError, unknown
@@ -18,10 +17,12 @@ from pkdcli.experiment.derived_recipes import of_checkpoint, of_run, recipe_of
 from pkdcli.folders import cache_root, runs_root
 from pkdcli.launch.outcome import Watcher
 from pkdcli.launch.request import ask
+from pkdcli.recipe.alone import on_other_data
 from pkdcli.recipe.resolve import load_data
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.find import find_run
 from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.plugins import changed_plugins
 from pkdcli.runs.record import METRICS
 from pkdcli.runs.run import html_table
 from pkdcli.runs.store import write_json
@@ -110,6 +111,8 @@ def evaluate(
     if paths is None:
         for text in said_of_size(recipe, options.scale):
             tell(f"note: {text}")
+    for text in changed_plugins([paths] if paths is not None else []):
+        tell(f"note: {text}.")
     recipe = _on_data(recipe, options, paths, tell)
     name = f"{'teacher-' if model == 'teacher' else ''}{recipe.data.name}"
     output = paths.evaluation(name, split) if paths is not None else None

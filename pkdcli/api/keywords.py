@@ -22,8 +22,12 @@ def options_of(group: type[Group], given: Group | None, keywords: Mapping[str, A
     Raises:
         PkdError: An unknown keyword, with the nearest one, or a value that its option does not take.
     """
-    words = {key: _as_word(value) for key, value in keywords.items()}
-    return sort_keywords([group if given is None else given], words)[0]
+    return sort_keywords([group if given is None else given], as_words(keywords))[0]
+
+
+def as_words(keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """Keywords with a run's folder in place of a `Run`, and a path's text in place of a path."""
+    return {key: _as_word(value) for key, value in keywords.items()}
 
 
 def _as_word(value: Any) -> Any:

@@ -14,6 +14,8 @@ from pkdcli.recipe.options import RecipeOptions, TableOptions, TeacherOptions
 from pkdcli.runs.record import Record, order
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from pkdcli.experiment.execute import Experiment
     from pkdcli.experiment.plan import PlannedRun
     from pkdcli.recipe.schema import Recipe, TableRecipe
@@ -64,6 +66,47 @@ class Reproduction:
         records = [record for run, record in found.items() if run in used]
         shown = Shown(sorted(records, key=order), records, runs, self.table.title)
         return reproduced_tables(self.table, self.lines, filled), rows, shown
+
+
+def reproduce(
+    table: TableOptions,
+    recipe: RecipeOptions,
+    teacher: Teacher,
+    launch: LaunchOptions,
+    output: OutputOptions,
+    *,
+    watcher: Watcher,
+    command: str,
+) -> pd.DataFrame:
+    """Run every experiment of a table, and return it beside the paper's numbers, a row for each line.
+
+    A failed run costs its own lines only. Calling it again runs what is missing.
+
+    Args:
+        table: Which table, and which of its lines and seeds.
+        recipe: How to train.
+        teacher: Where its weights come from, and whether students share it.
+        launch: Where the runs are carried out.
+        output: Where runs are, and whether only to plan.
+        watcher: Told of what happens.
+        command: What somebody called, for the runs' records.
+
+    Returns:
+        The rows that csv and json have; with `dry_run=True` a row for each run, with its state and an estimate.
+
+    Raises:
+        PkdError: Something is wrong before anything runs.
+        KeyboardInterrupt: After Ctrl-C, when the runs have saved and stopped.
+    """
+    import pandas as pd
+
+    from pkdcli.reporting.tables.reproduced import LINE_COLUMNS
+
+    planned = plan_reproduce(table, recipe, teacher, launch, output, watcher=watcher, command=command)
+    if output.dry_run:
+        return pd.DataFrame(planned.plan_rows(), columns=PLAN_COLUMNS)
+    planned.experiment.execute(watcher)
+    return pd.DataFrame(planned.filled()[1], columns=LINE_COLUMNS)
 
 
 def plan_reproduce(

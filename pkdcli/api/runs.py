@@ -48,6 +48,17 @@ class LogsOptions:
     lines: int | None = option(None, "Only the last lines.", names=("--lines", "-n"), min=0)
 
 
+@dataclass(frozen=True)
+class LoadOptions:
+    """Which run is loaded.
+
+    Attributes:
+        name: Its id, the beginning of it, or its folder.
+    """
+
+    name: str = option(help="A run's id, its beginning, or its folder.", argument=True, metavar="RUN")
+
+
 def list_runs(runs: Path | None = None) -> RunList:
     """The runs of a folder, in the order of the tables.
 

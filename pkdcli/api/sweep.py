@@ -11,6 +11,46 @@ from pkdcli.recipe.options import RecipeOptions, SweepOptions, TeacherOptions
 
 if TYPE_CHECKING:
     from pkdcli.experiment.execute import Experiment
+    from pkdcli.runs.run_list import RunList
+
+
+def sweep(
+    sweep: SweepOptions,
+    recipe: RecipeOptions,
+    teacher: TeacherOptions,
+    launch: LaunchOptions,
+    output: OutputOptions,
+    *,
+    watcher: Watcher,
+    command: str,
+) -> RunList | Experiment:
+    """Train one student for every combination of some lists, and the baselines, and return the runs.
+
+    A failed run does not stop the others: its `state` says so. Calling it again runs only what is missing.
+
+    Args:
+        sweep: The lists.
+        recipe: How to train.
+        teacher: Where its weights come from, and whether students share it.
+        launch: Where the runs are carried out.
+        output: Where runs are, and whether only to plan.
+        watcher: Told of what happens.
+        command: What somebody called, for the runs' records.
+
+    Returns:
+        The students' runs; with `dry_run=True` the plan, as an `Experiment`.
+
+    Raises:
+        PkdError: Something is wrong before anything runs.
+        KeyboardInterrupt: After Ctrl-C, when the runs have saved and stopped.
+    """
+    from pkdcli.api.runs import runs_of
+
+    planned = plan_sweep(sweep, recipe, teacher, launch, output, watcher=watcher, command=command)
+    if output.dry_run:
+        return planned
+    planned.execute(watcher)
+    return runs_of(one.paths for one in planned.planned if one.recipe.role != "teacher")
 
 
 def plan_sweep(

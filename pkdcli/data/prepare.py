@@ -102,7 +102,12 @@ def facts(data: Data, cache: Path, warn: Callable[[str], None] = _say) -> Data:
 
 
 def thinnest(data: Data, cache: Path) -> dict[str, list[Any]]:
-    """By split, name, width and height of the image whose sides differ most, as far as the check has found them."""
+    """By split, name, width and height of the image whose sides differ most, as far as the check has found them.
+
+    Args:
+        data: With its fingerprint.
+        cache: The cache's folder.
+    """
     found = read_json(cache / "checks" / f"{data.name}-{data.fingerprint}.json")
     known = found.get("thinnest") if isinstance(found, dict) else None
     return {name: image for name, image in (known or {}).items() if image}

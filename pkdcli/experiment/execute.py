@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pkdcli.config.trackers import require
 from pkdcli.errors import ExitCode, Interrupted, PkdError
@@ -25,6 +25,9 @@ from pkdcli.runs.liveness import finished, held_by
 from pkdcli.runs.lock import holder
 from pkdcli.runs.plugins import changed_plugins
 from pkdcli.runs.status import FAILED, INTERRUPTED, QUEUED, RUNNING, Status
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass
@@ -99,6 +102,35 @@ class Experiment:
         """What a cluster would be given: `script` and the command that submits it."""
         todo = [self.spec(one) for one in self.planned if not finished(one.paths)]
         return launcher_of(self.launcher).describe(todo, self.done, runs=self.runs)
+
+    def check(self, one: PlannedRun) -> None:
+        """Raise what kept a run from ending well.
+
+        Raises:
+            PkdError: In the run's own words, or how it ended.
+        """
+        outcome = self.outcomes.get(one.run)
+        if outcome is None or not outcome.code:
+            return
+        code = outcome.code if outcome.code in iter(ExitCode) else ExitCode.RUN_FAILED
+        error = Status(one.paths).fields.get("error")
+        if isinstance(error, dict) and not outcome.died_by:
+            hint = "\n".join(text for text in (error.get("hint"), f"log: {one.paths.log}") if text)
+            raise PkdError(f"{one.run}: {error['message']}", hint, code)
+        raise PkdError(f"{one.run}: {outcome.cause}", f"log: {one.paths.log}", code)
+
+    def frame(self) -> pd.DataFrame:
+        """A row for each run of the plan: id, role, and whether it is done."""
+        import pandas as pd
+
+        rows = [(one.run, one.recipe.role, "done" if finished(one.paths) else "to do") for one in self.planned]
+        return pd.DataFrame(rows, columns=["run", "role", "state"])
+
+    def _repr_html_(self) -> str:
+        """The plan as a table, for notebooks."""
+        from pkdcli.runs.run import html_table
+
+        return html_table(("run", "role", "state"), self.frame().to_numpy().tolist(), self.command)
 
     def execute(self, watcher: Watcher) -> dict[str, Outcome]:
         """Carry out what is not finished yet.

@@ -6,18 +6,17 @@ from typing import Annotated
 
 import typer
 
-from pkdcli.cli import typer_options as o
+from pkdcli.api.resume import ResumeOptions, plan_resume
+from pkdcli.cli.typer_options import spread
+from pkdcli.launch.options import LaunchOptions
+from pkdcli.options import Only, OutputOptions
 
 
+@spread
 def command(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN]...", help="Runs' ids, or their beginnings.")
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every run that has ended without a result.")] = False,
-    wait: o.Wait = False,
-    runs: o.Runs = None,
-    json: o.Json = False,
-    quiet: o.Quiet = False,
+    options: ResumeOptions,
+    launch: Annotated[LaunchOptions, Only("wait")],
+    output: Annotated[OutputOptions, Only("runs", "json", "quiet")],
 ) -> None:
     """Launch runs again that were interrupted, failed or lost, in the way they were launched before.
 
@@ -29,29 +28,15 @@ def command(
 
       pkd resume gfl101-fcos50__mse-w10
     """
-    from pkdcli.api.resume import resume
     from pkdcli.cli.plan import interruptible, typed
     from pkdcli.cli.progress.choose import watcher
-    from pkdcli.errors import PkdError
-    from pkdcli.launch.run_state import reconcile
-    from pkdcli.launch.status import query_all
-    from pkdcli.runs.find import all_runs, chosen
 
-    if bool(names) == everything:
-        known = [one.paths.run for one in query_all(all_runs(runs)) if one.resumable]
-        listed = "".join(f"\n  {run}" for run in known) or " There are none."
-        raise PkdError("give runs, or --all, and not both.", f"Runs that ended without a result:{listed}")
-    found = query_all(chosen(names or [], all_runs(runs)))
-    todo = [one for one in found if one.resumable]
-    for one in found:
-        if one.resumable:
-            reconcile(one)
-        elif names:
-            print(f"{one.paths.run}: is {one.state}, {one.where or 'here'}")
-    if not todo:
-        if not quiet:
+    found = plan_resume(options, launch, output, command=typed())
+    for one in found.others:
+        print(f"{one.paths.run}: is {one.state}, {one.where or 'here'}")
+    if not found.experiments:
+        if not output.quiet:
             print("nothing to resume")
         return
-    watch = watcher(json=json, quiet=quiet)
     with interruptible():
-        raise typer.Exit(resume(todo, wait=wait, watcher=watch, command=typed(), runs=runs))
+        raise typer.Exit(found.execute(watcher(json=output.json, quiet=output.quiet)))
