@@ -64,6 +64,9 @@ sweep {SMALL} --weights 1,2 --launcher slurm --gpus-per-node 2 --memory 4G --dry
 """,
 }
 
+# What a worker is at in between, which is said where a machine is slow.
+WHAT_IT_IS_AT = re.compile(r'__s\d-\w+: (starting|finishing|epoch)|^{"event": "status"')
+
 
 @pytest.fixture
 def plain(tmp_path):
@@ -78,8 +81,7 @@ def plain(tmp_path):
         text = re.sub(r"process \d+", "process N", text)
         # Where a run is stands in the last column, which is as wide as that is long.
         lines = [re.sub(r"(━+|─+| +)([┓┩┘┃│])$", r"\2", line.rstrip()) for line in text.splitlines()]
-        # A slow machine also says what a worker is at.
-        return "".join(f"{line}\n" for line in lines if not re.search(r'__s\d-\w+: (starting|finishing|epoch)|^{"event": "status"', line))
+        return "".join(f"{line}\n" for line in lines if not WHAT_IT_IS_AT.search(line))
 
     return plain
 
