@@ -1,8 +1,50 @@
-"""pkdcli: knowledge-distillation experiments on object detectors.
+"""pkdcli: knowledge-distillation experiments on object detectors, from Python as from the command line.
 
-Data flows one way, and each folder is one station on the way::
+    import pkdcli
 
-    cli -> recipe -> config -> launch -> engine -> runs -> report
+    run = pkdcli.train("gfl101-fcos50", scale="tiny")
+    pkdcli.sweep(losses="mse", weights=[10, 30], scale="tiny")
+    pkdcli.report()  # a pandas DataFrame
+
+Every verb of `pkd` is a function here, whose keywords are the options' names; docs/python.md shows them all. Nothing is
+imported before it is used, so `import pkdcli` takes milliseconds; torch never is, but for `Run.load_model()`.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 __version__ = "0.1.0"
+
+_VERBS = (
+    *("train", "sweep", "reproduce", "evaluate", "report", "verify", "visualize", "benchmark"),
+    *("list_runs", "load_run", "resume", "cancel", "doctor"),
+)
+_CLASSES = {
+    "Bars": "pkdcli.experiment.bars",
+    "Experiment": "pkdcli.experiment.execute",
+    "PkdError": "pkdcli.errors",
+    "Run": "pkdcli.runs.run",
+    "RunList": "pkdcli.runs.run_list",
+    "Watcher": "pkdcli.launch.outcome",
+}
+__all__ = [*_VERBS, *_CLASSES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _VERBS:
+        from pkdcli.api.verbs import function
+
+        found = function(name)
+    elif name in _CLASSES:
+        from importlib import import_module
+
+        found = getattr(import_module(_CLASSES[name]), name)
+    else:
+        raise AttributeError(f"module 'pkdcli' has no attribute {name!r}")
+    globals()[name] = found  # the next time it is there
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

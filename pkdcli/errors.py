@@ -36,8 +36,25 @@ class PkdError(Exception):
         return self.message if self.hint is None else f"{self.message}\n{self.hint}"
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, or the interrupt of a notebook's kernel, when all that was at work has saved and stopped.
+
+    Args:
+        message: What goes on, and how to go on with the rest.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
 def nearest(word: str, allowed: Iterable[str]) -> str | None:
-    """The allowed word that looks most like `word`, or None where none does."""
+    """The allowed word that looks most like `word`, or None where none does.
+
+    Args:
+        word: What the user wrote.
+        allowed: Every word that would have done.
+    """
     found = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.5)
     return found[0] if found else None
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,11 +65,74 @@ def pkd(tmp_path: Path) -> Pkd:
     return run
 
 
+def write_plugin(
+    folder: Path,
+    groups: dict[str, dict[str, str]],
+    files: dict[str, str],
+    name: str = "pkd-probe",
+    version: str = "0.1",
+) -> Path:
+    """A distribution with entry points as pip would install it; returns the folder, which is to be on sys.path.
+
+    Args:
+        folder: Gets the modules and `NAME-VERSION.dist-info`.
+        groups: Entry points, name to value, by their group.
+        files: Texts of files by their path in the folder.
+        name: Of the distribution.
+        version: Of the distribution.
+    """
+    stem = name.replace("-", "_")
+    for old in folder.glob(f"{stem}-*.dist-info"):
+        shutil.rmtree(old)
+    info = folder / f"{stem}-{version}.dist-info"
+    lines = [f"[{group}]\n" + "\n".join(f"{k} = {v}" for k, v in entries.items()) for group, entries in groups.items()]
+    texts = {f"{info.name}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"}
+    texts[f"{info.name}/entry_points.txt"] = "\n\n".join(lines) + "\n"
+    for path, text in {**texts, **files}.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    return folder
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
+    """Install a plug-in for this process and those it starts, as `write_plugin` makes it, until the test has ended."""
+    from pkdcli import plugins
+    from pkdcli.recipe import library
+
+    def forget() -> None:
+        importlib.invalidate_caches()
+        plugins.offered.cache_clear()
+        library.load_all.cache_clear()
+
+    before = set(sys.modules)
+
+    def install(
+        groups: dict[str, dict[str, str]],
+        files: dict[str, str] | None = None,
+        name: str = "pkd-probe",
+        version: str = "0.1",
+    ) -> Path:
+        folder = write_plugin(tmp_path / "site" / name, groups, files or {}, name, version)
+        if str(folder) not in sys.path:
+            monkeypatch.syspath_prepend(folder)
+            monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")])))
+        forget()
+        return folder
+
+    yield install
+    monkeypatch.undo()
+    for module in set(sys.modules) - before:
+        if (getattr(sys.modules[module], "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[module]
+    forget()
+
+
 def write_micro(folder: Path, counts: dict[str, int]) -> Path:
     """A COCO-format data set of the first few pictures of `shapes`, with its recipe; returns the YAML file."""
-    from pkdcli.data import shapes
+    from pkdcli.data.shapes import dataset
 
-    shapes.generate(folder, counts)
+    dataset.generate(folder, counts)
     lines = ["name: micro", "image: 96"]
     lines += [f"{split}: {{images: images/{split}/, annotations: annotations/{split}.json}}" for split in counts]
     recipe = folder / "micro.yaml"
@@ -136,3 +201,110 @@ def workdirs(tmp_path_factory: pytest.TempPathFactory, micro: Path) -> Path:
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=1200, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return folder
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    """`engine(module, script)`: a Python script in the place of a module of the engine, in a real process."""
+    from pkdcli.launch import request
+
+    real = subprocess.Popen
+
+    def stand_in(module: str, script: str) -> None:
+        def start(command, **options):
+            assert command[:3] == [sys.executable, "-m", module]
+            return real([sys.executable, "-S", "-c", script, *command[3:]], **options)
+
+        monkeypatch.setattr(request.subprocess, "Popen", start)
+
+    return stand_in
+
+
+LEVELS = [{"name": f"P{n}", "stride": 2**n, "channels": 4} for n in (3, 4, 5, 6)]
+
+
+@pytest.fixture
+def measured_features():
+    """`measured_features(request)`: what the process behind `pkd visualize` would measure."""
+    import numpy as np
+
+    from pkdcli.engine.analysis import activations
+    from pkdcli.runs.features import Features
+
+    def measured(request):
+        """What the process would measure, on made-up maps of pictures of 64 pixels."""
+        generator = np.random.default_rng(0)
+        detectors = [
+            {**{key: one[key] for key in ("key", "title", "weights", "source")}, "levels": LEVELS}
+            for one in request["detectors"]
+        ]
+        images = [{"path": one["path"], "size": [64, 64], "boxes": one["boxes"]} for one in request["images"]]
+        about = {key: request[key] for key in ("pair", "data", "scale", "seed")}
+        meta = {**about, "detectors": detectors, "images": images, "statistics": [], "noise": []}
+        found = Features(meta, {f"image/{n}": np.zeros((64, 64, 3), np.uint8) for n in range(len(images))})
+        for level in LEVELS:
+            side = max(1, 64 // level["stride"])
+            maps = {one["key"]: [generator.normal(size=(4, side, side)) for _ in images] for one in detectors}
+            edges, counts = activations.histograms(maps)
+            found.arrays[f"edges/{level['name']}"] = edges
+            for key, of in maps.items():
+                found.arrays[f"histogram/{key}/{level['name']}"] = counts[key]
+                row = {"detector": key, "level": level["name"], "stride": level["stride"], "channels": 4}
+                meta["statistics"].append({**row, **activations.summary(of)})
+                for n, one in enumerate(of):
+                    at = f"{key}/{level['name']}/{n}"
+                    for name, reduce in activations.REDUCTIONS.items():
+                        found.arrays[f"pattern/{at}/{name}"] = reduce(one)
+                    for when in ("before", "after"):
+                        found.arrays[f"channels/{at}/{when}"] = activations.dominant_channels(one)
+        return found
+
+    return measured
+
+
+SIX = ("mAP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
+TEACHER = dict(zip(SIX, (70.26, 91.5, 80.04, None, 69.0, 81.25), strict=True))
+
+
+class RunFolder:
+    """Writes run directories as workers leave them, without training.
+
+    Attributes:
+        root: The runs folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def add(self, run, mAP=None, state="done", error=None, **changes):
+        """One run: of mse at weight 10 unless told otherwise, finished where it has an mAP."""
+        from pkdcli.runs.store import write_json
+
+        data = {
+            **{"schema": 1, "run": run, "role": "distill", "pair": "gfl101-fcos50", "teacher": "gfl101"},
+            **{"student": "fcos50", "loss": "mse", "weight": 10.0, "temperature": None, "schedule": "2x"},
+            **{"data": "shapes", "split": "val", "scale": "tiny", "seed": 0, "batch": 8, "epoch": 6, "epochs": 6},
+            **{"teacher_title": "GFL-Res101", "student_title": "FCOS-Res50", "levels": "index", "init": "scratch"},
+            **({"loss": "none", "weight": None} if changes.get("role") == "baseline" else {}),
+            **changes,
+        }
+        write_json(self.root / run / "status.json", {**data, "state": state, "error": error})
+        if mAP is not None:
+            metrics = dict(zip(SIX, (mAP, mAP + 20.5, mAP + 1, None, mAP - 1, mAP + 5), strict=True))
+            teacher = None if data["role"] == "baseline" else TEACHER
+            write_json(self.root / run / "result.json", {**data, "metrics": metrics, "teacher_metrics": teacher})
+            (self.root / run / "student.pth").touch()
+
+    def sweep(self):
+        """A baseline, and mse at three weights."""
+        self.add("base", 16.04, role="baseline")
+        self.add("mse-10", 31.5)
+        self.add("mse-30", 33.26, weight=30.0)
+        self.add("mse-50", 12.0, weight=50)
+        return self
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> RunFolder:
+    """An empty runs folder to put runs into."""
+    return RunFolder(tmp_path / "runs")

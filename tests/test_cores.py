@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from pkdcli import cores as module
-from pkdcli import doctor
+from pkdcli.api import doctor
+from pkdcli.api.doctor import Finding
 from pkdcli.cores import Cores, cores, share, variables
-from pkdcli.doctor import Finding
 
 HERE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pkdcli import docs
+from pkdcli.cli import docs
 
 FOLDER = Path(__file__).parent.parent / "docs"
 GUIDES = ("add-a-pair.md", "add-a-loss.md", "add-a-data-set.md")
@@ -55,7 +55,7 @@ def test_the_guides_loss_trains(lab, tmp_path):
 
 def test_the_pages_of_the_commands_are_the_codes():
     there = {path.name: path.read_text(encoding="utf-8") for path in (FOLDER / "commands").glob("*.md")}
-    assert there == docs.pages(), "Type: python -m pkdcli.docs"
+    assert there == docs.pages(), "Type: python -m pkdcli.cli.docs"
 
 
 def test_every_command_and_option_has_its_page():

@@ -76,7 +76,7 @@ def seen(odd, lab, tmp_path_factory):
 
 
 def test_a_distilled_student_in_stock_mmdet(odd, lab, seen):
-    from pkdcli.engine.coco_metric import evaluate_detections
+    from pkdcli.engine.metrics.coco import evaluate_detections
 
     answer, detections, data = seen
     assert (answer["type"], answer["strict"], answer["pkdcli"]) == ("FCOS", True, [])

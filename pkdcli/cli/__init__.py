@@ -11,26 +11,12 @@ import sys
 
 import typer
 
-from pkdcli.cli import (
-    bench,
-    cancel,
-    clean,
-    doctor,
-    evaluate,
-    listing,
-    logs,
-    report,
-    reproduce,
-    resume,
-    show,
-    status,
-    sweep,
-    train,
-    verify,
-    visualize,
-)
+from pkdcli.cli.look import bench, clean, doctor, logs, report, show, status, verify, visualize
+from pkdcli.cli.look import list as listing
+from pkdcli.cli.run import cancel, reproduce, resume, sweep, train
+from pkdcli.cli.run import eval as evaluate
 from pkdcli.errors import ExitCode, PkdError
-from pkdcli.places import cache_root
+from pkdcli.folders import cache_root
 
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
 
@@ -54,7 +40,7 @@ for _name, _function, _panel in (
     ("cancel", cancel.command, _RUN),
     ("status", status.command, _LOOK),
     ("logs", logs.command, _LOOK),
-    ("report", report.report, _LOOK),
+    ("report", report.command, _LOOK),
     ("list", listing.command, _LOOK),
     ("show", show.command, _LOOK),
     ("visualize", visualize.command, _LOOK),
@@ -113,7 +99,7 @@ def _unforeseen(error: Exception) -> PkdError:
 
 
 def _fail(error: PkdError) -> ExitCode:
-    from pkdcli.cli.render import show_error
+    from pkdcli.cli.console import show_error
 
     if "--debug" in sys.argv[1:]:
         import traceback

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pkdcli.config import zoo
+from pkdcli.config.families import drop_masks, parts_of, types_of
 from pkdcli.config.keys import set_key
 from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Detector, Rule, Scale
@@ -28,7 +29,7 @@ def detector_model(
     """
     model = zoo.config_of(detector)["model"]
     if not with_mask and detector.mask:
-        drop_mask_head(model)
+        drop_masks(model)
     for module in modules(model):
         if "num_classes" in module:
             module["num_classes"] = num_classes
@@ -77,7 +78,13 @@ def left_out(model: dict[str, Any], path: str, channels: bool) -> str | None:
 
 
 def notes(detector: Detector, scale: Scale, *, pretrained: bool = True) -> list[str]:
-    """What of a detector's `set` does nothing here, a sentence each."""
+    """What of a detector's `set` does nothing here, a sentence each.
+
+    Args:
+        detector: Whose `set` is looked at.
+        scale: At which its modules are shrunk.
+        pretrained: Whether its backbone starts from weights.
+    """
     if not detector.set:
         return []
     plain = detector_model(detector.model_copy(update={"set": {}}), scale, 1, pretrained=pretrained)
@@ -107,7 +114,7 @@ def follow(model: dict[str, Any], at_full_size: list[Any], rules: list[Rule]) ->
     before, after = at_full_size[-1], neck_channels(model)[-1]
     if before == after or before is None:
         return
-    for part in ("bbox_head", "rpn_head", "roi_head", "mask_head", "panoptic_head", "semantic_head"):
+    for part in parts_of(types_of(model)):
         for module in modules(model.get(part)):
             if any(_matches(module, {"type": rule.match.get("type")}) for rule in rules):
                 continue
@@ -183,7 +190,15 @@ def modules(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def shrink(model: dict[str, Any], rules: list[Rule]) -> list[int] | None:
-    """Apply a scale's rules in place, the first that matches each module; return the backbone's new channels."""
+    """Apply a scale's rules in place: to each module the first that matches it.
+
+    Args:
+        model: mmdet model section, changed in place.
+        rules: The scale's rules, in the order in which they are tried.
+
+    Returns:
+        The backbone's number of channels of each stage where a rule has set it, else None.
+    """
     channels = None
     for module in modules(model):
         rule = next((rule for rule in rules if _matches(module, rule.match)), None)
@@ -219,10 +234,3 @@ def unfreeze(backbone: dict[str, Any]) -> None:
             backbone[key] = value
     if isinstance(backbone.get("norm_cfg"), dict):
         backbone["norm_cfg"] = {**backbone["norm_cfg"], "requires_grad": True}
-
-
-def drop_mask_head(model: dict[str, Any]) -> None:
-    """Turn a Mask R-CNN into the Faster R-CNN inside it, for data without segmentations."""
-    model["type"] = {"MaskRCNN": "FasterRCNN"}.get(model["type"], model["type"])
-    for key in ("mask_roi_extractor", "mask_head"):
-        model.get("roi_head", {}).pop(key, None)

@@ -9,15 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from pkdcli.config.detector import modules
+from pkdcli.config.families import family_of, heads_of, types_of
 from pkdcli.config.levels import neck_section, pairing
 from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Recipe
-
-# Where detectors keep their heads; a mask head is the teacher's own affair.
-_HEADS = ("bbox_head", "rpn_head", "roi_head.bbox_head")
-
-COMPILED_BY_SIZE = ("SwinTransformer", "PyramidVisionTransformer", "PyramidVisionTransformerV2")
-"""Backbones that pad, cut and mask by numbers which they work out from the size of the images."""
 
 
 def distill_model(
@@ -40,7 +35,7 @@ def distill_model(
     if recipe.init == "inherit":
         check_heads(student, teacher)
     backbone = teacher["backbone"]["type"].rpartition(".")[2]
-    if recipe.teacher_speed.compile and backbone in COMPILED_BY_SIZE:
+    if recipe.teacher_speed.compile and family_of(backbone).compiled_by_size:
         raise PkdError(
             f"teacher_speed.compile: the teacher's {backbone} would be compiled anew for each size of images, which "
             "takes minutes each.",
@@ -86,12 +81,16 @@ def distill_model(
 def check_heads(student: dict[str, Any], teacher: dict[str, Any]) -> None:
     """Refuse to inherit where the heads are of other types, before a teacher is trained for it.
 
-    Whether all shapes agree is seen once the modules are built (`pkdcli.engine.inherit`).
+    Whether all shapes agree is seen once the modules are built (`pkdcli.engine.distill.inherit`).
+
+    Args:
+        student: mmdet model section.
+        teacher: mmdet model section.
 
     Raises:
         PkdError: A head of the student has no counterpart of its type in the teacher.
     """
-    for path in _HEADS:
+    for path in heads_of(types_of(student)):  # a mask head is the teacher's own affair
         ours, theirs = _type_at(student, path), _type_at(teacher, path)
         if ours != theirs and ours is not None:
             raise PkdError(

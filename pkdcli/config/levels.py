@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from pkdcli.config.families import family_of
 from pkdcli.errors import PkdError
 
 # mmrazor's official PKD configs pair the first four levels: (0, 0) to (3, 3).
@@ -92,6 +93,10 @@ def pairing(levels: str, student: dict[str, Any], teacher: dict[str, Any]) -> Pa
 def neck_levels(model: dict[str, Any], who: str) -> list[Level]:
     """The outputs of a detector's neck, finest first.
 
+    Args:
+        model: mmdet model section.
+        who: `student` or `teacher`, for messages.
+
     Raises:
         PkdError: The detector has no feature pyramid whose levels can be told from its config.
     """
@@ -109,6 +114,10 @@ def neck_levels(model: dict[str, Any], who: str) -> list[Level]:
 def neck_section(model: dict[str, Any], who: str) -> dict[str, Any]:
     """The part of a neck, or of a list of necks, that says how many levels of how many channels come out.
 
+    Args:
+        model: mmdet model section.
+        who: `student` or `teacher`, for messages.
+
     Raises:
         PkdError: There is none.
     """
@@ -125,9 +134,12 @@ def neck_section(model: dict[str, Any], who: str) -> dict[str, Any]:
 def backbone_strides(backbone: dict[str, Any]) -> list[int] | None:
     """Strides of a backbone's outputs in pixels; None for a family this does not know.
 
-    Of ResNet's family (a stem of stride 4, then stages of stride 1, 2, 2, 2) and Swin's (patches of 4, then 2, 2, 2).
+    Of ResNet's family (a stem of stride 4, then stages of stride 1, 2, 2, 2) and Swin's (patches of 4, then 2, 2, 2),
+    and of those that plug-ins know.
     """
     family = str(backbone.get("type", ""))
+    if (known := family_of(family).strides) is not None:
+        return [known[index] for index in backbone.get("out_indices", range(len(known)))]
     if "Swin" in family:
         steps, stem = backbone.get("strides", (4, 2, 2, 2)), 1
     elif family.startswith(("Res", "DetectoRS_Res", "SSDRes", "TridentRes")):

@@ -18,7 +18,7 @@ from pkdcli.runs.store import write_text
 
 # What mmdet's and mmcv's types take of what ours do.
 _DATASET = ("data_root", "ann_file", "data_prefix", "metainfo", "pipeline", "test_mode", "filter_cfg", "backend_args")
-_LOAD = ("to_float32", "color_type", "imdecode_backend", "ignore_empty", "backend_args")
+LOADS = ("to_float32", "color_type", "imdecode_backend", "ignore_empty", "backend_args")
 
 _DEFAULT_HOOKS = {
     "timer": {"type": "IterTimerHook"},
@@ -116,7 +116,7 @@ def _loader(loader: dict[str, Any], classes: Sequence[str]) -> dict[str, Any]:
         dataset = {"type": "CocoDataset", **{key: dataset[key] for key in _DATASET if key in dataset}}
         dataset["metainfo"] = {"classes": tuple(classes), "palette": palette(classes)}
     dataset["pipeline"] = [
-        {"type": "LoadImageFromFile", **{key: step[key] for key in _LOAD if key in step}}
+        {"type": "LoadImageFromFile", **{key: step[key] for key in LOADS if key in step}}
         if step["type"] == "PkdLoadImage"
         else step
         for step in dataset["pipeline"]
@@ -132,7 +132,7 @@ def _evaluator(evaluator: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
 
 
 def _file_has_order(recipe: Recipe, classes: Sequence[str]) -> bool:
-    from pkdcli.data.coco import read_classes
+    from pkdcli.data.checks.coco import read_classes
 
     try:
         names = read_classes(Path(recipe.data.val.annotations))

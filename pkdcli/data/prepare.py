@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pkdcli.data import shapes
-from pkdcli.data.reading import settle
+from pkdcli.data.images.reading import settle
+from pkdcli.data.shapes import dataset
 from pkdcli.errors import ExitCode, PkdError, unknown
 from pkdcli.recipe.schema import Data, Split
 from pkdcli.runs.store import read_json, write_json
 
 if TYPE_CHECKING:
-    from pkdcli.data import coco
+    from pkdcli.data.checks import coco
 
 _VERSION = 2  # of a kept check: one that says less than this check would is made again
 
@@ -32,25 +32,30 @@ def prepare(data: Data, cache: Path, progress: Callable[[int, int], None] | None
         PkdError: Data that is absent (exit code 3 with how to get it) or wrong, naming file and remedy.
     """
     if data.generator == "shapes":
-        shapes.ensure_shapes(cache, progress)
+        dataset.ensure_shapes(cache, progress)
     else:
         _present(data)
     return facts(data, cache)
 
 
 def facts(data: Data, cache: Path) -> Data:
-    """The data recipe with whatever can be known of it now; a dry run works without the data."""
+    """The data recipe with whatever can be known of it now; a dry run works without the data.
+
+    Args:
+        data: As a recipe has it.
+        cache: The cache's folder, where the embedded data set and notes on checked files are.
+    """
     if data.generator == "shapes":
-        root = cache / "data" / f"shapes-v{shapes.VERSION}"
+        root = cache / "data" / f"shapes-v{dataset.VERSION}"
         update: dict[str, Any] = {
             name: _under(root, getattr(data, name)) for name in ("train", "val", "test") if getattr(data, name)
         }
         return data.model_copy(
             update={
                 **update,
-                "classes": list(shapes.CLASSES),
-                "fingerprint": shapes.CHECKSUM[:16],
-                "train_images": data.train_images or shapes.COUNTS["train"],
+                "classes": list(dataset.CLASSES),
+                "fingerprint": dataset.CHECKSUM[:16],
+                "train_images": data.train_images or dataset.COUNTS["train"],
             }
         )
     if not all(Path(split.annotations).exists() for split in _splits(data).values()):
@@ -86,7 +91,12 @@ def facts(data: Data, cache: Path) -> Data:
 
 
 def thinnest(data: Data, cache: Path) -> dict[str, list[Any]]:
-    """By split, name, width and height of the image whose sides differ most, as far as the check has found them."""
+    """By split, name, width and height of the image whose sides differ most, as far as the check has found them.
+
+    Args:
+        data: With its fingerprint.
+        cache: The cache's folder.
+    """
     found = read_json(cache / "checks" / f"{data.name}-{data.fingerprint}.json")
     known = found.get("thinnest") if isinstance(found, dict) else None
     return {name: image for name, image in (known or {}).items() if image}
@@ -111,7 +121,7 @@ def _folders(data: Data) -> dict[str, Any]:
 
 def _reading(data: Data) -> list[Any]:
     """What the check of the images goes by."""
-    from pkdcli.data import images
+    from pkdcli.data.checks import images
 
     return [images.VERSION, data.exif, data.pixel_range and list(data.pixel_range), data.masks]
 
@@ -146,7 +156,7 @@ def _fingerprint(data: Data) -> str:
                 while block := file.read(1 << 20):
                     digest.update(block)
         except OSError:
-            from pkdcli.data.coco import read_classes
+            from pkdcli.data.checks.coco import read_classes
 
             read_classes(Path(split.annotations), where=f"data set {data.name}, {name}")  # says what is wrong with it
             raise
@@ -155,7 +165,7 @@ def _fingerprint(data: Data) -> str:
 
 def _check(data: Data) -> dict[str, Any]:
     """Check every split of a user's data set and say what was found in it."""
-    from pkdcli.data import coco, images
+    from pkdcli.data.checks import coco, images
 
     reports: dict[str, coco.SplitReport] = {}
     warnings: list[str] = []
@@ -198,7 +208,7 @@ def _check(data: Data) -> dict[str, Any]:
 
 def _shared(reports: dict[str, coco.SplitReport]) -> list[str]:
     """Say how many images of each split are also trained on."""
-    from pkdcli.data.split_overlap import shared_images
+    from pkdcli.data.checks.split_overlap import shared_images
 
     train, said = reports["train"], []
     for name, report in reports.items():

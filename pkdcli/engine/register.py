@@ -8,20 +8,10 @@ from mmdet.utils import register_all_modules  # noqa: E402
 
 register_all_modules(init_default_scope=False)
 
-from pkdcli.engine import (  # noqa: E402, F401
-    assigners,
-    coco_metric,
-    dataset,
-    diagnostics,
-    distiller,
-    finite,
-    hooks,
-    initialize,
-    load_image,
-    loop,
-    preprocess,
-    sampling,
-    sanity,
-    track,
-)
+from pkdcli.engine.data import dataset, load_image, sampler  # noqa: E402, F401
+from pkdcli.engine.distill import distiller, preprocessor  # noqa: E402, F401
 from pkdcli.engine.losses import registered  # noqa: E402, F401
+from pkdcli.engine.metrics import coco  # noqa: E402, F401
+from pkdcli.engine.speedups import assigners  # noqa: E402, F401
+from pkdcli.engine.train import divergence, loop, weight_init  # noqa: E402, F401
+from pkdcli.engine.train.hooks import diagnostics, run_status, sanity, tracker  # noqa: E402, F401

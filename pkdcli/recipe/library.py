@@ -1,7 +1,8 @@
 """Find recipes by name and read them safely.
 
 A recipe is a YAML file whose name is its own: `recipes/pairs/gfl101-fcos50.yaml`. Nothing is listed by hand: what
-lies in the folder exists. A user's own recipe is named by its path, which ends in `.yaml`.
+lies in the folder exists. A user's own recipe is named by its path, which ends in `.yaml`. Plug-ins have folders of
+recipes too (`pkdcli.recipe.sources`).
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from pkdcli.errors import ExitCode, PkdError, nearest, unknown
-from pkdcli.places import recipes_root
+from pkdcli.folders import recipes_root
 from pkdcli.recipe import schema
 from pkdcli.recipe.configs import beside
 from pkdcli.recipe.references import is_path, located
+from pkdcli.recipe.sources import DEFAULTS, Source, source_of, sources
 
 KINDS: dict[str, type[schema.Strict]] = {
     "pairs": schema.Pair,
@@ -40,8 +42,8 @@ _DICTIONARY = re.compile(r"a valid dictionary( or instance of \w+)?")
 
 
 def names(kind: str) -> list[str]:
-    """The names of all built-in recipes of a kind (`pairs`, `losses`, ...), sorted."""
-    return sorted(path.stem for path in (recipes_root() / kind).glob("*.yaml"))
+    """The names of all recipes of a kind (`pairs`, `losses`, ...) that have one, pkd's own and plug-ins', sorted."""
+    return list(sources(kind))
 
 
 def path_of(kind: str, name: str, where: str | None = None) -> Path:
@@ -53,7 +55,24 @@ def path_of(kind: str, name: str, where: str | None = None) -> Path:
         where: File and key path of the recipe that names it, if one does.
 
     Raises:
-        PkdError: There is no such recipe; names the nearest match and all allowed names.
+        PkdError: There is no such recipe (names the nearest match and all allowed names), or it has no file.
+    """
+    source = find(kind, name, where)
+    if source.path is None:
+        raise PkdError(f"{SINGULAR[kind]} {name!r} has no file: it is the plug-in {source}.")
+    return source.path
+
+
+def find(kind: str, name: str, where: str | None = None) -> Source:
+    """A recipe, given its name or (with `.yaml`) its own path.
+
+    Args:
+        kind: As for `load`.
+        name: The recipe's name, or a path.
+        where: File and key path of the recipe that names it, if one does.
+
+    Raises:
+        PkdError: There is no such recipe (names the nearest match and all allowed names), or several have the name.
     """
     if is_path(name):
         path = Path(os.path.normpath(Path(name).expanduser()))
@@ -62,12 +81,13 @@ def path_of(kind: str, name: str, where: str | None = None) -> Path:
                 f"{where + ': ' if where else ''}there is no recipe file {path}.",
                 f"It should describe a {SINGULAR[kind]}." + (_relative(path, where) if where else ""),
             )
-        return path
-    if name not in names(kind):
+        return Source(path.stem, path)
+    known = sources(kind)
+    if name not in known:
         if name and (there := Path(name).expanduser()).exists():
             raise _no_recipe(kind, name, there, where)
-        raise unknown(SINGULAR[kind], name, names(kind), where)
-    return recipes_root() / kind / f"{name}.yaml"
+        raise unknown(SINGULAR[kind], name, known, where)
+    return source_of(SINGULAR[kind], known[name])
 
 
 _DATA = """name: my-data
@@ -105,12 +125,25 @@ def load(kind: str, name: str, where: str | None = None) -> Any:
     Raises:
         PkdError: Unknown name, unreadable file, or every problem of its content at once, each with its key path.
     """
-    path = path_of(kind, name, where)
+    return read(kind, find(kind, name, where))
+
+
+def read(kind: str, source: Source) -> Any:
+    """Read and check a recipe that was found; as for `load`.
+
+    Args:
+        kind: As for `load`.
+        source: The recipe.
+    """
+    path = source.path
+    if path is None:
+        return parse(KINDS[kind], DEFAULTS[kind](source.plugin), str(source))
     folder = path.resolve().parent
     recipe = parse(KINDS[kind], read_yaml(path), str(path), folder)
-    if path.parent == recipes_root() / kind:
-        if recipe.name != path.stem:
-            raise PkdError(f"{path}: name: is {recipe.name!r}, but a recipe's name is its file's.")
+    own = path.parent == recipes_root() / kind
+    if (own or source.plugin) and recipe.name != path.stem:
+        raise PkdError(f"{path}: name: is {recipe.name!r}, but a recipe's name is its file's.")
+    if own:
         return recipe
     update: dict[str, Any] = {}
     if kind == "detectors" and recipe.config_content is None:
@@ -179,7 +212,13 @@ def parse(model: type[T], content: dict[str, Any], where: str, folder: Path | No
 
 
 def explain(model: type[BaseModel], error: ValidationError, where: str) -> tuple[str, str | None]:
-    """Turn pydantic's errors into (message, hint) for users: key path, allowed values, nearest match."""
+    """Turn pydantic's errors into (message, hint) for users: key path, allowed values, nearest match.
+
+    Args:
+        model: The class that the content was to become.
+        error: What pydantic says of it.
+        where: The file, for the message.
+    """
     lines, hint = [], None
     for problem in error.errors():
         loc = [
@@ -231,8 +270,16 @@ def _model_in(annotation: Any) -> Any:
 
 @cache
 def load_all(kind: str) -> tuple[Any, ...]:
-    """Every built-in recipe of a kind, in the order of their names."""
-    return tuple(load(kind, name) for name in names(kind))
+    """Every recipe of a kind that has a name, in their order; without those of plug-ins that can't be used."""
+    found = []
+    for candidates in sources(kind).values():
+        own = [one for one in candidates if one.plugin is None]
+        if own:
+            found += [read(kind, one) for one in own]
+        elif len(candidates) == 1:
+            with suppress(PkdError):
+                found.append(read(kind, candidates[0]))
+    return tuple(found)
 
 
 def losses_with_temperature() -> str:

@@ -7,8 +7,8 @@ as the context of a validation, so that what comes out has absolute paths, where
 from __future__ import annotations
 
 import hashlib
-import importlib.machinery
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -84,7 +84,12 @@ Imports = Annotated[list[Import], BeforeValidator(_imports)]
 
 
 def located(imports: Sequence[Import], folder: Path) -> list[Import]:
-    """The modules, with the place and the hash of those that lie in a folder; one that has a place keeps it."""
+    """The modules, with the place and the hash of those that lie in a folder; one that has a place keeps it.
+
+    Args:
+        imports: As a recipe names them.
+        folder: The recipe's folder.
+    """
     found = []
     for one in imports:
         files = [] if one.folder else files_of(one.module, folder)
@@ -94,7 +99,12 @@ def located(imports: Sequence[Import], folder: Path) -> list[Import]:
 
 
 def files_of(module: str, folder: Path) -> list[Path]:
-    """The Python files of a module that lies in a folder, in a fixed order; none where there is no such module."""
+    """The Python files of a module that lies in a folder, in a fixed order; none where there is no such module.
+
+    Args:
+        module: Dotted name.
+        folder: Where its first part would lie.
+    """
     path = folder.joinpath(*module.split("."))
     if (path / "__init__.py").is_file():
         return sorted(path.rglob("*.py"))
@@ -117,4 +127,5 @@ def is_there(one: Import) -> bool:
     if one.folder:
         return bool(files_of(one.module, Path(one.folder)))
     outermost = one.module.partition(".")[0]
-    return importlib.machinery.PathFinder.find_spec(outermost) is not None
+    # Each finder, since `pip install --editable` adds one; what this process has imported is not to count.
+    return any(finder.find_spec(outermost, None) is not None for finder in sys.meta_path)

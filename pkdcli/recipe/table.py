@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from pkdcli.errors import unknown
 from pkdcli.recipe import library
-from pkdcli.recipe.grid import baseline_of
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Recipe, TableRecipe, TableRow
+from pkdcli.recipe.sweep import baseline_of
 
 
 @dataclass(frozen=True)

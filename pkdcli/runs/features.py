@@ -19,7 +19,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Features:
-    """Measured feature maps; see `pkdcli.engine.activations` for what each number means.
+    """Measured feature maps; see `pkdcli.engine.analysis.activations` for what each number means.
 
     Attributes:
         meta: `pair`, `data`, `scale`, `seed`; `detectors` (`key`, `title`, `weights`, `source` and `levels`: `name`,
@@ -55,24 +55,54 @@ class Features:
         return self.arrays[f"image/{image}"]
 
     def pattern(self, detector: str, level: str, image: int, reduce: str) -> np.ndarray:
-        """An activation pattern (H, W): the channels reduced to one number a position."""
+        """An activation pattern (H, W): the channels reduced to one number a position.
+
+        Args:
+            detector: The key of a detector, one of `features.detectors`.
+            level: The name of a stage, such as `P3`.
+            image: The place of an image, from 0.
+            reduce: How the channels became one number: `max`, `mean` or `norm`.
+        """
         return self.arrays[f"pattern/{detector}/{level}/{image}/{reduce}"]
 
     def numbers(self, detector: str, level: str, image: int, normalised: bool) -> np.ndarray:
-        """(C,): in how many positions each channel dominates."""
+        """(C,): in how many positions each channel dominates.
+
+        Args:
+            detector: The key of a detector, one of `features.detectors`.
+            level: The name of a stage, such as `P3`.
+            image: The place of an image, from 0.
+            normalised: Of the feature maps after the normalisation that PKD applies, not before it.
+        """
         return self.arrays[f"channels/{detector}/{level}/{image}/{'after' if normalised else 'before'}"]
 
     def histogram(self, detector: str, level: str) -> tuple[np.ndarray, np.ndarray]:
-        """Counts of the values of all channels, positions and images (n,), and the edges of their bins (n + 1,)."""
+        """Counts of the values of all channels, positions and images (n,), and the edges of their bins (n + 1,).
+
+        Args:
+            detector: The key of a detector, one of `features.detectors`.
+            level: The name of a stage, such as `P3`.
+        """
         return self.arrays[f"histogram/{detector}/{level}"], self.arrays[f"edges/{level}"]
 
     def statistics(self, detector: str, level: str) -> dict[str, Any]:
-        """The summary of a level's values."""
+        """The summary of a level's values.
+
+        Args:
+            detector: The key of a detector, one of `features.detectors`.
+            level: The name of a stage, such as `P3`.
+        """
         rows = self.meta["statistics"]
         return next(row for row in rows if (row["detector"], row["level"]) == (detector, level))
 
     def noise(self, detector: str, level: str, image: int) -> dict[str, Any] | None:
-        """`share` of the activation and of the `area` outside the boxes; None where the image has no boxes."""
+        """`share` of the activation and of the `area` outside the boxes; None where the image has no boxes.
+
+        Args:
+            detector: The key of a detector, one of `features.detectors`.
+            level: The name of a stage, such as `P3`.
+            image: The place of an image, from 0.
+        """
         key = (detector, level, image)
         return next((row for row in self.meta["noise"] if (row["detector"], row["level"], row["image"]) == key), None)
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+MARKS = ("status.json", "recipe.yaml", "result.json")
+"""The files of which a folder has one at least if it is a run directory."""
+
 
 @dataclass(frozen=True)
 class RunPaths:
@@ -20,6 +23,11 @@ class RunPaths:
     def run(self) -> str:
         """The run's id."""
         return self.root.name
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder is there and is a run's."""
+        return any((self.root / mark).is_file() for mark in MARKS)
 
     @property
     def recipe(self) -> Path:
@@ -87,11 +95,21 @@ class RunPaths:
         return self.root / "samples.json"
 
     def evaluation(self, data: str, split: str) -> Path:
-        """The result of `pkd eval` on a split of a data set."""
+        """The result of `pkd eval` on a split of a data set.
+
+        Args:
+            data: The data set's name.
+            split: `train`, `val` or `test`.
+        """
         return self.root / "eval" / f"{data}-{split}.json"
 
     def evaluation_samples(self, data: str, split: str) -> Path:
-        """Objects and detections in a few images of that evaluation."""
+        """Objects and detections in a few images of that evaluation.
+
+        Args:
+            data: The data set's name.
+            split: `train`, `val` or `test`.
+        """
         return self.root / "eval" / f"{data}-{split}.samples.json"
 
     def weights(self, role: str) -> Path:

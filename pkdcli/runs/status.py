@@ -7,13 +7,14 @@ import os
 import socket
 from contextlib import suppress
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pkdcli.errors import ExitCode
-from pkdcli.recipe.identity import comparable, digest
-from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import read_object, write_json
+
+if TYPE_CHECKING:
+    from pkdcli.recipe.schema import Recipe
 
 DONE, FAILED, RUNNING, QUEUED, INTERRUPTED = "done", "failed", "running", "queued", "interrupted"
 
@@ -46,7 +47,14 @@ def _user() -> str:
 
 
 def columns(recipe: Recipe, run: str) -> dict[str, Any]:
-    """What identifies a run in every table: the same keys in status.json and result.json."""
+    """What identifies a run in every table: the same keys in status.json and result.json.
+
+    Args:
+        recipe: The run's.
+        run: Its id.
+    """
+    from pkdcli.recipe.identity import comparable, digest  # with pydantic, which whoever only reads does without
+
     distilled = recipe.role == "distill"
     return {
         "schema": 1,
@@ -113,7 +121,13 @@ class Status:
         self.write(state=RUNNING, phase="start", error=None, started=now(), **who)
 
     def fail(self, message: str, hint: str | None = None, code: int = 1) -> None:
-        """The run failed; what is on disk stays."""
+        """The run failed; what is on disk stays.
+
+        Args:
+            message: What is wrong and where.
+            hint: What to do about it.
+            code: The exit code of its process.
+        """
         self.write(state=FAILED, phase=None, error={"message": message, "hint": hint, "code": code}, eta_s=None)
 
     def interrupt(self) -> None:

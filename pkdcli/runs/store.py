@@ -67,7 +67,12 @@ def write_with(path: Path, write: Callable[[Path], None], durable: bool = True) 
 
 
 def cannot_write(path: Path | str, error: OSError) -> PkdError:
-    """The error users see for a file that could not be written; the old file, if any, is still there."""
+    """The error users see for a file that could not be written; the old file, if any, is still there.
+
+    Args:
+        path: The file.
+        error: What the system says.
+    """
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return PkdError(
             f"no space left to write {path}.",
@@ -85,17 +90,35 @@ def cannot_write(path: Path | str, error: OSError) -> PkdError:
 
 
 def write_bytes(path: Path, data: bytes, durable: bool = True) -> None:
-    """Write `data` to `path`, whole or not at all; `durable` as for `write_with`."""
+    """Write `data` to `path`, whole or not at all; `durable` as for `write_with`.
+
+    Args:
+        path: The file.
+        data: Its content.
+        durable: As for `write_with`.
+    """
     write_with(path, lambda beside: beside.write_bytes(data), durable)
 
 
 def write_text(path: Path, text: str, durable: bool = True) -> None:
-    """Write `text` to `path` as UTF-8, whole or not at all; `durable` as for `write_with`."""
+    """Write `text` to `path` as UTF-8, whole or not at all; `durable` as for `write_with`.
+
+    Args:
+        path: The file.
+        text: Its content.
+        durable: As for `write_with`.
+    """
     write_bytes(path, text.encode("utf-8"), durable)
 
 
 def write_json(path: Path, data: Any, durable: bool = True) -> None:
-    """Write `data` to `path` as JSON, whole or not at all; NaN and infinities become null; `durable` as above."""
+    """Write `data` to `path` as JSON, whole or not at all; NaN and infinities become null; `durable` as above.
+
+    Args:
+        path: The file.
+        data: Its content.
+        durable: As for `write_with`.
+    """
     write_text(path, json.dumps(_finite(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n", durable)
 
 
@@ -125,7 +148,12 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def append_jsonl(path: Path, record: dict[str, Any]) -> None:
-    """Append one record as one line, in a single write; after a line that was cut short, on a line of its own."""
+    """Append one record as one line, in a single write; after a line that was cut short, on a line of its own.
+
+    Args:
+        path: The file; it is made if it is not there.
+        record: What to append.
+    """
     line = json.dumps(_finite(record), ensure_ascii=False, allow_nan=False) + "\n"
     try:
         with open(path, "ab+") as file:

@@ -148,17 +148,17 @@ def worker(tmp_path, monkeypatch):
 
     `worker(teacher="fails")` says how the runs with `teacher` in their id end; the others end well.
     """
-    from pkdcli import experiment
-    from pkdcli.launch import queue
+    from pkdcli.experiment import execute
+    from pkdcli.launch.local import queue
 
     script = tmp_path / "worker.py"
     script.write_text(WORKER)
-    real = experiment.spec
+    real = execute.spec
 
     def spec(planned, *rest):
         return replace(real(planned, *rest), argv=(sys.executable, "-S", "-I", str(script), str(planned.paths.root)))
 
-    monkeypatch.setattr(experiment, "spec", spec)
+    monkeypatch.setattr(execute, "spec", spec)
     monkeypatch.setattr(queue, "POLL_SECONDS", 0.01)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
 

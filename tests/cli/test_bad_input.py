@@ -156,7 +156,7 @@ def test_a_loss_with_a_temperature_has_one(type_, own):
 
 @pytest.mark.parametrize("name", ["PKD_RUNS", "PKD_CACHE", "PKD_COCO"])
 def test_an_empty_variable_counts_as_unset(here, monkeypatch, name):
-    from pkdcli.places import cache_root, runs_root
+    from pkdcli.folders import cache_root, runs_root
     from pkdcli.recipe.resolve import load_data
 
     monkeypatch.delenv(name, raising=False)
@@ -439,7 +439,7 @@ def test_ctrl_c_before_anything_runs(type_, monkeypatch):
 
 
 def test_a_tracker_without_its_package_is_refused_before_anything_is_made(type_, own, here, monkeypatch):
-    from pkdcli import trackers
+    from pkdcli.config import trackers
 
     monkeypatch.setattr(trackers, "find_spec", lambda name: None)
     said = type_("train", "--scale", "tiny", "--data", own, "--tracker", "wandb")

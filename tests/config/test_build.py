@@ -7,12 +7,13 @@ import math
 import pytest
 from mmengine.config import Config
 
-from pkdcli import experiment
 from pkdcli.config import data, schedule
 from pkdcli.config.build import build_config
 from pkdcli.config.teacher import teacher_recipe
 from pkdcli.data.prepare import facts
 from pkdcli.errors import PkdError
+from pkdcli.experiment import plan
+from pkdcli.experiment import prepare as preparation
 from pkdcli.recipe.resolve import Request, resolve
 
 
@@ -249,9 +250,9 @@ def test_config_keys_are_set_last_and_wrong_ones_refused(make):
 
 
 def test_config_py_is_what_stock_mmengine_reads(make, tmp_path):
-    (student,) = [one for one in experiment.plan([make()], tmp_path / "runs", tmp_path) if one.teacher]
+    (student,) = [one for one in plan.plan([make()], tmp_path / "runs", tmp_path) if one.teacher]
     path = tmp_path / "config.py"
-    path.write_text(experiment.config_py(student))
+    path.write_text(preparation.config_py(student))
     read = Config.fromfile(str(path)).to_dict()
     built = build_config(student.recipe, student.paths.root, student.teacher.paths.teacher)
     assert read == Config(built).to_dict()

@@ -11,10 +11,10 @@ from pkdcli.config.distill import distill_model
 from pkdcli.config.levels import backbone_strides, neck_levels, pairing
 from pkdcli.errors import PkdError
 from pkdcli.recipe import library
-from pkdcli.recipe.grid import Grid, expand
 from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import LossUse
+from pkdcli.recipe.sweep import Grid, expand
 
 
 def model(start=1, outs=5, channels=256, backbone=None):

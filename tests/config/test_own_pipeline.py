@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pkdcli.cli.evaluation import said_of_size
+from pkdcli.api.evaluate import said_of_size
 from pkdcli.config.data import own_test_pipeline, own_test_size, val_pipeline
-from pkdcli.engine import sanity
+from pkdcli.engine.train.hooks import sanity
 from pkdcli.recipe import library
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Detector

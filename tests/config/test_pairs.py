@@ -15,7 +15,7 @@ import yaml
 from pkdcli.config import build, data, schedule, zoo
 from pkdcli.config.detector import detector_model
 from pkdcli.config.teacher import teacher_recipe
-from pkdcli.places import recipes_root
+from pkdcli.folders import recipes_root
 from pkdcli.recipe import library
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.runs.status import columns

@@ -19,10 +19,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pkdcli.compat import activate
-from pkdcli.data.annotation_index import IndexMaker
-from pkdcli.data.annotations import read
-from pkdcli.data.coco import check_split
-from pkdcli.engine.coco_metric import PkdCocoMetric, evaluate_detections
+from pkdcli.data.annotations.index import IndexMaker
+from pkdcli.data.annotations.read import read
+from pkdcli.data.checks.coco import check_split
+from pkdcli.engine.metrics.coco import PkdCocoMetric, evaluate_detections
 
 CLASSES = ["rbc", "wbc", "platelet"]
 WIDTH, HEIGHT = 96, 64

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pkdcli.data import coco, prepare
-from pkdcli.data.shapes import CHECKSUM, CLASSES
+from pkdcli.data import prepare
+from pkdcli.data.checks import coco
+from pkdcli.data.shapes.dataset import CHECKSUM, CLASSES
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.recipe.resolve import load_data
 
@@ -136,7 +137,7 @@ def test_a_label_means_the_class_it_stands_for(own):
     from pkdcli.compat import activate
 
     activate()
-    from pkdcli.engine.dataset import PkdCocoDataset
+    from pkdcli.engine.data.dataset import PkdCocoDataset
 
     own.write("classes: [dot, rbc, wbc]")
     data = own.prepare()

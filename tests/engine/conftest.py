@@ -18,7 +18,9 @@ import pytest
 SERVER = """
 import json, os, sys
 import pkdcli.engine.register
-from pkdcli.engine import environment, processes, result, train, worker
+from pkdcli.engine.distributed import processes
+from pkdcli.engine.train import trainer
+from pkdcli.engine.worker import environment, main, result
 from pkdcli.recipe import library, schema
 os.fsync = lambda handle: None
 for line in sys.stdin:
@@ -33,7 +35,7 @@ for line in sys.stdin:
                 os.dup2(other, number)
             os.environ.update(env)
             exec(asked["first"])
-            code = worker.main([asked["run"]])
+            code = main.main([asked["run"]])
             sys.stdout.flush()
             os._exit(code)
         os.setpgid(pid, pids[0] if pids else pid)
@@ -106,10 +108,10 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
 @pytest.fixture(scope="session")
 def dozen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The YAML file of a data set of 12 pictures of 64 pixels to learn from and 7 to be evaluated on."""
-    from pkdcli.data import shapes
+    from pkdcli.data.shapes import dataset
 
     folder = tmp_path_factory.mktemp("dozen")
-    shapes.generate(folder, {"train": 12, "val": 7})
+    dataset.generate(folder, {"train": 12, "val": 7})
     splits = [f"{one}: {{images: images/{one}/, annotations: annotations/{one}.json}}" for one in ("train", "val")]
     recipe = folder / "dozen.yaml"
     recipe.write_text("\n".join(["name: dozen", "image: 64", *splits]) + "\n")
@@ -141,20 +143,21 @@ MakeRun = Callable[..., Path]
 @pytest.fixture(scope="session")
 def make_run(dozen: Path, workers: Workers, lab_cache: Path) -> MakeRun:
     """Write a run directory as `pkd train` does before it starts the worker; a teacher is trained first, and once."""
-    from pkdcli import experiment
     from pkdcli.data.prepare import prepare
+    from pkdcli.experiment import plan
+    from pkdcli.experiment import prepare as preparation
     from pkdcli.recipe.resolve import Request, resolve
-    from pkdcli.runs.state import finished
+    from pkdcli.runs.liveness import finished
 
     def make(folder: Path, *sets: str, processes: int = 1, **changes) -> Path:
         recipe = resolve(Request(**{**USUAL, "data": str(dozen), "workers": 0, **changes, "sets": (*SETS, *sets)}))
         recipe = recipe.model_copy(update={"data": prepare(recipe.data, lab_cache)})
-        *teachers, planned = experiment.plan([recipe], folder, lab_cache)
+        *teachers, planned = plan.plan([recipe], folder, lab_cache)
         for teacher in teachers:
             if not finished(teacher.paths):
-                experiment.prepare(teacher, lab_cache)
+                preparation.prepare(teacher, lab_cache)
                 workers.finish(teacher.paths.root)
-        experiment.prepare(planned, lab_cache, processes)
+        preparation.prepare(planned, lab_cache, processes)
         return planned.paths.root
 
     return make

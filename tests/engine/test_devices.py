@@ -20,12 +20,12 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 from pkdcli.config.build import detector, with_adapters
-from pkdcli.engine.bench import models
 from pkdcli.engine.bench.fake_gpu import fake_gpu
 from pkdcli.engine.bench.fake_gpu.phases import distilled_step
-from pkdcli.engine.bench.pictures import with_pictures
-from pkdcli.engine.coco_metric import PkdCocoMetric
+from pkdcli.engine.bench.inputs import models
+from pkdcli.engine.bench.inputs.pictures import with_pictures
 from pkdcli.engine.losses import build_loss
+from pkdcli.engine.metrics.coco import PkdCocoMetric
 from pkdcli.recipe import library
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Recipe

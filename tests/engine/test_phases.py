@@ -9,10 +9,13 @@ import pkdcli.engine.register  # noqa: F401
 # isort: split
 import torch
 
-from pkdcli import cores, experiment
-from pkdcli.cli.progress import describe
+from pkdcli import cores
+from pkdcli.cli.progress.base import describe
 from pkdcli.data.prepare import prepare
-from pkdcli.engine import hooks, worker
+from pkdcli.engine.train.hooks import run_status
+from pkdcli.engine.worker import main
+from pkdcli.experiment import plan
+from pkdcli.experiment import prepare as preparation
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.runs.status import Status
 from pkdcli.runs.store import read_object
@@ -23,8 +26,8 @@ def test_every_phase_is_said_and_the_evaluation_with_its_images(tmp_path, micro,
     recipe = resolve(Request(**asked, workers=0, max_iters=2))
     recipe = recipe.model_copy(update={"data": prepare(recipe.data, tmp_path / "cache"), "val_images": None})
     recipe = recipe.model_copy(update={"scale": recipe.scale.model_copy(update={"val_batch": 3})})
-    (run,) = experiment.plan([recipe], tmp_path / "runs", tmp_path / "cache")
-    experiment.prepare(run, tmp_path / "cache")
+    (run,) = plan.plan([recipe], tmp_path / "runs", tmp_path / "cache")
+    preparation.prepare(run, tmp_path / "cache")
     said = []
     write = Status.write
 
@@ -33,8 +36,8 @@ def test_every_phase_is_said_and_the_evaluation_with_its_images(tmp_path, micro,
         said.append(describe(read_object(self.paths.status)).split(", loss")[0])
 
     monkeypatch.setattr(Status, "write", watched)
-    monkeypatch.setattr(hooks, "STATUS_SECONDS", 0.0)
-    worker.run(run.paths, worker.start(run.paths, 0))
+    monkeypatch.setattr(run_status, "STATUS_SECONDS", 0.0)
+    main.run(run.paths, main.start(run.paths, 0))
     Status(run.paths).done()
     assert list(dict.fromkeys(said)) == [
         *("starting", "reading data", "loading weights"),

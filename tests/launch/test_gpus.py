@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from pkdcli.cli.launcher import said_of_spread
 from pkdcli.launch import gpus
+from pkdcli.launch.local.launcher import said_of_spread
 from pkdcli.recipe.schema import Launcher
 
 

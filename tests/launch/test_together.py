@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from pkdcli.launch import queue
 from pkdcli.launch.job import JobSpec, together
-from pkdcli.launch.queue import Outcome, run_all
+from pkdcli.launch.local import queue
+from pkdcli.launch.local.queue import run_all
+from pkdcli.launch.outcome import Outcome
 
 # As `python -m pkdcli.engine.worker RUN RUN ...`: what becomes of a run is in its name.
 WORKER = """\
@@ -57,16 +58,16 @@ class Log:
     def __init__(self):
         self.events = []
 
-    def began(self, spec):
+    def on_start(self, spec):
         self.events.append(("began", spec.name))
 
-    def ticked(self, spec):
+    def on_tick(self, spec):
         self.events.append(("ticked", spec.name))
 
-    def again(self, spec, outcome, left):
+    def on_retry(self, spec, outcome, left):
         self.events.append(("again", spec.name, outcome.died_by, left))
 
-    def ended(self, spec, outcome):
+    def on_end(self, spec, outcome):
         self.events.append(("ended", spec.name, outcome.code))
 
     def __getitem__(self, kind):
@@ -123,14 +124,14 @@ def test_each_run_has_an_outcome_of_its_own(group):
 
 def test_a_failure_is_told_while_the_others_go_on(group):
     log, spec = Log(), group("a-fails", "b-waits")
-    ended = log.ended
+    ended = log.on_end
 
     def stop_then(spec, outcome):
         ended(spec, outcome)
         if spec.name == "a-fails":
             raise KeyboardInterrupt
 
-    log.ended = stop_then
+    log.on_end = stop_then
     with pytest.raises(KeyboardInterrupt):
         run_all([spec], log)
     assert log["ended"] == [("a-fails", 1), ("b-waits", 130)]

@@ -156,7 +156,7 @@ def test_names_are_readable_and_stay_what_they_are():
 
 
 def test_a_recipe_read_back_from_yaml_has_the_same_name(tmp_path):
-    from pkdcli.experiment import recipe_yaml
+    from pkdcli.experiment.prepare import recipe_yaml
 
     (tmp_path / "recipe.yaml").write_text(recipe_yaml(explicit()))
     again = library.parse(Recipe, library.read_yaml(tmp_path / "recipe.yaml"), "recipe.yaml")

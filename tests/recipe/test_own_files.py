@@ -12,7 +12,7 @@ import pytest
 from pkdcli.config.build import build_config
 from pkdcli.config.zoo import config_of
 from pkdcli.errors import ExitCode, PkdError
-from pkdcli.experiment import recipe_yaml
+from pkdcli.experiment.prepare import recipe_yaml
 from pkdcli.recipe import configs, library
 from pkdcli.recipe.identity import comparable, run_id
 from pkdcli.recipe.resolve import Request, resolve

@@ -10,7 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from pkdcli.cli import app
-from pkdcli.places import recipes_root
+from pkdcli.folders import recipes_root
 from pkdcli.recipe import library
 
 # What lies beside the folders is a table of something, not a recipe.
@@ -57,7 +57,8 @@ def test_the_command_in_the_first_line_works(line, tmp_path, monkeypatch):
     assert result.exception is None, result.exception
     assert result.exit_code == 0
     assert re.search(r"\b\d+ runs\b", result.stdout)
-    assert list(tmp_path.iterdir()) == []
+    files = {path.relative_to(tmp_path).parts[:2] for path in tmp_path.rglob("*") if path.is_file()}
+    assert files <= {("cache", "YAPF")}  # what a library of mmengine's keeps of its own, where it is the first import
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.parent.name == "pairs"], ids=lambda path: path.stem)

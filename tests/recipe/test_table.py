@@ -12,7 +12,7 @@ from pkdcli.recipe import library
 from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.resolve import Request
 from pkdcli.recipe.table import expand, recipes
-from pkdcli.report.published import read_published
+from pkdcli.reporting.published import read_published
 
 APPENDIX8 = {
     ("fcosx101-retina50", "1x"): [5, 10, 20],

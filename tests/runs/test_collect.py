@@ -11,7 +11,10 @@ import sys
 import pytest
 
 from pkdcli.errors import PkdError
-from pkdcli.runs.collect import COLUMNS, collect, plain
+from pkdcli.launch.status import query_all
+from pkdcli.runs.collect import collect
+from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.record import COLUMNS
 from pkdcli.runs.store import write_json, write_text
 
 IDENTITY = {
@@ -160,7 +163,7 @@ seed: 3
     assert {key: record[key] for key in wanted} == wanted
 
 
-def test_a_run_whose_process_is_gone_is_lost(tmp_path):
+def test_a_run_whose_process_is_gone_has_failed_as_status_says_too(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     here = socket.gethostname()
@@ -174,11 +177,15 @@ def test_a_run_whose_process_is_gone_is_lost(tmp_path):
     ):
         write_json(tmp_path / name / "status.json", {**IDENTITY, "state": "running", "host": host, "pid": pid})
     write_json(tmp_path / "done" / "status.json", {**IDENTITY, "state": "interrupted", "host": here, "pid": gone.pid})
-    states = {run: record["state"] for run, record in by_run(tmp_path).items()}
+    records = by_run(tmp_path)
+    states = {run: record["state"] for run, record in records.items()}
     assert states == {
-        **{"gone": "lost", "alive": "running", "elsewhere": "running", "no-pid": "running", "silly-pid": "running"},
-        **{"huge-pid": "lost", "done": "interrupted"},
+        **{"gone": "failed", "alive": "running", "elsewhere": "running", "no-pid": "failed", "silly-pid": "failed"},
+        **{"huge-pid": "failed", "done": "interrupted"},
     }
+    assert (records["gone"]["error"], records["alive"]["error"]) == ("its process is gone", None)
+    for found in query_all([RunPaths(tmp_path / name) for name in states if name != "elsewhere"]):
+        assert found.state == states[found.paths.run]
 
 
 def test_unreadable_files_are_named_once_and_cost_only_their_own_values(tmp_path):
@@ -254,11 +261,3 @@ def test_the_order_is_pair_schedule_baseline_loss_weight_temperature_seed(tmp_pa
     for number, changes in enumerate(wanted):
         result(tmp_path / f"{len(wanted) - number:02}", 30.0, **changes)
     assert [int(record["run"]) for record in collect(tmp_path)] == list(range(len(wanted), 0, -1))
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(10.0, "10"), (0.5, "0.5"), (10, "10"), (None, ""), ("2x", "2x"), (1e-7, "1e-07"), (True, "true"), (0, "0")],
-)
-def test_plain(value, text):
-    assert plain(value) == text

@@ -14,9 +14,9 @@ import pytest
 
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.runs import lock
+from pkdcli.runs.liveness import held_by
 from pkdcli.runs.lock import RunLock, holder, lock_file
 from pkdcli.runs.paths import RunPaths
-from pkdcli.runs.state import held_by
 from pkdcli.runs.store import write_json
 
 OTHER = """\

@@ -11,8 +11,8 @@ import pytest
 
 from pkdcli.recipe.identity import comparable, digest, run_id
 from pkdcli.recipe.resolve import Request, resolve
+from pkdcli.runs.liveness import alive, finished, held_by
 from pkdcli.runs.paths import RunPaths, teachers_root
-from pkdcli.runs.state import alive, finished, held_by
 from pkdcli.runs.status import Status, columns, note_cancel
 from pkdcli.runs.store import read_json, write_json
 

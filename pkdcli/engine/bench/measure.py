@@ -80,7 +80,15 @@ class Section:
     def number(
         self, name: str, value: float, unit: str, *, at_least: float | None = None, at_most: float | None = None
     ) -> None:
-        """Note a number that is no time."""
+        """Note a number that is no time.
+
+        Args:
+            name: What it is of.
+            value: The number.
+            unit: Such as MiB; empty where it has none.
+            at_least: What it should be at least.
+            at_most: What it should be at most.
+        """
         self.numbers.append({"name": name, "value": value, "unit": unit, **_bounds(value, at_least, at_most)})
 
     def as_dict(self) -> dict[str, Any]:

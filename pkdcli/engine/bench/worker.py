@@ -24,20 +24,20 @@ import pkdcli.engine.register  # noqa: F401
 
 # isort: split
 from pkdcli.engine.bench import measure
-from pkdcli.engine.bench.coco_size import coco_size
-from pkdcli.engine.bench.evaluation import evaluation
-from pkdcli.engine.bench.experiment import experiment
-from pkdcli.engine.bench.launches import launches
-from pkdcli.engine.bench.loading import loading
-from pkdcli.engine.bench.losses import SHAPES, losses
+from pkdcli.engine.bench.inputs.pictures import with_pictures
 from pkdcli.engine.bench.measure import Section
-from pkdcli.engine.bench.operators import PYRAMID, operators
-from pkdcli.engine.bench.pictures import with_pictures
-from pkdcli.engine.bench.reports import reports
-from pkdcli.engine.bench.startup import startup
-from pkdcli.engine.bench.step import group, step
-from pkdcli.engine.bench.suggest import suggest
-from pkdcli.engine.imports import import_for
+from pkdcli.engine.bench.sections.coco_size import coco_size
+from pkdcli.engine.bench.sections.evaluation import evaluation
+from pkdcli.engine.bench.sections.experiment import experiment
+from pkdcli.engine.bench.sections.launches import launches
+from pkdcli.engine.bench.sections.loading import loading
+from pkdcli.engine.bench.sections.losses import SHAPES, losses
+from pkdcli.engine.bench.sections.operators import PYRAMID, operators
+from pkdcli.engine.bench.sections.reports import reports
+from pkdcli.engine.bench.sections.startup import startup
+from pkdcli.engine.bench.sections.step import group, step
+from pkdcli.engine.bench.sections.suggest import suggest
+from pkdcli.engine.setup.imports import import_for
 from pkdcli.errors import PkdError
 from pkdcli.recipe.library import parse
 from pkdcli.recipe.schema import Recipe
@@ -125,7 +125,7 @@ def say(answers: TextIO, **what: Any) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Measure what a JSON file asks for."""
-    from pkdcli.engine.worker import as_user_error
+    from pkdcli.engine.worker.main import as_user_error
 
     request = read_json(Path(argv[0]))
     answers = os.fdopen(os.dup(1), "w")

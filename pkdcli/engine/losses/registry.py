@@ -1,4 +1,7 @@
-"""The one table of losses: name -> class. A user's own loss enters by `register_loss` or as ``module:Class``."""
+"""The one table of losses: name -> class.
+
+A user's own loss enters by `register_loss`, as ``module:Class``, or as a plug-in (an entry point of `pkdcli.losses`).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from pkdcli import plugins
 from pkdcli.engine.losses.base import FeatureLoss
 from pkdcli.engine.losses.parameters import SHARED, Parameter, checked
 from pkdcli.errors import PkdError, unknown
@@ -59,7 +63,7 @@ def build_loss(name: str, weight: float = 1.0, stat_chunk: int | str | None = No
     """The loss of that name, called as ``loss(student, teacher)`` on two maps (N, C, H, W) of one level.
 
     Args:
-        name: A registered name, or ``module:Class`` for a user's own.
+        name: A registered name, a plug-in's, or ``module:Class`` for a user's own.
         weight: Finite, zero or more; already multiplied into what the loss returns.
         stat_chunk: Images per chunk of statistics; None or ``"batch"`` for the whole batch.
         **parameters: The loss's own, for example ``temperature=50`` for norm-kl.
@@ -110,13 +114,45 @@ class Wrapped(FeatureLoss):
         return self.inner(student, teacher)
 
 
+def plugin_loss(plugin: plugins.Plugin) -> type[nn.Module]:
+    """The class of a plug-in's loss, imported.
+
+    Raises:
+        PkdError: It can't be imported, is no module of two feature maps, or has a name that another loss has.
+    """
+    found = plugin.load()
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise plugin.broken(f"{plugin.value} is no class of torch.nn.Module")
+    if issubclass(found, FeatureLoss):
+        if found.compare is FeatureLoss.compare:
+            raise plugin.broken(f"{plugin.value} has no compare(student, teacher)")
+    elif not _takes_two(found):
+        raise plugin.broken(f"{plugin.value} can't be called as loss(student, teacher): see its forward")
+    taken = _LOSSES.get(plugin.name, found)
+    if taken is not found:
+        raise plugin.broken(f"its name is taken by {taken.__module__}:{taken.__qualname__}")
+    return found
+
+
+def _takes_two(cls: type[nn.Module]) -> bool:
+    try:
+        inspect.signature(cls.forward).bind(None, None, None)
+    except (TypeError, ValueError):
+        return False
+    return cls.forward is not nn.Module.forward
+
+
 def _find(name: str) -> type[nn.Module]:
+    own = name in _LOSSES and _LOSSES[name].__module__.startswith("pkdcli.")
+    plugin = None if own else plugins.find("losses", name)
+    if plugin is not None:
+        return plugin_loss(plugin)
     if name in _LOSSES:
         return _LOSSES[name]
     if name == "none":
         raise PkdError("'none' is the baseline: it has no distillation loss to build.")
     if ":" not in str(name):
-        raise unknown("loss", str(name), _LOSSES)
+        raise unknown("loss", str(name), [*_LOSSES, *plugins.names("losses")])
     module, _, attribute = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -113,7 +112,7 @@ def scancel(ids: Sequence[str], signal: str | None = None) -> None:
 
 def exit_cause(code: int) -> str:
     """What a task's exit code says: srun gives 128 and the signal's number where one killed a worker."""
-    from pkdcli.launch.queue import Outcome
+    from pkdcli.launch.local.queue import Outcome
 
     return Outcome(1, died_by=_signal(code)).cause if code > 128 and _signal(code) else f"exit code {code}"
 
@@ -125,18 +124,6 @@ def _signal(code: int) -> str | None:
         return signal.Signals(code - 128).name
     except ValueError:
         return None
-
-
-def last_words(log: str) -> str | None:
-    """What Slurm has written into a run's log of its end: a limit, a lack of memory, a lost node."""
-    patterns = (
-        (r"DUE TO TIME LIMIT", "it reached its time limit"),
-        (r"[Oo]ut.?[Oo]f.?[Mm]emory|oom.kill|Exceeded job memory limit", "it ran out of memory"),
-        (r"DUE TO NODE FAILURE|Node failure", "its node failed"),
-        (r"DUE TO PREEMPTION", "it was preempted"),
-        (r"\*\*\* (?:STEP|JOB) \S+ (?:ON \S+ )?CANCELLED", "it was cancelled"),
-    )
-    return next((words for pattern, words in patterns if re.search(pattern, log)), None)
 
 
 def _run(*words: str) -> subprocess.CompletedProcess[str]:

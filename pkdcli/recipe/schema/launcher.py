@@ -1,11 +1,12 @@
-"""Where runs are to run: on this machine or by Slurm."""
+"""Where runs are to run: on this machine, by Slurm, or as a plug-in does it."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
+from pkdcli import plugins
 from pkdcli.recipe import sbatch
 from pkdcli.recipe.references import Name
 from pkdcli.recipe.schema.types import Count, Strict
@@ -23,6 +24,15 @@ def _line(value: str) -> str:
     return value
 
 
+def _kind(value: str) -> str:
+    allowed = [*OWN_KINDS, *(plugins.names("launchers", OWN_KINDS) if value not in OWN_KINDS else ())]
+    if value not in allowed:
+        words = [repr(word) for word in allowed]
+        raise ValueError(f"should be {', '.join(words[:-1])} or {words[-1]}")
+    return value
+
+
+OWN_KINDS = ("local", "slurm")
 SlurmOption = Annotated[str, AfterValidator(sbatch.checked)]
 SlurmWord = Annotated[str, AfterValidator(_slurm_word)]
 Line = Annotated[str, AfterValidator(_line)]
@@ -40,7 +50,7 @@ class Launcher(Strict):
     """recipes/launchers: where runs are carried out, and with what.
 
     Attributes:
-        kind: `local`, on this machine, or `slurm`, as jobs of a cluster.
+        kind: `local`, on this machine, `slurm`, as jobs of a cluster, or that of a plug-in.
         processes: Worker processes of a run (on each node), where it has no GPUs.
         threads: Compute threads of a process; by default the cores that it has.
         devices: local: GPUs to share out among the jobs, as CUDA_VISIBLE_DEVICES names them.
@@ -57,10 +67,11 @@ class Launcher(Strict):
         python: slurm: the interpreter on the nodes; by default the one that submits.
         save_seconds: slurm: how long before the time limit a run saves and is queued again.
         max_requeues: slurm: how many times that happens.
+        own: What a launcher of a plug-in takes beside these, as it says.
     """
 
     name: Name
-    kind: Literal["local", "slurm"]
+    kind: Annotated[str, AfterValidator(_kind)]
     processes: Count = 1
     threads: Count | None = None
     devices: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]] = []
@@ -82,6 +93,7 @@ class Launcher(Strict):
     python: Line | None = None
     save_seconds: Count = 120
     max_requeues: Annotated[int, Field(ge=0)] = 50
+    own: dict[str, Any] = {}
     notes: str = ""
 
     @property
@@ -103,7 +115,7 @@ class Launcher(Strict):
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> Launcher:
-        others = SLURM_KEYS if self.kind == "local" else LOCAL_KEYS
+        others = {"local": (*SLURM_KEYS, "own"), "slurm": (*LOCAL_KEYS, "own")}.get(self.kind, ())
         wrong = [key for key in others if key in self.model_fields_set]
         if wrong:
             raise ValueError(f"{', '.join(wrong)}: not for a launcher of kind {self.kind}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pkdcli.engine.bench.checking import checked
+from pkdcli.engine.bench.inputs.checking import checked
 from pkdcli.errors import PkdError
 
 

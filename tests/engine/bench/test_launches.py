@@ -11,8 +11,8 @@ import pkdcli.engine.register  # noqa: F401
 from torch.nn import functional as F
 
 from pkdcli.engine.bench import worker
-from pkdcli.engine.bench.launches import CHANNELS, LEVELS, of_loss
-from pkdcli.engine.bench.losses import peers
+from pkdcli.engine.bench.sections.launches import CHANNELS, LEVELS, of_loss
+from pkdcli.engine.bench.sections.losses import peers
 from pkdcli.engine.losses import build_loss, rows
 
 SMALL = [(12, 20), (6, 10), (3, 5), (2, 3), (1, 2)]

@@ -22,19 +22,19 @@ from mmdet.registry import MODELS
 from mmengine.registry import init_default_scope
 
 from pkdcli.config.build import detector
-from pkdcli.engine.bench import losses as losses_module
 from pkdcli.engine.bench import worker
-from pkdcli.engine.bench.evaluation import drawn
-from pkdcli.engine.bench.experiment import razor_config
-from pkdcli.engine.bench.losses import only_shifted, peers
-from pkdcli.engine.bench.many_runs import write_runs
-from pkdcli.engine.bench.pictures import draw, with_pictures
-from pkdcli.engine.bench.suggest import UNTRAINED, candidates, first_looks, may_compile
+from pkdcli.engine.bench.inputs.many_runs import write_runs
+from pkdcli.engine.bench.inputs.pictures import draw, with_pictures
+from pkdcli.engine.bench.sections import losses as losses_module
+from pkdcli.engine.bench.sections.evaluation import drawn
+from pkdcli.engine.bench.sections.experiment import razor_config
+from pkdcli.engine.bench.sections.losses import only_shifted, peers
+from pkdcli.engine.bench.sections.suggest import UNTRAINED, candidates, first_forwards, may_compile
 from pkdcli.engine.checkpoint import export_student
 from pkdcli.engine.losses import blocks, build_loss
 from pkdcli.recipe.library import parse
 from pkdcli.recipe.schema import Recipe
-from pkdcli.report.curves import read_curves
+from pkdcli.reporting.curves import read_curves
 from pkdcli.runs.collect import collect
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import read_json, write_json
@@ -174,7 +174,7 @@ def test_what_compiling_costs_is_measured_on_two_sizes_of_images_and_never_asked
             return (inputs,)
 
     plain, swin = Teacher(torch.nn.Identity()), Teacher(SwinTransformer())
-    first, second = first_looks(plain, torch.zeros(2, 3, 256, 320))
+    first, second = first_forwards(plain, torch.zeros(2, 3, 256, 320))
     assert plain.seen == [(2, 3, 256, 320), (2, 3, 128, 320)]
     assert min(first, second) > 0
     assert (may_compile(plain), may_compile(swin)) == (True, False)

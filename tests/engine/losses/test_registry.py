@@ -18,7 +18,7 @@ from pkdcli.engine.losses import (
     takes_temperature,
 )
 from pkdcli.errors import PkdError
-from pkdcli.places import recipes_root
+from pkdcli.folders import recipes_root
 
 RECIPES = {path.stem: yaml.safe_load(path.read_text()) for path in (recipes_root() / "losses").glob("*.yaml")}
 SHARED = ["weight", "stat_chunk"]

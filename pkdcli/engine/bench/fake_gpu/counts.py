@@ -97,7 +97,14 @@ def note_wait(reason: str) -> None:
 
 
 def note_transfer(up: bool, size: int, pinned: bool, non_blocking: bool) -> None:
-    """Bytes are copied between the two; the processor waits, unless the copy can go on by itself."""
+    """Bytes are copied between the two; the processor waits, unless the copy can go on by itself.
+
+    Args:
+        up: To the device; otherwise from it.
+        size: Bytes.
+        pinned: The processor's side is in pinned memory.
+        non_blocking: The copy was asked not to wait.
+    """
     if not _open:
         return
     one = Transfer(up, size, pinned, non_blocking, where())

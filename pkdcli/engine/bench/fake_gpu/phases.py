@@ -45,7 +45,13 @@ def distilled_step(algorithm: nn.Module, optimizer: OptimWrapper, batch: dict[st
 
 
 def whole_step(model: nn.Module, optimizer: OptimWrapper, batch: dict[str, Any]) -> Counts:
-    """Take a step of any model of mmengine's, a stock one or ours; what it launched and waited for in all."""
+    """Take a step of any model of mmengine's, a stock one or ours; what it launched and waited for in all.
+
+    Args:
+        model: On the device, in training mode.
+        optimizer: Its own.
+        batch: As its loader gives it: `inputs` and `data_samples`.
+    """
     with counting() as counts:
         model.train_step(batch, optimizer)
     return counts

@@ -24,12 +24,24 @@ _COPIES = {"_to_copy", "copy_", "copy"}
 
 
 def launches(operation: Any, name: str) -> bool:
-    """Whether an operation on the device launches a kernel."""
+    """Whether an operation on the device launches a kernel.
+
+    Args:
+        operation: The overload that is dispatched, such as `aten.add.Tensor`.
+        name: Its name without namespace and overload: `add`.
+    """
     return name not in _NO_KERNEL and not operation.is_view
 
 
 def reason_to_wait(name: str, args: Sequence[Any], kwargs: Mapping[str, Any], on_gpu: OnGpu) -> str | None:
-    """Why the processor waits for an operation on the device; None where it doesn't. Copies are counted elsewhere."""
+    """Why the processor waits for an operation on the device; None where it doesn't. Copies are counted elsewhere.
+
+    Args:
+        name: Of the operation, without namespace and overload.
+        args: What it was called with.
+        kwargs: The same by name.
+        on_gpu: Tells which tensors are on the device.
+    """
     if name == "repeat_interleave":
         size = kwargs.get("output_size")
         return None if size is not None else "repeat_interleave without output_size"
@@ -45,6 +57,13 @@ def mixed(operation: Any, name: str, args: Sequence[Any], tensors: Sequence[Tens
 
     It takes numbers (tensors without axes) of the processor among others of the device, and indices of the processor
     for a tensor of the device.
+
+    Args:
+        operation: The overload that is dispatched.
+        name: Its name without namespace and overload.
+        args: What it was called with.
+        tensors: All tensors among that.
+        on_gpu: Tells which of them are on the device.
     """
     if name in _COPIES:
         return None
@@ -61,7 +80,13 @@ def mixed(operation: Any, name: str, args: Sequence[Any], tensors: Sequence[Tens
 
 
 def indices_of_the_processor(name: str, args: Sequence[Any], on_gpu: OnGpu) -> list[Tensor]:
-    """The indices that have to be copied to the device first."""
+    """The indices that have to be copied to the device first.
+
+    Args:
+        name: Of the operation.
+        args: What it was called with; the second are the indices.
+        on_gpu: Tells which tensors are on the device.
+    """
     if name not in _INDEXING:
         return []
     return [one for one in args[1] if one is not None and not on_gpu(one)]
@@ -76,7 +101,12 @@ def _two_devices(name: str) -> str:
 
 
 def as_tf32(name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """What a convolution or a matrix product computes with: float32 to 10 bits of mantissa, where PyTorch lets it."""
+    """What a convolution or a matrix product computes with: float32 to 10 bits of mantissa, where PyTorch lets it.
+
+    Args:
+        name: Of the operation.
+        args: What it was called with.
+    """
     if name == "convolution":
         switch = getattr(torch.backends.cudnn, "conv", None)
         on = torch.backends.cudnn.allow_tf32 if switch is None else switch.fp32_precision == "tf32"

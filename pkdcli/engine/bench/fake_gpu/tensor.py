@@ -134,6 +134,11 @@ class Dispatch(TorchDispatchMode):
 def dispatch(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Note what an operation does, carry it out on the CPU, and put what it gives on the right device.
 
+    Args:
+        operation: The overload, such as `aten.add.Tensor`.
+        args: What it was called with.
+        kwargs: The same by name.
+
     Raises:
         RuntimeError: Its tensors are on two devices.
     """

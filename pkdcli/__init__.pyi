@@ -1,0 +1,655 @@
+"""Made by `python -m pkdcli.cli.stub`: the functions of pkdcli with their keywords, which are the options' names."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, overload
+
+from pandas import DataFrame
+
+from pkdcli.api.benchmark import Benchmark
+from pkdcli.api.cancel import Cancelled
+from pkdcli.api.doctor import Findings
+from pkdcli.api.evaluate import Evaluation
+from pkdcli.experiment.bars import Bars as Bars
+from pkdcli.api.verify import Verification
+from pkdcli.api.visualize.visualize import Figures
+from pkdcli.errors import PkdError as PkdError
+from pkdcli.experiment.execute import Experiment as Experiment
+from pkdcli.launch.outcome import Watcher as Watcher
+from pkdcli.runs.run import Run as Run
+from pkdcli.runs.run_list import RunList as RunList
+
+__version__: str
+
+@overload
+def train(
+    pair: str | os.PathLike[str] = 'gfl101-fcos50',
+    *,
+    loss: str | os.PathLike[str] = 'pkd',
+    weight: float | None = None,
+    temperature: float | None = None,
+    schedule: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    scale: str | os.PathLike[str] = 'paper',
+    data: str | os.PathLike[str] | None = None,
+    init: str | None = None,
+    levels: str | None = None,
+    sets: Sequence[str] | str = (),
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    accumulate: int = 1,
+    amp: bool = False,
+    deterministic: bool = False,
+    max_iters: int | None = None,
+    val_interval: int | None = None,
+    checkpoint_minutes: float | None = None,
+    checkpoint_iters: int | None = None,
+    workers: int | None = None,
+    tracker: Sequence[str] | str = (),
+    pretrained: bool = True,
+    teacher_checkpoint: str | os.PathLike[str] | None = None,
+    launcher: str | os.PathLike[str] = 'local',
+    gpus: int | None = None,
+    devices: str | None = None,
+    procs: int | None = None,
+    threads: int | None = None,
+    jobs: int | None = None,
+    retries: int | None = None,
+    nodes: int | None = None,
+    gpus_per_node: int | None = None,
+    cpus_per_process: int | None = None,
+    memory: str | None = None,
+    partition: str | None = None,
+    account: str | None = None,
+    qos: str | None = None,
+    constraint: str | None = None,
+    time: str | None = None,
+    sbatch_option: Sequence[str] | str = (),
+    setup: Sequence[str] | str = (),
+    max_parallel: int | None = None,
+    wait: bool = False,
+    runs: str | os.PathLike[str] | None = None,
+    dry_run: Literal[False] = False,
+    watcher: Watcher | None = None,
+) -> Run:
+    """Train a student with a teacher, or alone, and return the run.
+
+    Args:
+        pair: Teacher and student.
+        loss: Distillation loss; none is the baseline.
+        weight: Loss weight; by default alpha: 6 with a two-stage teacher, 10 with a one-stage one.
+        temperature: Temperature of norm-kl (default 50).
+        schedule: 1x, 2x or 2x+ms; the pair's own by default.
+        seed: Seed of every random number.
+        scale: paper: the mmdet models as they are. tiny: minutes on two cores.
+        data: A data set's name or YAML file; coco, or shapes at scale tiny.
+        init: scratch, or inherit: start from the teacher's neck and head.
+        levels: index (level i with i, the default), stride, or student:teacher levels such as 0:1,1:2.
+        sets: Override any key of the resolved recipe.
+        epochs: Length instead of the schedule's; milestones follow.
+        batch_size: Images a step over all devices; the rate follows.
+        accumulate: Steps whose gradients are added.
+        amp: Mixed precision; the distillation loss stays in float32.
+        deterministic: The same numbers again from the same GPU, somewhat slower.
+        max_iters: A smoke run: so many steps, then 8 images evaluated (see --set val_images=N).
+        val_interval: Epochs between evaluations; the last is always evaluated.
+        checkpoint_minutes: Save the training state so often, besides at epoch ends (default 10; 0 for never).
+        checkpoint_iters: Save it every so many steps too.
+        workers: Loader processes.
+        tracker: Also tell tensorboard, mlflow, wandb (offline), dvclive, aim, clearml or neptune; repeatable. Its files are in trackers/ of the run's folder.
+        pretrained: Start from pretrained weights.
+        teacher_checkpoint: The teacher's weights; otherwise the zoo's, or it is trained first.
+        launcher: local, slurm, or the YAML file of a launcher of your own.
+        gpus: The first N GPUs, a process each.
+        devices: These GPUs, a process each.
+        procs: Processes of a run on the CPU (on each node).
+        threads: Compute threads of a process; by default $OMP_NUM_THREADS, or the cores that it has. No part of a run's name: the numbers differ by rounding.
+        jobs: Runs at a time, which share out the GPUs given, or are spread over all there are.
+        retries: Start a run whose worker was killed again, so many times.
+        nodes: Machines of a run.
+        gpus_per_node: GPUs of a run on each, a process each.
+        cpus_per_process: Cores of each process.
+        memory: Memory of a node; what the data wants is said without.
+        time: Time limit of a job; a run saves before it and is queued again.
+        sbatch_option: Any other option of sbatch, such as gres=gpu:a100:4, exclusive or reservation=x; repeatable.
+        setup: A line of shell before the run; repeatable.
+        max_parallel: Runs of an array at a time.
+        wait: Wait for the jobs to end.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+        dry_run: Print what would run, and run nothing.
+    """
+    ...
+
+@overload
+def train(
+    pair: str | os.PathLike[str] = 'gfl101-fcos50',
+    *,
+    loss: str | os.PathLike[str] = 'pkd',
+    weight: float | None = None,
+    temperature: float | None = None,
+    schedule: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    scale: str | os.PathLike[str] = 'paper',
+    data: str | os.PathLike[str] | None = None,
+    init: str | None = None,
+    levels: str | None = None,
+    sets: Sequence[str] | str = (),
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    accumulate: int = 1,
+    amp: bool = False,
+    deterministic: bool = False,
+    max_iters: int | None = None,
+    val_interval: int | None = None,
+    checkpoint_minutes: float | None = None,
+    checkpoint_iters: int | None = None,
+    workers: int | None = None,
+    tracker: Sequence[str] | str = (),
+    pretrained: bool = True,
+    teacher_checkpoint: str | os.PathLike[str] | None = None,
+    launcher: str | os.PathLike[str] = 'local',
+    gpus: int | None = None,
+    devices: str | None = None,
+    procs: int | None = None,
+    threads: int | None = None,
+    jobs: int | None = None,
+    retries: int | None = None,
+    nodes: int | None = None,
+    gpus_per_node: int | None = None,
+    cpus_per_process: int | None = None,
+    memory: str | None = None,
+    partition: str | None = None,
+    account: str | None = None,
+    qos: str | None = None,
+    constraint: str | None = None,
+    time: str | None = None,
+    sbatch_option: Sequence[str] | str = (),
+    setup: Sequence[str] | str = (),
+    max_parallel: int | None = None,
+    wait: bool = False,
+    runs: str | os.PathLike[str] | None = None,
+    dry_run: Literal[True],
+    watcher: Watcher | None = None,
+) -> Experiment: ...
+
+@overload
+def sweep(
+    *,
+    losses: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = 'mse',
+    weights: Sequence[float] | float | str = (),
+    temperatures: Sequence[float] | float | str = (),
+    pairs: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = 'gfl101-fcos50',
+    schedules: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
+    seeds: Sequence[int] | int | str = '0',
+    baseline: bool = True,
+    scale: str | os.PathLike[str] = 'paper',
+    data: str | os.PathLike[str] | None = None,
+    init: str | None = None,
+    levels: str | None = None,
+    sets: Sequence[str] | str = (),
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    accumulate: int = 1,
+    amp: bool = False,
+    deterministic: bool = False,
+    max_iters: int | None = None,
+    val_interval: int | None = None,
+    checkpoint_minutes: float | None = None,
+    checkpoint_iters: int | None = None,
+    workers: int | None = None,
+    tracker: Sequence[str] | str = (),
+    pretrained: bool = True,
+    teacher_checkpoint: str | os.PathLike[str] | None = None,
+    share_teacher: bool | None = None,
+    launcher: str | os.PathLike[str] = 'local',
+    gpus: int | None = None,
+    devices: str | None = None,
+    procs: int | None = None,
+    threads: int | None = None,
+    jobs: int | None = None,
+    retries: int | None = None,
+    nodes: int | None = None,
+    gpus_per_node: int | None = None,
+    cpus_per_process: int | None = None,
+    memory: str | None = None,
+    partition: str | None = None,
+    account: str | None = None,
+    qos: str | None = None,
+    constraint: str | None = None,
+    time: str | None = None,
+    sbatch_option: Sequence[str] | str = (),
+    setup: Sequence[str] | str = (),
+    max_parallel: int | None = None,
+    wait: bool = False,
+    runs: str | os.PathLike[str] | None = None,
+    dry_run: Literal[False] = False,
+    watcher: Watcher | None = None,
+) -> RunList:
+    """Train one student for every combination of some lists, and the baselines, and return the runs.
+
+    Args:
+        losses: Losses.
+        weights: Loss weights.
+        temperatures: Temperatures of norm-kl.
+        pairs: Pairs.
+        schedules: Schedules.
+        seeds: Seeds.
+        baseline: Also train the student alone.
+        scale: paper: the mmdet models as they are. tiny: minutes on two cores.
+        data: A data set's name or YAML file; coco, or shapes at scale tiny.
+        init: scratch, or inherit: start from the teacher's neck and head.
+        levels: index (level i with i, the default), stride, or student:teacher levels such as 0:1,1:2.
+        sets: Override any key of the resolved recipe.
+        epochs: Length instead of the schedule's; milestones follow.
+        batch_size: Images a step over all devices; the rate follows.
+        accumulate: Steps whose gradients are added.
+        amp: Mixed precision; the distillation loss stays in float32.
+        deterministic: The same numbers again from the same GPU, somewhat slower.
+        max_iters: A smoke run: so many steps, then 8 images evaluated (see --set val_images=N).
+        val_interval: Epochs between evaluations; the last is always evaluated.
+        checkpoint_minutes: Save the training state so often, besides at epoch ends (default 10; 0 for never).
+        checkpoint_iters: Save it every so many steps too.
+        workers: Loader processes.
+        tracker: Also tell tensorboard, mlflow, wandb (offline), dvclive, aim, clearml or neptune; repeatable. Its files are in trackers/ of the run's folder.
+        pretrained: Start from pretrained weights.
+        teacher_checkpoint: The teacher's weights; otherwise the zoo's, or it is trained first.
+        share_teacher: Train students that differ only in loss, weight, temperature, levels or init in one process, which loads each image and asks the teacher once a step; the results are the same. By default wherever two such students or more are to be trained; as many at a time as fit into half of the free memory. On Slurm each run is a task of its own.
+        launcher: local, slurm, or the YAML file of a launcher of your own.
+        gpus: The first N GPUs, a process each.
+        devices: These GPUs, a process each.
+        procs: Processes of a run on the CPU (on each node).
+        threads: Compute threads of a process; by default $OMP_NUM_THREADS, or the cores that it has. No part of a run's name: the numbers differ by rounding.
+        jobs: Runs at a time, which share out the GPUs given, or are spread over all there are.
+        retries: Start a run whose worker was killed again, so many times.
+        nodes: Machines of a run.
+        gpus_per_node: GPUs of a run on each, a process each.
+        cpus_per_process: Cores of each process.
+        memory: Memory of a node; what the data wants is said without.
+        time: Time limit of a job; a run saves before it and is queued again.
+        sbatch_option: Any other option of sbatch, such as gres=gpu:a100:4, exclusive or reservation=x; repeatable.
+        setup: A line of shell before the run; repeatable.
+        max_parallel: Runs of an array at a time.
+        wait: Wait for the jobs to end.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+        dry_run: Print what would run, and run nothing.
+    """
+    ...
+
+@overload
+def sweep(
+    *,
+    losses: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = 'mse',
+    weights: Sequence[float] | float | str = (),
+    temperatures: Sequence[float] | float | str = (),
+    pairs: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = 'gfl101-fcos50',
+    schedules: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
+    seeds: Sequence[int] | int | str = '0',
+    baseline: bool = True,
+    scale: str | os.PathLike[str] = 'paper',
+    data: str | os.PathLike[str] | None = None,
+    init: str | None = None,
+    levels: str | None = None,
+    sets: Sequence[str] | str = (),
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    accumulate: int = 1,
+    amp: bool = False,
+    deterministic: bool = False,
+    max_iters: int | None = None,
+    val_interval: int | None = None,
+    checkpoint_minutes: float | None = None,
+    checkpoint_iters: int | None = None,
+    workers: int | None = None,
+    tracker: Sequence[str] | str = (),
+    pretrained: bool = True,
+    teacher_checkpoint: str | os.PathLike[str] | None = None,
+    share_teacher: bool | None = None,
+    launcher: str | os.PathLike[str] = 'local',
+    gpus: int | None = None,
+    devices: str | None = None,
+    procs: int | None = None,
+    threads: int | None = None,
+    jobs: int | None = None,
+    retries: int | None = None,
+    nodes: int | None = None,
+    gpus_per_node: int | None = None,
+    cpus_per_process: int | None = None,
+    memory: str | None = None,
+    partition: str | None = None,
+    account: str | None = None,
+    qos: str | None = None,
+    constraint: str | None = None,
+    time: str | None = None,
+    sbatch_option: Sequence[str] | str = (),
+    setup: Sequence[str] | str = (),
+    max_parallel: int | None = None,
+    wait: bool = False,
+    runs: str | os.PathLike[str] | None = None,
+    dry_run: Literal[True],
+    watcher: Watcher | None = None,
+) -> Experiment: ...
+
+def reproduce(
+    table: str | os.PathLike[str] | Run,
+    *,
+    seeds: Sequence[int] | int | str = '0',
+    only: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
+    scale: str | os.PathLike[str] = 'paper',
+    data: str | os.PathLike[str] | None = None,
+    init: str | None = None,
+    levels: str | None = None,
+    sets: Sequence[str] | str = (),
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    accumulate: int = 1,
+    amp: bool = False,
+    deterministic: bool = False,
+    max_iters: int | None = None,
+    val_interval: int | None = None,
+    checkpoint_minutes: float | None = None,
+    checkpoint_iters: int | None = None,
+    workers: int | None = None,
+    tracker: Sequence[str] | str = (),
+    pretrained: bool = True,
+    share_teacher: bool | None = None,
+    launcher: str | os.PathLike[str] = 'local',
+    gpus: int | None = None,
+    devices: str | None = None,
+    procs: int | None = None,
+    threads: int | None = None,
+    jobs: int | None = None,
+    retries: int | None = None,
+    nodes: int | None = None,
+    gpus_per_node: int | None = None,
+    cpus_per_process: int | None = None,
+    memory: str | None = None,
+    partition: str | None = None,
+    account: str | None = None,
+    qos: str | None = None,
+    constraint: str | None = None,
+    time: str | None = None,
+    sbatch_option: Sequence[str] | str = (),
+    setup: Sequence[str] | str = (),
+    max_parallel: int | None = None,
+    wait: bool = False,
+    runs: str | os.PathLike[str] | None = None,
+    dry_run: bool = False,
+    watcher: Watcher | None = None,
+) -> DataFrame:
+    """Run every experiment of a table, and return it beside the paper's numbers, a row for each line.
+
+    Args:
+        table: table7, table8, table8-plain, or a YAML file.
+        seeds: Seeds; several give mean ± standard deviation.
+        only: Only this pair of the table; repeatable.
+        scale: paper: the mmdet models as they are. tiny: minutes on two cores.
+        data: A data set's name or YAML file; coco, or shapes at scale tiny.
+        init: scratch, or inherit: start from the teacher's neck and head.
+        levels: index (level i with i, the default), stride, or student:teacher levels such as 0:1,1:2.
+        sets: Override any key of the resolved recipe.
+        epochs: Length instead of the schedule's; milestones follow.
+        batch_size: Images a step over all devices; the rate follows.
+        accumulate: Steps whose gradients are added.
+        amp: Mixed precision; the distillation loss stays in float32.
+        deterministic: The same numbers again from the same GPU, somewhat slower.
+        max_iters: A smoke run: so many steps, then 8 images evaluated (see --set val_images=N).
+        val_interval: Epochs between evaluations; the last is always evaluated.
+        checkpoint_minutes: Save the training state so often, besides at epoch ends (default 10; 0 for never).
+        checkpoint_iters: Save it every so many steps too.
+        workers: Loader processes.
+        tracker: Also tell tensorboard, mlflow, wandb (offline), dvclive, aim, clearml or neptune; repeatable. Its files are in trackers/ of the run's folder.
+        pretrained: Start from pretrained weights.
+        share_teacher: Train students that differ only in loss, weight, temperature, levels or init in one process, which loads each image and asks the teacher once a step; the results are the same. By default wherever two such students or more are to be trained; as many at a time as fit into half of the free memory. On Slurm each run is a task of its own.
+        launcher: local, slurm, or the YAML file of a launcher of your own.
+        gpus: The first N GPUs, a process each.
+        devices: These GPUs, a process each.
+        procs: Processes of a run on the CPU (on each node).
+        threads: Compute threads of a process; by default $OMP_NUM_THREADS, or the cores that it has. No part of a run's name: the numbers differ by rounding.
+        jobs: Runs at a time, which share out the GPUs given, or are spread over all there are.
+        retries: Start a run whose worker was killed again, so many times.
+        nodes: Machines of a run.
+        gpus_per_node: GPUs of a run on each, a process each.
+        cpus_per_process: Cores of each process.
+        memory: Memory of a node; what the data wants is said without.
+        time: Time limit of a job; a run saves before it and is queued again.
+        sbatch_option: Any other option of sbatch, such as gres=gpu:a100:4, exclusive or reservation=x; repeatable.
+        setup: A line of shell before the run; repeatable.
+        max_parallel: Runs of an array at a time.
+        wait: Wait for the jobs to end.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+        dry_run: Print what would run, and run nothing.
+    """
+    ...
+
+def resume(
+    *names: str | os.PathLike[str] | Run,
+    everything: bool = False,
+    wait: bool = False,
+    runs: str | os.PathLike[str] | None = None,
+    watcher: Watcher | None = None,
+) -> RunList:
+    """Carry on runs that were interrupted, failed or lost, from their last checkpoints, as they were launched before.
+
+    Args:
+        names: Runs' ids, or their beginnings.
+        everything: Every run that has ended without a result.
+        wait: Wait for the jobs to end.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+    """
+    ...
+
+def cancel(
+    *names: str | os.PathLike[str] | Run,
+    runs: str | os.PathLike[str] | None = None,
+) -> list[Cancelled]:
+    """Stop runs: those at work save first, those in a queue leave it, and with a teacher its students.
+
+    Args:
+        names: Runs' ids; their beginnings are enough.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+    """
+    ...
+
+def evaluate(
+    target: str | os.PathLike[str] | Run,
+    *,
+    data: str | os.PathLike[str] | None = None,
+    split: str = 'val',
+    model: str = 'student',
+    detector: str | os.PathLike[str] | None = None,
+    scale: str | None = None,
+    runs: str | os.PathLike[str] | None = None,
+    say: Callable[[str], None] | None = None,
+    watcher: Watcher | None = None,
+) -> Evaluation:
+    """Evaluate a run's student or teacher, or a bare file of weights.
+
+    Args:
+        target: A run's id or folder, or a checkpoint file.
+        data: A data set's name or YAML file; coco, or shapes at scale tiny.
+        split: val, test or train.
+        model: student or teacher (of a run).
+        detector: What a bare checkpoint is of; a run knows.
+        scale: Of a bare checkpoint; by default full size, on images as its own config tests.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+    """
+    ...
+
+def report(
+    *,
+    runs: str | os.PathLike[str] | None = None,
+    format: str | None = None,
+    layout: str = 'auto',
+    pair: Sequence[str] | str = (),
+    loss: Sequence[str] | str = (),
+    where: Sequence[str] | str = (),
+    imports: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
+    group_by: Sequence[str] | str = (),
+    best: bool = False,
+    seeds: str = 'each',
+    paper: bool = False,
+    compare: Sequence[str] | str | None = None,
+    plot_dir: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> DataFrame | Path | str:
+    """Show what the runs reached.
+
+    Args:
+        runs: The runs folder; default: $PKD_RUNS, or ./runs.
+        format: table, md, csv, json, latex or html; default: as FILE ends, else table.
+        layout: auto, table7, table8 or runs: like the paper's Table 7 (teacher, student, methods) or 8 (loss weights), or a list of every run. csv and json always have one row per run.
+        pair: Only this pair and its baselines; repeatable.
+        loss: Only this loss; repeatable.
+        where: Only runs with this value in a csv column; repeatable.
+        imports: Also runs of stock mmdet or mmrazor: a work_dir, or a folder of them; marked so. Repeatable.
+        group_by: A table for each value of these csv columns.
+        best: Only the best mAP of each group; by default of each loss: its best weight.
+        seeds: each seed, or their mean and standard deviation (mean).
+        paper: Put the published numbers beside.
+        compare: Two runs, or the beginnings of their names, side by side.
+        plot_dir: Also write the plots here, as PNG, SVG and PDF.
+        output: Write here; html without it goes to report.html.
+    """
+    ...
+
+def verify(
+    pair: str | os.PathLike[str] = 'gfl101-fcos50',
+    *,
+    scale: str | os.PathLike[str] = 'tiny',
+    data: str | os.PathLike[str] | None = None,
+    images: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
+    runs: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    watcher: Watcher | None = None,
+) -> Verification:
+    """Check the mathematics on a pair's features, and write plot, CSV and JSON.
+
+    Args:
+        pair: Teacher and student.
+        scale: paper: the mmdet models as they are. tiny: minutes on two cores.
+        data: A data set's name or YAML file; coco, or shapes at scale tiny.
+        images: Instead of the data set's first two val images; repeatable.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+        output: Folder of plot, CSV and JSON; default: verify/ in the runs folder.
+    """
+    ...
+
+def visualize(
+    figure: str = 'all',
+    *,
+    pair: str | os.PathLike[str] | None = None,
+    teacher: str | None = None,
+    student: str | None = None,
+    distilled: str | None = None,
+    untrained: bool = False,
+    images: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
+    count: int = 2,
+    scale: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    levels: Sequence[str] | str = (),
+    reduce: str = 'max',
+    color_scale: str | None = None,
+    formats: Sequence[str] | str = 'png,pdf,svg',
+    dpi: int = 220,
+    output: str | os.PathLike[str] | None = None,
+    runs: str | os.PathLike[str] | None = None,
+    dry_run: bool = False,
+    watcher: Watcher | None = None,
+) -> Figures:
+    """Draw Figures 4 to 8 of the paper from the features of a teacher and its student before distillation.
+
+    Args:
+        figure: Which; several with commas between.
+        pair: Teacher and student; each figure's own by default.
+        teacher: Its weights; by default those that pkd train would take.
+        student: Its weights; by default the baseline's.
+        distilled: A third detector: the student after distillation.
+        untrained: Random weights for what is not named.
+        images: Instead of images of the data set; repeatable.
+        count: Images of the data set's val split.
+        scale: paper (the default) or tiny, as for pkd train.
+        data: A data set's name or YAML file; coco, or shapes at scale tiny.
+        seed: Seed of every random number.
+        levels: Stages by their strides (P3 has 8); each figure's own by default.
+        reduce: How a position's channels become one number.
+        color_scale: One colour scale for all patterns, one a detector, or each its own; each figure's own way by default.
+        formats: Kinds of pictures.
+        dpi: Dots an inch of pictures.
+        output: Folder of the files; default: figures/<name>/ in the runs folder.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+        dry_run: Print what would run, and run nothing.
+    """
+    ...
+
+def benchmark(
+    *,
+    pair: str | os.PathLike[str] = 'gfl101-fcos50',
+    scale: str | os.PathLike[str] = 'tiny',
+    loss: str | os.PathLike[str] = 'pkd',
+    image: str | None = None,
+    batch: int | None = None,
+    threads: int | None = None,
+    only: Sequence[str] | str = (),
+    suggest: bool = False,
+    clock: str = 'wall',
+    repeat: int = 5,
+    students: int = 5,
+    eval_images: int = 200,
+    report_runs: int = 200,
+    coco_images: int = 118287,
+    epochs: int = 12,
+    sets: Sequence[str] | str = (),
+    watcher: Watcher | None = None,
+) -> Benchmark:
+    """Measure losses, steps, shared teachers, evaluation, loading and start-up on this machine.
+
+    Args:
+        pair: Teacher and student.
+        scale: paper: the mmdet models as they are. tiny: minutes on two cores.
+        loss: Distillation loss; none is the baseline.
+        image: Size of the images in pixels.
+        batch: Images a step.
+        threads: Of a step on the CPU; PyTorch's own choice.
+        only: Sections: losses, launches, step, group, eval, data, startup, suggest, experiment, operators, coco, report.
+        suggest: Propose faster settings for the teacher.
+        clock: cpu: processor time, on one thread; steadier where others use the machine too.
+        repeat: Rounds of each comparison.
+        students: Students that share a teacher.
+        eval_images: Images of the evaluation; 5000 is COCO's val.
+        report_runs: Runs that the report reads.
+        coco_images: Images of the annotations for coco; COCO has 118287.
+        epochs: Of the experiment.
+        sets: Override any key of the resolved recipe.
+    """
+    ...
+
+def doctor() -> Findings:
+    """Say what this machine has (versions, devices, data, cache), what it lacks, and the remedy."""
+    ...
+
+def list_runs(
+    *,
+    runs: str | os.PathLike[str] | None = None,
+) -> RunList:
+    """The runs of a folder, in the order of the tables.
+
+    Args:
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+    """
+    ...
+
+def load_run(
+    name: str | os.PathLike[str] | Run,
+    *,
+    runs: str | os.PathLike[str] | None = None,
+) -> Run:
+    """One run, a teacher's in the cache too.
+
+    Args:
+        name: A run's id, its beginning, or its folder.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+    """
+    ...

@@ -1,0 +1,99 @@
+"""One student for every combination of some lists: `pkdcli.sweep()` and `pkd sweep`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pkdcli.launch.options import LaunchOptions
+from pkdcli.launch.outcome import Watcher
+from pkdcli.options import OutputOptions
+from pkdcli.recipe.options import RecipeOptions, SweepOptions, TeacherOptions
+
+if TYPE_CHECKING:
+    from pkdcli.experiment.execute import Experiment
+    from pkdcli.runs.run_list import RunList
+
+
+def sweep(
+    sweep: SweepOptions,
+    recipe: RecipeOptions,
+    teacher: TeacherOptions,
+    launch: LaunchOptions,
+    output: OutputOptions,
+    *,
+    watcher: Watcher,
+    command: str,
+) -> RunList | Experiment:
+    """Train one student for every combination of some lists, and the baselines, and return the runs.
+
+    A failed run does not stop the others: its `state` says so. Calling it again runs only what is missing.
+
+    Args:
+        sweep: The lists.
+        recipe: How to train.
+        teacher: Where its weights come from, and whether students share it.
+        launch: Where the runs are carried out.
+        output: Where runs are, and whether only to plan.
+        watcher: Told of what happens.
+        command: What somebody called, for the runs' records.
+
+    Returns:
+        The students' runs; with `dry_run=True` the plan, as an `Experiment`.
+
+    Raises:
+        PkdError: Something is wrong before anything runs.
+        KeyboardInterrupt: After Ctrl-C, when the runs have saved and stopped.
+    """
+    from pkdcli.api.runs import runs_of
+
+    planned = plan_sweep(sweep, recipe, teacher, launch, output, watcher=watcher, command=command)
+    if output.dry_run:
+        return planned
+    planned.execute(watcher)
+    return runs_of(one.paths for one in planned.planned if one.recipe.role != "teacher")
+
+
+def plan_sweep(
+    sweep: SweepOptions,
+    recipe: RecipeOptions,
+    teacher: TeacherOptions,
+    launch: LaunchOptions,
+    output: OutputOptions,
+    *,
+    watcher: Watcher,
+    command: str,
+) -> Experiment:
+    """Plan a student for every combination, the baselines, and each teacher once.
+
+    Args:
+        sweep: The lists.
+        recipe: How to train.
+        teacher: Where its weights come from, and whether students share it.
+        launch: Where the runs are carried out.
+        output: Where runs are; a dry run needs neither data nor devices.
+        watcher: Told of data that is drawn or checked.
+        command: What somebody typed or called, for the runs' records.
+
+    Raises:
+        PkdError: Something is wrong with a recipe, its files or its data.
+    """
+    from pkdcli.config.trackers import named
+    from pkdcli.experiment.execute import experiment
+    from pkdcli.folders import cache_root, runs_root
+    from pkdcli.launch.options import launcher, processes
+    from pkdcli.recipe.options import grid, request
+    from pkdcli.recipe.sweep import expand
+
+    machines = launcher(launch, dry_run=output.dry_run)
+    base = request(sweep, recipe, teacher, processes(machines), named(recipe.tracker))
+    return experiment(
+        expand(base, grid(sweep)),
+        runs=runs_root(output.runs),
+        cache=cache_root(),
+        launcher=machines,
+        watcher=watcher,
+        command=command,
+        share=teacher.share_teacher,
+        wait=launch.wait,
+        dry_run=output.dry_run,
+    )

@@ -1,0 +1,52 @@
+"""`pkd report`: the runs as tables like the paper's, or as data."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pkdcli.api.report import ReportOptions, find_report, tables_of
+from pkdcli.cli.typer_options import spread
+from pkdcli.reporting.write import DATA, emit
+
+
+@spread
+def command(
+    options: ReportOptions,
+    plot: Annotated[bool, typer.Option("--plot", help="Also draw small plots in the terminal.")] = False,
+) -> None:
+    """Show what the runs reached: as tables like the paper's, as data, plots, or a page to read in a browser.
+
+    [bold]Examples[/bold]
+
+      pkd report --seeds mean --paper
+
+      pkd report --format html --output report.html
+
+      pkd report --pair gfl101-fcos50 --plot-dir plots
+    """
+    found = find_report(options, warn=lambda line: print(f"warning: {line}", file=sys.stderr))
+    if found.nothing and found.format in DATA:
+        print(found.nothing, file=sys.stderr)
+    emit(found.format, options.output, *found.content(), found.shown)
+    if plot or options.plot_dir:
+        from pkdcli.cli.plots import draw
+
+        to_stderr = found.format not in ("table", "html") and options.output is None
+        draw(found.chosen, found.records, plot, options.plot_dir, err=to_stderr)
+
+
+def report_runs(root: Path, runs: Collection[str]) -> None:
+    """Print the tables of some runs and of their baselines, as `pkd report` would.
+
+    Args:
+        root: The runs folder.
+        runs: Their ids.
+    """
+    from pkdcli.reporting.formats import print_rich
+
+    print_rich(*tables_of(root, runs))

@@ -1,0 +1,49 @@
+"""What `pkd report --plot` and `--plot-dir` do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from pkdcli.runs.record import Record
+
+
+def draw(
+    chosen: Sequence[Record], everything: Sequence[Record], terminal: bool, folder: Path | None, err: bool
+) -> None:
+    """Draw what there is to see in the chosen runs.
+
+    Args:
+        chosen: The runs.
+        everything: All runs, for the baselines.
+        terminal: Print small charts.
+        folder: Write PNG, SVG and PDF files there.
+        err: Print to stderr, since stdout holds data.
+
+    Raises:
+        PkdError: The folder can't be written.
+    """
+    from pkdcli.reporting.plots.build import figures
+
+    drawn = figures(chosen, everything, single=folder is not None)
+    if not drawn:
+        typer.echo("Nothing to plot: no distilled run here has a result.", err=True)
+        return
+    if terminal:
+        import sys
+
+        from rich.console import Console
+
+        from pkdcli.reporting.plots.terminal import print_figures
+
+        file = sys.stderr if err else sys.stdout
+        width = None if file.isatty() or "COLUMNS" in os.environ else 100
+        print_figures(drawn, Console(file=file, width=width, highlight=False))
+    if folder is not None:
+        from pkdcli.reporting.plots.files import write_figures
+
+        for path in write_figures(drawn, folder):
+            typer.echo(f"Wrote {path}", err=True)

@@ -1,0 +1,1 @@
+"""What is shown of a run while it goes on: a live screen, plain lines or JSON."""

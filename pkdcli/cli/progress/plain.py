@@ -1,0 +1,80 @@
+"""Plain lines, for a log or a pipe."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from pkdcli.cli.progress.base import Watch, describe
+from pkdcli.launch.job import JobSpec
+
+LINE_SECONDS = 10.0  # between two plain lines of one run
+
+
+class Spoken(Watch):
+    """Tells of what is done before the runs begin too: of data, machines and shared teachers."""
+
+    def on_note(self, text: str) -> None:
+        """Print a word about the machine."""
+        print(f"note: {text}.", file=sys.stderr, flush=True)
+
+    def on_share(self, runs: Sequence[str], teacher: str) -> None:
+        """Name the runs that train together."""
+        print(sharing(runs, teacher), file=sys.stderr, flush=True)
+
+    def on_submit(self, run: str, job: str | None, text: str) -> None:
+        """Say what a cluster has been given."""
+        print(f"{run}: {text}" if run else text, file=sys.stderr)
+
+    def doing(self, text: str) -> AbstractContextManager[Any]:
+        """Show it, where there is a terminal."""
+        from pkdcli.cli.console import err
+
+        return err().status(text)
+
+
+def sharing(runs: Sequence[str], teacher: str) -> str:
+    """Which runs train together, in words.
+
+    Args:
+        runs: Their ids.
+        teacher: Its title.
+    """
+    lines = [f"{len(runs)} runs train together, so that {teacher} sees each image once:"]
+    return "\n".join([*lines, *(f"  {run}" for run in runs)])
+
+
+class Lines(Spoken):
+    """Plain lines, one every ten seconds and run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._drawn = time.monotonic()
+        self._next: dict[str, float] = {}
+
+    def say(self, line: str) -> None:
+        """Print a line of news."""
+        print(line, file=sys.stderr, flush=True)
+
+    def on_start(self, spec: JobSpec) -> None:
+        """Name the run."""
+        self._next[spec.name] = time.monotonic() + LINE_SECONDS
+        self.say(f"{spec.name}: started")
+
+    def on_tick(self, spec: JobSpec) -> None:
+        """Say how far it is, now and then."""
+        self.forward_warnings(spec)
+        if time.monotonic() >= self._next[spec.name]:
+            self._next[spec.name] += LINE_SECONDS
+            self.say(f"{spec.name}: {describe(self.status(spec))}")
+
+    def on_data(self, name: str, done: int | None, total: int | None) -> None:
+        """Say how far a data set is, now and then."""
+        if done is None:
+            print(f"checking the data set {name} ...", file=sys.stderr, flush=True)
+        elif time.monotonic() - self._drawn >= LINE_SECONDS:
+            self._drawn = time.monotonic()
+            print(f"drawing the data set {name}: {done}/{total} pictures", file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""Looking into trained nets: features, activations, and what is verified of them."""

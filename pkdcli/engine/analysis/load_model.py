@@ -1,0 +1,63 @@
+"""The detector of a finished run, as mmdet's own model: with the run's weights, ready to be called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from pkdcli.compat import activate
+
+activate()
+
+from mmengine.config import Config  # noqa: E402
+from mmengine.registry import MODELS, init_default_scope  # noqa: E402
+
+import pkdcli.engine.register  # noqa: E402, F401
+from pkdcli.config import stock  # noqa: E402
+from pkdcli.engine import checkpoint  # noqa: E402
+from pkdcli.engine.setup.config import run_config  # noqa: E402
+from pkdcli.errors import PkdError  # noqa: E402
+from pkdcli.recipe.schema import Recipe  # noqa: E402
+from pkdcli.runs.paths import RunPaths  # noqa: E402
+
+
+def load_model(paths: RunPaths, recipe: Recipe, device: str = "cpu") -> nn.Module:
+    """Build a run's detector alone and load what the run has exported.
+
+    Args:
+        paths: The run directory.
+        recipe: The run's.
+        device: Where the model shall be: `cpu`, `cuda:0`.
+
+    Returns:
+        A detector of mmdet in evaluation mode. Its `cfg` and `dataset_meta` are what mmdet's `inference_detector`
+        needs: `inference_detector(model, "image.jpg").pred_instances`. Import that after this call, which mends
+        mmdet, or after `pkdcli.compat.activate()`.
+
+    Raises:
+        PkdError: The run has no weights yet, or weights that are damaged or of another architecture.
+    """
+    weights = paths.weights(recipe.role)
+    if not weights.is_file():
+        raise PkdError(f"{paths.run} is not finished: there is no {weights}.", f"Go on with it: pkd resume {paths.run}")
+    classes = checkpoint.classes_of(weights) or list(recipe.data.classes or [])
+    config, _ = run_config(recipe, paths.root)
+    steps = config["val_dataloader"]["dataset"]["pipeline"]
+    found = stock.stock_config(recipe, classes, config)
+    found["test_dataloader"]["dataset"]["pipeline"] = [
+        step if _reads_in_its_own_way(step) else plain
+        for step, plain in zip(steps, found["test_dataloader"]["dataset"]["pipeline"], strict=True)
+    ]
+    init_default_scope(found["default_scope"])
+    cfg = Config(found)
+    model = MODELS.build(cfg.model)
+    checkpoint.load_into(model, weights, strict="exact", what="the detector")
+    model.cfg = cfg
+    model.dataset_meta = {"classes": tuple(classes), "palette": stock.palette(classes)}
+    return model.to(device).eval()
+
+
+def _reads_in_its_own_way(step: dict[str, Any]) -> bool:
+    """Whether a step loads images as mmdet's own could not; that one also takes arrays in place of files."""
+    return step["type"] == "PkdLoadImage" and not step.keys() <= {"type", *stock.LOADS}

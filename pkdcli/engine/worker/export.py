@@ -1,0 +1,86 @@
+"""What a finished run leaves for stock mmdet: the weights that were measured, and a config of the detector alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.dist import is_main_process
+from mmengine.hooks import EMAHook, Hook
+from mmengine.runner import Runner
+
+from pkdcli.compat import activate
+from pkdcli.config import stock
+from pkdcli.engine.checkpoint import export_student
+from pkdcli.engine.distributed import processes
+from pkdcli.recipe.schema import Recipe
+from pkdcli.runs.paths import RunPaths
+
+activate()
+
+from pkdcli.engine.setup.config import run_config  # noqa: E402
+from pkdcli.engine.train.runner import detector  # noqa: E402  (mmdet is importable only after activate)
+
+Weights = Mapping[str, torch.Tensor]
+
+
+def remember(runner: Runner) -> None:
+    """Note down the weights that an evaluation is about to measure, if it is the last one.
+
+    Hooks may put other weights into the model for the time of an evaluation, as mmengine's EMAHook does.
+    """
+    if is_main_process() and (runner.iter >= runner.max_iters if runner.max_iters else True):
+        runner.pkd_measured = _copied(runner)
+
+
+def measured_weights(runner: Runner) -> Weights | None:
+    """The weights that the run's last evaluation has measured, on the CPU; None in all processes but the first."""
+    known = processes.from_first(hasattr(runner, "pkd_measured"))
+    if not known and any(_may_change_weights(hook) for hook in runner.hooks):
+        runner.val_loop.run()  # killed between its evaluation and its end, and resumed: it is measured once more
+    if not is_main_process():
+        return None
+    if (found := getattr(runner, "pkd_measured", None)) is not None:
+        return found
+    # The same, where the averages stand beside the weights.
+    averages = [hook for hook in runner.hooks if isinstance(hook, EMAHook)]
+    for hook in averages:
+        hook._swap_ema_parameters()
+    found = _copied(runner)
+    for hook in reversed(averages):
+        hook._swap_ema_parameters()
+    return found
+
+
+def _may_change_weights(hook: Hook) -> bool:
+    """Whether a hook of the user's does something before an evaluation."""
+    own = type(hook).__module__.partition(".")[0] in ("pkdcli", "mmengine")
+    return not own and any(
+        getattr(type(hook), name) is not getattr(Hook, name) for name in ("before_val", "before_val_epoch")
+    )
+
+
+def _copied(runner: Runner) -> Weights:
+    state = detector(runner.model).state_dict()
+    for key, value in state.items():
+        state[key] = value.detach().to("cpu", copy=True)
+    return state
+
+
+def write(recipe: Recipe, paths: RunPaths, weights: Weights, classes: Sequence[str] | None) -> None:
+    """Write the exported detector and its config.
+
+    Args:
+        recipe: The run's.
+        paths: Its directory.
+        weights: By their names in the detector.
+        classes: In the order of the labels, where that is not the data's.
+
+    Raises:
+        PkdError: They can't be written.
+    """
+    names = list(classes or recipe.data.classes or [])
+    meta: dict[str, Any] = {"dataset_meta": {"classes": names, "palette": stock.palette(names)}, "run": paths.run}
+    stock.write(recipe, paths, names, run_config(recipe, paths.root)[0])
+    export_student(weights, paths.weights(recipe.role), meta)

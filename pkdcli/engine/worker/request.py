@@ -1,0 +1,36 @@
+"""How a process of the engine answers the command line that asked it (`pkdcli.launch.request`)."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pkdcli.errors import PkdError
+from pkdcli.runs.store import read_json, write_json
+
+
+def answer(argv: Sequence[str], work: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
+    """Carry out the request in a JSON file, and write what came of it, or what went wrong, to its `answer`.
+
+    Args:
+        argv: The request's path.
+        work: From the request to the answer.
+
+    Returns:
+        The exit code.
+    """
+    from pkdcli.engine.worker.main import as_user_error
+
+    request = read_json(Path(argv[0]))
+    try:
+        found = work(request)
+    except Exception as error:
+        if not isinstance(error, PkdError):
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            error = as_user_error(error)
+            error.hint = f"This is a defect of pkd; it stopped in {where.filename}, line {where.lineno}."
+        found = {"error": {"message": error.message, "hint": error.hint, "code": int(error.code)}}
+    write_json(Path(request["answer"]), found)
+    return found.get("error", {}).get("code", 0)

@@ -1,0 +1,1 @@
+"""From recipes to runs: planned, prepared, grouped and executed."""

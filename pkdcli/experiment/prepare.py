@@ -1,0 +1,118 @@
+"""A run's directory before it begins, and the job that carries it out; and back from the directory to the run."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pkdcli.config.environment import variables
+from pkdcli.errors import PkdError
+from pkdcli.experiment.plan import PlannedRun
+from pkdcli.launch.job import JobSpec
+from pkdcli.recipe.identity import run_id
+from pkdcli.recipe.schema import Launcher, Recipe
+from pkdcli.runs.liveness import finished, held_by
+from pkdcli.runs.paths import RunPaths, teachers_root
+from pkdcli.runs.status import QUEUED, Status
+from pkdcli.runs.store import read_object, write_json, write_text
+
+
+def recipe_yaml(recipe: Recipe) -> str:
+    """A resolved recipe as YAML."""
+    content = recipe.model_dump(mode="json")
+    return yaml.dump(content, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=110)
+
+
+class _Readable(yaml.SafeDumper):
+    """The safe dumper, which writes what a detector's own config says line by line."""
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if value.endswith("\n") else None)
+
+
+_Readable.add_representer(str, _text)
+
+
+def config_py(planned: PlannedRun, devices: int = 1) -> str:
+    """The run's mmengine config as a Python file that stock mmengine tools read."""
+    from pkdcli.config.build import as_python, build_config
+
+    teacher = planned.teacher.paths.teacher if planned.teacher else None
+    return as_python(build_config(planned.recipe, planned.paths.root, teacher, devices), planned.run)
+
+
+def prepare(planned: PlannedRun, cache: Path, devices: int = 1, launcher: Launcher | None = None) -> None:
+    """Write the run directory, unless the run is finished.
+
+    Args:
+        planned: The run.
+        cache: The cache folder.
+        devices: Worker processes of the run, over all its machines.
+        launcher: Noted down, so that the run can be launched again in the same way.
+
+    Raises:
+        PkdError: Another process is at it, or the folder can't be written.
+    """
+    if finished(planned.paths):
+        return
+    if who := held_by(planned.paths):
+        raise PkdError(f"{planned.run} is running already: {who}.", "Wait for it, or stop it first.")
+    write_text(planned.paths.recipe, recipe_yaml(planned.recipe))
+    write_text(planned.paths.config, config_py(planned, devices))
+    launched = {"launcher": launcher.model_dump(mode="json", exclude_unset=True), **by_whom()} if launcher else {}
+    write_json(planned.paths.job, {**job(planned, cache, devices), **launched})
+    Status(planned.paths, planned.recipe).write(state=QUEUED, phase=None, error=None)
+
+
+def job(planned: PlannedRun, cache: Path, devices: int = 1) -> dict[str, Any]:
+    """What the worker needs beside the recipe: folders of this machine."""
+    teacher = str(planned.teacher.paths.root) if planned.teacher else None
+    return {"cache": str(cache), "teacher": teacher, "devices": devices}
+
+
+def by_whom() -> dict[str, Any]:
+    """The process that will carry runs out: when it has gone, nobody starts those that are still queued."""
+    return {"queue": {"pid": os.getpid(), "host": socket.gethostname()}}
+
+
+def spec(planned: PlannedRun, cache: Path, command: str) -> JobSpec:
+    """The job of a run.
+
+    Args:
+        planned: The run.
+        cache: The cache folder.
+        command: What somebody typed, or called, to have it carried out; noted down in the run's env.json.
+    """
+    return JobSpec(
+        name=planned.run,
+        argv=(sys.executable, "-m", "pkdcli.engine.worker", str(planned.paths.root)),
+        run_dir=planned.paths.root,
+        env={"PKD_COMMAND": command, "PKD_CACHE": str(cache), **variables(planned.recipe)},
+        needs=(planned.teacher.run,) if planned.teacher else (),
+        alone=planned.recipe.weights is not None,
+    )
+
+
+def restored(paths: RunPaths, cache: Path) -> tuple[list[PlannedRun], dict[str, Any]]:
+    """A run from its directory: itself behind its teacher, and how it was launched.
+
+    Raises:
+        PkdError: Its recipe or its job.json is absent or damaged.
+    """
+    from pkdcli.config.teacher import teacher_recipe
+    from pkdcli.recipe.library import parse, read_yaml
+
+    recipe = parse(Recipe, read_yaml(paths.recipe), str(paths.recipe))
+    found = read_object(paths.job)
+    if recipe.teacher is None:
+        return [PlannedRun(recipe, paths)], found
+    own = teacher_recipe(recipe)
+    root = Path(found["teacher"]) if found.get("teacher") else teachers_root(cache) / run_id(own)
+    teacher = PlannedRun(own, RunPaths(root))
+    return [teacher, PlannedRun(recipe, paths, teacher)], found

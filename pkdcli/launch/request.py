@@ -1,0 +1,132 @@
+"""Have a process of the engine do something, so that torch stays behind a process boundary. Nobody else starts one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from pkdcli import cores
+from pkdcli.errors import ExitCode, PkdError
+from pkdcli.folders import cache_root
+from pkdcli.launch.local import os_processes
+from pkdcli.runs.store import read_json, write_json
+
+LAST = 10  # lines of a process that ended without a word
+
+
+def ask(module: str, request: Mapping[str, Any], what: str, words: Sequence[str] = ()) -> dict[str, Any]:
+    """Start a module of the engine with a request, and return what it answers.
+
+    Ctrl-C, or whatever else ends the wait, ends the process too, with all that it has started.
+
+    Args:
+        module: It reads the JSON file it is started with, and writes its answer where `answer` in that says: an object,
+            with `error` (`message`, `hint`, `code`) where something went wrong.
+        request: Handed over, with `answer` added.
+        what: What is being done, for the error of a process that ends without an answer: "the measurement".
+        words: Other words of its command line, before the file.
+
+    Raises:
+        PkdError: What the process says went wrong, or how it ended.
+    """
+    with tempfile.TemporaryDirectory(prefix="pkd-") as folder:
+        answer, log = Path(folder) / "answer.json", Path(folder) / "log.txt"
+        asked = [*words, _written({**request, "answer": str(answer)}, folder)]
+        with _started(module, asked, log, subprocess.DEVNULL, cores.variables()) as process:
+            code = process.wait()
+        written = read_json(answer)
+        if not isinstance(written, dict):
+            raise _ended(what, code, log)
+    _refuse(written)
+    return written
+
+
+def ask_lines(
+    module: str, request: Mapping[str, Any], what: str, env: Mapping[str, str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Start a module of the engine with a request, and yield each object that it prints as a line of JSON.
+
+    The process ends when the iterator is left, whatever the reason, with all that it has started.
+
+    Args:
+        module: It reads the JSON file it is started with; `error` in a line says what went wrong.
+        request: Handed over.
+        what: What is being done, for the error of a process that ends with another exit code than 0.
+        env: Added to the environment; by default the threads that fit the cores.
+
+    Raises:
+        PkdError: What the process says went wrong, or how it ended.
+    """
+    with tempfile.TemporaryDirectory(prefix="pkd-") as folder:
+        log = Path(folder) / "log.txt"
+        env = cores.variables() if env is None else env
+        with _started(module, [_written(request, folder)], log, subprocess.PIPE, env) as process:
+            for text in process.stdout:
+                if text.startswith("{"):  # whatever else libraries print is no answer
+                    line = json.loads(text)
+                    _refuse(line)
+                    yield line
+            if code := process.wait():
+                raise _ended(what, code, log)
+
+
+def _written(request: Mapping[str, Any], folder: str) -> str:
+    path = Path(folder) / "request.json"
+    write_json(path, request)
+    return str(path)
+
+
+@contextmanager
+def _started(
+    module: str, words: Sequence[str], log: Path, stdout: int, env: Mapping[str, str]
+) -> Iterator[subprocess.Popen[str]]:
+    """A process that ends with this context at the latest, or with us; what it says on stderr goes to `log`."""
+    caches = {"PKD_CACHE": str(cache_root()), "XDG_CACHE_HOME": str(cache_root())}
+    # mmengine imports matplotlib, which would otherwise write its list of fonts into the user's home.
+    caches["MPLCONFIGDIR"] = os.environ.get("MPLCONFIGDIR", str(cache_root() / "matplotlib"))
+    with open(log, "wb") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=errors,
+            text=True,
+            env={**os.environ, **caches, **env},
+            start_new_session=True,  # Ctrl-C reaches it through us, with whatever it has started
+            preexec_fn=os_processes.ended_with_us(),
+        )
+    try:
+        yield process
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a process and those that it has started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    out: IO[str] | None = process.stdout
+    if out is not None:
+        out.close()
+
+
+def _ended(what: str, code: int, log: Path) -> PkdError:
+    """The error of a process that ended without saying why."""
+    last = "\n".join(log.read_text(errors="replace").splitlines()[-LAST:])
+    return PkdError(f"{what} ended with exit code {code}.", last or None, ExitCode.RUN_FAILED)
+
+
+def _refuse(written: Mapping[str, Any]) -> None:
+    """Raise the error that an answer holds, if it does."""
+    if "error" in written:
+        error = written["error"]
+        raise PkdError(error["message"], error["hint"], error["code"])

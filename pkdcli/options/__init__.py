@@ -1,0 +1,33 @@
+"""What an option is, on the command line and in Python alike: a field of a group, declared once. No Typer here.
+
+A group is a frozen dataclass whose fields are made with `option`, or with `like` where another group has the option
+already. `pkdcli.cli.typer_options.spread` makes a command's parameters of groups, `sort_keywords` a function's
+keywords; both read values by `Field`, so that both allow the same.
+"""
+
+from pkdcli.options.declare import HOW, LOCAL, WHAT, WHERE, Only, Option, like, option
+from pkdcli.options.fields import Field, fields
+from pkdcli.options.groups import Asked, sort_keywords
+from pkdcli.options.output import OutputOptions
+from pkdcli.options.values import folder, number, numbers, whole_numbers, words
+
+__all__ = [
+    "HOW",
+    "LOCAL",
+    "WHAT",
+    "WHERE",
+    "Asked",
+    "Field",
+    "Only",
+    "Option",
+    "OutputOptions",
+    "fields",
+    "folder",
+    "like",
+    "number",
+    "numbers",
+    "option",
+    "sort_keywords",
+    "whole_numbers",
+    "words",
+]

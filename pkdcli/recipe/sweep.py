@@ -1,0 +1,68 @@
+"""A sweep: lists of losses, weights, temperatures, pairs, schedules and seeds become a list of recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pkdcli.errors import PkdError
+from pkdcli.recipe import library
+from pkdcli.recipe.identity import run_id
+from pkdcli.recipe.resolve import Request, resolve
+from pkdcli.recipe.schema import Recipe
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The axes of a sweep; an empty axis means the default."""
+
+    pairs: Sequence[str] = ()
+    losses: Sequence[str] = ()
+    weights: Sequence[float] = ()
+    temperatures: Sequence[float] = ()
+    schedules: Sequence[str] = ()
+    seeds: Sequence[int] = ()
+    baseline: bool = True
+
+
+def expand(base: Request, grid: Grid) -> list[Recipe]:
+    """All runs of a sweep, baselines first within each (pair, schedule, seed), none of them twice.
+
+    Temperatures apply to the losses that have one.
+
+    Args:
+        base: What all runs have in common.
+        grid: What they differ in.
+
+    Raises:
+        PkdError: Temperatures for losses of which none has one, or whatever `resolve` refuses.
+    """
+    losses = list(grid.losses) or [base.loss]
+    hot = {name for name in losses if name != "none" and library.load("losses", name).temperature is not None}
+    if grid.temperatures and not hot:
+        raise PkdError(f"--temperatures: {', '.join(losses)} has no temperature.", library.losses_with_temperature())
+    recipes: list[Recipe] = []
+    for pair in grid.pairs or [base.pair]:
+        for schedule in grid.schedules or [base.schedule]:
+            for seed in grid.seeds or [base.seed]:
+                here = replace(base, pair=pair, schedule=schedule, seed=seed, weight=None, temperature=None)
+                if grid.baseline and "none" not in losses:
+                    recipes.append(baseline_of(here))
+                for loss in losses:
+                    if loss == "none":
+                        recipes.append(baseline_of(here))
+                        continue
+                    for weight in grid.weights or [base.weight]:
+                        for temperature in (grid.temperatures if loss in hot else None) or [base.temperature]:
+                            recipes.append(resolve(replace(here, loss=loss, weight=weight, temperature=temperature)))
+    unique: dict[str, Recipe] = {}
+    for recipe in recipes:
+        # Pairs that share a student share its baseline; the run's name tells.
+        unique.setdefault(run_id(recipe), recipe)
+    return list(unique.values())
+
+
+def baseline_of(request: Request) -> Recipe:
+    """The student of a request alone; what was set for its loss and teacher is left out."""
+    sets = tuple(text for text in request.sets if not text.split("=")[0].startswith(("loss.", "teacher.", "init")))
+    return resolve(replace(request, loss="none", weight=None, temperature=None, init=None, levels=None, sets=sets))

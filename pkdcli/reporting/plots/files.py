@@ -1,0 +1,165 @@
+"""Figures as PNG, SVG and PDF files, by matplotlib without a display."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+from pkdcli.reporting.plots import style
+from pkdcli.reporting.plots.figure import COLOURS, DASHES, MARKERS, PALE, Figure, Panel
+from pkdcli.runs.record import plain
+
+FORMATS = ("png", "svg", "pdf")
+_PANEL_WIDTH, _HEIGHT, _BAR = 3.6, 2.9, 0.28  # inches
+
+
+def write_figures(figures: Sequence[Figure], folder: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
+    """Write every figure in every format, and what it shows as `captions.md`.
+
+    Args:
+        figures: What to draw.
+        folder: Where to write.
+        formats: Of `FORMATS`.
+
+    Returns:
+        The pictures, in order.
+
+    Raises:
+        PkdError: The folder can't be written.
+    """
+    from pkdcli.runs.store import write_text
+
+    written: list[Path] = []
+    for figure in figures:
+        paths = {format: folder / f"{figure.name}.{format}" for format in formats}
+        style.save(lambda figure=figure: draw(figure), paths)
+        written += paths.values()
+    captions = "".join(f"## {one.title}\n\n`{one.name}`: {one.caption}\n\n" for one in figures)
+    write_text(folder / "captions.md", "# Captions\n\n" + captions.rstrip() + "\n")
+    return written
+
+
+def draw(figure: Figure) -> Canvas:
+    """The figure, its panels side by side (two in a row where there are four)."""
+    count = len(figure.panels)
+    columns = 2 if count == 4 else min(count, 3)
+    rows = -(-count // columns)
+    shares = figure.panels[0].kind == "shares"
+    height = 1.5 + _BAR * len(figure.panels[0].categories) if shares else _HEIGHT * rows + 0.35
+    width = max(style.WIDTH if count > 1 else 5.4, _PANEL_WIDTH * columns)
+    canvas = Canvas(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(canvas)
+    canvas.suptitle(style.folded(figure.title, width))
+    grid = canvas.subplots(rows, columns, squeeze=False, sharey="row" if shares else False)
+    for place, axes in enumerate(grid.flat):
+        if place < count:
+            _draw_panel(axes, figure.panels[place])
+        else:
+            axes.set_axis_off()
+    _legends(canvas, list(grid.flat)[:count], figure)
+    return canvas
+
+
+def _draw_panel(axes: Axes, panel: Panel) -> None:
+    axes.set_title(panel.title)
+    axes.set_xlabel(panel.x_label)
+    axes.set_ylabel(panel.y_label)
+    {"lines": _lines, "bars": _bars, "shares": _shares}[panel.kind](axes, panel)
+    if panel.kind == "shares":
+        axes.set_xlim(*(panel.y_range or (None, None)))
+        return
+    axes.grid(axis="y", linewidth=0.4, color="#dddddd")
+    axes.set_axisbelow(True)
+    if panel.y_range:
+        axes.set_ylim(*panel.y_range)
+
+
+def _lines(axes: Axes, panel: Panel) -> None:
+    for place, one in zip(panel.places, panel.series, strict=False):
+        look = _look(place)
+        marker = MARKERS[place] if panel.points else None
+        axes.plot(one.x, _numbers(one.y), label=one.name, marker=marker, markersize=3.5, linewidth=1.3, **look)
+        if one.error:
+            errors = [error or 0.0 for error in one.error]
+            axes.errorbar(one.x, _numbers(one.y), errors, fmt="none", ecolor=look["color"], capsize=2, linewidth=0.8)
+    for place, rule in zip(panel.places[len(panel.series) :], panel.rules, strict=True):
+        look = _look(place)
+        axes.axhline(rule.y, label=rule.name, linewidth=1.1, **look)
+        if rule.error:
+            axes.axhspan(rule.y - rule.error, rule.y + rule.error, color=look["color"], alpha=0.12, linewidth=0)
+    if panel.log_y:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    if panel.log_x:
+        axes.set_xscale("log")
+    if panel.log_x or (panel.points and panel.x_label == "loss weight"):
+        ticks = sorted({x for one in panel.series for x in one.x})
+        axes.set_xticks(ticks, [plain(tick) for tick in ticks])
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    elif not panel.log_x:
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+
+
+def _bars(axes: Axes, panel: Panel) -> None:
+    width = 0.8 / len(panel.series)
+    for n, (place, one) in enumerate(zip(panel.places, panel.series, strict=True)):
+        at = [category - 0.4 + width * (n + 0.5) for category in range(len(panel.categories))]
+        errors = [error or 0.0 for error in one.error] or None
+        look = {"color": COLOURS[place], "hatch": "////" if n % 2 else None, "edgecolor": "white", "linewidth": 0.4}
+        bars = {"yerr": errors, "capsize": 2, "error_kw": {"linewidth": 0.8}}
+        axes.bar(at, _numbers(one.y), width * 0.92, label=one.name, **look, **bars)
+        for x, y, error in zip(at, one.y, errors or [0.0] * len(at), strict=True):
+            if y is not None:
+                axes.annotate(f"{y:.1f}", (x, y + error), (0, 1), textcoords="offset points", ha="center", fontsize=5.5)
+    axes.set_xticks(range(len(panel.categories)), panel.categories)
+    axes.tick_params(axis="x", length=0)
+
+
+def _shares(axes: Axes, panel: Panel) -> None:
+    left = [0.0] * len(panel.categories)
+    for place, one in zip(panel.places, panel.series, strict=True):
+        colour = COLOURS[place]
+        values = [y or 0.0 for y in one.y]
+        axes.barh(
+            range(len(values)), values, 0.78, left, label=one.name, color=colour, edgecolor="white", linewidth=0.5
+        )
+        for n, value in enumerate(values):
+            if value >= 8:
+                axes.text(left[n] + value / 2, n, f"{value:.0f}", ha="center", va="center", fontsize=6,
+                          color="black" if place in PALE else "white", fontweight="bold")  # fmt: skip
+        left = [a + b for a, b in zip(left, values, strict=True)]
+    axes.set_yticks(range(len(panel.categories)), panel.categories)
+    if not axes.yaxis_inverted():
+        axes.invert_yaxis()
+    axes.tick_params(axis="y", length=0)
+
+
+def _legends(canvas: Canvas, axes: list[Axes], figure: Figure) -> None:
+    """One legend below all panels where they share it, else one in each."""
+    if all(panel.names == figure.panels[0].names for panel in figure.panels):
+        names = figure.panels[0].names
+        if len(names) > 1:
+            longest = max(len(name) for name in names)
+            columns = max(1, min(len(names), int(canvas.get_figwidth() * 15 // (longest + 8))))
+            handles = axes[0].get_legend_handles_labels()
+            canvas.legend(*handles, loc="outside lower center", ncols=columns, frameon=False, handlelength=2.8)
+        return
+    for one, panel in zip(axes, figure.panels, strict=True):
+        if len(panel.names) > 1:
+            one.legend(frameon=False)
+
+
+def _look(place: int) -> dict:
+    dashes = DASHES[place]
+    return {"color": COLOURS[place], "linestyle": (0, dashes) if dashes else "-"}
+
+
+def _numbers(values: Sequence[float | None]) -> list[float]:
+    return [float("nan") if value is None else value for value in values]

@@ -1,0 +1,1 @@
+"""Runs that other trainers made, read as if they were ours."""

@@ -1,0 +1,125 @@
+"""Asking a process of the engine: its answer, its errors, and its end with whatever ends the wait."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from pkdcli.errors import PkdError
+from pkdcli.launch.request import ask, ask_lines
+
+ENGINE = "pkdcli.engine.some"
+
+# It says which processes it is and has started, and then takes its time.
+SLOW = """
+import os, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"])
+path = {pids!r}
+with open(path + ".part", "w") as file:
+    file.write(f"{{os.getpid()}} {{child.pid}}")
+os.rename(path + ".part", path)
+print('{{"started": true}}', flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("PKD_CACHE", str(tmp_path / "cache"))
+
+
+def started(path: Path, seconds: float = 60) -> list[str]:
+    deadline = time.monotonic() + seconds
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return path.read_text().split()
+
+
+def at_work(pid: str) -> bool:
+    """Whether a process is there and has not ended; one that nobody has asked about yet stays as a zombie."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def left(pids: list[str], seconds: float = 30) -> list[str]:
+    deadline = time.monotonic() + seconds
+    while (found := [pid for pid in pids if at_work(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return found
+
+
+def test_a_request_is_handed_over_with_the_caches_and_answered(engine, tmp_path):
+    engine(
+        ENGINE,
+        "import json, os, sys; asked = json.load(open(sys.argv[2])); names = ('PKD_CACHE', 'XDG_CACHE_HOME', "
+        "'OMP_NUM_THREADS'); json.dump({'asked': asked['a'], 'word': sys.argv[1], 'env': [os.environ[n] for n in "
+        "names]}, open(asked['answer'], 'w'))",
+    )
+    cache = str(tmp_path / "cache")
+    found = ask(ENGINE, {"a": 1}, "the work", ["--word"])
+    assert found == {"asked": 1, "word": "--word", "env": [cache, cache, os.environ["OMP_NUM_THREADS"]]}
+
+
+def test_lines_are_given_as_they_come_and_noise_is_passed_over(engine):
+    engine(ENGINE, "print('noise'); print('{\"a\": 1}'); print('{\"b\": 2}')")
+    assert list(ask_lines(ENGINE, {}, "the work")) == [{"a": 1}, {"b": 2}]
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [
+        ("import sys; sys.exit('no luck')", ("the work ended with exit code 1.", "no luck", 1)),
+        ("import os; os.kill(os.getpid(), 9)", ("the work ended with exit code -9.", None, 1)),
+    ],
+)
+def test_an_end_without_a_word_is_an_error(engine, script, error):
+    engine(ENGINE, script)
+    for wait in (lambda: ask(ENGINE, {}, "the work"), lambda: list(ask_lines(ENGINE, {}, "the work"))):
+        with pytest.raises(PkdError) as caught:
+            wait()
+        assert (caught.value.message, caught.value.hint, caught.value.code) == error
+
+
+def test_ctrl_c_ends_the_process_and_what_it_has_started(engine, tmp_path):
+    engine(ENGINE, SLOW.format(pids=str(tmp_path / "pids")))
+
+    def interrupt():
+        started(tmp_path / "pids")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        ask(ENGINE, {}, "the work")
+    assert time.monotonic() - begin < 50
+    assert left(started(tmp_path / "pids")) == []
+
+
+def test_whoever_stops_listening_ends_the_process(engine, tmp_path):
+    engine(ENGINE, SLOW.format(pids=str(tmp_path / "pids")))
+    lines = ask_lines(ENGINE, {}, "the work")
+    assert next(lines) == {"started": True}
+    lines.close()
+    assert left(started(tmp_path / "pids")) == []
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="no other system tells a process that its parent died")
+def test_the_process_does_not_outlive_whoever_asked(tmp_path):
+    (tmp_path / "slow.py").write_text(SLOW.format(pids=str(tmp_path / "pids")))
+    code = "from pkdcli.launch.request import ask; ask('slow', {}, 'the work')"
+    asking = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    asked, _ = started(tmp_path / "pids")
+    asking.kill()
+    asking.wait()
+    assert left([asked]) == []
+    with suppress(ProcessLookupError):
+        os.killpg(int(asked), signal.SIGKILL)  # what it has started, which is no business of the kernel's

@@ -1,0 +1,1 @@
+"""A plug-in of pkdcli, as docs/plugins.md explains it."""
