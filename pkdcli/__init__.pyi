@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal, overload
 
 from pandas import DataFrame
 
@@ -10,10 +11,10 @@ from pkdcli.api.benchmark import Benchmark
 from pkdcli.api.cancel import Cancelled
 from pkdcli.api.doctor import Findings
 from pkdcli.api.evaluate import Evaluation
-from pkdcli.api.progress import Bars as Bars
 from pkdcli.api.verify import Verification
 from pkdcli.api.visualize.visualize import Figures
 from pkdcli.errors import PkdError as PkdError
+from pkdcli.experiment.bars import Bars as Bars
 from pkdcli.experiment.execute import Experiment as Experiment
 from pkdcli.launch.outcome import Watcher as Watcher
 from pkdcli.runs.run import Run as Run
@@ -21,6 +22,7 @@ from pkdcli.runs.run_list import RunList as RunList
 
 __version__: str
 
+@overload
 def train(
     pair: str | os.PathLike[str] = 'gfl101-fcos50',
     *,
@@ -68,12 +70,13 @@ def train(
     max_parallel: int | None = None,
     wait: bool = False,
     runs: str | os.PathLike[str] | None = None,
-    dry_run: bool = False,
+    dry_run: Literal[False] = False,
     watcher: Watcher | None = None,
-) -> Run | Experiment:
+) -> Run:
     """Train a student with a teacher, or alone, and return the run.
 
     Args:
+        pair: Teacher and student.
         loss: Distillation loss; none is the baseline.
         weight: Loss weight; by default alpha: 6 with a two-stage teacher, 10 with a one-stage one.
         temperature: Temperature of norm-kl (default 50).
@@ -118,6 +121,59 @@ def train(
     """
     ...
 
+@overload
+def train(
+    pair: str | os.PathLike[str] = 'gfl101-fcos50',
+    *,
+    loss: str | os.PathLike[str] = 'pkd',
+    weight: float | None = None,
+    temperature: float | None = None,
+    schedule: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    scale: str | os.PathLike[str] = 'paper',
+    data: str | os.PathLike[str] | None = None,
+    init: str | None = None,
+    levels: str | None = None,
+    sets: Sequence[str] | str = (),
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    accumulate: int = 1,
+    amp: bool = False,
+    deterministic: bool = False,
+    max_iters: int | None = None,
+    val_interval: int | None = None,
+    checkpoint_minutes: float | None = None,
+    checkpoint_iters: int | None = None,
+    workers: int | None = None,
+    tracker: Sequence[str] | str = (),
+    pretrained: bool = True,
+    teacher_checkpoint: str | os.PathLike[str] | None = None,
+    launcher: str | os.PathLike[str] = 'local',
+    gpus: int | None = None,
+    devices: str | None = None,
+    procs: int | None = None,
+    threads: int | None = None,
+    jobs: int | None = None,
+    retries: int | None = None,
+    nodes: int | None = None,
+    gpus_per_node: int | None = None,
+    cpus_per_process: int | None = None,
+    memory: str | None = None,
+    partition: str | None = None,
+    account: str | None = None,
+    qos: str | None = None,
+    constraint: str | None = None,
+    time: str | None = None,
+    sbatch_option: Sequence[str] | str = (),
+    setup: Sequence[str] | str = (),
+    max_parallel: int | None = None,
+    wait: bool = False,
+    runs: str | os.PathLike[str] | None = None,
+    dry_run: Literal[True],
+    watcher: Watcher | None = None,
+) -> Experiment: ...
+
+@overload
 def sweep(
     *,
     losses: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = 'mse',
@@ -167,9 +223,9 @@ def sweep(
     max_parallel: int | None = None,
     wait: bool = False,
     runs: str | os.PathLike[str] | None = None,
-    dry_run: bool = False,
+    dry_run: Literal[False] = False,
     watcher: Watcher | None = None,
-) -> RunList | Experiment:
+) -> RunList:
     """Train one student for every combination of some lists, and the baselines, and return the runs.
 
     Args:
@@ -219,6 +275,60 @@ def sweep(
         dry_run: Print what would run, and run nothing.
     """
     ...
+
+@overload
+def sweep(
+    *,
+    losses: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = 'mse',
+    weights: Sequence[float] | float | str = (),
+    temperatures: Sequence[float] | float | str = (),
+    pairs: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = 'gfl101-fcos50',
+    schedules: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
+    seeds: Sequence[int] | int | str = '0',
+    baseline: bool = True,
+    scale: str | os.PathLike[str] = 'paper',
+    data: str | os.PathLike[str] | None = None,
+    init: str | None = None,
+    levels: str | None = None,
+    sets: Sequence[str] | str = (),
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    accumulate: int = 1,
+    amp: bool = False,
+    deterministic: bool = False,
+    max_iters: int | None = None,
+    val_interval: int | None = None,
+    checkpoint_minutes: float | None = None,
+    checkpoint_iters: int | None = None,
+    workers: int | None = None,
+    tracker: Sequence[str] | str = (),
+    pretrained: bool = True,
+    teacher_checkpoint: str | os.PathLike[str] | None = None,
+    share_teacher: bool | None = None,
+    launcher: str | os.PathLike[str] = 'local',
+    gpus: int | None = None,
+    devices: str | None = None,
+    procs: int | None = None,
+    threads: int | None = None,
+    jobs: int | None = None,
+    retries: int | None = None,
+    nodes: int | None = None,
+    gpus_per_node: int | None = None,
+    cpus_per_process: int | None = None,
+    memory: str | None = None,
+    partition: str | None = None,
+    account: str | None = None,
+    qos: str | None = None,
+    constraint: str | None = None,
+    time: str | None = None,
+    sbatch_option: Sequence[str] | str = (),
+    setup: Sequence[str] | str = (),
+    max_parallel: int | None = None,
+    wait: bool = False,
+    runs: str | os.PathLike[str] | None = None,
+    dry_run: Literal[True],
+    watcher: Watcher | None = None,
+) -> Experiment: ...
 
 def reproduce(
     table: str | os.PathLike[str] | Run,
@@ -270,6 +380,7 @@ def reproduce(
     """Run every experiment of a table, and return it beside the paper's numbers, a row for each line.
 
     Args:
+        table: table7, table8, table8-plain, or a YAML file.
         seeds: Seeds; several give mean ± standard deviation.
         only: Only this pair of the table; repeatable.
         scale: paper: the mmdet models as they are. tiny: minutes on two cores.
@@ -318,9 +429,10 @@ def resume(
     runs: str | os.PathLike[str] | None = None,
     watcher: Watcher | None = None,
 ) -> RunList:
-    """Carry on runs that were interrupted, failed or lost, from their last checkpoints.
+    """Carry on runs that were interrupted, failed or lost, from their last checkpoints, as they were launched before.
 
     Args:
+        names: Runs' ids, or their beginnings.
         everything: Every run that has ended without a result.
         wait: Wait for the jobs to end.
         runs: Folder of runs (default $PKD_RUNS, or ./runs).
@@ -334,6 +446,7 @@ def cancel(
     """Stop runs: those at work save first, those in a queue leave it, and with a teacher its students.
 
     Args:
+        names: Runs' ids; their beginnings are enough.
         runs: Folder of runs (default $PKD_RUNS, or ./runs).
     """
     ...
@@ -353,6 +466,7 @@ def evaluate(
     """Evaluate a run's student or teacher, or a bare file of weights.
 
     Args:
+        target: A run's id or folder, or a checkpoint file.
         data: A data set's name or YAML file; coco, or shapes at scale tiny.
         split: val, test or train.
         model: student or teacher (of a run).
@@ -413,6 +527,7 @@ def verify(
     """Check the mathematics on a pair's features, and write plot, CSV and JSON.
 
     Args:
+        pair: Teacher and student.
         scale: paper: the mmdet models as they are. tiny: minutes on two cores.
         data: A data set's name or YAML file; coco, or shapes at scale tiny.
         images: Instead of the data set's first two val images; repeatable.
@@ -447,6 +562,7 @@ def visualize(
     """Draw Figures 4 to 8 of the paper from the features of a teacher and its student before distillation.
 
     Args:
+        figure: Which; several with commas between.
         pair: Teacher and student; each figure's own by default.
         teacher: Its weights; by default those that pkd train would take.
         student: Its weights; by default the baseline's.
@@ -533,6 +649,7 @@ def load_run(
     """One run, a teacher's in the cache too.
 
     Args:
+        name: A run's id, its beginning, or its folder.
         runs: Folder of runs (default $PKD_RUNS, or ./runs).
     """
     ...

@@ -61,7 +61,12 @@ def load() -> float | None:
 
 
 def share(env: Mapping[str, str] = os.environ, found: Cores | None = None) -> int:
-    """The cores of one process, its loader processes included."""
+    """The cores of one process, its loader processes included.
+
+    Args:
+        env: The environment; `PKD_CORES` in it is this process's share, `LOCAL_WORLD_SIZE` the number that share.
+        found: The cores of all of them, where they are known already.
+    """
     told = env.get(SHARE, "")
     if told.isdecimal() and int(told):
         return int(told)

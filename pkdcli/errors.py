@@ -49,7 +49,12 @@ class Interrupted(KeyboardInterrupt):
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str | None:
-    """The allowed word that looks most like `word`, or None where none does."""
+    """The allowed word that looks most like `word`, or None where none does.
+
+    Args:
+        word: What the user wrote.
+        allowed: Every word that would have done.
+    """
     found = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.5)
     return found[0] if found else None
 

@@ -90,6 +90,10 @@ def _stop(one: RunState) -> Cancelled:
     """What becomes of a run that is at work, which its launcher has asked to save and stop."""
     run, pid, host = one.paths.run, one.status.get("pid"), one.status.get("host")
     if host != socket.gethostname():
+        from pkdcli.launch.plugin import launcher_of_run
+
+        if launcher_of_run(one.paths) is not None:
+            return Cancelled(run, "asked its launcher to have it save and stop")
         return Cancelled(run, f"runs on {host}; type the command there", ok=False)
     if one.status.get("shared_with"):
         return Cancelled(run, "asked to save and stop; the runs that it trains together with go on")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from pkdcli.api.keywords import options_of
 from pkdcli.api.options import EvalOptions
-from pkdcli.config.alone import on_other_data
 from pkdcli.config.data import check_sides, image_size, own_test_size, sides
 from pkdcli.data.prepare import prepare, thinnest
 from pkdcli.errors import PkdError, unknown
@@ -18,10 +17,12 @@ from pkdcli.experiment.derived_recipes import of_checkpoint, of_run, recipe_of
 from pkdcli.folders import cache_root, runs_root
 from pkdcli.launch.outcome import Watcher
 from pkdcli.launch.request import ask
+from pkdcli.recipe.alone import on_other_data
 from pkdcli.recipe.resolve import load_data
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.find import find_run
 from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.plugins import changed_plugins
 from pkdcli.runs.record import METRICS
 from pkdcli.runs.run import html_table
 from pkdcli.runs.store import write_json
@@ -110,7 +111,9 @@ def evaluate(
     if paths is None:
         for text in said_of_size(recipe, options.scale):
             tell(f"note: {text}")
-    recipe = _on_data(recipe, options, paths)
+    for text in changed_plugins([paths] if paths is not None else []):
+        tell(f"note: {text}.")
+    recipe = _on_data(recipe, options, paths, tell)
     name = f"{'teacher-' if model == 'teacher' else ''}{recipe.data.name}"
     output = paths.evaluation(name, split) if paths is not None else None
     columns = {"schema": 1, "run": paths.run if paths else None, "model": model, "student": recipe.student.name}
@@ -144,7 +147,9 @@ def _wanted(options: EvalOptions, paths: RunPaths | None) -> tuple[Recipe, Path]
     return of_run(paths, options.model)
 
 
-def _on_data(recipe: Recipe, options: EvalOptions, paths: RunPaths | None) -> Recipe:
+def _on_data(
+    recipe: Recipe, options: EvalOptions, paths: RunPaths | None, tell: Callable[[str], None]
+) -> Recipe:
     """The recipe with the data that is evaluated on, which is there and fits.
 
     Raises:
@@ -155,11 +160,12 @@ def _on_data(recipe: Recipe, options: EvalOptions, paths: RunPaths | None) -> Re
     if options.data is not None or options.split != "val":
         recipe = on_other_data(recipe)
     try:
-        recipe = recipe.model_copy(update={"data": prepare(recipe.data, cache_root())})
+        data = prepare(recipe.data, cache_root(), warn=lambda text: tell(f"warning: {text}"))
     except PkdError as error:
         # Weights are of their own data: to train others at scale tiny would be no remedy.
         error.hint = error.hint and error.hint.partition("\nWithout COCO")[0]
         raise
+    recipe = recipe.model_copy(update={"data": data})
     thin = {name: image for name, image in thinnest(recipe.data, cache_root()).items() if name == options.split}
     check_sides(recipe, thin)
     if paths is not None and options.data is not None:

@@ -54,7 +54,7 @@ _LOOK = "pkdcli.api.options:"
 VERBS: dict[str, Verb] = {
     "train": Verb(
         "pkdcli.api.train",
-        "Run | Experiment",
+        "Run",
         (
             RunOptions,
             RecipeOptions,
@@ -67,7 +67,7 @@ VERBS: dict[str, Verb] = {
     ),
     "sweep": Verb(
         "pkdcli.api.sweep",
-        "RunList | Experiment",
+        "RunList",
         (SweepOptions, RecipeOptions, TeacherOptions, LaunchOptions, Planned),
         extra=_WATCHER,
     ),
@@ -159,6 +159,6 @@ def _called(name: str, keywords: Mapping[str, Any]) -> str:
 
 
 def _watcher() -> Any:
-    from pkdcli.api.progress import default_watcher
+    from pkdcli.experiment.bars import default_watcher
 
     return default_watcher()

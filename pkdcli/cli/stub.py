@@ -7,6 +7,7 @@ from the same groups, and a test holds the file to them.
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from dataclasses import MISSING
 from importlib import import_module
 from pathlib import Path
@@ -24,6 +25,7 @@ HEAD = '''\
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal, overload
 
 from pandas import DataFrame
 
@@ -31,10 +33,10 @@ from pkdcli.api.benchmark import Benchmark
 from pkdcli.api.cancel import Cancelled
 from pkdcli.api.doctor import Findings
 from pkdcli.api.evaluate import Evaluation
-from pkdcli.api.progress import Bars as Bars
 from pkdcli.api.verify import Verification
 from pkdcli.api.visualize.visualize import Figures
 from pkdcli.errors import PkdError as PkdError
+from pkdcli.experiment.bars import Bars as Bars
 from pkdcli.experiment.execute import Experiment as Experiment
 from pkdcli.launch.outcome import Watcher as Watcher
 from pkdcli.runs.run import Run as Run
@@ -50,26 +52,34 @@ def render() -> str:
 
 
 def _function(name: str, verb: Verb) -> str:
+    """A verb; one that plans too, where it is asked to, has a second signature for that."""
     asked = [one for group in verb.options() if (one := Asked.of(group)) is not None]
     fields = {field.name: field for one in asked for field in one.fields}
-    lines = []
-    if verb.positional and verb.many:
-        field = fields.pop(verb.positional)
-        lines.append(f"*{field.name}: {_type(field, single=True)},")
-    elif verb.positional:
-        lines.append(_parameter(fields.pop(verb.positional)))
-    extra = [f"{key}: {kind} = None," for key, kind in verb.extra.items()]
-    keywords = [*map(_parameter, fields.values()), *extra]
-    if keywords and not verb.many:
-        lines.append("*,")
-    lines += keywords
     doc = (getattr(import_module(verb.module), name).__doc__ or "").split("\n\n")[0].strip()
     notes = [f"    {field.name}: {field.option.help}" for field in fields.values() if field.option.help]
-    text = "\n".join([f'"""{doc}', *(["", "Args:", *notes] if notes else []), '"""'] if notes else [f'"""{doc}"""'])
+    text = "\n".join([f'"""{doc}', "", "Args:", *notes, '"""']) if notes else f'"""{doc}"""'
     body = textwrap.indent(text, "    ")
-    inner = textwrap.indent("\n".join(lines), "    ")
-    signature = f"\n{inner}\n" if lines else ""
-    return f"\ndef {name}({signature}) -> {verb.returns}:\n{body}\n    ...\n"
+    if "dry_run" not in fields or verb.returns not in ("Run", "RunList"):
+        return f"\n{_signature(name, verb, fields, verb.returns)}\n{body}\n    ...\n"
+    runs = _signature(name, verb, fields, verb.returns, "dry_run: Literal[False] = False,")
+    plans = _signature(name, verb, fields, "Experiment", "dry_run: Literal[True],")
+    return f"\n@overload\n{runs}\n{body}\n    ...\n\n@overload\n{plans} ...\n"
+
+
+def _signature(name: str, verb: Verb, fields: Mapping[str, Field], returns: str, dry_run: str | None = None) -> str:
+    """`def name(...) -> returns:`, with `dry_run` in the place of that option's own form where one is given."""
+    rest, lines = dict(fields), []
+    if verb.positional and verb.many:
+        field = rest.pop(verb.positional)
+        lines.append(f"*{field.name}: {_type(field, single=True)},")
+    elif verb.positional:
+        lines.append(_parameter(rest.pop(verb.positional)))
+    keywords = [dry_run if key == "dry_run" and dry_run else _parameter(field) for key, field in rest.items()]
+    keywords += [f"{key}: {kind} = None," for key, kind in verb.extra.items()]
+    if keywords and not verb.many:
+        lines.append("*,")
+    inner = textwrap.indent("\n".join([*lines, *keywords]), "    ")
+    return f"def {name}({f'{chr(10)}{inner}{chr(10)}' if inner else ''}) -> {returns}:"
 
 
 def _parameter(field: Field) -> str:

@@ -102,6 +102,10 @@ def build_config(
 def known(path: str, config: dict[str, Any]) -> None:
     """Refuse a key of the config's top that is a misspelt one: nobody would read it.
 
+    Args:
+        path: Key path that is to be set, such as `optim_wrapper.clip_grad`.
+        config: The whole config so far.
+
     Raises:
         PkdError: A key that is new, and like another.
     """
@@ -124,7 +128,12 @@ def imports_of(recipe: Recipe) -> list[Import]:
 
 
 def as_python(config: dict[str, Any], run: str) -> str:
-    """A run's config as a Python file that stock mmengine tools read."""
+    """A run's config as a Python file that stock mmengine tools read.
+
+    Args:
+        config: As `build_config` makes it: dicts, lists, tuples, numbers, text.
+        run: The run's id, for the file's first line.
+    """
     lines = [f"# {run}: written from recipe.yaml; a change here changes nothing in pkd."]
     lines += [f"{key} = {pprint.pformat(value, width=110, sort_dicts=False)}" for key, value in config.items()]
     return "\n".join(lines) + "\n"
@@ -158,7 +167,12 @@ def hooks(recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def visualizer(recipe: Recipe, work_dir: Path | str) -> dict[str, Any]:
-    """mmengine's visualizer with the backends of the recipe's trackers."""
+    """mmengine's visualizer with the backends of the recipe's trackers.
+
+    Args:
+        recipe: Names the trackers.
+        work_dir: The run directory; its name is the run's id.
+    """
     plain = {"type": "DetLocalVisualizer", "vis_backends": [], "name": "visualizer"}
     if not recipe.trackers:
         return plain
@@ -170,7 +184,15 @@ def visualizer(recipe: Recipe, work_dir: Path | str) -> dict[str, Any]:
 
 
 def model(recipe: Recipe, teacher_weights: Path | str | None = None) -> dict[str, Any]:
-    """The model section: the student alone, or the mmrazor algorithm around student and teacher."""
+    """The model section: the student alone, or the mmrazor algorithm around student and teacher.
+
+    Args:
+        recipe: A complete recipe, the data's classes included.
+        teacher_weights: Path of the teacher's checkpoint, for a distilled run.
+
+    Raises:
+        PkdError: The classes are not known yet, or the levels of the two can't be paired.
+    """
     student = detector(recipe, recipe.student)
     if recipe.teacher is None:
         return student
@@ -188,7 +210,15 @@ def model_as_set(recipe: Recipe) -> dict[str, Any]:
 
 
 def detector(recipe: Recipe, which: Detector) -> dict[str, Any]:
-    """The mmdet model of the recipe's student or teacher, with the data's classes."""
+    """The mmdet model of the recipe's student or teacher, with the data's classes.
+
+    Args:
+        recipe: Says the scale, the classes, and whether there are masks.
+        which: Its student or its teacher.
+
+    Raises:
+        PkdError: The classes are not known yet, or `set` names a key that is not there.
+    """
     if not recipe.data.classes:
         raise PkdError(f"data set {recipe.data.name}: its classes are not known yet.", "Its annotation file is needed.")
     return detector_model(

@@ -158,6 +158,10 @@ def _loader(recipe: Recipe, dataset: dict[str, Any], batch: int, **samplers: Any
 def train_dataloader(recipe: Recipe, devices: int = 1) -> dict[str, Any]:
     """The training loader of one process.
 
+    Args:
+        recipe: A complete recipe, the facts of its data included.
+        devices: Number of processes that share a batch.
+
     Raises:
         PkdError: The batch does not divide evenly among the processes.
     """
@@ -212,7 +216,12 @@ def refuse_mixing(config: dict[str, Any]) -> None:
 
 
 def val_dataloader(recipe: Recipe, split: Split) -> dict[str, Any]:
-    """The loader of an evaluation of one process."""
+    """The loader of an evaluation of one process.
+
+    Args:
+        recipe: Says how images are resized, and how many are evaluated.
+        split: The images and annotations to evaluate on.
+    """
     dataset = _dataset(recipe, split, val_pipeline(recipe), test_mode=True)
     if recipe.val_images:
         dataset["indices"] = recipe.val_images
@@ -221,7 +230,12 @@ def val_dataloader(recipe: Recipe, split: Split) -> dict[str, Any]:
 
 
 def evaluator(recipe: Recipe, split: Split) -> dict[str, Any]:
-    """The six COCO metrics of a split, in AP points."""
+    """The six COCO metrics of a split, in AP points.
+
+    Args:
+        recipe: Says how images are read, and whether only some are evaluated.
+        split: The images and annotations to evaluate on.
+    """
     section = {"type": "PkdCocoMetric", "ann_file": split.annotations, "images": split.images}
     if reading := _reading(recipe):
         section["reading"] = reading
@@ -230,6 +244,10 @@ def evaluator(recipe: Recipe, split: Split) -> dict[str, Any]:
 
 def split_of(recipe: Recipe, name: str) -> Split:
     """A split of the data set by its name.
+
+    Args:
+        recipe: Names the data set.
+        name: `train`, `val` or `test`.
 
     Raises:
         PkdError: The data set has no such split.

@@ -78,7 +78,13 @@ def left_out(model: dict[str, Any], path: str, channels: bool) -> str | None:
 
 
 def notes(detector: Detector, scale: Scale, *, pretrained: bool = True) -> list[str]:
-    """What of a detector's `set` does nothing here, a sentence each."""
+    """What of a detector's `set` does nothing here, a sentence each.
+
+    Args:
+        detector: Whose `set` is looked at.
+        scale: At which its modules are shrunk.
+        pretrained: Whether its backbone starts from weights.
+    """
     if not detector.set:
         return []
     plain = detector_model(detector.model_copy(update={"set": {}}), scale, 1, pretrained=pretrained)
@@ -184,7 +190,15 @@ def modules(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def shrink(model: dict[str, Any], rules: list[Rule]) -> list[int] | None:
-    """Apply a scale's rules in place, the first that matches each module; return the backbone's new channels."""
+    """Apply a scale's rules in place: to each module the first that matches it.
+
+    Args:
+        model: mmdet model section, changed in place.
+        rules: The scale's rules, in the order in which they are tried.
+
+    Returns:
+        The backbone's number of channels of each stage where a rule has set it, else None.
+    """
     channels = None
     for module in modules(model):
         rule = next((rule for rule in rules if _matches(module, rule.match)), None)

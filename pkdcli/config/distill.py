@@ -83,6 +83,10 @@ def check_heads(student: dict[str, Any], teacher: dict[str, Any]) -> None:
 
     Whether all shapes agree is seen once the modules are built (`pkdcli.engine.distill.inherit`).
 
+    Args:
+        student: mmdet model section.
+        teacher: mmdet model section.
+
     Raises:
         PkdError: A head of the student has no counterpart of its type in the teacher.
     """

@@ -93,6 +93,10 @@ def pairing(levels: str, student: dict[str, Any], teacher: dict[str, Any]) -> Pa
 def neck_levels(model: dict[str, Any], who: str) -> list[Level]:
     """The outputs of a detector's neck, finest first.
 
+    Args:
+        model: mmdet model section.
+        who: `student` or `teacher`, for messages.
+
     Raises:
         PkdError: The detector has no feature pyramid whose levels can be told from its config.
     """
@@ -109,6 +113,10 @@ def neck_levels(model: dict[str, Any], who: str) -> list[Level]:
 
 def neck_section(model: dict[str, Any], who: str) -> dict[str, Any]:
     """The part of a neck, or of a list of necks, that says how many levels of how many channels come out.
+
+    Args:
+        model: mmdet model section.
+        who: `student` or `teacher`, for messages.
 
     Raises:
         PkdError: There is none.

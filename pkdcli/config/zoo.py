@@ -34,7 +34,15 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def load_config(config: str, where: str = "config") -> dict[str, Any]:
-    """An mmdet config as plain nested dicts; the caller's own copy."""
+    """An mmdet config as plain nested dicts; the caller's own copy.
+
+    Args:
+        config: mmdet's own by its relative name, or the absolute path of a file.
+        where: File and key path that name it, for messages.
+
+    Raises:
+        PkdError: There is no such config, or it can't be read.
+    """
     path = config_path(config, where)
     return copy.deepcopy(_read(path) if path.is_relative_to(configs_root()) else read_config(path, where))
 

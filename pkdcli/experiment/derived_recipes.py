@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from pkdcli.config.alone import alone
 from pkdcli.errors import PkdError
+from pkdcli.recipe.alone import alone
 from pkdcli.recipe.library import load, parse, read_yaml
 from pkdcli.recipe.own import with_content
 from pkdcli.recipe.resolve import Request, resolve

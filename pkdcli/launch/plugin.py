@@ -64,11 +64,12 @@ def launcher_of_run(paths: RunPaths) -> Launcher | None:
     content = read_object(paths.job).get("launcher")
     if not isinstance(content, dict) or content.get("kind") in (None, "local", "slurm"):
         return None
-    from pkdcli.launch.launcher import launcher_of
     from pkdcli.recipe.schema import Launcher as LauncherRecipe
 
     try:
-        return launcher_of(library.parse(LauncherRecipe, content, str(paths.job)))
+        recipe = library.parse(LauncherRecipe, content, str(paths.job))
+        plugin = plugins.find("launchers", recipe.kind)
+        return None if plugin is None else plugin_launcher(plugin, recipe)
     except PkdError:  # the run's own files tell of it without
         return None
 

@@ -78,6 +78,10 @@ class Field:
     def taken(self, value: Any, label: str) -> Any:
         """The value of what was given in Python under the keyword `label`.
 
+        Args:
+            value: Of any type; None for the default where the option may be left out.
+            label: What the user knows the option by: `--weight` or `weight`.
+
         Raises:
             PkdError: A value of another type, or one that the option does not take.
         """

@@ -12,6 +12,10 @@ from pkdcli.errors import PkdError
 def folder(text: str, label: str) -> Path:
     """A folder a user gave; Path("") would be the working folder.
 
+    Args:
+        text: What was typed.
+        label: The option, for messages.
+
     Raises:
         PkdError: An empty word, such as an unset variable leaves.
     """
@@ -44,11 +48,26 @@ def number(text: Any, label: str, *, above: float | None = None, least: float | 
 
 
 def no_number(value: Any, label: str, above: float | None, least: float | None) -> PkdError:
+    """The error of something that is no number, or not one within the bounds.
+
+    Args:
+        value: What was given.
+        label: The option, for messages: `--weight` or `weight`.
+        above: A bound that is itself left out; None for none.
+        least: A bound that is itself allowed; None for none.
+    """
     example = f"{label} 10" if label.startswith("-") else f"{label}=10"
     return PkdError(f"{label}: {value!r} is not a finite number{bound(above, least)}.", f"Example: {example}")
 
 
 def bound(above: float | None, least: float | None, most: float | None = None) -> str:
+    """The bounds of a number in words, to follow "a number".
+
+    Args:
+        above: A bound that is itself left out; None for none.
+        least: A bound that is itself allowed; None for none.
+        most: The greatest allowed, beside `least`; None for none.
+    """
     if above is not None:
         return f" above {above:g}"
     if least is None:
@@ -57,13 +76,31 @@ def bound(above: float | None, least: float | None, most: float | None = None) -
 
 
 def numbers(text: str | None, label: str, *, above: float | None = None, least: float | None = None) -> list[float]:
-    """Finite numbers with commas between them."""
+    """Finite numbers with commas between them.
+
+    Args:
+        text: What was typed; None where the option was not given.
+        label: The option, for messages.
+        above: A bound that is itself left out; None for none.
+        least: A bound that is itself allowed; None for none.
+
+    Raises:
+        PkdError: A word that is no finite number within the bounds, or none at all.
+    """
     values = [number(word, label, above=above, least=least) for word in words(text, label)]
     return [value for value in values if value is not None]
 
 
 def whole_numbers(text: str | None, label: str) -> list[int]:
-    """Whole numbers of zero or more, with commas between them."""
+    """Whole numbers of zero or more, with commas between them.
+
+    Args:
+        text: What was typed; None where the option was not given.
+        label: The option, for messages.
+
+    Raises:
+        PkdError: A word that is no whole number of zero or more, or none at all.
+    """
     values = numbers(text, label, least=0)
     if any(value != int(value) for value in values):
         example = f"{label} 0,1,2" if label.startswith("-") else f"{label}=[0, 1, 2]"
@@ -73,6 +110,10 @@ def whole_numbers(text: str | None, label: str) -> list[int]:
 
 def words(text: str | None, label: str) -> list[str]:
     """Words with commas between them; none where the option was not given.
+
+    Args:
+        text: What was typed; None where the option was not given.
+        label: The option, for messages.
 
     Raises:
         PkdError: The option was given without a word.

@@ -47,6 +47,11 @@ def is_own(config: str) -> bool:
 def beside(config: str, folder: Path, where: str) -> str:
     """A config as a recipe in `folder` names it: the absolute path of a file relative to it, or the name of mmdet's.
 
+    Args:
+        config: As the recipe names it.
+        folder: The recipe's folder.
+        where: File and key path that name it, for messages.
+
     Raises:
         PkdError: It can be no config of mmdet's, whose names have a folder, and there is no such file.
     """
@@ -64,6 +69,10 @@ def beside(config: str, folder: Path, where: str) -> str:
 
 def config_path(config: str, where: str = "config") -> Path:
     """The file of a config: mmdet's own by its relative name, or a path of the user's.
+
+    Args:
+        config: mmdet's own by its relative name, or the absolute path of a file.
+        where: File and key path that name it, for messages.
 
     Raises:
         PkdError: There is no such config; names the nearest in the same folder.
@@ -100,6 +109,10 @@ def _config_class() -> Any:
 
 def read_config(path: Path, where: str) -> dict[str, Any]:
     """A whole config as plain nested dicts. Modules that it asks to import are not imported here.
+
+    Args:
+        path: The file.
+        where: File and key path that name it, for messages.
 
     Raises:
         PkdError: It can't be read, or lacks a section.
@@ -146,6 +159,10 @@ def as_text(content: dict[str, Any], where: str) -> str:
 
     Of what no run depends on, some is left out: other keys, and those with values that are no literals.
 
+    Args:
+        content: A whole config as nested dicts.
+        where: File and key path that name it, for messages.
+
     Raises:
         PkdError: A run depends on it.
     """
@@ -179,6 +196,10 @@ def _literal(value: Any, path: str) -> Any:
 
 def from_text(text: str, where: str = "config_content") -> dict[str, Any]:
     """What `as_text` has written; nothing in it is run. The caller's own copy.
+
+    Args:
+        text: As `as_text` has written it.
+        where: File and key path that hold it, for messages.
 
     Raises:
         PkdError: It is something else.

@@ -212,7 +212,13 @@ def parse(model: type[T], content: dict[str, Any], where: str, folder: Path | No
 
 
 def explain(model: type[BaseModel], error: ValidationError, where: str) -> tuple[str, str | None]:
-    """Turn pydantic's errors into (message, hint) for users: key path, allowed values, nearest match."""
+    """Turn pydantic's errors into (message, hint) for users: key path, allowed values, nearest match.
+
+    Args:
+        model: The class that the content was to become.
+        error: What pydantic says of it.
+        where: The file, for the message.
+    """
     lines, hint = [], None
     for problem in error.errors():
         loc = [

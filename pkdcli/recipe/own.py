@@ -13,7 +13,12 @@ from pkdcli.recipe.schema import Detector, Loss, Modules
 
 
 def with_imports(detector: Detector, imports: Sequence[Import]) -> Detector:
-    """A detector that needs some modules more, each once."""
+    """A detector that needs some modules more, each once.
+
+    Args:
+        detector: Keeps those it has.
+        imports: The modules that it needs too.
+    """
     more = [one for one in imports if one not in detector.imports]
     return detector.model_copy(update={"imports": [*detector.imports, *more]}) if more else detector
 
@@ -35,7 +40,12 @@ def with_content(detector: Detector) -> Detector:
 
 
 def loss_imports(loss: Loss, name: str) -> list[Import]:
-    """The modules of a loss: those its recipe names, and its class's, beside the recipe or where pkd is typed."""
+    """The modules of a loss: those its recipe names, and its class's, beside the recipe or where pkd is typed.
+
+    Args:
+        loss: Its `type` is a registered name, or `module:Class`.
+        name: What it was asked for by: a name or the path of a recipe.
+    """
     module, colon, _ = loss.type.partition(":")
     if not colon or module in [one.module for one in loss.imports]:
         return loss.imports

@@ -84,7 +84,12 @@ Imports = Annotated[list[Import], BeforeValidator(_imports)]
 
 
 def located(imports: Sequence[Import], folder: Path) -> list[Import]:
-    """The modules, with the place and the hash of those that lie in a folder; one that has a place keeps it."""
+    """The modules, with the place and the hash of those that lie in a folder; one that has a place keeps it.
+
+    Args:
+        imports: As a recipe names them.
+        folder: The recipe's folder.
+    """
     found = []
     for one in imports:
         files = [] if one.folder else files_of(one.module, folder)
@@ -94,7 +99,12 @@ def located(imports: Sequence[Import], folder: Path) -> list[Import]:
 
 
 def files_of(module: str, folder: Path) -> list[Path]:
-    """The Python files of a module that lies in a folder, in a fixed order; none where there is no such module."""
+    """The Python files of a module that lies in a folder, in a fixed order; none where there is no such module.
+
+    Args:
+        module: Dotted name.
+        folder: Where its first part would lie.
+    """
     path = folder.joinpath(*module.split("."))
     if (path / "__init__.py").is_file():
         return sorted(path.rglob("*.py"))

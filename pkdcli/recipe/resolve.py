@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pkdcli.errors import PkdError, nearest, unknown
+from pkdcli.errors import PkdError, unknown
 from pkdcli.recipe import library
+from pkdcli.recipe.assign import assign
 from pkdcli.recipe.configs import beside
 from pkdcli.recipe.own import custom_imports, loss_imports, with_content, with_imports
 from pkdcli.recipe.references import located
@@ -30,22 +29,6 @@ from pkdcli.recipe.schema import (
 
 ALPHA = {"two-stage": 6.0, "one-stage": 10.0}  # appendix A.2: by the teacher's kind
 DEFAULT_PAIR = "gfl101-fcos50"
-# What a scale says of these is already carried out in a resolved recipe: setting them would change nothing.
-_CARRIED_OUT = {
-    "adapters": "--levels index",
-    "student.config_content": "--set student.config=FILE.py",
-    "teacher.config_content": "--set teacher.config=FILE.py",
-    "scale.batch": "--set batch=8",
-    "scale.batch_per_process": "--batch-size 8",
-    "scale.data": "--data NAME",
-    "scale.lr": "--set student.lr=0.02",
-    "scale.pretrained": "--no-pretrained",
-    "scale.stat_chunk": "--set loss.stat_chunk=batch",
-    "scale.val_interval": "--set val_interval=2",
-    "scale.workers": "--set workers=0",
-}
-_WHY = {"scale": "the scale is carried out already", "adapters": "it follows from the levels that are compared"}
-_WHY |= dict.fromkeys(("student", "teacher"), "it is what the detector's config says")
 BASE_BATCH = 16  # appendix A.2: 8 GPUs with 2 images each
 
 
@@ -170,6 +153,13 @@ def resolve(request: Request) -> Recipe:
 def use_loss(loss: Loss, teacher: Detector, scale: Scale, weight: float | None, temperature: float | None) -> LossUse:
     """The loss of one run, with alpha by the teacher's kind where no weight is given.
 
+    Args:
+        loss: Its recipe.
+        teacher: Its kind sets the default weight of losses that go by it.
+        scale: Says what statistics are taken over.
+        weight: As asked for; None for the default.
+        temperature: As asked for; None for the loss's own.
+
     Raises:
         PkdError: The weight or temperature is not one the loss allows.
     """
@@ -200,7 +190,13 @@ def use_loss(loss: Loss, teacher: Detector, scale: Scale, weight: float | None, 
 
 
 def scaled(schedule: Schedule, scale: Scale, epochs: int | None = None) -> Schedule:
-    """A schedule at a scale: epochs times the scale's factor (or as given), milestones in proportion."""
+    """A schedule at a scale: epochs times the scale's factor (or as given), milestones in proportion.
+
+    Args:
+        schedule: At full length.
+        scale: Has the factor.
+        epochs: As asked for; None to go by the factor.
+    """
     length = epochs or max(1, round(schedule.epochs * scale.epoch_factor))
     factor = length / schedule.epochs
     milestones = [round(milestone * factor, 4) for milestone in schedule.milestones]
@@ -208,7 +204,15 @@ def scaled(schedule: Schedule, scale: Scale, epochs: int | None = None) -> Sched
 
 
 def load_data(name: str, where: str | None = None) -> Data:
-    """A data recipe with absolute paths; those of the embedded data set stay relative to the cache."""
+    """A data recipe with absolute paths; those of the embedded data set stay relative to the cache.
+
+    Args:
+        name: A data recipe by its name, or the path of a YAML file.
+        where: File and key path that name it, for messages.
+
+    Raises:
+        PkdError: There is no such data recipe, or something in it is wrong.
+    """
     path = library.path_of("datasets", name, where)
     data: Data = library.load("datasets", name, where)
     if data.generator:
@@ -229,49 +233,3 @@ def load_data(name: str, where: str | None = None) -> Data:
 
     update = {"root": None, "train": absolute(data.train), "val": absolute(data.val), "test": absolute(data.test)}
     return data.model_copy(update=update)
-
-
-def assign(content: dict[str, Any], assignment: str) -> None:
-    """Carry out one `--set a.b.c=value` on a resolved recipe; the value is read as YAML.
-
-    Under `config`, `student.set`, `teacher.set` and `loss.params` the rest of the path is a key of its own.
-
-    Raises:
-        PkdError: No `=`, a key path that leads nowhere, with the nearest key, or one that would change nothing.
-    """
-    path, equals, text = assignment.partition("=")
-    parts = path.strip().split(".")
-    if not equals or not all(parts):
-        raise PkdError(f"--set: {assignment!r} should look like a.b.c=value.", "Example: --set schedule.epochs=4")
-    if not text.strip():
-        raise PkdError(f"--set {path}: there is no value behind the =.", "Write null for none, '' for an empty text.")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise PkdError(f"--set {path}: {text!r} is not a YAML value.") from error
-    if path.strip() in _CARRIED_OUT:
-        hint = f"Type instead: {_CARRIED_OUT[path.strip()]}"
-        raise PkdError(f"--set {path}: {_WHY[path.strip().split('.')[0]]}, so this would change nothing.", hint)
-    node: Any = content
-    for depth, part in enumerate(parts):
-        here = ".".join(parts[:depth]) or "the recipe"
-        if here in ("config", "student.set", "teacher.set", "loss.params"):
-            node[".".join(parts[depth:])] = value
-            return
-        if isinstance(node, list) and part.isdigit() and int(part) < len(node):
-            key: Any = int(part)
-        elif isinstance(node, dict) and (part in node or part == "config"):
-            key = part
-            if part == "config":
-                node.setdefault("config", {})
-        else:
-            allowed = sorted(node) if isinstance(node, dict) else []
-            guess = nearest(part, allowed)
-            hint = (f"Did you mean {guess!r}? " if guess else "") + (
-                f"Keys of {here}: {', '.join(allowed)}." if allowed else ""
-            )
-            raise PkdError(f"--set {path}: {here} has no key {part!r}.", hint or None)
-        if depth == len(parts) - 1:
-            node[key] = value
-            return
-        node = node[key]

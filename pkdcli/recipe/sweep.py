@@ -30,6 +30,10 @@ def expand(base: Request, grid: Grid) -> list[Recipe]:
 
     Temperatures apply to the losses that have one.
 
+    Args:
+        base: What all runs have in common.
+        grid: What they differ in.
+
     Raises:
         PkdError: Temperatures for losses of which none has one, or whatever `resolve` refuses.
     """

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.recipe import library
-from pkdcli.recipe.resolve import _CARRIED_OUT, ALPHA, Request, assign, load_data, resolve, scaled
+from pkdcli.recipe.assign import CARRIED_OUT, assign
+from pkdcli.recipe.resolve import ALPHA, Request, load_data, resolve, scaled
 from pkdcli.recipe.schema import Recipe
 
 
@@ -173,14 +174,14 @@ def test_wrong_settings(assignment, message, hint):
 _TYPED = {"NAME": "shapes", "FILE.py": "{mmdet}/gfl/gfl_r50_fpn_1x_coco.py"}
 
 
-@pytest.mark.parametrize("path", sorted(_CARRIED_OUT))
+@pytest.mark.parametrize("path", sorted(CARRIED_OUT))
 def test_what_is_to_be_typed_instead_does_something(path):
     """The remedy is typed behind a command, and what it speaks of is then in the recipe."""
     import shlex
 
     from pkdcli.recipe.configs import configs_root
 
-    option, *value = shlex.split(_CARRIED_OUT[path])
+    option, *value = shlex.split(CARRIED_OUT[path])
     for word, meant in _TYPED.items():
         value = [text.replace(word, meant.format(mmdet=configs_root())) for text in value]
     field = {"--set": "sets", "--data": "data", "--levels": "levels", "--no-pretrained": "pretrained",
@@ -190,7 +191,7 @@ def test_what_is_to_be_typed_instead_does_something(path):
     before = resolve(Request(scale="paper", data="coco"))
     after = resolve(Request(**{"scale": "paper", "data": "coco", field: given}))
     assert after != before or path == "adapters"  # whose remedy is the default
-    assert error_of(path).hint == f"Type instead: {_CARRIED_OUT[path]}"
+    assert error_of(path).hint == f"Type instead: {CARRIED_OUT[path]}"
 
 
 def error_of(path: str) -> PkdError:

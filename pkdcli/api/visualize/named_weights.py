@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pkdcli.api.visualize.source import ZOO, Source, WeightsQuery
 from pkdcli.config import zoo
-from pkdcli.config.alone import alone
 from pkdcli.errors import PkdError
 from pkdcli.experiment.derived_recipes import of_run, recipe_of
+from pkdcli.recipe.alone import alone
 from pkdcli.recipe.schema import Detector, Recipe
 from pkdcli.runs.find import find_run
 from pkdcli.runs.paths import RunPaths, teachers_root

@@ -9,10 +9,10 @@ from pathlib import Path
 from pkdcli.api.visualize.named_weights import named
 from pkdcli.api.visualize.not_trained import NotTrained, command_for, together
 from pkdcli.api.visualize.source import Source, WeightsQuery, run_named
-from pkdcli.config.alone import alone
 from pkdcli.config.teacher import teacher_recipe
 from pkdcli.experiment.derived_recipes import of_run, recipe_of
 from pkdcli.recipe import library
+from pkdcli.recipe.alone import alone
 from pkdcli.recipe.identity import comparable, run_id
 from pkdcli.recipe.schema import Recipe
 from pkdcli.recipe.sweep import baseline_of

@@ -57,7 +57,7 @@ def command(options: ShowOptions, output: Annotated[OutputOptions, Only("runs")]
 
 
 def _recipes(name: str) -> list[tuple[str, str]]:
-    """The recipes that a word names, in texts: where each is from (pkd, a plug-in, a file) and what is in it."""
+    """The recipes that a word names, pkd's, a plug-in's or a file of one's own: where each is from, and its text."""
     from pkdcli.recipe.library import KINDS, names
 
     found = [_text_of(kind, name) for kind in KINDS if name in names(kind)]

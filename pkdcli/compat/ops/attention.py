@@ -62,7 +62,20 @@ def ms_deform_attn_backward(
     grad_attn_weight: Tensor,
     im2col_step: int,
 ) -> None:
-    """Writes the gradients of `ms_deform_attn_forward` into `grad_value`, `grad_sampling_loc`, `grad_attn_weight`."""
+    """The gradients of `ms_deform_attn_forward` for its three tensors of numbers.
+
+    Args:
+        value: (N, K, heads, D), K the positions of all levels.
+        value_spatial_shapes: (L, 2), height and width of each level.
+        value_level_start_index: (L,), where each level begins in K.
+        sampling_locations: (N, Q, heads, L, P, 2), (x, y) from 0 to 1.
+        attention_weights: (N, Q, heads, L, P).
+        grad_output: (N, queries, heads * channels).
+        grad_value: As `value`, written in place.
+        grad_sampling_loc: As `sampling_locations`, written in place.
+        grad_attn_weight: As `attention_weights`, written in place.
+        im2col_step: Bounds the memory of the C++ version; unused.
+    """
     inputs = [widened(t.detach()).requires_grad_() for t in (value, sampling_locations, attention_weights)]
     with torch.enable_grad():
         output = _attend(inputs[0], value_spatial_shapes, value_level_start_index, *inputs[1:])

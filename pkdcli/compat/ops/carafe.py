@@ -49,7 +49,18 @@ def carafe_naive_backward(
     grad_output: Tensor, features: Tensor, masks: Tensor, grad_input: Tensor, grad_masks: Tensor,
     kernel_size: int, group_size: int, scale_factor: int,
 ) -> None:  # fmt: skip
-    """Writes the gradients of `carafe_naive_forward` into `grad_input` and `grad_masks`."""
+    """The gradients of `carafe_naive_forward` for features and masks.
+
+    Args:
+        grad_output: (N, C, sH, sW).
+        features: (N, C, H, W).
+        masks: (N, kernel_size^2 * group_size, sH, sW), the weights of each output pixel.
+        grad_input: As `features`, written in place.
+        grad_masks: As `masks`, written in place.
+        kernel_size: Side of the neighbourhood, odd.
+        group_size: Groups of channels with weights of their own.
+        scale_factor: s.
+    """
     by_features, by_masks = _gradients(grad_output, features, masks, kernel_size, group_size, scale_factor)
     grad_input.copy_(by_features)
     grad_masks.copy_(by_masks)
@@ -59,9 +70,17 @@ def carafe_forward(
     features: Tensor, masks: Tensor, rfeatures: Tensor, routput: Tensor, rmasks: Tensor, output: Tensor,
     kernel_size: int, group_size: int, scale_factor: int,
 ) -> None:  # fmt: skip
-    """Like `carafe_naive_forward`. `rfeatures` is what mmcv saves for the backward pass: the features, as they are.
+    """Like `carafe_naive_forward`.
 
-    The C++ version rearranges memory in `rfeatures`, `routput` and `rmasks`; the latter two are unused here.
+    Args:
+        features: (N, C, H, W).
+        masks: (N, kernel_size^2 * group_size, sH, sW), the weights of each output pixel.
+        rfeatures: As `features`, written in place: what mmcv keeps for the backward pass.
+        routput, rmasks: Scratch of the C++ version; unused.
+        output: (N, C, sH, sW), written in place.
+        kernel_size: Side of the neighbourhood, odd.
+        group_size: Groups of channels with weights of their own.
+        scale_factor: s.
     """
     carafe_naive_forward(features, masks, output, kernel_size, group_size, scale_factor)
     rfeatures.copy_(features)
@@ -72,7 +91,19 @@ def carafe_backward(
     rgrad_input: Tensor, rgrad_masks: Tensor, grad_input: Tensor, grad_masks: Tensor,
     kernel_size: int, group_size: int, scale_factor: int,
 ) -> None:  # fmt: skip
-    """Writes the gradients of `carafe_forward` into `grad_input` and `grad_masks`; the `rgrad_` tensors are unused."""
+    """The gradients of `carafe_forward` for features and masks.
+
+    Args:
+        grad_output: (N, C, sH, sW).
+        rfeatures: (N, C, H, W), the features as `carafe_forward` has kept them.
+        masks: (N, kernel_size^2 * group_size, sH, sW), the weights of each output pixel.
+        rgrad_output, rgrad_input_hs, rgrad_input, rgrad_masks: Scratch of the C++ version; unused.
+        grad_input: (N, C, H, W), written in place.
+        grad_masks: As `masks`, written in place.
+        kernel_size: Side of the neighbourhood, odd.
+        group_size: Groups of channels with weights of their own.
+        scale_factor: s.
+    """
     carafe_naive_backward(grad_output, rfeatures, masks, grad_input, grad_masks, kernel_size, group_size, scale_factor)
 
 

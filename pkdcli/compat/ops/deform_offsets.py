@@ -51,7 +51,12 @@ def tap_positions(offset: Tensor, kernel: Sequence[int], geometry: Moves) -> tup
 
 
 def inside_map(y: Tensor, x: Tensor, size: Sequence[int]) -> Tensor:
-    """Which places have a slope, bool of their shape: between -1 and the far edge, both left out; NaN is outside."""
+    """Which places have a slope, bool of their shape: between -1 and the far edge, both left out; NaN is outside.
+
+    Args:
+        y, x: Coordinates in pixels, of any one shape.
+        size: (height, width) of the map.
+    """
     height, width = size
     return (y > -1) & (x > -1) & (y < height) & (x < width)
 

@@ -40,7 +40,16 @@ def sigmoid_focal_loss_forward(
 def sigmoid_focal_loss_backward(
     input: Tensor, target: Tensor, weight: Tensor, grad_input: Tensor, gamma: float, alpha: float
 ) -> None:
-    """The derivative of every loss by its logit, written into `grad_input`, (N, C)."""
+    """The derivative of every loss by its logit, written into `grad_input`, (N, C).
+
+    Args:
+        input: (N, C) logits.
+        target: (N,) int64, a class 0 to C - 1; any other number is background.
+        weight: (C,) weights of the targets' classes, or empty.
+        grad_input: (N, C), written in place.
+        gamma: Focusing exponent.
+        alpha: Weight of the foreground, 1 - alpha of the background.
+    """
     hit = target[:, None] == torch.arange(input.size(1), device=input.device)
     p = input.sigmoid()
     foreground = -alpha * (1 - p) ** gamma * (1 - p - gamma * p * F.logsigmoid(input))
@@ -70,7 +79,17 @@ def softmax_focal_loss_forward(
 def softmax_focal_loss_backward(
     softmax: Tensor, target: Tensor, weight: Tensor, buff: Tensor, grad_input: Tensor, gamma: float, alpha: float
 ) -> None:
-    """The derivative of every row's loss by its logits, written into `grad_input`, (N, C); `buff`, (N,), is scratch."""
+    """The derivative of every row's loss by its logits.
+
+    Args:
+        softmax: (N, C) probabilities.
+        target: (N,) int64, 0 to C - 1; a negative one counts nothing.
+        weight: (C,) weights of the targets' classes, or empty.
+        buff: (N,), scratch.
+        grad_input: (N, C), written in place.
+        gamma: Focusing exponent.
+        alpha: A factor.
+    """
     p = softmax.gather(1, target.clamp(min=0)[:, None])[:, 0]
     # p times the derivative of the loss by p; the softmax contributes (1 at the target, else 0) minus probability.
     scale = -((1 - p) ** gamma)

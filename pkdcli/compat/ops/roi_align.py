@@ -76,7 +76,20 @@ def roi_align_backward(
     pool_mode: int,
     aligned: bool,
 ) -> None:
-    """The gradient of `roi_align_forward` for its input, written into `grad_input`, (N, C, H, W)."""
+    """The gradient of `roi_align_forward` for its input.
+
+    Args:
+        grad_output: (R, C, h, w).
+        rois: (R, 5): index into N, then corners in image pixels.
+        argmax_y, argmax_x: (R, C, h, w), row and column of each maximum; unused by averages.
+        grad_input: (N, C, H, W), written in place.
+        aligned_height: h.
+        aligned_width: w.
+        spatial_scale: Feature pixels per image pixel.
+        sampling_ratio: Samples per cell and axis; 0: as many as the cell has pixels, rounded up.
+        pool_mode: 0 maximum, 1 average.
+        aligned: Shift by half a pixel, and do not enlarge regions below one pixel.
+    """
     if grad_output.numel() == 0:
         return
     if pool_mode == AVG:

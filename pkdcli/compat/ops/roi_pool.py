@@ -66,7 +66,17 @@ def roi_pool_backward(
     pooled_width: int,
     spatial_scale: float,
 ) -> None:
-    """The gradient of `roi_pool_forward` for its input, written into `grad_input`, (N, C, H, W)."""
+    """The gradient of `roi_pool_forward` for its input.
+
+    Args:
+        grad_output: (R, C, h, w).
+        rois: (R, 5): index into N, then corners in image pixels.
+        argmax: (R, C, h, w) int32, each maximum's place in its flattened map, or -1.
+        grad_input: (N, C, H, W), written in place.
+        pooled_height: h.
+        pooled_width: w.
+        spatial_scale: Feature pixels per image pixel.
+    """
     _, channels, height, width = grad_input.shape
     planes = rois[:, 0].long()[:, None] * channels + torch.arange(channels, device=rois.device)
     index = planes[:, :, None, None] * (height * width) + argmax.long()

@@ -64,18 +64,33 @@ def open_index(file: Path, warn: Warn = print) -> AnnotationIndex:
 
 
 def entry_of(digest: str, cache: Path) -> Path:
-    """The file in the cache for annotations of this SHA-256."""
+    """The file in the cache for annotations of this SHA-256.
+
+    Args:
+        digest: SHA-256 of the annotation file, in hexadecimal.
+        cache: The cache's folder.
+    """
     return cache / "annotations" / f"{digest[:32]}.v{VERSION}.index"
 
 
 def reopened(entry: Path, file: Path) -> AnnotationIndex:
-    """The index in a process that takes it over; made again where the entry has gone meanwhile."""
+    """The index in a process that takes it over; made again where the entry has gone meanwhile.
+
+    Args:
+        entry: The file in the cache.
+        file: The annotation file that it was made of.
+    """
     index = _opened(entry, check=False)
     return open_index(file) if index is None else index
 
 
 def write_index(maker: IndexMaker, entry: Path, file: Path) -> None:
     """Write an entry, whole or not at all.
+
+    Args:
+        maker: Holds the arrays, and makes the masks piece by piece.
+        entry: The file in the cache to write.
+        file: The annotation file, noted in it.
 
     Raises:
         PkdError: The cache can't be written (exit code 3).

@@ -174,6 +174,11 @@ def read(
 def read_classes(file: Path, *, where: str | None = None, absent: ExitCode = ExitCode.USAGE) -> list[str]:
     """The names of the categories of an annotation file, in its order, which is the order of mmdet's labels.
 
+    Args:
+        file: The COCO-format JSON file.
+        where: The place that names the file, put before every message.
+        absent: The exit code where there is no such file.
+
     Raises:
         PkdError: The file can't be read, or its categories can't.
     """

@@ -123,7 +123,13 @@ def _image(item: Any, index: int, shape: Findings, found: Findings) -> tuple[int
 
 
 def read_categories(file: CocoFile, shape: Findings, found: Findings) -> tuple[list[int], list[str], list[Any]]:
-    """Ids (-1 for one that is none), names and supercategories of a file's categories."""
+    """Ids (-1 for one that is none), names and supercategories of a file's categories.
+
+    Args:
+        file: With the part `categories`.
+        shape: Takes what is no object, or lacks a key.
+        found: Takes what is wrong with an id.
+    """
     ids, names, above = [], [], []
     for index, item in enumerate(file.parts["categories"]):
         value = json.loads(bytes(item)) if file.text is not None else item

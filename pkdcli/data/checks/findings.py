@@ -18,7 +18,13 @@ class Findings:
         self._found: dict[str, tuple[list[str], list[int], str]] = {}
 
     def add(self, kind: str, place: str, hint: str) -> None:
-        """Note one problem, whose place is named if it is among the first of its kind."""
+        """Note one problem, whose place is named if it is among the first of its kind.
+
+        Args:
+            kind: What is wrong, in words without the place.
+            place: Where, such as `images[3]`; empty where the kind says it.
+            hint: What to do about this kind.
+        """
         places, count, _ = self._found.setdefault(kind, ([], [0], hint))
         count[0] += 1
         if place and len(places) < self._limit:
@@ -43,7 +49,15 @@ class Findings:
         return bool(self._found)
 
     def refuse(self, file: Path, where: str | None) -> None:
-        """Raise one error for everything found so far."""
+        """Raise one error for everything found so far.
+
+        Args:
+            file: The file in which it was found.
+            where: The place that names the file, put before the message.
+
+        Raises:
+            PkdError: Something was found: all of it in one message, a line each.
+        """
         if not self._found:
             return
         lines = []

@@ -104,7 +104,12 @@ def folder_of(root: str) -> Folder:
 
 
 def path_of(root: str | os.PathLike[str], name: str) -> Path:
-    """The path of an image by its name in the annotations; where there is none, that of the name as it stands."""
+    """The path of an image by its name in the annotations; where there is none, that of the name as it stands.
+
+    Args:
+        root: The folder that names are relative to.
+        name: As annotated.
+    """
     path = Path(root) / name
     if path.exists():
         return path

@@ -37,12 +37,24 @@ class OtherImageError(ImageError):
 
 
 def unusable(path: str | os.PathLike[str], why: str, hint: str = REPLACE) -> ImageError:
-    """The error of an image that can't be used."""
+    """The error of an image that can't be used.
+
+    Args:
+        path: The image file.
+        why: What is wrong, so that it reads on behind the path.
+        hint: What to do about it, on one line.
+    """
     return ImageError(f"image {path} {why}.", hint)
 
 
 def other(path: str | os.PathLike[str], why: str, hint: str) -> OtherImageError:
-    """The error of a whole image that is not the right one."""
+    """The error of a whole image that is not the right one.
+
+    Args:
+        path: The image file.
+        why: What is wrong, so that it reads on behind the path.
+        hint: What to do about it, on one line.
+    """
     return OtherImageError(f"image {path} {why}.", hint)
 
 

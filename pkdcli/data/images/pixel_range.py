@@ -13,6 +13,11 @@ from pkdcli.data.images.loading_error import OtherImageError, other
 def scaled(pixels: np.ndarray, to: tuple[float, float], path: str | os.PathLike[str]) -> np.ndarray:
     """Deep pixels as uint8: the ends of the range become 0 and 255, what lies outside is cut off.
 
+    Args:
+        pixels: Of any shape, integers of 16 or 32 bits or floats.
+        to: The values that become 0 and 255.
+        path: The image file, for messages.
+
     Raises:
         ImageError: The range is a number of bits, 0 to 2^n - 1, and a pixel is brighter: it would be a mistake.
     """
@@ -59,7 +64,12 @@ def deep_pixels(path: str | os.PathLike[str]) -> np.ndarray | None:
 
 
 def needs_range(path: str | os.PathLike[str], pixels: np.ndarray) -> OtherImageError:
-    """The error of pixels whose type has no range of its own."""
+    """The error of pixels whose type has no range of its own.
+
+    Args:
+        path: The image file.
+        pixels: Its values, of any shape, floats or integers of 32 bits.
+    """
     kind = "floats" if pixels.dtype.kind == "f" else "integers"
     finite = pixels[np.isfinite(pixels)] if pixels.size else np.zeros(1)
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)

@@ -69,7 +69,20 @@ def read(path: str | os.PathLike[str], size: Size | None = None, reading: Readin
 def decode(
     content: bytes, path: str | os.PathLike[str], size: Size | None = None, reading: Reading = USUAL
 ) -> np.ndarray:
-    """The same of a file's content; `path` is for messages."""
+    """An image from the content of its file.
+
+    Args:
+        content: The file's bytes.
+        path: The image file, for messages.
+        size: (width, height) in pixels as annotated, which it must have; None for any.
+        reading: Whether it is turned upright, and what its deep pixels become.
+
+    Returns:
+        uint8 (height, width, 3), BGR.
+
+    Raises:
+        ImageError: It can't be decoded, or is not what it should be.
+    """
     kind = format_of(content[:HEAD])
     if why := why_unusable(kind):
         raise unusable(path, *why)
@@ -218,7 +231,13 @@ def _three(pixels: np.ndarray) -> np.ndarray:
 
 
 def another_size(path: str | os.PathLike[str], found: Any, size: Size) -> OtherImageError:
-    """The error of a picture that is not as large as its boxes were drawn for."""
+    """The error of a picture that is not as large as its boxes were drawn for.
+
+    Args:
+        path: The image file.
+        found: Its (width, height) in pixels.
+        size: (width, height) in pixels as annotated.
+    """
     (width, height), (w, h) = found, size
     return other(
         path,

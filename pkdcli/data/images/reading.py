@@ -27,7 +27,12 @@ class Reading:
 
     @classmethod
     def of(cls, exif: str | None = None, pixel_range: Collection[float] | None = None) -> Reading:
-        """The same from the fields of a data recipe, None for the usual."""
+        """The same from the fields of a data recipe, None for the usual.
+
+        Args:
+            exif: `shown` or `stored`; None for `shown`.
+            pixel_range: The values that become black and white; None for the type's own range.
+        """
         return cls(exif or "shown", tuple(pixel_range) if pixel_range is not None else None)
 
     def options(self) -> dict[str, Any]:

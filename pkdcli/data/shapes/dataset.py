@@ -82,6 +82,11 @@ def generate(folder: Path, counts: Mapping[str, int], progress: Progress | None 
     """Draw `counts[split]` pictures of each split into `folder` and return the checksum of what was drawn.
 
     Picture i of a split is the same whatever the counts are.
+
+    Args:
+        folder: Where `images/` and the annotations are written; empty.
+        counts: How many pictures each split gets.
+        progress: Called now and then with the pictures drawn and their total.
     """
     total, done = sum(counts.values()), 0
     marker: dict[str, Any] = {"version": VERSION, "annotations": {}, "images": {}}

@@ -61,7 +61,12 @@ class Stream:
         return mix(self._state)
 
     def between(self, low: int, high: int) -> int:
-        """An integer from `low` to `high`, both included."""
+        """An integer from `low` to `high`, both included.
+
+        Args:
+            low: The least.
+            high: The greatest.
+        """
         return low + (self.word() >> 11) % (high - low + 1)
 
     def chance(self, percent: int) -> bool:
@@ -86,7 +91,15 @@ def twice_area(points: np.ndarray) -> int:
 
 
 def turned(points: np.ndarray, angle: int) -> np.ndarray:
-    """`points` (n, 2) int64, turned by `angle` (1/240 turn) about the origin."""
+    """Points turned about the origin.
+
+    Args:
+        points: (n, 2) int64, x before y.
+        angle: In 1/240 of a turn, from x towards y.
+
+    Returns:
+        (n, 2) int64.
+    """
     s, c = sin(angle), cos(angle)
     x, y = points[:, 0], points[:, 1]
     return np.stack([x * c - y * s, x * s + y * c], axis=1) >> 14

@@ -105,6 +105,6 @@ def test_a_plug_in_that_is_gone_is_named_for_a_run_that_is_to_go_on(write, insta
         json.dumps({"plugins": [{**one, "distribution": "pkd-gone"} for one in content["plugins"]]})
     )
     assert changed_plugins([write.paths]) == [
-        "the plug-in pkd-gone is not installed here, and was 0.1 for the-run; "
-        "`pip install pkd-gone==0.1` brings that back"
+        "the plug-in pkd-gone is not installed here, and was 0.1 for the-run; `pip install pkd-gone==0.1` brings that "
+        "back"
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.machinery import ModuleSpec
 
 import pytest
 
@@ -10,7 +11,7 @@ import pkdcli.engine.register  # noqa: F401  before mmdet, which does not import
 from pkdcli.config.build import build_config, imports_of
 from pkdcli.engine.setup.imports import import_for, import_one
 from pkdcli.errors import ExitCode, PkdError
-from pkdcli.recipe.references import Import, hash_of, located
+from pkdcli.recipe.references import Import, hash_of, is_there, located
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Detector
 
@@ -128,3 +129,14 @@ def test_what_a_config_of_mmdets_imports_is_imported():
     student = Detector(name="convnext", title="ConvNeXt", kind="two-stage", config=config)
     recipe = resolve(Request(scale="paper", loss="none")).model_copy(update={"student": student})
     assert imports_of(recipe) == [Import(module="mmpretrain.models")]
+
+
+def test_a_module_is_found_by_whatever_finds_modules_here(monkeypatch):
+    class Editable:  # as `pip install --editable` puts one in
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            return ModuleSpec(name, None) if name == "probe_editable" else None
+
+    assert not is_there(Import(module="probe_editable.hooks"))
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Editable])
+    assert is_there(Import(module="probe_editable.hooks"))

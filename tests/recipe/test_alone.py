@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pkdcli.config.alone import alone, on_other_data
 from pkdcli.config.build import model_as_set
+from pkdcli.recipe.alone import alone, on_other_data
 from pkdcli.recipe.resolve import Request, resolve
 
 CLASSES = ["a", "b"]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from pkdcli.plugins import GROUPS
+from pkdcli.runs.store import write_json
 
 LOSSES = GROUPS["losses"]
 
@@ -98,3 +100,59 @@ def test_a_broken_tracker_is_found_before_anything_is_made(type_, install, own, 
         "error: tracker 'lines' of the plug-in pkd-probe 0.1 (entry point lines = probe_absent:"
     )
     assert not (here / "runs").exists()
+
+
+@pytest.fixture
+def finished(type_, own, install):
+    """A finished baseline on a plug-in's schedule, with the words of its command and its folder."""
+    files = {"probe_pack/recipes/schedules/short.yaml": "name: short\nepochs: 3\nmilestones: [2]\n"}
+
+    def release(version: str) -> None:
+        install({GROUPS["recipes"]: {"more": "probe_pack.recipes"}}, files, version=version)
+
+    release("0.1")
+    words = ("train", "--loss", "none", "--schedule", "short", "--scale", "tiny", "--data", own)
+    answer = type_(*words, "--dry-run", "--json")
+    assert answer.code == 0, answer.err
+    folder = Path(json.loads(answer.out.splitlines()[0])["dir"])
+    metrics = {"mAP": 20.0, "AP50": 40.0, "AP75": 21.0, "AP_S": None, "AP_M": 20.0, "AP_L": 25.0}
+    write_json(folder / "status.json", {"state": "done", "run": folder.name, "role": "baseline"})
+    write_json(folder / "result.json", {"run": folder.name, "student_title": "FCOS-Res50", "metrics": metrics})
+    (folder / "student.pth").touch()
+    used = {"kind": "recipes", "name": "more", "distribution": "pkd-probe", "version": "0.1"}
+    write_json(folder / "env.json", {"plugins": [used]})
+    return words, folder, release
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_a_finished_run_of_another_version_is_told(type_, finished, more):
+    words, folder, release = finished
+    assert "plug-in" not in type_(*words, *more).err
+    release("0.2")
+    answer = type_(*words, *more)
+    assert answer.code == 0, answer.err
+    back = "`pip install pkd-probe==0.1` brings that back"
+    text = f"the plug-in pkd-probe is 0.2 here, and was 0.1 for {folder.name}; {back}"
+    assert answer.err.splitlines().count(f"note: {text}.") == 1
+    lines = [json.loads(line) for line in type_(*words, *more, "--json").out.splitlines()]
+    assert [line for line in lines if line.get("event") == "note"] == [{"event": "note", "text": text}]
+    assert text not in type_(*words, *more, "-q").err
+
+
+def test_a_run_whose_launcher_is_gone_is_resumed_with_the_remedy(type_, finished):
+    words, folder, _ = finished
+    (folder / "result.json").unlink()
+    answer = type_(*words, "--dry-run", "--json")
+    recipe = json.loads(answer.out.splitlines()[0])["recipe"]
+    (folder / "recipe.yaml").write_text(json.dumps(recipe))
+    write_json(folder / "job.json", {"cache": "/nowhere", "launcher": {"name": "lab", "kind": "lab"}})
+    write_json(folder / "status.json", {"state": "interrupted", "run": folder.name, "role": "baseline"})
+    gone = {"kind": "launchers", "name": "lab", "distribution": "pkd-gone", "version": "3.1"}
+    write_json(folder / "env.json", {"plugins": [gone]})
+    answer = type_("resume", folder.name)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == (
+        f"error: {folder}/job.json: kind: should be 'local' or 'slurm', not 'lab'.\n"
+        f"The plug-in pkd-gone is not installed here, and was 3.1 for {folder.name}; `pip install pkd-gone==3.1` "
+        "brings that back.\n"
+    )

@@ -377,7 +377,7 @@ def test_a_file_that_is_no_image_is_refused(pkd, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "visualize.md").read_text()
+GUIDE = (Path(__file__).parents[3] / "docs" / "visualize.md").read_text()
 
 
 def guide_commands():
@@ -413,6 +413,6 @@ def test_the_guide_s_pictures_are_small():
     pictures = re.findall(r"!\[.+\]\((.+)\)", GUIDE)
     assert len(pictures) == 2
     for name in pictures:
-        content = (Path(__file__).parents[2] / "docs" / name).read_bytes()
+        content = (Path(__file__).parents[3] / "docs" / name).read_bytes()
         assert content.startswith(b"\x89PNG\r\n")
         assert len(content) < 200_000
