@@ -101,7 +101,12 @@ def offered(kind: str) -> tuple[Plugin, ...]:
 
 
 def names(kind: str, taken: Iterable[str] = ()) -> list[str]:
-    """The names that plug-ins of a kind have beside those of pkd's own, each once."""
+    """The names that plug-ins of a kind have beside those of pkd's own, each once.
+
+    Args:
+        kind: A key of `GROUPS`.
+        taken: Names of pkd's own.
+    """
     return sorted({one.name for one in offered(kind)} - set(taken))
 
 

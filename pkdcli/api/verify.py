@@ -100,7 +100,7 @@ def verify(
     request = Request(pair=options.pair, scale=options.scale, data=options.data, loss="pkd", init="scratch")
     recipe = with_weights_hash(resolve(request))
     if options.images:
-        recipe = recipe.model_copy(update={"data": facts(recipe.data, cache)})
+        recipe = recipe.model_copy(update={"data": facts(recipe.data, cache, watcher.on_warning)})
         files = _given(options.images)
     else:
         (recipe,) = with_data([recipe], cache, None, watcher)

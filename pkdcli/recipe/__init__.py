@@ -1,0 +1,1 @@
+"""What an experiment is: YAML files, options and `--set` become one complete, checked `Recipe`."""

@@ -6,6 +6,7 @@ Only `ast` reads it, nothing is imported, so that it also works on an older chec
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -145,8 +146,12 @@ def _functions(node: ast.Module | ast.ClassDef, name: str, inherits: bool = Fals
             every += [one for one in (arguments.vararg, arguments.kwarg) if one]
             parameters = tuple(one.arg for one in every if one.arg not in ("self", "cls"))
             text = (ast.get_docstring(child) or "").partition("Args:\n")[2]
-            told = {word for line in text.splitlines() for word in line.partition(":")[0].replace(",", " ").split()}
-            undocumented = tuple(one for one in parameters if one not in {word.lstrip("*") for word in told})
+            told = {
+                word.strip(" *")
+                for names in re.findall(r"^ +((?:\*{0,2}\w+(?:, )?)+)(?: \(.*\))?:", text, re.M)
+                for word in names.split(",")
+            }
+            undocumented = tuple(one for one in parameters if one not in told)
             decorators = [ast.unparse(one) for one in child.decorator_list]
             command = any(".command(" in one or ".callback(" in one or "spread" in one for one in decorators)
             yield Function(f"{name}.{child.name}", parameters, undocumented, command, inherits)
