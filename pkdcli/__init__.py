@@ -12,8 +12,6 @@ imported before it is used, so `import pkdcli` takes milliseconds; torch never i
 
 from __future__ import annotations
 
-from typing import Any
-
 __version__ = "0.1.0"
 
 _VERBS = (
@@ -31,7 +29,7 @@ _CLASSES = {
 __all__ = [*_VERBS, *_CLASSES, "__version__"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in _VERBS:
         from pkdcli.api.verbs import function
 

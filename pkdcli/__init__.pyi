@@ -11,10 +11,10 @@ from pkdcli.api.benchmark import Benchmark
 from pkdcli.api.cancel import Cancelled
 from pkdcli.api.doctor import Findings
 from pkdcli.api.evaluate import Evaluation
-from pkdcli.experiment.bars import Bars as Bars
 from pkdcli.api.verify import Verification
 from pkdcli.api.visualize.visualize import Figures
 from pkdcli.errors import PkdError as PkdError
+from pkdcli.experiment.bars import Bars as Bars
 from pkdcli.experiment.execute import Experiment as Experiment
 from pkdcli.launch.outcome import Watcher as Watcher
 from pkdcli.runs.run import Run as Run

@@ -107,4 +107,4 @@ def test_the_example_is_installed_trains_and_is_told_of(environment, micro):
     pip("uninstall", "--yes", "--quiet", "pkd-example")
     assert [row["run"] for row in records(pkd("list", "runs", "--json"))] == [run.name]
     gone = pkd(*words)
-    assert (gone.returncode, gone.stderr.splitlines()[0]) == (2, "error: unknown loss 'log-cosh'.")
+    assert (gone.returncode, gone.stderr.splitlines()[0]) == (2, "error: unknown launcher 'night'.")

@@ -8,8 +8,8 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pkdcli.api.keywords import options_of
 from pkdcli.api.options import DEFAULT, SECTIONS, BenchmarkOptions
+from pkdcli.api.options.keywords import options_of
 from pkdcli.errors import PkdError, unknown
 from pkdcli.folders import cache_root
 from pkdcli.launch.outcome import Watcher
@@ -32,14 +32,15 @@ class Benchmark:
     """What is measured, and what has been so far.
 
     Attributes:
-        wishes: What was asked for, by the names of the options.
+        settings: What was asked for, by the names of the options.
         request: What the process that measures is asked for.
         machine: What the numbers are of: cpu, cores, threads, gpu, load, torch, python; None before it is known.
-        sections: In the order of `wishes["only"]`: `name`, `title`, `timings` (seconds), `ratios`, `numbers`, `notes`.
+        sections: In the order in which they were asked for: `name`, `title`, `timings` (seconds), `ratios`, `numbers`,
+            `notes`.
         complete: Whether every section has been measured.
     """
 
-    wishes: dict[str, Any]
+    settings: dict[str, Any]
     request: dict[str, Any]
     machine: dict[str, Any] | None = None
     sections: list[dict[str, Any]] = field(default_factory=list)
@@ -76,7 +77,7 @@ class Benchmark:
 
     def record(self) -> dict[str, Any]:
         """All of it as plain data, as `pkd bench --json` prints it."""
-        return {"wishes": self.wishes, "machine": self.machine, "sections": self.sections, "complete": self.complete}
+        return {"wishes": self.settings, "machine": self.machine, "sections": self.sections, "complete": self.complete}
 
     def frame(self) -> pd.DataFrame:
         """A row for each timing (seconds, from its least to its greatest), ratio (with its quartiles) and number."""
@@ -135,8 +136,8 @@ def planned(options: BenchmarkOptions, watcher: Watcher) -> Benchmark:
     """
     only = options.only or (() if options.suggest else DEFAULT)
     only = (*only, *(("suggest",) if options.suggest and "suggest" not in only else ()))
-    wishes = {**vars(options), "image": size(options.image), "only": only}
-    del wishes["suggest"]
+    settings = {**vars(options), "image": size(options.image), "only": only}
+    del settings["suggest"]
     for name in only:
         if name not in SECTIONS:
             raise unknown("section (--only)", name, SECTIONS)
@@ -144,9 +145,9 @@ def planned(options: BenchmarkOptions, watcher: Watcher) -> Benchmark:
         if options.threads not in (None, 1):
             message = "--clock cpu: the processor time of several threads is no time that passes."
             raise PkdError(message, "Add --threads 1.")
-        wishes["threads"] = 1
+        settings["threads"] = 1
     recipe = _recipe(options, only, watcher)
-    return Benchmark(wishes, _request(wishes, recipe))
+    return Benchmark(settings, _request(settings, recipe))
 
 
 def size(text: str | None) -> tuple[int, int] | None:
@@ -179,20 +180,20 @@ def _recipe(options: BenchmarkOptions, only: tuple[str, ...], watcher: Watcher) 
     return with_data([recipe], cache_root(), None, watcher, dry_run="experiment" not in only)[0]
 
 
-def _request(wishes: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
+def _request(settings: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
     """What the process that measures is asked for."""
     from pkdcli.config.teacher import teacher_recipe
     from pkdcli.recipe.identity import run_id
 
     teacher = None
-    if {"experiment", "suggest"} & set(wishes["only"]):
+    if {"experiment", "suggest"} & set(settings["only"]):
         paths = RunPaths(teachers_root(cache_root()) / run_id(teacher_recipe(recipe)))
         teacher = str(paths.root) if finished(paths) else None
     return {
         "recipe": recipe.model_dump(mode="json"),
         "teacher": teacher,
-        "runs": wishes["report_runs"],
-        **{key: value for key, value in wishes.items() if key not in ("pair", "scale", "loss", "sets")},
+        "runs": settings["report_runs"],
+        **{key: value for key, value in settings.items() if key not in ("pair", "scale", "loss", "sets")},
     }
 
 

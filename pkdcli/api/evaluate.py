@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pkdcli.api.keywords import options_of
 from pkdcli.api.options import EvalOptions
+from pkdcli.api.options.keywords import options_of
 from pkdcli.config.data import check_sides, image_size, own_test_size, sides
 from pkdcli.data.prepare import prepare, thinnest
 from pkdcli.errors import PkdError, unknown
@@ -113,7 +113,7 @@ def evaluate(
             tell(f"note: {text}")
     for text in changed_plugins([paths] if paths is not None else []):
         tell(f"note: {text}.")
-    recipe = _on_data(recipe, options, paths)
+    recipe = _on_data(recipe, options, paths, tell)
     name = f"{'teacher-' if model == 'teacher' else ''}{recipe.data.name}"
     output = paths.evaluation(name, split) if paths is not None else None
     columns = {"schema": 1, "run": paths.run if paths else None, "model": model, "student": recipe.student.name}
@@ -147,7 +147,9 @@ def _wanted(options: EvalOptions, paths: RunPaths | None) -> tuple[Recipe, Path]
     return of_run(paths, options.model)
 
 
-def _on_data(recipe: Recipe, options: EvalOptions, paths: RunPaths | None) -> Recipe:
+def _on_data(
+    recipe: Recipe, options: EvalOptions, paths: RunPaths | None, tell: Callable[[str], None]
+) -> Recipe:
     """The recipe with the data that is evaluated on, which is there and fits.
 
     Raises:
@@ -158,11 +160,12 @@ def _on_data(recipe: Recipe, options: EvalOptions, paths: RunPaths | None) -> Re
     if options.data is not None or options.split != "val":
         recipe = on_other_data(recipe)
     try:
-        recipe = recipe.model_copy(update={"data": prepare(recipe.data, cache_root())})
+        data = prepare(recipe.data, cache_root(), warn=lambda text: tell(f"warning: {text}"))
     except PkdError as error:
         # Weights are of their own data: to train others at scale tiny would be no remedy.
         error.hint = error.hint and error.hint.partition("\nWithout COCO")[0]
         raise
+    recipe = recipe.model_copy(update={"data": data})
     thin = {name: image for name, image in thinnest(recipe.data, cache_root()).items() if name == options.split}
     check_sides(recipe, thin)
     if paths is not None and options.data is not None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pkdcli.api.keywords import options_of
 from pkdcli.api.options import VerifyOptions
+from pkdcli.api.options.keywords import options_of
 from pkdcli.config.teacher import teacher_recipe
 from pkdcli.data.images.file_names import path_of
 from pkdcli.errors import PkdError
@@ -100,7 +100,7 @@ def verify(
     request = Request(pair=options.pair, scale=options.scale, data=options.data, loss="pkd", init="scratch")
     recipe = with_weights_hash(resolve(request))
     if options.images:
-        recipe = recipe.model_copy(update={"data": facts(recipe.data, cache)})
+        recipe = recipe.model_copy(update={"data": facts(recipe.data, cache, watcher.on_warning)})
         files = _given(options.images)
     else:
         (recipe,) = with_data([recipe], cache, None, watcher)

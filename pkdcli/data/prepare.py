@@ -20,13 +20,23 @@ if TYPE_CHECKING:
 _VERSION = 2  # of a kept check: one that says less than this check would is made again
 
 
-def prepare(data: Data, cache: Path, progress: Callable[[int, int], None] | None = None) -> Data:
+def _say(warning: str) -> None:
+    print(f"warning: {warning}", file=sys.stderr)
+
+
+def prepare(
+    data: Data,
+    cache: Path,
+    progress: Callable[[int, int], None] | None = None,
+    warn: Callable[[str], None] = _say,
+) -> Data:
     """Make sure the data is there and right, and return its recipe with absolute paths and all facts.
 
     Args:
         data: A data recipe with absolute paths, or that of the embedded set.
         cache: The cache folder.
         progress: Called with (done, total) while the embedded set is drawn.
+        warn: Called with each thing about the data that a user should know; by default it is printed on stderr.
 
     Raises:
         PkdError: Data that is absent (exit code 3 with how to get it) or wrong, naming file and remedy.
@@ -35,15 +45,16 @@ def prepare(data: Data, cache: Path, progress: Callable[[int, int], None] | None
         dataset.ensure_shapes(cache, progress)
     else:
         _present(data)
-    return facts(data, cache)
+    return facts(data, cache, warn)
 
 
-def facts(data: Data, cache: Path) -> Data:
+def facts(data: Data, cache: Path, warn: Callable[[str], None] = _say) -> Data:
     """The data recipe with whatever can be known of it now; a dry run works without the data.
 
     Args:
         data: As a recipe has it.
         cache: The cache's folder, where the embedded data set and notes on checked files are.
+        warn: As for `prepare`.
     """
     if data.generator == "shapes":
         root = cache / "data" / f"shapes-v{dataset.VERSION}"
@@ -75,7 +86,7 @@ def facts(data: Data, cache: Path) -> Data:
         found = {**_check(data), **asked}
         write_json(known, found)
     for warning in found["warnings"]:
-        print(f"warning: {warning}", file=sys.stderr)
+        warn(warning)
     return data.model_copy(
         update={
             # Labels are numbered in this order: the recipe's, where it lists them, else the file's.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from pkdcli.errors import PkdError
@@ -49,10 +50,11 @@ def _prepared(data: Data, cache: Path, watcher: Watcher, dry_run: bool) -> Data:
     from pkdcli.data.prepare import facts, prepare
 
     if dry_run:
-        return facts(data, cache)
+        return facts(data, cache, watcher.on_warning)
     try:
         with _said_if_slow(data.name, watcher):
-            return prepare(data, cache, lambda done, total: watcher.on_data(data.name, done, total))
+            drawn = partial(watcher.on_data, data.name)
+            return prepare(data, cache, drawn, watcher.on_warning)
     except PkdError as error:
         if error.hint and "{tiny}" in error.hint:
             error.hint = error.hint.replace("{tiny}", watcher.at_scale_tiny())

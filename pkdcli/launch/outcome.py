@@ -70,6 +70,9 @@ class Watcher:
     def on_note(self, text: str) -> None:
         """A word about the machine, the data or a run, without a full stop."""
 
+    def on_warning(self, text: str) -> None:
+        """Something about the data that a user should know whatever else is said."""
+
     def on_data(self, name: str, done: int | None, total: int | None) -> None:
         """A data set is being checked (`done` is None) or drawn, so many of its images so far."""
 

@@ -97,7 +97,7 @@ def test_the_frame_has_a_row_for_each_timing_ratio_and_number(worker, called):
 
 
 def test_without_a_word_the_usual_sections_are_measured(places):
-    assert module.planned(BenchmarkOptions(), Watcher()).wishes["only"] == DEFAULT
+    assert module.planned(BenchmarkOptions(), Watcher()).settings["only"] == DEFAULT
     assert isinstance(module.planned(BenchmarkOptions(clock="cpu"), Watcher()), Benchmark)
 
 

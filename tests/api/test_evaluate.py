@@ -147,6 +147,20 @@ def test_data_that_is_not_there_suggests_no_training(run, typed, called, places,
     assert errors[0][1].endswith("Or set PKD_COCO to the folder where they are.")
 
 
+def test_warnings_about_the_data_are_told_and_not_printed(run, typed, called, micro, places):
+    """An image of the val split that is one of those trained on too."""
+    split = f"{{images: {micro.parent}/images/val, annotations: {micro.parent}/annotations/val.json}}"
+    lines = ["name: twice", *(f"{name}: {split}" for name in ("train", "val"))]
+    (places / "twice.yaml").write_text("\n".join(lines) + "\n")
+    told = []
+    called(evaluate, target=run.run, data=places / "twice.yaml", say=told.append)
+    warnings = [line for line in told if line.startswith("warning: ")]
+    assert len(warnings) == 1
+    assert "are trained on too" in warnings[0]
+    assert typed("eval", run.run, "--data", places / "twice.yaml", "--quiet").err.splitlines()[0] == warnings[0]
+    assert called(evaluate, target=run.run, data=places / "twice.yaml").data == "twice"
+
+
 # With the real process
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
+import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from pkdcli.runs.store import write_json
 
 # What `pkdcli.engine.worker` does towards the outside, in the twentieth of a second.
 WORKER = """\
@@ -169,3 +174,49 @@ def worker(tmp_path, monkeypatch):
     yield manners
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def gone():
+    """The id of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    process.wait()
+    return process.pid
+
+
+@pytest.fixture
+def run(here):
+    """A factory of run directories."""
+
+    def make(name, state, log=None, launcher=None, queue=None, result=False, **status):
+        folder = here / "runs" / name
+        folder.mkdir(parents=True)
+        write_json(folder / "status.json", {"run": name, "state": state, **status})
+        write_json(
+            folder / "job.json", {"launcher": launcher or {"name": "local", "kind": "local"}, "queue": queue or {}}
+        )
+        if log is not None:
+            (folder / "log.txt").write_text(log)
+        if result:
+            write_json(folder / "result.json", {"role": "baseline", "metrics": {"mAP": 1.0}})
+            (folder / "student.pth").touch()
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def mine() -> dict[str, int | str]:
+    """This very process and machine, as a status tells them."""
+    return {"pid": os.getpid(), "host": socket.gethostname()}
+
+
+@pytest.fixture
+def shown(type_):
+    """State and reason of every run, as `pkd status --json` tells."""
+
+    def shown(*words: str) -> dict[str, tuple[str, str | None]]:
+        records = map(json.loads, type_("status", "--json", *words).out.splitlines())
+        return {record["run"]: (record["state"], record["reason"]) for record in records}
+
+    return shown

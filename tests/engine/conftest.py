@@ -20,7 +20,8 @@ import json, os, sys
 import pkdcli.engine.register
 from pkdcli.engine.distributed import processes
 from pkdcli.engine.train import trainer
-from pkdcli.engine.worker import environment, main, result
+from pkdcli.engine.setup import environment
+from pkdcli.engine.worker import main, result, single
 from pkdcli.recipe import library, schema
 os.fsync = lambda handle: None
 for line in sys.stdin:

@@ -81,7 +81,7 @@ def test_every_loss_on_the_features_of_the_pair(pair, gpu):
     algorithm, distiller = pair.algorithm, pair.algorithm.distiller
     data = algorithm.data_preprocessor(pair.batch, True)
     for name in LOSSES:
-        algorithm._teach(data["teacher_inputs"])
+        algorithm.record_teacher(data["teacher_inputs"])
         with distiller.student_recorders:
             levels = algorithm.student.extract_feat(data["inputs"])
         (record,) = distiller.student_recorders.recorders["fpn"].data_buffer
@@ -155,7 +155,7 @@ def test_in_mixed_precision_the_teacher_has_its_own_and_its_weights_are_cast_onc
     with models.optimizer(recipe, algorithm).optim_context(algorithm):
         data = algorithm.data_preprocessor(batch, True)
         with gpu.count() as counts:
-            algorithm._teach(data["teacher_inputs"])
+            algorithm.record_teacher(data["teacher_inputs"])
         with gpu.count() as student:
             algorithm.student.extract_feat(data["inputs"])
     (levels,) = algorithm.distiller.teacher_recorders.recorders["fpn"].data_buffer

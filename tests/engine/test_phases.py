@@ -12,8 +12,8 @@ import torch
 from pkdcli import cores
 from pkdcli.cli.progress.base import describe
 from pkdcli.data.prepare import prepare
-from pkdcli.engine.train.hooks import run_status
-from pkdcli.engine.worker import main
+from pkdcli.engine.train.hooks import progress
+from pkdcli.engine.worker import lifecycle, single
 from pkdcli.experiment import plan
 from pkdcli.experiment import prepare as preparation
 from pkdcli.recipe.resolve import Request, resolve
@@ -36,8 +36,8 @@ def test_every_phase_is_said_and_the_evaluation_with_its_images(tmp_path, micro,
         said.append(describe(read_object(self.paths.status)).split(", loss")[0])
 
     monkeypatch.setattr(Status, "write", watched)
-    monkeypatch.setattr(run_status, "STATUS_SECONDS", 0.0)
-    main.run(run.paths, main.start(run.paths, 0))
+    monkeypatch.setattr(progress, "STATUS_SECONDS", 0.0)
+    single.run(run.paths, lifecycle.start(run.paths, 0))
     Status(run.paths).done()
     assert list(dict.fromkeys(said)) == [
         *("starting", "reading data", "loading weights"),

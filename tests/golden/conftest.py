@@ -7,7 +7,9 @@ they are committed.
 
 from __future__ import annotations
 
+import json
 import os
+import runpy
 import sys
 from pathlib import Path
 
@@ -52,3 +54,48 @@ def type_(tmp_path, monkeypatch, capsys):
         return (left.value.code or 0, *capsys.readouterr())
 
     return type_
+
+
+@pytest.fixture
+def own(type_) -> Path:
+    """A data set of one's own, of two classes, whose pictures are grey."""
+    from PIL import Image
+
+    here = Path.cwd()
+    for split, shade in (("train", 60), ("val", 160)):
+        images = [{"id": n, "file_name": f"{split}{n}.png", "width": 64, "height": 64} for n in (1, 2)]
+        boxes = [{"id": n, "image_id": n, "category_id": n, "bbox": [4, 4, 20, 20], "area": 400} for n in (1, 2)]
+        classes = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
+        for image in images:
+            Image.new("L", (64, 64), shade).save(here / image["file_name"])
+        whole = {"images": images, "annotations": boxes, "categories": classes}
+        (here / f"{split}.json").write_text(json.dumps(whole))
+    lines = ["name: own", *(f"{split}: {{images: ., annotations: {split}.json}}" for split in ("train", "val"))]
+    (here / "own.yaml").write_text("\n".join(lines) + "\n")
+    return here / "own.yaml"
+
+
+# What Python executes before anything else: where the worker is asked for, the stand-in is what runs.
+INSTEAD = """\
+import os, sys
+if "pkdcli.engine.worker" in sys.orig_argv:
+    sys.argv = sys.orig_argv[sys.orig_argv.index("pkdcli.engine.worker"):]
+    code = 1
+    try:
+        exec(compile(WORKER, "stand-in", "exec"), {"__name__": "__main__"})
+    except SystemExit as left:
+        code = left.code
+    finally:
+        sys.stdout.flush()
+        os._exit(code or 0)
+"""
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    """Workers that learn nothing and are over at once; `MANNERS=teacher=fails` says how some of them end."""
+    worker = runpy.run_path(str(GOLDEN.parent / "cli" / "conftest.py"))["WORKER"]
+    folder = tmp_path / "stand-in"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(INSTEAD.replace("WORKER", repr(worker)))
+    monkeypatch.setenv("PYTHONPATH", str(folder))

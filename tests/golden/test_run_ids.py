@@ -136,12 +136,11 @@ def at(recipe: dict[str, Any], path: str) -> list[str]:
 
 
 @pytest.fixture
-def planned(type_) -> dict[str, list[dict]]:
+def planned(type_, own) -> dict[str, list[dict]]:
     """The runs that each command would make, a teacher's own before its student's."""
     here = Path.cwd()
     for name, text in FILES.items():
         (here / name).write_text(text)
-    write_data(here)
     importlib.invalidate_caches()  # this process may have looked for these modules in the folder already
     found = {}
     for words in COMMANDS.splitlines():
@@ -149,22 +148,6 @@ def planned(type_) -> dict[str, list[dict]]:
         assert code == 0, (words, err)
         found[words] = [json.loads(line) for line in out.splitlines()]
     return found
-
-
-def write_data(here: Path) -> None:
-    """A data set of one's own, of two classes, whose pictures are grey."""
-    from PIL import Image
-
-    for split, shade in (("train", 60), ("val", 160)):
-        images = [{"id": n, "file_name": f"{split}{n}.png", "width": 64, "height": 64} for n in (1, 2)]
-        boxes = [{"id": n, "image_id": n, "category_id": n, "bbox": [4, 4, 20, 20], "area": 400} for n in (1, 2)]
-        classes = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
-        for image in images:
-            Image.new("L", (64, 64), shade).save(here / image["file_name"])
-        whole = {"images": images, "annotations": boxes, "categories": classes}
-        (here / f"{split}.json").write_text(json.dumps(whole))
-    lines = ["name: own", *(f"{split}: {{images: ., annotations: {split}.json}}" for split in ("train", "val"))]
-    (here / "own.yaml").write_text("\n".join(lines) + "\n")
 
 
 def test_the_runs_of_these_commands_have_the_names_they_had(planned, golden):

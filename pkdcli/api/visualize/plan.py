@@ -119,7 +119,7 @@ def _with_data(recipe: Recipe, options: VisualizeOptions, watcher: Watcher) -> R
 
     cache = cache_root()
     if options.images:
-        recipe = recipe.model_copy(update={"data": facts(recipe.data, cache)})
+        recipe = recipe.model_copy(update={"data": facts(recipe.data, cache, watcher.on_warning)})
     else:
         (recipe,) = with_data([recipe], cache, None, watcher, dry_run=options.dry_run)
     if recipe.data.classes is None:

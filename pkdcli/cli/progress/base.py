@@ -44,6 +44,10 @@ class Watch(Watcher):
                 self.say(f"{one.recipe.student.title}, the teacher, {source}: {one.paths.root}")
         return self
 
+    def on_warning(self, text: str) -> None:
+        """Print a warning about the data."""
+        print(f"warning: {text}", file=sys.stderr, flush=True)
+
     def say(self, line: str) -> None:
         """Print a line of news."""
 

@@ -144,7 +144,7 @@ def features(
 
     from pkdcli.config.build import model_as_set
     from pkdcli.engine.checkpoint import load_into
-    from pkdcli.engine.checkpoint.download import resolve_weights
+    from pkdcli.engine.checkpoint.model_zoo import resolve_weights
 
     section = ConfigDict(model_as_set(recipe))  # two-stage detectors read `cfg.rpn`
     model = MODELS.build(section)

@@ -125,7 +125,7 @@ def say(answers: TextIO, **what: Any) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Measure what a JSON file asks for."""
-    from pkdcli.engine.worker.main import as_user_error
+    from pkdcli.engine.worker.lifecycle import as_user_error
 
     request = read_json(Path(argv[0]))
     answers = os.fdopen(os.dup(1), "w")

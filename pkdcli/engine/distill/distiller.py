@@ -1,21 +1,14 @@
-"""The distillation: mmrazor's algorithm and distiller, with what they get wrong put right."""
+"""mmrazor's distiller, which can measure its levels."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from mmdet.registry import MODELS
-from mmrazor.models.algorithms import FpnTeacherDistill
 from mmrazor.models.distillers import ConfigurableDistiller
-from mmrazor.models.utils import add_prefix
-from torch import Tensor, nn
+from torch import Tensor
 
-from pkdcli.config.families import parts_of
-from pkdcli.engine.checkpoint import load_into
-from pkdcli.engine.distill import teacher as teaching
-from pkdcli.engine.distill.inherit import inherit, inheritance
-from pkdcli.engine.distill.shared_teacher import Lesson
-from pkdcli.engine.train.hooks.diagnostics import LevelMeasures, measure
+from pkdcli.engine.distill.level_stats import LevelMeasures, measure
 
 
 @MODELS.register_module()
@@ -68,124 +61,3 @@ class PkdDistiller(ConfigurableDistiller):
             for recorder in manager.recorders.values():
                 recorder.reset_data_buffer()
         return losses
-
-
-@MODELS.register_module()
-class PkdDistill(FpnTeacherDistill):
-    """mmrazor's FpnTeacherDistill with a teacher that is frozen, entirely in eval mode, and fed its own input.
-
-    The teacher is no submodule: it is not in the state dict, has no gradient buckets under DDP, and follows the student
-    to its device. Its heads are dropped after loading; only backbone and neck run.
-
-    Differences from mmrazor (mmrazor/models/algorithms/distill/configurable):
-        - every module of the teacher is in eval mode (mmrazor leaves Swin's DropPath active);
-        - the teacher gets `teacher_inputs`, normalised as its own config says;
-        - it runs in inference mode, its batch norms folded away, and its activations keep working in place;
-        - losses keep the student's own names, so that logs of a baseline and a distilled run compare.
-
-    Args:
-        teacher_ckpt: A checkpoint of exactly the teacher's architecture.
-        inherit: The student starts from the teacher's neck and heads (`pkdcli.engine.distill.inherit`).
-        teacher_speed: `fold`, `precision`, `channels_last` and `compile` of a recipe; none of it without.
-        kwargs: As for mmrazor's SingleTeacherDistill.
-
-    Attributes:
-        lesson: Shared with other students of the same teacher (`pkdcli.engine.worker.group`); None for one alone.
-    """
-
-    lesson: Lesson | None = None
-
-    def __init__(
-        self,
-        *args: Any,
-        teacher_ckpt: str | None = None,
-        inherit: bool = False,
-        teacher_speed: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, teacher_ckpt=None, **{"teacher_module_inplace": True, **kwargs})
-        teacher = self._modules.pop("teacher")
-        if teacher_ckpt is not None:
-            load_into(teacher, teacher_ckpt, strict="exact", what="the teacher")
-        self.inheritance = inheritance(self.architecture, teacher) if inherit else None
-        for part in parts_of(type(one).__name__ for one in (teacher, getattr(teacher, "backbone", None))):
-            if getattr(teacher, part, None) is not None:
-                delattr(teacher, part)
-        teacher.requires_grad_(False)
-        teacher.eval()
-        object.__setattr__(self, "teacher", teacher)
-        speed = dict(teacher_speed or {"fold": False})
-        self._teacher_format = teaching.FORMATS[speed.pop("channels_last", None)]
-        teaching.prepare(teacher, **speed)
-
-    def _apply(self, fn: Any, recurse: bool = True) -> nn.Module:
-        self.teacher._apply(fn)
-        if self._teacher_format is not None:  # whatever layout the student gets
-            self.teacher.to(memory_format=self._teacher_format)
-        return super()._apply(fn, recurse)
-
-    def init_weights(self) -> None:
-        """Draw the student's weights; what it inherits takes the place of those."""
-        super().init_weights()
-        if self.inheritance is not None:
-            inherit(self.architecture, self.inheritance)
-
-    def facts(self) -> dict[str, Any]:
-        """What result.json says of the distillation beyond the recipe."""
-        distiller = self.distiller
-        own = sum(p.numel() for p in distiller.distill_losses.parameters() if p.requires_grad)
-        return {
-            "levels_paired": [list(pair) for pair in distiller.level_pairs.values()],
-            "adapters": distiller.adapters(),
-            "loss_parameters": own,
-            **(self.inheritance.facts() if self.inheritance is not None else {"inherited": []}),
-        }
-
-    def train(self, mode: bool = True) -> PkdDistill:
-        """Set the student's mode; the teacher stays in eval mode."""
-        nn.Module.train(self, mode)
-        return self
-
-    def forward(
-        self,
-        inputs: Tensor,
-        data_samples: list | None = None,
-        mode: str = "tensor",
-        teacher_inputs: Tensor | None = None,
-    ) -> Any:
-        """As mmdet's detectors; in mode `loss` with the teacher's own view of the batch."""
-        if mode != "loss":
-            return self.architecture(inputs, data_samples, mode=mode)
-        if teacher_inputs is None:
-            raise ValueError("mode 'loss' needs teacher_inputs: use PkdPreprocessor as the data_preprocessor")
-        self._teach(teacher_inputs)
-        with self.distiller.student_recorders:
-            losses = dict(self.student(inputs, data_samples, mode="loss"))
-        losses.update(add_prefix(self.distiller.compute_distill_losses(), "distill"))
-        return losses
-
-    def attend(self, lesson: Lesson) -> None:
-        """Share the teacher with the other students of a lesson; the first one's own teaches them all."""
-        if lesson.teacher is None:
-            lesson.teacher = self.teacher
-        else:
-            object.__setattr__(self, "teacher", lesson.teacher)
-            self.distiller.prepare_from_teacher(self.teacher)
-        self.lesson = self.data_preprocessor.lesson = lesson
-
-    def _teach(self, inputs: Tensor) -> None:
-        """Fill the teacher's recorders."""
-        if self.lesson is None:
-            self._look(inputs)
-            return
-        for name, buffer in self.lesson.records(inputs, lambda: self._look(inputs)).items():
-            self.distiller.teacher_recorders.recorders[name]._data_buffer = buffer
-
-    def _look(self, inputs: Tensor) -> dict[str, list[Any]]:
-        """Have the teacher look at a batch; what its recorders hold then."""
-        recorders = self.distiller.teacher_recorders
-        with recorders:
-            teaching.look(self.teacher, inputs)
-        for one in recorders.recorders.values():
-            one._data_buffer = teaching.usable(one.data_buffer)
-        return {name: one.data_buffer for name, one in recorders.recorders.items()}

@@ -13,7 +13,7 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.model import BaseDataPreprocessor
 
-from pkdcli.engine.distill.shared_teacher import Lesson
+from pkdcli.engine.distill.shared_teacher import SharedTeacher
 from pkdcli.engine.speedups.upload import quicken_upload
 
 
@@ -26,10 +26,10 @@ class PkdPreprocessor(BaseDataPreprocessor):
         teacher: The teacher's; without batch augmentations, which would move the pixels.
 
     Attributes:
-        lesson: Where students that share a teacher share its view of the batch; None for one alone.
+        shared_teacher: Where students that share a teacher share its view of the batch; None for one alone.
     """
 
-    lesson: Lesson | None = None
+    shared_teacher: SharedTeacher | None = None
 
     def __init__(self, student: dict[str, Any], teacher: dict[str, Any]) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class PkdPreprocessor(BaseDataPreprocessor):
         if training:
             like = batch["inputs"]
             make = partial(self._for_teacher, images, like)
-            batch["teacher_inputs"] = self.lesson.inputs(like.shape, make) if self.lesson else make()
+            batch["teacher_inputs"] = self.shared_teacher.inputs(like.shape, make) if self.shared_teacher else make()
         return batch
 
     def _for_teacher(self, images: Any, like: torch.Tensor) -> torch.Tensor:

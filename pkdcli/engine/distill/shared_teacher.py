@@ -1,4 +1,4 @@
-"""What a teacher has to say in one step, asked of it once however many students listen."""
+"""A teacher whose features of each batch are computed once, however many students learn from them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-Records = dict[str, list[Any]]
+Features = dict[str, list[Any]]
 """What the teacher's recorders hold after its forward pass, by their names."""
 
 
-class Lesson:
+class SharedTeacher:
     """The teacher of a group of students, its view of the batch and its feature maps in the current step.
 
     Attributes:
@@ -27,7 +27,7 @@ class Lesson:
         self.forwards = 0
         self.seconds = 0.0
         self._inputs: dict[torch.Size, Tensor] = {}
-        self._records: dict[torch.Size, tuple[Records, list[tuple[Tensor, int]]]] = {}
+        self._records: dict[torch.Size, tuple[Features, list[tuple[Tensor, int]]]] = {}
 
     def begin(self) -> None:
         """A step with other images begins."""
@@ -45,14 +45,14 @@ class Lesson:
             self._inputs[shape] = make()
         return self._inputs[shape]
 
-    def records(self, inputs: Tensor, make: Callable[[], Mapping[str, list[Any]]]) -> Records:
+    def features(self, inputs: Tensor, make: Callable[[], Mapping[str, list[Any]]]) -> Features:
         """The teacher's feature maps, to be used as constants.
 
         They are made again where a student's loss has written into those that were there.
 
         Args:
             inputs: The teacher's view of the batch.
-            make: Has the teacher look at it.
+            make: Runs the teacher on it.
         """
         if inputs.shape in self._records:
             records, versions = self._records[inputs.shape]

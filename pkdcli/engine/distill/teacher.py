@@ -70,11 +70,11 @@ def _compile(teacher: nn.Module) -> None:
 
 
 @torch.no_grad()
-def look(teacher: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:
+def forward_features(teacher: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:
     """The feature maps of backbone and neck, level by level.
 
-    Runs in inference mode, which keeps no account of versions and views. `usable` makes what comes out constants that
-    autograd takes.
+    Runs in inference mode, which keeps no account of versions and views. `as_constants` makes what comes out constants
+    that autograd takes.
 
     Args:
         teacher: As `prepare` left it.
@@ -93,14 +93,14 @@ def features(teacher: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:
         return teacher.extract_feat(inputs.to(next(teacher.parameters()).dtype))
 
 
-def usable(value: Any) -> Any:
+def as_constants(value: Any) -> Any:
     """The same tensors outside of inference mode, in whatever tuples, lists and dicts; nothing is copied."""
     if isinstance(value, Tensor):
         return dlpack.from_dlpack(value) if value.is_inference() else value
     if isinstance(value, (list, tuple)):
-        return type(value)(usable(one) for one in value)
+        return type(value)(as_constants(one) for one in value)
     if isinstance(value, dict):
-        return {key: usable(one) for key, one in value.items()}
+        return {key: as_constants(one) for key, one in value.items()}
     return value
 
 

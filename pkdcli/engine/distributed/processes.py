@@ -19,7 +19,7 @@ from pkdcli.errors import ExitCode, PkdError
 _control: Any = None  # the process group of agreements
 
 
-def count() -> int:
+def world_size() -> int:
     """The number of processes that share this run, as the launcher says."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
@@ -29,10 +29,10 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
-def join() -> None:
+def init_process_group() -> None:
     """Meet the other processes; nothing for a process alone."""
     global _control
-    if count() == 1 or distributed.is_initialized():
+    if world_size() == 1 or distributed.is_initialized():
         return
     name_interface()
     if torch.cuda.is_available():
@@ -81,7 +81,7 @@ def joined() -> bool:
     return _control is not None
 
 
-def any_says(yes: bool) -> bool:
+def any_rank(yes: bool) -> bool:
     """Whether any process says yes; every process must ask at the same point."""
     if _control is None:
         return yes
@@ -96,7 +96,7 @@ def mean(values: torch.Tensor) -> torch.Tensor:
         return values
     together = values.double()
     distributed.all_reduce(together, group=_control)
-    return together / count()
+    return together / world_size()
 
 
 def gather(rows: torch.Tensor) -> list[torch.Tensor]:
@@ -106,7 +106,7 @@ def gather(rows: torch.Tensor) -> list[torch.Tensor]:
     """
     if _control is None:
         return [rows]
-    counts = [torch.zeros(1, dtype=torch.int64) for _ in range(count())]
+    counts = [torch.zeros(1, dtype=torch.int64) for _ in range(world_size())]
     distributed.all_gather(counts, torch.tensor([len(rows)]), group=_control)
     padded = rows.new_zeros((max(int(n) for n in counts), rows.shape[1]))
     padded[: len(rows)] = rows
@@ -122,7 +122,7 @@ def share(tensors: Iterable[torch.Tensor]) -> None:
             distributed.broadcast(tensor.data, src=0)
 
 
-def from_first(value: Any) -> Any:
+def broadcast(value: Any) -> Any:
     """What the first process gives, in all of them."""
     if _control is None:
         return value
@@ -131,10 +131,10 @@ def from_first(value: Any) -> Any:
     return holder[0]
 
 
-def from_any(value: Any) -> Any:
+def first_given(value: Any) -> Any:
     """What the first of the processes that have one gives, in all of them; None where none has."""
     if _control is None:
         return value
-    values: list[Any] = [None] * count()
+    values: list[Any] = [None] * world_size()
     distributed.all_gather_object(values, value, group=_control)
     return next((one for one in values if one is not None), None)

@@ -39,9 +39,9 @@ class StopFlag:
 
     def agreed(self) -> bool:
         """Whether any process of the run was asked; every process must ask at the same point."""
-        from pkdcli.engine.distributed.processes import any_says
+        from pkdcli.engine.distributed.processes import any_rank
 
-        if any_says(self.requested):
+        if any_rank(self.requested):
             self._ask()
         return self.requested
 

@@ -197,7 +197,7 @@ class PkdCocoMetric(BaseMetric):
         first = not processes.joined() or processes.rank() == 0
         metrics = self.compute_metrics(found) if first else None
         self._found = Predictions()
-        return processes.from_first(metrics)
+        return processes.broadcast(metrics)
 
     def compute_metrics(self, results: Predictions) -> dict[str, float]:
         """mAP, AP50, AP75, AP_S, AP_M, AP_L in AP points, NaN where the data has no object of that size."""

@@ -27,7 +27,7 @@ from pkdcli.engine.speedups.conv_norms import Undo, change_norms
 from pkdcli.engine.speedups.cpu_modules import SparseConv, quicken_modules
 
 
-def quicken(student: nn.Module) -> None:
+def apply_speedups(student: nn.Module) -> None:
     """Make a student quicker: the norms whose statistics are frozen, and modules that PyTorch is slow at."""
     in_place, folded = quicken_norms(student)
     if in_place or folded:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import SGD, Optimizer
 
 
-def one_pass(optimizer: Optimizer) -> None:
+def use_fused_sgd(optimizer: Optimizer) -> None:
     """Have an optimizer's next step go over the weights once, if it is SGD's and all is laid out alike."""
     if type(optimizer) is not SGD:
         return

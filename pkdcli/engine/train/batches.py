@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from pkdcli.data.images.loading_error import LoadingError
 
 T = TypeVar("T")
-Steps = Generator[int, Any, T]
+TrainingCoroutine = Generator[int, Any, T]
 """Yields the steps taken, is sent a batch as the loader gives it, and returns what came out."""
 
 
@@ -47,7 +47,7 @@ class Batches:
         return batch
 
 
-class Alone:
+class TrainingContext:
     """What a training has to itself; students in a group have something else in its place."""
 
     batches: Batches | None = None
@@ -66,13 +66,13 @@ class Alone:
         return {}
 
 
-def drive(steps: Steps[T], own: Alone) -> T:
+def run_to_end(steps: TrainingCoroutine[T], context: TrainingContext) -> T:
     """Carry a training out to its end."""
     try:
         step = next(steps)
         while True:
             try:
-                batch = own.batches.of(step)
+                batch = context.batches.of(step)
             except LoadingError as error:
                 step = steps.throw(error)
             else:

@@ -1,4 +1,4 @@
-"""A loss that is NaN or infinite stops the run before the optimizer takes it over, and says where it began."""
+"""Where a loss became NaN or infinite: found by taking the forward pass again, written to nan.json, put in words."""
 
 from __future__ import annotations
 
@@ -9,19 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.optim import AmpOptimWrapper, OptimWrapper
-from mmengine.registry import OPTIM_WRAPPERS
 from torch import Tensor, nn
 
 from pkdcli.engine.data.rng import seed_step
 from pkdcli.engine.distill import teacher as teaching
 from pkdcli.engine.distributed import processes
-from pkdcli.engine.speedups.fused_sgd import one_pass
+from pkdcli.engine.train.optimizer import NotFinite
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import write_json
-
-AMP_TOLERANCE = 3  # steps in a row: a single overflow is one that mixed precision recovers from
 
 _HINT = (
     "Lower the learning rate (--set scale.lr_factor=X), or the weight of the distillation loss (--weight); without "
@@ -29,54 +25,8 @@ _HINT = (
 )
 
 
-class NotFinite(Exception):
-    """The loss of a step is NaN or infinite; the weights are those before the step."""
-
-    def __init__(self, loss: float) -> None:
-        super().__init__(f"the loss is {loss}")
-        self.loss = loss
-
-
 class Diverged(PkdError):
     """A training that has diverged, which all processes of it find out at the same point."""
-
-
-class _Guard:
-    """Looks at a loss before it goes backward; mmengine's own log reads every loss in every step anyway.
-
-    The loss of one process is enough: the others would wait for its gradients.
-    """
-
-    tolerance = 1
-    _in_a_row = 0
-
-    def update_params(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """As mmengine's.
-
-        Raises:
-            NotFinite: So many losses in a row were not finite.
-        """
-        self._in_a_row = self._in_a_row + 1 if processes.any_says(not torch.isfinite(loss).all()) else 0
-        if self._in_a_row >= self.tolerance:
-            raise NotFinite(float(loss.detach()))
-        super().update_params(loss, *args, **kwargs)
-
-
-@OPTIM_WRAPPERS.register_module()
-class PkdOptimWrapper(_Guard, OptimWrapper):
-    """mmengine's OptimWrapper, which refuses the first loss that is not finite."""
-
-    def step(self, **kwargs: Any) -> None:
-        """As mmengine's, in one pass over the weights where that is possible."""
-        one_pass(self.optimizer)
-        super().step(**kwargs)
-
-
-@OPTIM_WRAPPERS.register_module()
-class PkdAmpOptimWrapper(_Guard, AmpOptimWrapper):
-    """mmengine's AmpOptimWrapper, which refuses the third in a row; it skips the step of each."""
-
-    tolerance = AMP_TOLERANCE
 
 
 def check_weights(runner: Any, step: int) -> None:
@@ -85,17 +35,18 @@ def check_weights(runner: Any, step: int) -> None:
     Raises:
         PkdError: Some are not.
     """
-    spoilt = _spoilt_weights(runner.model)
-    if spoilt:
+    nonfinite = _nonfinite_weights(runner.model)
+    if nonfinite:
         raise Diverged(
-            f"training diverged: {len(spoilt)} weights, {spoilt[0]} first, are no longer finite after step {step}.",
+            f"training diverged: {len(nonfinite)} weights, {nonfinite[0]} first, are no longer finite after step "
+            f"{step}.",
             "Lower the learning rate (--set scale.lr_factor=X), or the weight of the distillation loss (--weight). "
             "The state saved before is whole.",
             ExitCode.RUN_FAILED,
         )
 
 
-def _spoilt_weights(model: nn.Module) -> list[str]:
+def _nonfinite_weights(model: nn.Module) -> list[str]:
     named = list(getattr(model, "module", model).named_parameters())
     if all(torch.stack([torch.isfinite(value).all() for _, value in named])):
         return []
@@ -112,9 +63,9 @@ def stopped(runner: Any, batch: Any, error: NotFinite) -> Diverged:
         batch: As the loader gave it.
         error: What the step raised.
     """
-    found = begun(runner, batch)
+    found = locate_nonfinite(runner, batch)
     own = None if math.isfinite(error.loss) else _noted(runner, batch, error, found)
-    message, hint = processes.from_any(own)
+    message, hint = processes.first_given(own)
     return Diverged(message, hint, ExitCode.RUN_FAILED)
 
 
@@ -139,7 +90,7 @@ def _noted(runner: Any, batch: Any, error: NotFinite, found: Mapping[str, Any]) 
     return message, _HINT.format(file=file)
 
 
-def begun(runner: Any, batch: Any) -> dict[str, Any]:
+def locate_nonfinite(runner: Any, batch: Any) -> dict[str, Any]:
     """Where a step's loss becomes NaN or infinite, found by taking its forward pass again.
 
     Returns:
@@ -149,25 +100,25 @@ def begun(runner: Any, batch: Any) -> dict[str, Any]:
     """
     model = getattr(runner.model, "module", runner.model)
     found: dict[str, Any] = {}
-    spoilt = _spoilt_weights(model)
-    if spoilt:
-        found["weights"] = spoilt[:10]
+    nonfinite = _nonfinite_weights(model)
+    if nonfinite:
+        found["weights"] = nonfinite[:10]
     seed_step(runner.seed, runner.iter, runner.rank)
     student = getattr(model, "architecture", model)
     teacher = getattr(model, "teacher", None)
     features: dict[str, Sequence[Tensor]] = {}
     with torch.no_grad(), runner.optim_wrapper.optim_context(runner.model):
         data = model.data_preprocessor(batch, True)
-        for name, detector, look in (
+        for name, detector, forward in (
             ("teacher", teacher, lambda: teaching.features(teacher, data["teacher_inputs"])),
             ("student", student, lambda: student.extract_feat(data["inputs"])),
         ):
             if detector is not None:
-                with _first_not_finite(detector) as modules:
-                    features[name] = look()
+                with _first_nonfinite(detector) as modules:
+                    features[name] = forward()
                 if modules and "module" not in found:
                     found |= {"detector": name, "module": modules[0], **_first_channel(features[name])}
-        if processes.count() == 1:
+        if processes.world_size() == 1:
             found["losses"] = _losses(model, data)
     if "level" not in found:
         found |= _from_losses(model, found.get("losses", {}), features)
@@ -175,18 +126,18 @@ def begun(runner: Any, batch: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def _first_not_finite(detector: nn.Module) -> Iterator[list[str]]:
+def _first_nonfinite(detector: nn.Module) -> Iterator[list[str]]:
     """The names of modules, in the order they ran, whose output is the first not to be finite."""
     names: list[str] = []
 
-    def look(name: str):
+    def watch(name: str):
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
             if not names and any(not torch.isfinite(tensor).all() for tensor in _tensors(output)):
                 names.append(name)
 
         return hook
 
-    handles = [module.register_forward_hook(look(name)) for name, module in detector.named_modules()]
+    handles = [module.register_forward_hook(watch(name)) for name, module in detector.named_modules()]
     try:
         yield names
     finally:
@@ -205,9 +156,9 @@ def _tensors(value: Any) -> Iterable[Tensor]:
 def _first_channel(levels: Sequence[Tensor]) -> dict[str, int]:
     """The first level with a value that is not finite, and its first such channel."""
     for level, tensor in enumerate(levels):
-        spoilt = (~torch.isfinite(tensor)).any(dim=(0, 2, 3)).nonzero().flatten()
-        if len(spoilt):
-            return {"level": level, "channel": int(spoilt[0])}
+        nonfinite = (~torch.isfinite(tensor)).any(dim=(0, 2, 3)).nonzero().flatten()
+        if len(nonfinite):
+            return {"level": level, "channel": int(nonfinite[0])}
     return {}
 
 
@@ -225,8 +176,8 @@ def _from_losses(
         if value is not None and not torch.isfinite(torch.tensor(value)):
             size = features["student"][level].float().abs().amax(dim=(0, 2, 3))
             return {"detector": "student", "term": f"distill.{name}", "level": level, "channel": int(size.argmax())}
-    spoilt = [name for name, value in losses.items() if not torch.isfinite(torch.tensor(value))]
-    return {"term": spoilt[0]} if spoilt else {}
+    nonfinite = [name for name, value in losses.items() if not torch.isfinite(torch.tensor(value))]
+    return {"term": nonfinite[0]} if nonfinite else {}
 
 
 def _in_words(found: Mapping[str, Any]) -> str:

@@ -14,9 +14,10 @@ from pkdcli.engine.data.rng import seed_step
 from pkdcli.engine.data.sampler import PkdBatchSampler
 from pkdcli.engine.distributed import processes
 from pkdcli.engine.distributed.stop import StopRequested
-from pkdcli.engine.train.batches import Alone, Batches, Steps, drive
-from pkdcli.engine.train.divergence import NotFinite, stopped
-from pkdcli.engine.train.hooks.run_status import checkpoints_of
+from pkdcli.engine.train.batches import Batches, TrainingContext, TrainingCoroutine, run_to_end
+from pkdcli.engine.train.divergence import stopped
+from pkdcli.engine.train.hooks.checkpoint import checkpoints_of
+from pkdcli.engine.train.optimizer import NotFinite
 from pkdcli.errors import PkdError
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import read_jsonl
@@ -51,14 +52,14 @@ class PkdTrainLoop(EpochBasedTrainLoop):
             )
 
     def run(self) -> Any:
-        """Train to the end from wherever the runner stands; nothing where the runner's `steps` does so."""
+        """Train to the end from wherever the runner stands; nothing where the runner's `run_steps` does so."""
         if not getattr(self.runner, "by_steps", False):
-            own = Alone()
-            own.batches = Batches(self.dataloader)
-            drive(self.steps(), own)
+            context = TrainingContext()
+            context.batches = Batches(self.dataloader)
+            run_to_end(self.run_steps(), context)
         return self.runner.model
 
-    def steps(self) -> Steps[None]:
+    def run_steps(self) -> TrainingCoroutine[None]:
         """Train to the end from wherever the runner stands, with batches that somebody hands over."""
         runner, per_epoch = self.runner, len(self.dataloader)
         runner.call_hook("before_train")
@@ -72,7 +73,7 @@ class PkdTrainLoop(EpochBasedTrainLoop):
                 runner.val_loop.run()
         runner.call_hook("after_train")
 
-    def _epoch_steps(self) -> Steps[None]:
+    def _epoch_steps(self) -> TrainingCoroutine[None]:
         """Train to the end of the epoch, from wherever in it the runner stands."""
         begin = self._epoch * len(self.dataloader)
         self.runner.call_hook("before_train_epoch")
@@ -83,7 +84,7 @@ class PkdTrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook("after_train_epoch")
         self._epoch += 1
 
-    def _ask(self) -> Steps[Any]:
+    def _ask(self) -> TrainingCoroutine[Any]:
         """The batch of the next step; what was learned so far is saved where there is none to be had."""
         while True:
             try:
@@ -127,5 +128,5 @@ def last_metrics(paths: RunPaths, at_iter: int) -> dict[str, float] | None:
     if processes.rank() == 0:
         records = read_jsonl(paths.metrics)
         found = next((one for one in records if one.get("kind") == "val" and one.get("iter") == at_iter), None)
-    found = processes.from_first(found)
+    found = processes.broadcast(found)
     return found and {name: float("nan") if value is None else value for name, value in found.items()}

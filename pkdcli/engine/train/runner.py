@@ -11,23 +11,23 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from pkdcli.engine.speedups.frozen_norms import quicken
+from pkdcli.engine.speedups.frozen_norms import apply_speedups
 from pkdcli.engine.speedups.upload import quicken_upload
-from pkdcli.engine.train.batches import Steps
+from pkdcli.engine.train.batches import TrainingCoroutine
 
 
 class PkdRunner(Runner):
     """A Runner whose log goes to the process's output, which the launcher keeps as log.txt."""
 
     by_steps = False
-    """Its loop leaves the steps to `steps`."""
+    """Its loop leaves the steps to `run_steps`."""
 
-    def steps(self) -> Steps[None]:
+    def run_steps(self) -> TrainingCoroutine[None]:
         """Train as `train` does, with batches that somebody hands over."""
         self.by_steps = True
         self.train()  # all that comes before the first step
         self.by_steps = False
-        yield from self.train_loop.steps()
+        yield from self.train_loop.run_steps()
         self.call_hook("after_run")
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
@@ -63,7 +63,7 @@ class PkdRunner(Runner):
     def _init_model_weights(self) -> None:
         """As mmengine's; the student is made quicker after it, since it looks for modules by their types' names."""
         super()._init_model_weights()
-        quicken(detector(self.model))
+        apply_speedups(detector(self.model))
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """The model for several processes; mmengine names a GPU also where there is none."""

@@ -21,17 +21,17 @@ from pkdcli.config import schedule
 from pkdcli.config.build import as_python, notes
 from pkdcli.config.levels import pairing
 from pkdcli.engine import checkpoint
-from pkdcli.engine.checkpoint import download, training_state
+from pkdcli.engine.checkpoint import model_zoo, training_state
 from pkdcli.engine.distributed import processes
 from pkdcli.engine.metrics import labels
+from pkdcli.engine.setup import environment
 from pkdcli.engine.setup.config import run_config
-from pkdcli.engine.train import determinism
-from pkdcli.engine.train.batches import Alone, Steps, drive
+from pkdcli.engine.train import determinism, export
+from pkdcli.engine.train.batches import TrainingContext, TrainingCoroutine, run_to_end
 from pkdcli.engine.train.hooks.run_status import say_phase, status_of
 from pkdcli.engine.train.hooks.sanity import before_training
 from pkdcli.engine.train.loop import last_metrics
 from pkdcli.engine.train.runner import PkdRunner, detector
-from pkdcli.engine.worker import environment, export
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
@@ -65,15 +65,15 @@ def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | 
     Called in every process that the launcher has started for the run.
 
     Raises:
-        PkdError, StopRequested: As `steps`.
+        PkdError, StopRequested: As `run_steps`.
     """
-    own = Alone()
-    return drive(steps(recipe, paths, cache, teacher_weights, own), own)
+    context = TrainingContext()
+    return run_to_end(run_steps(recipe, paths, cache, teacher_weights, context), context)
 
 
-def steps(
-    recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | None, own: Alone
-) -> Steps[Outcome]:
+def run_steps(
+    recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | None, context: TrainingContext
+) -> TrainingCoroutine[Outcome]:
     """The same, with batches that somebody hands over.
 
     Args:
@@ -81,7 +81,7 @@ def steps(
         paths: Its run directory.
         cache: The cache folder.
         teacher_weights: The teacher's checkpoint, for a distilled run.
-        own: Loads the data; students that share a teacher have one that shares these, too.
+        context: Loads the data; students that share a teacher have one that shares these, too.
 
     Raises:
         PkdError: Weights that can't be had or don't fit, data that differ from what the recipe says.
@@ -91,18 +91,18 @@ def steps(
         raise PkdError(
             "--amp needs a GPU, and torch sees none.", "Leave out --amp, or see `pkd doctor`.", ExitCode.MISSING
         )
-    recipe = schedule.in_parts(recipe, processes.count())
+    recipe = schedule.in_parts(recipe, processes.world_size())
     listener = determinism.switch_on(paths.env if processes.rank() == 0 else None) if recipe.deterministic else None
-    download.install_into_mmengine(cache)
-    content, said = run_config(recipe, paths.root, teacher_weights, processes.count())
+    model_zoo.install_into_mmengine(cache)
+    content, said = run_config(recipe, paths.root, teacher_weights, processes.world_size())
     if said and processes.rank() == 0:  # stock tools shall build what is built here
         write_text(paths.config, as_python(content, paths.run))
     config = Config(content)
     start = config.pop("load_from")
     loaders = fit_loaders(config, recipe)
-    processes.join()
+    processes.init_process_group()
     runner = PkdRunner.from_cfg(config)
-    own.join(runner)
+    context.join(runner)
     if is_main_process():
         environment.note_threads(paths.env, loaders)
     if listener is not None and is_main_process():
@@ -119,26 +119,29 @@ def steps(
         _look_before(recipe, paths, runner, teacher_weights)
     if recipe.weights:
         say_phase(runner, "weights")
-        weights = download.resolve_weights(recipe.weights, cache)
+        weights = model_zoo.resolve_weights(recipe.weights, cache)
         checkpoint.load_into(detector(runner.model), weights, strict="exact", what="the teacher")
         say_phase(runner, "data")
         metrics, classes = _measure_given(recipe, runner, weights)
     else:
         say_phase(runner, "data")
-        _same_length(runner, recipe, own)
+        _same_length(runner, recipe, context)
         say_phase(runner, "weights")
         if start and resume is None:
             # After the weights of init_cfg, which would otherwise be drawn over these.
             runner._init_model_weights()
             report = checkpoint.load_into(
-                detector(runner.model), download.resolve_weights(start, cache), strict="resized-heads", what="the start"
+                detector(runner.model),
+                model_zoo.resolve_weights(start, cache),
+                strict="resized-heads",
+                what="the start",
             )
             print_log(f"started from {start}; resized: {', '.join(report.mismatched) or 'nothing'}", "current")
         if resume is not None:
             print_log(f"resuming from {resume.name}", "current")
             # `train` loads it after drawing the weights of init_cfg, which would otherwise be drawn over it.
             runner._resume, runner._load_from = True, str(resume)
-        yield from runner.steps()
+        yield from runner.run_steps()
         metrics, classes = last_metrics(paths, runner.iter), None
     say_phase(runner, "finish")
     measured = export.measured_weights(runner)
@@ -151,7 +154,7 @@ def steps(
         train_seconds=train_seconds(paths),
         images_seen=iters * recipe.batch,
         peak_memory_mb=peak_memory_mb(),
-        facts={**facts, **own.facts()},
+        facts={**facts, **context.facts()},
     )
 
 
@@ -218,7 +221,7 @@ def _state_to_resume(paths: RunPaths, runner: PkdRunner) -> Path | None:
     for text in said:
         print_log(text, "current", logging.WARNING)
         status_of(runner).warn(text)
-    return processes.from_first(found)
+    return processes.broadcast(found)
 
 
 def train_seconds(paths: RunPaths) -> float:
@@ -235,10 +238,10 @@ def peak_memory_mb() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def _same_length(runner: PkdRunner, recipe: Recipe, own: Alone) -> None:
+def _same_length(runner: PkdRunner, recipe: Recipe, context: TrainingContext) -> None:
     """The schedule counts on as many steps as the loader has: make sure of it before training for hours."""
     begin = time.perf_counter()
-    loader = runner._train_dataloader = own.load(runner)
+    loader = runner._train_dataloader = context.load(runner)
     length = len(loader.dataset)
     if length != recipe.data.train_images:
         raise PkdError(

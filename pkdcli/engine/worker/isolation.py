@@ -6,7 +6,7 @@ import os
 import random
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,7 +21,7 @@ _MANAGED = (MessageHub, MMLogger, DefaultScope)
 _OUTPUTS = (1, 2)
 
 
-class World:
+class ProcessIsolation:
     """Random numbers, mmengine's current instances, and where the output goes.
 
     Args:
@@ -32,13 +32,13 @@ class World:
     """
 
     def __init__(self, log: Path) -> None:
-        self._log = open(log, "a", buffering=1, encoding="utf-8", errors="replace")  # noqa: SIM115 (`forget` closes it)
+        self._log = open(log, "a", buffering=1, encoding="utf-8", errors="replace")  # noqa: SIM115 (`close` closes it)
         self._random = _random_state()
         self._before = _current()
         self._current: dict[type, str] = {}
 
     @contextmanager
-    def inside(self) -> Iterator[None]:
+    def activate(self) -> Iterator[None]:
         """Everything as it was when this was last left, and outside as it was before."""
         outside, current = _random_state(), _current()
         _set_random_state(self._random)
@@ -51,7 +51,7 @@ class World:
                 _set_random_state(outside)
                 _make_current(current)
 
-    def forget(self) -> None:
+    def close(self) -> None:
         """Close the log, and have mmengine let go of what was made inside."""
         for kind, name in self._current.items() - self._before.items():
             kind._instance_dict.pop(name, None)
@@ -96,3 +96,26 @@ def _into(log: TextIO) -> Iterator[None]:
         for number, kept in zip(_OUTPUTS, before, strict=True):
             os.dup2(kept, number)
             os.close(kept)
+
+
+def free_memory(root: Path = Path("/")) -> int:
+    """Bytes that are free on the device, or to this process on a machine without one.
+
+    Args:
+        root: Where the system's files begin.
+    """
+    if torch.cuda.is_available():
+        return torch.cuda.mem_get_info()[0]
+    found = []
+    with suppress(OSError, StopIteration):
+        found.append(1024 * _field(root / "proc/meminfo", "MemAvailable:"))
+    with suppress(OSError, StopIteration, ValueError):  # a container's own limit, "max" where there is none
+        group = root / "sys/fs/cgroup"
+        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        # Files that were read are let go of when memory is wanted.
+        found.append(limit - used + _field(group / "memory.stat", "inactive_file"))
+    return min(found, default=sys.maxsize)
+
+
+def _field(path: Path, name: str) -> int:
+    return int(next(line.split()[1] for line in path.read_text().splitlines() if line.startswith(name)))

@@ -7,29 +7,20 @@ hold code, is for people and stock tools), and leaves behind a status, a result 
 from __future__ import annotations
 
 import argparse
-import errno
 import os
-import sys
-import time
-import traceback
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from pkdcli import cores
-from pkdcli.engine.distributed.stop import STOP, StopRequested
+from pkdcli.engine.distributed.stop import STOP
+from pkdcli.engine.worker import lifecycle, single
 from pkdcli.engine.worker.memory import keep_freed_memory
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.folders import cache_root
 from pkdcli.runs.lock import RunLock
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.status import Status
-from pkdcli.runs.store import cannot_write, read_json, read_object, write_json
-
-if TYPE_CHECKING:
-    from pkdcli.engine.train.batches import Alone, Steps
-
-WAIT = 3.0  # seconds that the first process waits for what another has to say of its end
+from pkdcli.runs.store import read_json
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -55,39 +46,18 @@ def main(argv: list[str] | None = None) -> int:
         with RunLock(paths) if rank == 0 else nullcontext():
             return _train(paths, rank)
     except PkdError as error:  # the lock: the status is that of whoever holds it
-        _say(error)
+        lifecycle.print_error(error)
         return error.code
 
 
 def _train(paths: RunPaths, rank: int) -> int:
     try:
-        run(paths, start(paths, rank))
+        single.run(paths, lifecycle.start(paths, rank))
         if rank == 0:
             Status(paths).done()
     except BaseException as error:
-        return explain(error, Status(paths), None, rank, told_file(paths))
+        return lifecycle.explain(error, Status(paths), None, rank, lifecycle.error_file(paths))
     return ExitCode.OK
-
-
-def start(paths: RunPaths, rank: int) -> dict[str, Any]:
-    """Say that a run has started; what its job.json says.
-
-    Raises:
-        PkdError: It is absent or damaged.
-    """
-    if rank == 0:
-        for old in (told_file(paths), paths.cancel):
-            old.unlink(missing_ok=True)
-        Status(paths).start()
-    job = read_object(paths.job)
-    if "cache" not in job:
-        raise PkdError(f"{paths.job} is absent or damaged.", "Type the command that made the run again.")
-    return job
-
-
-def told_file(paths: RunPaths) -> Path:
-    """Where another process than the first leaves its error: all that the first sees is that the others have gone."""
-    return paths.root / f".error-{os.environ.get('TORCHELASTIC_RUN_ID', '')}.json"
 
 
 def _train_together(run_dirs: list[Path]) -> int:
@@ -104,122 +74,5 @@ def _evaluate(path: Path) -> int:
 
         evaluate_request(request)
     except BaseException as error:
-        return explain(error, None, Path(request["answer"]))
+        return lifecycle.explain(error, None, Path(request["answer"]))
     return ExitCode.OK
-
-
-def explain(
-    error: BaseException, status: Status | None, request: Path | None, rank: int = 0, told: Path | None = None
-) -> int:
-    """Write down why the worker stopped; returns its exit code.
-
-    Args:
-        error: What was raised.
-        status: Of the run; None for an evaluation.
-        request: The file into which the answer of an evaluation goes, or its error.
-        rank: This process's.
-        told: `told_file` of the run.
-    """
-    if isinstance(error, (StopRequested, KeyboardInterrupt)):
-        if status and rank == 0:
-            status.interrupt()
-        return ExitCode.INTERRUPTED
-    if not isinstance(error, PkdError):
-        with suppress(OSError):
-            traceback.print_exc()
-        error = (told and rank == 0 and from_another(told)) or as_user_error(error, log=request is None)
-    _say(error)
-    try:
-        if told and rank > 0:
-            write_json(told, {"message": error.message, "hint": error.hint, "code": error.code})
-        elif status:
-            status.fail(error.message, error.hint, error.code)
-        elif request:
-            write_json(request, {"error": {"message": error.message, "hint": error.hint, "code": error.code}})
-    except PkdError as second:  # a full disk can't take the status either
-        _say(second)
-    return error.code
-
-
-def _say(error: PkdError) -> None:
-    with suppress(OSError):  # log.txt may be on the very disk that is full
-        print(f"error: {error}", file=sys.stderr, flush=True)
-
-
-def from_another(told: Path, wait: float = WAIT) -> PkdError | None:
-    """The error of another process, which may be a moment behind; None where none has left one."""
-    deadline = time.monotonic() + (wait if int(os.environ.get("WORLD_SIZE", "1")) > 1 else 0)
-    while not told.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    found = read_object(told)
-    with suppress(OSError):
-        told.unlink()
-    return PkdError(found["message"], found.get("hint"), found.get("code", 1)) if "message" in found else None
-
-
-def as_user_error(error: BaseException, log: bool = True) -> PkdError:
-    """An unforeseen error in words for users.
-
-    Args:
-        error: What was raised.
-        log: Whether there is a log.txt, in which the traceback stays.
-    """
-    from pkdcli.engine.data.loader_errors import cause_of, described
-
-    text = described(error)
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower() or "can't allocate memory" in str(error):
-        hint = "Give a smaller --batch-size (with --accumulate to keep the sum), or --amp on a GPU."
-        return PkdError(text, f"{hint}", 1)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return cannot_write(error.filename or "the run's log", error)
-    if isinstance(error, OSError) and error.errno is not None and error.filename:
-        return PkdError(f"{error.filename}: {error.strerror}.", None, ExitCode.RUN_FAILED)
-    where = cause_of(error).where
-    hint = "The whole story is in the run's log.txt." if log else f"It was raised in {where}." if where else None
-    return PkdError(text, hint, ExitCode.RUN_FAILED)
-
-
-def run(paths: RunPaths, job: dict[str, Any]) -> None:
-    """Train the run's student (or teacher), or evaluate a given teacher, and write its result.
-
-    Args:
-        paths: The run directory.
-        job: `cache` (folder), `teacher` (the teacher's run directory or None).
-    """
-    begin = time.perf_counter()
-    import pkdcli.engine.register  # noqa: F401
-    from pkdcli.engine.distributed import processes
-    from pkdcli.engine.train.batches import Alone, drive
-
-    own = Alone()
-    drive(steps(paths, job, own, begin), own)
-    processes.leave()
-
-
-def steps(paths: RunPaths, job: dict[str, Any], own: Alone, begin: float) -> Steps[None]:
-    """The same, with batches that somebody hands over.
-
-    Args:
-        paths: The run directory.
-        job: As for `run`.
-        own: Loads the data.
-        begin: When this began, as `time.perf_counter` tells it.
-    """
-    from pkdcli.engine.distributed import processes
-    from pkdcli.engine.train import trainer
-    from pkdcli.engine.worker import environment, result
-    from pkdcli.recipe.library import parse, read_yaml
-    from pkdcli.recipe.schema import Recipe
-
-    recipe = parse(Recipe, read_yaml(paths.recipe), str(paths.recipe))
-    if processes.rank() == 0:
-        status = Status(paths, recipe)
-        status.write()  # what identifies the run, in case the file was lost or damaged
-        for text in environment.write(paths, recipe, job.get("launcher")):
-            status.warn(text)
-    outcome = yield from trainer.steps(recipe, paths, Path(job["cache"]), _teacher_weights(job), own)
-    result.write(recipe, paths, outcome, job, time.perf_counter() - begin)
-
-
-def _teacher_weights(job: dict[str, Any]) -> Path | None:
-    return RunPaths(Path(job["teacher"])).teacher if job.get("teacher") else None

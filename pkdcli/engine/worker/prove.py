@@ -16,7 +16,7 @@ from torch import nn
 
 import pkdcli.engine.register  # noqa: F401
 from pkdcli.engine.setup.config import run_config
-from pkdcli.engine.worker.main import as_user_error
+from pkdcli.engine.worker.lifecycle import as_user_error
 from pkdcli.engine.worker.request import answer
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.recipe.library import parse

@@ -21,7 +21,7 @@ def answer(argv: Sequence[str], work: Callable[[dict[str, Any]], dict[str, Any]]
     Returns:
         The exit code.
     """
-    from pkdcli.engine.worker.main import as_user_error
+    from pkdcli.engine.worker.lifecycle import as_user_error
 
     request = read_json(Path(argv[0]))
     try:

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from pkdcli.engine.checkpoint import download
-from pkdcli.engine.checkpoint.download import fetch, hash_in_name, resolve_weights
+from pkdcli.engine.checkpoint import download, model_zoo, transfer
+from pkdcli.engine.checkpoint.download import fetch, hash_in_name
+from pkdcli.engine.checkpoint.model_zoo import resolve_weights
 from pkdcli.errors import ExitCode, PkdError
 
 CONTENT = bytes(range(256)) * 2000  # 512,000 bytes: several blocks
@@ -79,7 +80,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch):
-    monkeypatch.setattr(download, "_PAUSE", 0.0)
+    monkeypatch.setattr(transfer, "PAUSE", 0.0)
     running = Server()
     thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
@@ -303,7 +304,7 @@ def test_no_such_host(cache, monkeypatch):
 
 
 def test_a_server_that_never_answers(cache, monkeypatch):
-    monkeypatch.setattr(download, "_TIMEOUT", 0.2)
+    monkeypatch.setattr(transfer, "TIMEOUT", 0.2)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -482,7 +483,7 @@ def test_mmdets_pretrained_backbone_comes_through_the_cache(cache, schemes, monk
     # The real file is not at hand: tell the check this one's hash.
     digest = hashlib.sha256(target_.read_bytes()).hexdigest()
     monkeypatch.setattr(download, "hash_in_name", lambda name: digest[:8])
-    download.install_into_mmengine(cache)
+    model_zoo.install_into_mmengine(cache)
     backbone = ResNet(18, base_channels=4, init_cfg=dict(type="Pretrained", checkpoint="torchvision://resnet18"))
     backbone.init_weights()
     for key, value in wanted.state_dict().items():
@@ -493,7 +494,7 @@ def test_mmdets_pretrained_backbone_comes_through_the_cache(cache, schemes, monk
 def test_offline_a_pretrained_backbone_says_where_to_put_it(server, cache, schemes):
     from mmengine.runner.checkpoint import CheckpointLoader
 
-    download.install_into_mmengine(cache)
+    model_zoo.install_into_mmengine(cache)
     server.status = 404
     with pytest.raises(PkdError) as caught:
         CheckpointLoader.load_checkpoint(server.url(), "cpu")
@@ -510,7 +511,7 @@ def test_mmcls_gives_its_backbone(server, cache, schemes, monkeypatch):
     buffer = io.BytesIO()
     torch.save({"state_dict": {"backbone.conv1.weight": torch.ones(2), "head.fc.weight": torch.ones(3)}}, buffer)
     server.content = buffer.getvalue()
-    monkeypatch.setattr(download, "_hub", lambda table: {"resnet18": server.url("plain.pth")})
-    download.install_into_mmengine(cache)
+    monkeypatch.setattr(model_zoo, "_hub", lambda table: {"resnet18": server.url("plain.pth")})
+    model_zoo.install_into_mmengine(cache)
     content = CheckpointLoader.load_checkpoint("mmcls://resnet18", "cpu")
     assert list(content["state_dict"]) == ["conv1.weight"]

@@ -167,7 +167,7 @@ def test_a_pointer_to_a_pretrained_backbone_is_named_too(path):
     """What mmengine loads by `init_cfg` is read in the same way."""
     from mmengine.runner.checkpoint import CheckpointLoader
 
-    from pkdcli.engine.checkpoint.download import install_into_mmengine
+    from pkdcli.engine.checkpoint.model_zoo import install_into_mmengine
 
     install_into_mmengine(path.parent)
     path.write_text(json.dumps({"message": "rate limit"}))

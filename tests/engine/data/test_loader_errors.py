@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset  # noqa: E402
 from pkdcli.data.images.loading_error import LoadingError  # noqa: E402
 from pkdcli.engine.data.dataset import PkdCocoDataset  # noqa: E402
 from pkdcli.engine.data.load_image import PkdLoadImage  # noqa: E402
-from pkdcli.engine.worker.main import as_user_error  # noqa: E402
+from pkdcli.engine.worker.lifecycle import as_user_error  # noqa: E402
 from pkdcli.errors import ExitCode, PkdError  # noqa: E402
 
 HERE = "test_loader_errors.py, line "

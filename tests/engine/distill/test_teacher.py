@@ -17,7 +17,7 @@ from mmengine.registry import init_default_scope
 
 from pkdcli.config.build import detector, model
 from pkdcli.engine.distill import teacher as module
-from pkdcli.engine.distill.teacher import fold_batch_norms, look, prepare, usable
+from pkdcli.engine.distill.teacher import as_constants, fold_batch_norms, forward_features, prepare
 from pkdcli.engine.speedups.conv_norms import distance
 from pkdcli.errors import PkdError
 from pkdcli.recipe.resolve import Request, resolve
@@ -60,7 +60,7 @@ def test_the_defaults_keep_the_features(pair, norms, folded):
         plain = [feature.clone() for feature in teacher.extract_feat(picture())]
     assert (count, prepare(teacher)) == (norms, folded)
     assert sum(isinstance(part, nn.BatchNorm2d) for part in teacher.modules()) == norms - folded
-    found = look(teacher, picture())
+    found = forward_features(teacher, picture())
     assert [feature.shape for feature in found] == [feature.shape for feature in plain]
     assert largest(found, plain) < 1e-5
     if folded:
@@ -116,7 +116,7 @@ def test_what_leaves_inference_mode_is_the_same_memory_and_fit_for_autograd():
     with torch.inference_mode():
         inside = {"levels": (torch.randn(2, 3).to(torch.bfloat16), [torch.randn(1, 2, 3, 4)])}
     inside["levels"][1].append(torch.zeros(1))
-    outside = usable(inside)
+    outside = as_constants(inside)
     pairs = [(outside["levels"][0], inside["levels"][0]), *zip(outside["levels"][1], inside["levels"][1], strict=True)]
     for new, old in pairs:
         assert not new.is_inference()
@@ -141,10 +141,10 @@ def test_a_whole_step_takes_every_precision_and_layout(precision, channels_last)
     assert weight.dtype == getattr(torch, precision)
     assert weight.is_contiguous(memory_format=torch.channels_last) == (channels_last is not False)
     assert algorithm.teacher.backbone.conv1.weight.requires_grad is False
-    algorithm._look(picture(96))
+    algorithm.forward_teacher(picture(96))
     (record,) = algorithm.distiller.teacher_recorders.recorders["fpn"].data_buffer
     assert {(level.dtype, level.is_inference()) for level in record} == {(getattr(torch, precision), False)}
-    algorithm._look(picture(96))
+    algorithm.forward_teacher(picture(96))
     with algorithm.distiller.student_recorders:
         algorithm.architecture.extract_feat(picture(96))
     losses = algorithm.distiller.compute_distill_losses()
@@ -183,9 +183,9 @@ def test_compiled_features_are_the_same():
     (plain_other,) = teacher.extract_feat(other)
     torch._dynamo.utils.counters.clear()
     prepare(teacher, compile=True)
-    assert distance(look(teacher, other)[0], plain_other) < 1e-6
-    assert distance(look(teacher, picture())[0], plain) < 1e-6
-    look(teacher, picture(128))
+    assert distance(forward_features(teacher, other)[0], plain_other) < 1e-6
+    assert distance(forward_features(teacher, picture())[0], plain) < 1e-6
+    forward_features(teacher, picture(128))
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 2, "a size has been compiled anew"
     assert torch._dynamo.config.recompile_limit == 4
 
@@ -216,6 +216,6 @@ def test_what_can_not_be_compiled_is_said(monkeypatch):
     teacher = Neckless()
     prepare(teacher, compile=True)
     with pytest.raises(PkdError) as caught:
-        look(teacher, picture())
+        forward_features(teacher, picture())
     assert caught.value.message == "teacher_speed.compile: torch.compile can't compile the teacher here: no compiler"
     assert caught.value.hint == "Set it to false; on a CPU torch.compile needs a C++ compiler."

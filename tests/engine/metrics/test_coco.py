@@ -321,7 +321,7 @@ from mmengine.evaluator import Evaluator
 import pkdcli.engine.metrics.coco
 from pkdcli.engine.distributed import processes
 torch.set_num_threads(1)
-processes.join()
+processes.init_process_group()
 torch.distributed.all_gather_object = torch.distributed.gather_object = None  # boxes are not pickled
 batch, classes, size = torch.load(sys.argv[2])
 evaluator = Evaluator(dict(type="mmdet.PkdCocoMetric", ann_file=sys.argv[1]))

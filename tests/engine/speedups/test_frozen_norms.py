@@ -18,7 +18,7 @@ from mmengine.registry import init_default_scope
 from pkdcli.config.build import detector
 from pkdcli.engine.speedups import conv_norms
 from pkdcli.engine.speedups.conv_norms import distance
-from pkdcli.engine.speedups.frozen_norms import InPlaceNorm, NormedConv, NormInConv, quicken, quicken_norms
+from pkdcli.engine.speedups.frozen_norms import InPlaceNorm, NormedConv, NormInConv, apply_speedups, quicken_norms
 from pkdcli.recipe.resolve import Request, resolve
 
 
@@ -239,7 +239,7 @@ def test_whoever_listens_hears_what_there_was(listener):
     heard = []
     getattr(small, listener).register_forward_hook(lambda module, inputs, output: heard.append(output.clone()))
     small.extract_feat(picture())
-    quicken(small)
+    apply_speedups(small)
     small.extract_feat(picture())
     assert distance(heard[-1], heard[0]) < 1e-6
 
@@ -337,7 +337,7 @@ def test_students_of_the_paper(pair, scale, frozen, trained):
 
 
 NORMS = "scale.rules.1.set.norm_cfg={type: BN, requires_grad: %s}"
-PLAIN = "from pkdcli.engine.train import runner; runner.quicken = lambda student: None"
+PLAIN = "from pkdcli.engine.train import runner; runner.apply_speedups = lambda student: None"
 
 
 # The student is a ResNet-18, of 20 batch norms.

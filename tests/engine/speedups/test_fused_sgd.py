@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from pkdcli.engine.speedups.fused_sgd import one_pass
+from pkdcli.engine.speedups.fused_sgd import use_fused_sgd
 
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
 
@@ -26,7 +26,7 @@ def trained(fused, weights="contiguous", gradients="contiguous", steps=4, state=
         gradient = torch.randn(5, 4, 3, 3, generator=generator)
         weight.grad = gradient.contiguous(memory_format=LAYOUTS[gradients])
         if fused:
-            one_pass(optimizer)
+            use_fused_sgd(optimizer)
         optimizer.step()
     assert torch.equal(without, torch.ones(3))
     return weight.detach().contiguous(), optimizer
@@ -60,7 +60,7 @@ def test_strides_of_dimensions_with_one_place_say_nothing():
             gradient = torch.randn(6, 4, generator=torch.Generator().manual_seed(step))
             weight.grad = gradient.as_strided((6, 4, 1, 1), (4, 1, 4, 4))
             if ours:
-                one_pass(optimizer)
+                use_fused_sgd(optimizer)
             optimizer.step()
     assert weights[1].stride() != weights[1].grad.stride()
     assert optimizers[1].param_groups[0]["fused"] is True
@@ -71,5 +71,5 @@ def test_another_optimizer_is_left_alone():
     weight = nn.Parameter(torch.ones(3))
     weight.grad = torch.ones(3)
     optimizer = torch.optim.AdamW([weight])
-    one_pass(optimizer)
+    use_fused_sgd(optimizer)
     assert not optimizer.param_groups[0]["fused"]

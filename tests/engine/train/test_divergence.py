@@ -13,13 +13,13 @@ from pkdcli import compat
 
 compat.activate()
 
-from pkdcli.engine.train import divergence  # noqa: E402
+from pkdcli.engine.train import divergence, optimizer  # noqa: E402
 from pkdcli.errors import ExitCode, PkdError  # noqa: E402
 
 NAN, INF = float("nan"), float("inf")
 
 
-def wrapper(kind=divergence.PkdOptimWrapper):
+def wrapper(kind=optimizer.PkdOptimWrapper):
     weight = nn.Parameter(torch.ones(1))
     return weight, kind(optimizer=torch.optim.SGD([weight], lr=0.1))
 
@@ -29,13 +29,13 @@ def test_the_first_such_loss_is_refused_and_the_weights_stay(value):
     weight, optim = wrapper()
     optim.update_params((weight * 2).sum())
     before = weight.item()
-    with pytest.raises(divergence.NotFinite):
+    with pytest.raises(optimizer.NotFinite):
         optim.update_params((weight * value).sum())
     assert weight.item() == before != 1
 
 
 def test_mixed_precision_may_overflow_twice_in_a_row():
-    assert divergence.PkdAmpOptimWrapper.tolerance == 3
+    assert optimizer.PkdAmpOptimWrapper.tolerance == 3
 
     class Counting:
         passed = 0
@@ -43,14 +43,14 @@ def test_mixed_precision_may_overflow_twice_in_a_row():
         def update_params(self, loss):
             self.passed += 1
 
-    class Guarded(divergence._Guard, Counting):
-        tolerance = divergence.AMP_TOLERANCE
+    class Guarded(optimizer._Guard, Counting):
+        tolerance = optimizer.AMP_TOLERANCE
 
     guarded = Guarded()
     for value in (1.0, INF, NAN, 2.0, INF, INF, 3.0, NAN, NAN):
         guarded.update_params(torch.tensor(value))
     assert guarded.passed == 9
-    with pytest.raises(divergence.NotFinite):
+    with pytest.raises(optimizer.NotFinite):
         guarded.update_params(torch.tensor(NAN))
     assert guarded.passed == 9
 
@@ -102,7 +102,7 @@ class Runner:
 
 def told(folder, model):
     batch = {"inputs": torch.ones(2, 3, 4, 4), "data_samples": [Sample("/data/a.jpg"), Sample("/data/b.jpg")]}
-    error = divergence.stopped(Runner(folder, model), batch, divergence.NotFinite(NAN))
+    error = divergence.stopped(Runner(folder, model), batch, optimizer.NotFinite(NAN))
     return error, json.loads((Path(folder) / "nan.json").read_text())
 
 

@@ -22,7 +22,7 @@ STEPS = PER_EPOCH * EPOCHS
 # Every change of a file in the run directory is such a moment, since Python tells of it beforehand.
 KILLER = """
 import threading
-from pkdcli.engine.train.hooks.run_status import PkdProgressHook
+from pkdcli.engine.train.hooks.progress import PkdProgressHook
 from pkdcli.engine.train.loop import PkdTrainLoop
 
 class Killer:

@@ -12,7 +12,7 @@ import torch
 from mmengine.config import Config
 
 from pkdcli.config.build import build_config
-from pkdcli.engine.train.hooks.run_status import PkdProgressHook
+from pkdcli.engine.train.hooks.progress import PkdProgressHook
 from pkdcli.engine.train.trainer import fit_loaders
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.runs.store import read_json

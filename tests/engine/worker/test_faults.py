@@ -29,7 +29,7 @@ from pkdcli.data.images.loading_error import ImageError  # noqa: E402
 from pkdcli.engine.checkpoint import load_state  # noqa: E402
 from pkdcli.engine.data.load_image import PkdLoadImage  # noqa: E402
 from pkdcli.engine.distributed.stop import StopFlag  # noqa: E402
-from pkdcli.engine.worker import main  # noqa: E402
+from pkdcli.engine.worker import lifecycle  # noqa: E402
 from pkdcli.errors import ExitCode  # noqa: E402
 from pkdcli.runs.liveness import finished, held_by  # noqa: E402
 from pkdcli.runs.lock import RunLock  # noqa: E402
@@ -45,7 +45,7 @@ def at_step(step: int, action: str) -> str:
     return f"""
 import os, signal, subprocess, time
 from pathlib import Path
-from pkdcli.engine.train.hooks.run_status import PkdProgressHook  # noqa: E402
+from pkdcli.engine.train.hooks.progress import PkdProgressHook  # noqa: E402
 usual = PkdProgressHook.after_train_iter
 def also(self, runner, *args, **kwargs):
     usual(self, runner, *args, **kwargs)
@@ -241,7 +241,7 @@ def test_a_log_that_takes_no_word_more_hides_no_error(tmp_path, monkeypatch):
     status = Status(RunPaths(tmp_path))
     full = open("/dev/full", "w")  # noqa: SIM115 (to close it is an error as well)
     monkeypatch.setattr(sys, "stderr", full)
-    assert main.explain(OSError(errno.ENOSPC, "No space left on device"), status, None) == ExitCode.MISSING
+    assert lifecycle.explain(OSError(errno.ENOSPC, "No space left on device"), status, None) == ExitCode.MISSING
     monkeypatch.undo()
     with suppress(OSError):
         full.close()
@@ -425,7 +425,7 @@ def test_a_killed_worker_holds_nothing_and_costs_what_came_after_the_last_state(
     ],
 )
 def test_what_nobody_foresaw_is_told_in_words(raised, message, hint):
-    told = main.as_user_error(raised)
+    told = lifecycle.as_user_error(raised)
     assert told.message.startswith(message)
     assert told.hint is None if hint is None else told.hint.startswith(hint)
     assert told.code == (ExitCode.MISSING if "space" in message else ExitCode.RUN_FAILED)

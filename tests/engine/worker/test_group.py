@@ -17,8 +17,9 @@ import torch
 from pkdcli.data.prepare import prepare
 from pkdcli.engine.distributed.stop import STOP
 from pkdcli.engine.worker import group as groups
-from pkdcli.engine.worker import main
-from pkdcli.engine.worker.group import Member, train_group
+from pkdcli.engine.worker import isolation, lifecycle, single
+from pkdcli.engine.worker.group import train_group
+from pkdcli.engine.worker.member import Member
 from pkdcli.experiment import plan
 from pkdcli.experiment import prepare as preparation
 from pkdcli.recipe.resolve import Request, resolve
@@ -62,7 +63,7 @@ def lay(tmp_path_factory, micro):
 
 
 def alone(paths: RunPaths) -> None:
-    main.run(paths, main.start(paths, 0))
+    single.run(paths, lifecycle.start(paths, 0))
 
 
 def together(runs: dict[str, RunPaths]) -> dict[str, int]:
@@ -109,14 +110,14 @@ def shared(lay):
     """All four together, and one that does not belong there: their directories, exit codes, and lessons."""
     lessons = []
 
-    class Noted(groups.Lesson):
+    class Noted(groups.SharedTeacher):
         def __init__(self):
             super().__init__()
             lessons.append(self)
 
     runs = lay("together") | {"stranger": lay("together", ("mse",), seed=1)["mse"]}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(groups, "Lesson", Noted)
+        patch.setattr(groups, "SharedTeacher", Noted)
         codes = together(runs)
     return runs, codes, lessons
 
@@ -128,8 +129,8 @@ def test_every_student_ends_as_it_does_alone(shared, reference):
 
 
 def test_the_teacher_is_asked_once_a_step(shared):
-    (lesson,) = shared[2]
-    assert lesson.forwards == STEPS
+    (shared_teacher,) = shared[2]
+    assert shared_teacher.forwards == STEPS
 
 
 def test_one_students_divergence_is_its_own_affair(shared):
@@ -162,30 +163,30 @@ def test_a_result_says_who_shared(shared):
 
 def kill_at(patch: pytest.MonkeyPatch, step: int, victim: str) -> None:
     """End everything when a student has taken so many steps: those before it have taken one more."""
-    take = Member.take
+    take_step = Member.step
 
     def deadly(self, batch, waited):
-        if victim in self.paths.run and self.step == step:
+        if victim in self.paths.run and self.steps_taken == step:
             raise Killed
-        take(self, batch, waited)
+        take_step(self, batch, waited)
 
-    patch.setattr(Member, "take", deadly)
+    patch.setattr(Member, "step", deadly)
 
 
 def starts(paths: RunPaths) -> list[int]:
     return [record["iter"] for record in read_jsonl(paths.metrics) if record["kind"] == "start"]
 
 
-def ask_at(patch: pytest.MonkeyPatch, step: int, witness: str) -> None:
+def ask_at(patch: pytest.MonkeyPatch, step: int, observer: str) -> None:
     """Ask the process to stop while a student takes a step: those before it have taken theirs."""
-    take = Member.take
+    take_step = Member.step
 
     def asked(self, batch, waited):
-        if witness in self.paths.run and self.step == step:
+        if observer in self.paths.run and self.steps_taken == step:
             patch.setattr(STOP, "requested", True)
-        take(self, batch, waited)
+        take_step(self, batch, waited)
 
-    patch.setattr(Member, "take", asked)
+    patch.setattr(Member, "step", asked)
 
 
 def test_a_group_that_was_stopped_and_killed_ends_as_if_nothing_had_happened(lay, reference):
@@ -213,14 +214,14 @@ def test_a_group_that_was_stopped_and_killed_ends_as_if_nothing_had_happened(lay
 
 def test_one_student_is_cancelled_and_goes_on_later(lay, monkeypatch):
     runs = lay("cancelled", ("pkd", "mse"), max_iters=3)
-    take = Member.take
+    take_step = Member.step
 
     def cancelled(self, batch, waited):
-        take(self, batch, waited)
-        if "pkd" in self.paths.run and self.step == 2:
+        take_step(self, batch, waited)
+        if "pkd" in self.paths.run and self.steps_taken == 2:
             self.paths.cancel.touch()
 
-    monkeypatch.setattr(Member, "take", cancelled)
+    monkeypatch.setattr(Member, "step", cancelled)
     assert together(runs) == {"pkd": 130, "mse": 0}
     assert {name: read_object(paths.status)["state"] for name, paths in runs.items()} == {
         "pkd": "interrupted",
@@ -261,23 +262,23 @@ def test_free_memory_is_the_machines_or_the_containers(tmp_path, monkeypatch, li
         (group / "memory.max").write_text(f"{limit}\n")
         (group / "memory.current").write_text("1000000\n")
         (group / "memory.stat").write_text("anon 900000\nactive_file 0\ninactive_file 100000\n")
-    assert groups.free_memory(tmp_path) == free
-    assert groups.free_memory(tmp_path / "nowhere") == sys.maxsize
+    assert isolation.free_memory(tmp_path) == free
+    assert isolation.free_memory(tmp_path / "nowhere") == sys.maxsize
 
 
 def test_a_student_that_writes_into_the_teachers_maps_spoils_nobody():
-    lesson, asked = groups.Lesson(), []
+    shared_teacher, asked = groups.SharedTeacher(), []
 
     def look():
         asked.append(1)
         return {"fpn": [(torch.zeros(1), torch.ones(1))]}
 
     inputs = torch.zeros(2, 3, 8, 8)
-    lesson.begin()
-    first = lesson.records(inputs, look)
+    shared_teacher.begin()
+    first = shared_teacher.features(inputs, look)
     first["fpn"][0][0].add_(1)
-    assert lesson.records(inputs, look)["fpn"][0][0].item() == 0
-    assert lesson.records(inputs, look)["fpn"][0][1].item() == 1
+    assert shared_teacher.features(inputs, look)["fpn"][0][0].item() == 0
+    assert shared_teacher.features(inputs, look)["fpn"][0][1].item() == 1
     assert len(asked) == 2
 
 
@@ -301,11 +302,11 @@ def test_a_run_that_somebody_is_at_keeps_its_status(lay):
 def test_what_another_process_has_said_of_a_student_is_its_end(lay):
     """Where the processes of a group lose each other, the first speaks for those that can't."""
     member = Member(lay("told", ("baseline",))["baseline"])
-    write_json(member.told, {"message": "image 7.jpg is missing.", "hint": "Put it there.", "code": 3})
+    write_json(member.error_file, {"message": "image 7.jpg is missing.", "hint": "Put it there.", "code": 3})
     member.give_up(None)
     status = read_object(member.paths.status)
     assert (status["state"], status["error"]) == (
         "failed",
         {"message": "image 7.jpg is missing.", "hint": "Put it there.", "code": 3},
     )
-    assert not member.told.exists()
+    assert not member.error_file.exists()

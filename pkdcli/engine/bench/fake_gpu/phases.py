@@ -35,7 +35,7 @@ def distilled_step(algorithm: nn.Module, optimizer: OptimWrapper, batch: dict[st
 
     with optimizer.optim_context(algorithm):
         data = phase("data", lambda: algorithm.data_preprocessor(batch, True))
-        phase("teacher", lambda: algorithm._teach(data["teacher_inputs"]))
+        phase("teacher", lambda: algorithm.record_teacher(data["teacher_inputs"]))
         losses = phase("student", student)
         distilled = phase("distillation losses", algorithm.distiller.compute_distill_losses)
     losses.update(add_prefix(distilled, "distill"))

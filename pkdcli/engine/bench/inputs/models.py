@@ -18,7 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from pkdcli.config import data, schedule
 from pkdcli.config.build import model
 from pkdcli.config.detector import modules
-from pkdcli.engine.speedups.frozen_norms import quicken
+from pkdcli.engine.speedups.frozen_norms import apply_speedups
 from pkdcli.recipe.schema import Recipe
 
 LR = 1e-9  # so that no step of a bench leads random weights to where a loss is infinite
@@ -79,7 +79,7 @@ def built(section: ConfigDict, recipe: Recipe, batch: dict[str, Any]) -> nn.Modu
     algorithm = algorithm.to("cuda" if torch.cuda.is_available() else "cpu")
     ours = section["type"] == "PkdDistill"
     if ours:
-        quicken(algorithm.architecture)
+        apply_speedups(algorithm.architecture)
     if ours and recipe.scale.channels_last:
         algorithm = algorithm.to(memory_format=torch.channels_last)
     algorithm.train()

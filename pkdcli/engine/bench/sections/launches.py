@@ -132,7 +132,7 @@ def _take(gpu: FakeGpu, model: Any, optimizer: Any, batch: dict[str, Any], ours:
     with optimizer.optim_context(model):
         data = phase("data", lambda: model.data_preprocessor(batch, True))
         if ours:
-            phase("teacher", lambda: model._teach(data["teacher_inputs"]))
+            phase("teacher", lambda: model.record_teacher(data["teacher_inputs"]))
             losses = phase("student", student)
             distilled = phase("distillation losses", model.distiller.compute_distill_losses)
             losses.update({f"distill.{name}": value for name, value in distilled.items()})

@@ -10,7 +10,7 @@ from torch import nn
 
 from pkdcli.engine.bench.inputs import models
 from pkdcli.engine.bench.measure import Section, extra_memory, interleaved, settle
-from pkdcli.engine.distill.shared_teacher import Lesson
+from pkdcli.engine.distill.shared_teacher import SharedTeacher
 from pkdcli.recipe.schema import Recipe
 
 STEP = 0.97  # of mmrazor's
@@ -68,13 +68,13 @@ def group(recipe: Recipe, repeat: int, students: int, warmup: int = 1) -> Sectio
     batch = next(models.batches(recipe))
     pair = [models.built(models.our_section(recipe), recipe, batch) for _ in range(students + 1)]
     alone, shared = pair[0], pair[1:]
-    lesson = Lesson()
+    shared_teacher = SharedTeacher()
     for one in shared:
-        one.attend(lesson)
+        one.share_teacher(shared_teacher)
     steps = [training(recipe, one, batch) for one in shared]
 
     def together() -> None:
-        lesson.begin()
+        shared_teacher.begin()
         for take in steps:
             take()
 
@@ -101,7 +101,7 @@ def parts(recipe: Recipe, algorithm: nn.Module, batch: dict[str, Any]) -> dict[s
     def teacher() -> None:
         view = algorithm.data_preprocessor.cast_data(batch["inputs"])
         inputs = algorithm.data_preprocessor.teacher({"inputs": view, "data_samples": None}, False)["inputs"]
-        algorithm._look(inputs)
+        algorithm.forward_teacher(inputs)
         for recorder in algorithm.distiller.teacher_recorders.recorders.values():
             recorder.reset_data_buffer()
 
@@ -152,5 +152,3 @@ def data_wait(recipe: Recipe, take: Callable[[Any], Any], steps: int = WAITS) ->
 def _size(recipe: Recipe) -> str:
     width, height = recipe.scale.image
     return f"{recipe.batch} images of {height}x{width}"
-
-

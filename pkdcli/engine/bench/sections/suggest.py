@@ -48,17 +48,17 @@ def suggest(recipe: Recipe, repeat: int, trained: Path | None = None) -> Section
         teaching.prepare(one, **{"fold": True, **settings})
         teachers[name] = one if layout is None else one.to(memory_format=layout)
     with full_float32():  # TF32 would be the larger error, of all of them
-        expected = teaching.look(algorithm.teacher, inputs)
+        expected = teaching.forward_features(algorithm.teacher, inputs)
     if COMPILE in teachers:
         first, second = first_forwards(teachers[COMPILE], inputs)
         section.number("compile=true: before the first step", first, "s")
         section.number("compile=true: before the first step of another size", second, "s", at_most=SECOND)
-    pieces = {name: (lambda one=one: teaching.look(one, inputs)) for name, one in teachers.items()}
+    pieces = {name: (lambda one=one: teaching.forward_features(one, inputs)) for name, one in teachers.items()}
     section.time(interleaved(pieces, repeat))
     for name, one in list(teachers.items())[1:]:
         section.ratio(f"{name}: times faster", ["plain"], [name])
         with full_float32():
-            found = teaching.look(one, inputs)
+            found = teaching.forward_features(one, inputs)
         error = max(distance(a, b) for a, b in zip(found, expected, strict=True))
         section.number(f"{name}: error of the features", error, "relative")
     usual = next(timing for timing in section.timings if timing["name"] == "fold=true")["seconds"]
@@ -92,7 +92,7 @@ def first_forwards(teacher: nn.Module, inputs: Tensor) -> tuple[float, float]:
     for images in (inputs, inputs[:, :, : max(64, inputs.shape[2] // 64 * 32)].contiguous()):
         settle()
         begin = time.perf_counter()
-        teaching.look(teacher, images)
+        teaching.forward_features(teacher, images)
         settle()
         found.append(time.perf_counter() - begin)
     return found[0], found[1]

@@ -14,15 +14,9 @@ from pkdcli import compat
 
 compat.activate()
 
+from pkdcli.engine.distill.level_stats import LevelMeasures, correlation, level_gradient, measure  # noqa: E402
 from pkdcli.engine.losses import build_loss  # noqa: E402
-from pkdcli.engine.train.hooks.diagnostics import (  # noqa: E402
-    LevelMeasures,
-    PkdDiagnosticsHook,
-    correlation,
-    level_gradient,
-    measure,
-    record,
-)
+from pkdcli.engine.train.hooks.diagnostics import PkdDiagnosticsHook, record  # noqa: E402
 
 
 def maps(channels=12, size=(5, 7), seed=0):

@@ -12,9 +12,9 @@ from pkdcli import compat
 compat.activate()
 
 from pkdcli.engine.checkpoint import classes_of  # noqa: E402
+from pkdcli.engine.distill.level_stats import measure  # noqa: E402
 from pkdcli.engine.losses import build_loss  # noqa: E402
 from pkdcli.engine.train.hooks import sanity  # noqa: E402
-from pkdcli.engine.train.hooks.diagnostics import measure  # noqa: E402
 from pkdcli.errors import PkdError  # noqa: E402
 from pkdcli.recipe.identity import comparable  # noqa: E402
 from pkdcli.recipe.resolve import Request, resolve  # noqa: E402

@@ -36,7 +36,7 @@ def remember(runner: Runner) -> None:
 
 def measured_weights(runner: Runner) -> Weights | None:
     """The weights that the run's last evaluation has measured, on the CPU; None in all processes but the first."""
-    known = processes.from_first(hasattr(runner, "pkd_measured"))
+    known = processes.broadcast(hasattr(runner, "pkd_measured"))
     if not known and any(_may_change_weights(hook) for hook in runner.hooks):
         runner.val_loop.run()  # killed between its evaluation and its end, and resumed: it is measured once more
     if not is_main_process():

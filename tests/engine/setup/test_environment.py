@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pkdcli.engine.worker import environment
+from pkdcli.engine.setup import environment
 from pkdcli.plugins import GROUPS
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.runs.paths import RunPaths

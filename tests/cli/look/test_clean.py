@@ -1,0 +1,68 @@
+"""`pkd clean`: what is shown first, what is removed and what stays."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+TINY = ("--scale", "tiny", "--data")
+
+
+@pytest.fixture
+def cluttered(run, here):
+    """A finished and an unfinished run with checkpoints, and parts of a cache."""
+    folders = run("finished", "done", result=True), run("unfinished", "interrupted")
+    for folder in folders:
+        (folder / "checkpoints").mkdir()
+        for epoch in range(1, 4):
+            path = folder / "checkpoints" / f"epoch_000{epoch}.pth"
+            path.write_bytes(b"x" * 1000)
+            os.utime(path, (epoch, epoch))
+    half = folders[1] / ".result.json.abc.part"
+    half.write_bytes(b"x" * 10)
+    os.utime(half, (0, 0))
+    (folders[1] / ".status.json.abc.part").touch()
+    for part in ("downloads", "data", "teachers"):
+        (here.parent / "cache" / part).mkdir(parents=True)
+        (here.parent / "cache" / part / "file").write_bytes(b"x" * 500)
+    return folders
+
+
+def left(here):
+    files = (path for path in here.parent.rglob("*") if path.is_file())
+    return {path.name if path.name != "file" else path.parent.name for path in files}
+
+
+def test_clean_shows_first_and_removes_nothing(type_, cluttered, here):
+    before = left(here)
+    said = type_("clean")
+    runs = here / "runs"
+    assert said.out == (
+        f"      1 kB  {runs}/finished/checkpoints/epoch_0001.pth\n"
+        f"      1 kB  {runs}/finished/checkpoints/epoch_0002.pth\n"
+        f"      10 B  {runs}/unfinished/.result.json.abc.part\n"
+        "2 kB in 3 places; nothing is removed yet: add --yes\n"
+    )
+    assert left(here) == before
+
+
+def test_clean_keeps_the_newest_and_everything_of_unfinished_runs(type_, cluttered, here):
+    assert type_("clean", "--yes").out.endswith("removed 2 kB in 3 places\n")
+    finished, unfinished = cluttered
+    assert [path.name for path in (finished / "checkpoints").iterdir()] == ["epoch_0003.pth"]
+    assert len(list((unfinished / "checkpoints").iterdir())) == 3
+    assert (unfinished / ".status.json.abc.part").exists()
+    assert {"result.json", "student.pth", "downloads", "data", "teachers"} <= left(here)
+    assert type_("clean", "--yes").out.startswith("nothing to remove in ")
+    assert type_("clean", "--keep-checkpoints", "0", "--yes").out.endswith("removed 1 kB in 1 places\n")
+
+
+def test_clean_takes_parts_of_the_cache_by_name_and_never_teachers(type_, cluttered, here):
+    type_("clean", "--cache", "downloads", "--yes")
+    assert {"data", "teachers"} <= left(here)
+    assert "downloads" not in left(here)
+    type_("clean", "--cache", "all", "--yes")
+    assert left(here).isdisjoint({"downloads", "data"})
+    assert "teachers" in left(here)
+    assert type_("clean", "--cache", "teachers").code == 2
