@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pkdcli.config.keys import like, set_key
@@ -33,6 +33,7 @@ def places(node, path=()):
         yield from places(value, (*path, str(key)))
 
 
+@settings(deadline=None)
 @given(MODELS, st.data())
 def test_a_scalar_is_set_at_its_place_and_nowhere_else(model, data):
     before = dict(places(model))
@@ -46,6 +47,7 @@ def test_a_scalar_is_set_at_its_place_and_nowhere_else(model, data):
         assert type(after[path[:depth]]) is type(before[path[:depth]])
 
 
+@settings(deadline=None)
 @given(MODELS, st.data())
 def test_what_stands_there_already_changes_nothing(model, data):
     path, value = data.draw(st.sampled_from(sorted(places(model), key=str)))
@@ -54,6 +56,7 @@ def test_what_stands_there_already_changes_nothing(model, data):
     assert model == before
 
 
+@settings(deadline=None)
 @given(MODELS)
 def test_a_path_through_a_scalar_is_refused_and_changes_nothing(model):
     before = copy.deepcopy(model)
@@ -64,6 +67,7 @@ def test_a_path_through_a_scalar_is_refused_and_changes_nothing(model):
     assert model == before
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.integers(), st.text(max_size=2)), max_size=5), st.booleans())
 def test_a_list_takes_the_kind_of_what_it_replaces(items, tuples):
     old = tuple(items[:2]) if tuples else items[:2]
