@@ -64,6 +64,12 @@ def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | 
 
     Called in every process that the launcher has started for the run.
 
+    Args:
+        recipe: What to carry out.
+        paths: Its run directory.
+        cache: The cache folder.
+        teacher_weights: The teacher's checkpoint, for a distilled run.
+
     Raises:
         PkdError, StopRequested: As `run_steps`.
     """
@@ -175,6 +181,10 @@ def _measure_given(recipe: Recipe, runner: PkdRunner, weights: Path) -> tuple[di
 
 def fit_loaders(config: Config | dict[str, Any], recipe: Recipe) -> int:
     """Have no more loader processes than the process has cores, unless somebody asked for another number.
+
+    Args:
+        config: Changed in place.
+        recipe: The run's.
 
     Returns:
         How many there are.

@@ -82,7 +82,12 @@ def teacher_warnings(teacher: Mapping[str, Any], baseline: Mapping[str, Any] | N
 
 
 def baseline_of(recipe: Recipe, runs: Path) -> dict[str, Any] | None:
-    """result.json of the baseline that a run compares with, if it has finished."""
+    """result.json of the baseline that a run compares with, if it has finished.
+
+    Args:
+        recipe: The run's.
+        runs: The folder of all runs.
+    """
     wanted = comparable(recipe)
     for path in sorted(runs.glob("*/result.json")):
         result = read_json(path)
@@ -93,6 +98,10 @@ def baseline_of(recipe: Recipe, runs: Path) -> dict[str, Any] | None:
 
 def class_warnings(recipe: Recipe, checkpoint: Path) -> list[str]:
     """What the class names in the teacher's checkpoint say against it; nothing where it has none.
+
+    Args:
+        recipe: The run's.
+        checkpoint: The teacher's.
 
     Raises:
         PkdError: They differ, and the student would inherit the head.
@@ -139,6 +148,10 @@ def _listed(classes: Sequence[str], shown: int = 12) -> str:
 
 def check_connection(measured: Mapping[int, LevelMeasures], loss: str) -> None:
     """Refuse a loss that can't reach the student's parameters, seen in the first step.
+
+    Args:
+        measured: By the student's level.
+        loss: The loss's name, for the message.
 
     Raises:
         PkdError: At some level there is no gradient, with its cause.
@@ -250,14 +263,27 @@ class PkdSanityHook(Hook):
         self._seen = 0
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Have the first step measured."""
+        """Have the first step measured.
+
+        Args:
+            runner: The run's.
+            batch_idx: The batch's place in its epoch, from 0.
+            data_batch: As the loader gave it.
+        """
         if self._seen == 0:
             distiller_of(runner).measuring = True
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
-        """Check the way to the student's parameters in the first step, the values after the last looked at."""
+        """Check the way to the student's parameters in the first step, the values after the last looked at.
+
+        Args:
+            runner: The run's.
+            batch_idx: The batch's place in its epoch, from 0.
+            data_batch: As the loader gave it.
+            outputs: What the step returned: losses by name, or detections.
+        """
         if self._seen >= self.iterations:
             return
         if self._seen == 0:
