@@ -8,8 +8,8 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pkdcli.api.keywords import options_of
 from pkdcli.api.options import DEFAULT, SECTIONS, BenchmarkOptions
+from pkdcli.api.options.keywords import options_of
 from pkdcli.errors import PkdError, unknown
 from pkdcli.folders import cache_root
 from pkdcli.launch.outcome import Watcher

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pkdcli.api.keywords import options_of
 from pkdcli.api.options import EvalOptions
+from pkdcli.api.options.keywords import options_of
 from pkdcli.config.data import check_sides, image_size, own_test_size, sides
 from pkdcli.data.prepare import prepare, thinnest
 from pkdcli.errors import PkdError, unknown

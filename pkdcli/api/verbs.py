@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Annotated, Any
 
-from pkdcli.api.keywords import as_words
+from pkdcli.api.options.keywords import as_words
 from pkdcli.launch.options import LaunchOptions
 from pkdcli.options import Only, OutputOptions, sort_keywords
 from pkdcli.recipe.options import RecipeOptions, RunOptions, SweepOptions, TableOptions, TeacherOptions

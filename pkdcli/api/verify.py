@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pkdcli.api.keywords import options_of
 from pkdcli.api.options import VerifyOptions
+from pkdcli.api.options.keywords import options_of
 from pkdcli.config.teacher import teacher_recipe
 from pkdcli.data.images.file_names import path_of
 from pkdcli.errors import PkdError

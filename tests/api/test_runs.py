@@ -13,10 +13,11 @@ import time
 import pytest
 from typer.testing import CliRunner
 
-from pkdcli.api import runs as api
 from pkdcli.api.cancel import Cancelled, CancelOptions, cancel
-from pkdcli.api.clean import CleanOptions, clean
-from pkdcli.api.runs import LogsOptions, StatusOptions, list_runs, load_run, logs, status
+from pkdcli.api.runs import StatusOptions, list_runs, load_run, status
+from pkdcli.api.runs import logs as api
+from pkdcli.api.runs.clean import CleanOptions, clean
+from pkdcli.api.runs.logs import LogsOptions, logs
 from pkdcli.cli import app
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.options import OutputOptions

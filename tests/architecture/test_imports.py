@@ -39,7 +39,7 @@ EXCEPTIONS = {
 TO_DO: set[str] = set()
 CIRCLES_TO_DO: set[str] = set()
 LONG_TO_DO: set[str] = set()
-FOLDERS_TO_DO = {"pkdcli/api"}
+FOLDERS_TO_DO: set[str] = set()
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,8 @@ from pkdcli.api.verbs import VERBS
 from pkdcli.cli import stub
 from pkdcli.runs.store import read_json
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "python.md").read_text()
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs" / "python.md").read_text()
 WORDS = {"scale": "tiny"}
 
 
@@ -197,6 +198,17 @@ def test_the_guide_s_lines_do_what_it_says(here, own, worker, monkeypatch, capsy
     assert "unknown keyword 'wieght'." in out
     assert "ended well" in out
     assert blocks(rest), "the guide has a part about weights"
+
+
+def test_the_readme_s_lines_do_what_it_says(own, worker, capsys):
+    (block,) = blocks((ROOT / "README.md").read_text())
+    names: dict[str, object] = {}
+    block = block.replace("\npkdcli.report()", "\ntable = pkdcli.report()")
+    exec(block.replace('scale="tiny"', f'scale="tiny", data={str(own)!r}'), names)
+    assert names["student"].metrics["mAP"] == 31.0
+    rows = {(row.loss, row.weight): (row.mAP, row.gain) for row in names["table"].itertuples()}
+    assert (rows["pkd", 10.0], rows["mse", 10.0], rows["mse", 30.0]) == ((31.0, 11.0), (31.0, 11.0), (33.0, 13.0))
+    assert capsys.readouterr() == ("", "")
 
 
 def test_the_guide_s_lines_about_weights(lab, monkeypatch):

@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,8 +146,8 @@ def weights(path: Path) -> dict:
 def resumed(unpack, tmp_path_factory) -> list[Old]:
     """The interrupted run, resumed in two folders."""
     both = [unpack(tmp_path_factory.mktemp(name)) for name in ("one", "other")]
-    for one in both:
-        one.pkd("resume", INTERRUPTED)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda one: one.pkd("resume", INTERRUPTED), both))
     return both
 
 
@@ -163,11 +164,12 @@ def test_an_interrupted_run_goes_on_to_the_same_bits_each_time(resumed):
 
 
 def test_it_ends_where_a_run_ends_that_nothing_interrupted(resumed, old):
-    """Equal to the bit on the kind of processor that made the state; on another but for the rounding of seven steps.
+    """Equal to the bit on the processor that made the state; on another but for rounding.
 
-    From the state to the end are five steps. One left out or taken twice, or taken without its momentum, is of the
-    order of a fifth of that way; rounding (1e-7 of each number, times what twelve steps make of it) is far below a
-    hundredth.
+    Other instructions (those of AVX2 in the place of AVX-512, in PyTorch and oneDNN) end the run from its start
+    0.03 percent of the way from the state to the end apart, and two threads a thousandth of a percent. Half a percent
+    is ten times as much, and less than any of the five steps is of that way: the last has a hundredth of the first
+    one's learning rate, the three between them a tenth.
     """
     import torch
 
@@ -182,7 +184,4 @@ def test_it_ends_where_a_run_ends_that_nothing_interrupted(resumed, old):
     def distance(one: dict, other: dict) -> float:
         return sum(float((one[key].double() - other[key].double()).square().sum()) for key in end) ** 0.5
 
-    apart = distance(mine, end)
-    print("apart", apart, "of", distance(begun, end))
-    assert apart < 0.01 * distance(begun, end)
-    assert distance(begun, end) > 0
+    assert distance(mine, end) < 0.005 * distance(begun, end)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pkdcli.api.keywords import options_of
 from pkdcli.api.options import VisualizeOptions
+from pkdcli.api.options.keywords import options_of
 from pkdcli.api.visualize.plan import FigurePlan, plans
 from pkdcli.folders import cache_root
 from pkdcli.launch.outcome import Watcher

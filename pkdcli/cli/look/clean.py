@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pkdcli.api.clean import CleanOptions, clean
+from pkdcli.api.runs.clean import CleanOptions, clean
 from pkdcli.cli.typer_options import spread
 from pkdcli.folders import cache_root, runs_root
 from pkdcli.options import Only, OutputOptions

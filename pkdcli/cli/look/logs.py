@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pkdcli.api.runs import LogsOptions, find_log
+from pkdcli.api.runs.logs import LogsOptions, find_log
 from pkdcli.cli.typer_options import spread
 from pkdcli.options import Only, OutputOptions
 

@@ -28,8 +28,8 @@ from pkdcli.engine.setup import environment
 from pkdcli.engine.setup.config import run_config
 from pkdcli.engine.train import determinism, export
 from pkdcli.engine.train.batches import TrainingContext, TrainingCoroutine, run_to_end
+from pkdcli.engine.train.checks import before_training
 from pkdcli.engine.train.hooks.run_status import say_phase, status_of
-from pkdcli.engine.train.hooks.sanity import before_training
 from pkdcli.engine.train.loop import last_metrics
 from pkdcli.engine.train.runner import PkdRunner, detector
 from pkdcli.errors import ExitCode, PkdError

@@ -30,7 +30,7 @@ def test_an_ambiguous_name(type_, run):
 
 
 def test_following_a_log_ends_with_the_run(type_, run, monkeypatch, mine):
-    from pkdcli.api import runs as logs
+    from pkdcli.api.runs import logs
 
     monkeypatch.setattr(logs, "SECONDS", 0.01)
     folder = run("a", "running", log="one\n", **mine)
