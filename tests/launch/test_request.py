@@ -135,7 +135,7 @@ def test_what_was_answered_before_the_end_is_given_and_then_the_end_is_told(engi
     engine(ENGINE, "import sys; print('{\"a\": 1}', flush=True); sys.exit('lost')")
     lines = ask_lines(ENGINE, {}, "the work")
     assert next(lines) == {"a": 1}
-    with pytest.raises(PkdError, match="^the work ended with exit code 1") as caught:
+    with pytest.raises(PkdError, match=r"^the work ended with exit code 1") as caught:
         next(lines)
     assert caught.value.hint == "lost"
 
