@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -10,6 +12,8 @@ from pkdcli.errors import PkdError
 
 # mmrazor's official PKD configs pair the first four levels: (0, 0) to (3, 3).
 OFFICIAL_LEVELS = 4
+# Necks that put out num_outs levels of out_channels: the backbone's strides, and above these the double each time.
+_KEEP_TO_THEIR_KEYS = {"FPN", "PAFPN", "ChannelMapper", "BFP", "DyHead"}
 _REMEDY = (
     "Name the levels yourself: --levels 0:0,1:1 pairs the student's level 0 with the teacher's level 0, and so on."
 )
@@ -19,7 +23,8 @@ class Level(NamedTuple):
     """One output of a neck.
 
     Attributes:
-        stride: Pixels of the image per position, or None where the backbone is not one whose strides are known.
+        stride: Pixels of the image per position, or None where the backbone is not one whose strides are known, or the
+            output is of one size whatever the image's.
         channels: Of the feature map.
     """
 
@@ -31,10 +36,31 @@ class Level(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Outputs:
+    """What comes out of the module of a detector that is compared.
+
+    Attributes:
+        levels: In the order in which they come: mostly the finest first, in YOLOv3 the coarsest.
+        module: Its name in the detector: `neck`, or `backbone` where there is no neck.
+        single: It puts out one tensor, rather than a tuple of one or more.
+    """
+
+    levels: list[Level]
+    module: str = "neck"
+    single: bool = False
+
+
+Look = Callable[[dict[str, Any], str], Outputs]
+"""Finds out what a model section puts out by running it; `student` or `teacher` is for messages (`config.look`)."""
+
+
+@dataclass(frozen=True)
 class Pairing:
     """The levels that are compared.
 
     Attributes:
+        student: What the student puts out.
+        teacher: What the teacher puts out.
         pairs: (student, teacher) indices.
         adapters: For a student level of another number of channels than its partner: (its own, the partner's).
         alone_student: Levels of the student that are not compared.
@@ -42,6 +68,8 @@ class Pairing:
         warnings: What a user may not have meant.
     """
 
+    student: Outputs
+    teacher: Outputs
     pairs: list[tuple[int, int]]
     adapters: dict[int, tuple[int, int]] = field(default_factory=dict)
     alone_student: list[int] = field(default_factory=list)
@@ -49,7 +77,7 @@ class Pairing:
     warnings: list[str] = field(default_factory=list)
 
 
-def pairing(levels: str, student: dict[str, Any], teacher: dict[str, Any]) -> Pairing:
+def pairing(levels: str, student: dict[str, Any], teacher: dict[str, Any], look: Look | None = None) -> Pairing:
     """Pair the levels of two detectors.
 
     Args:
@@ -57,11 +85,13 @@ def pairing(levels: str, student: dict[str, Any], teacher: dict[str, Any]) -> Pa
             `stride`: levels of equal stride, the student's first four of those. Or pairs, `0:1,1:2`.
         student: mmdet model section.
         teacher: mmdet model section.
+        look: Asked where the config of a detector does not tell its levels; None refuses such a detector.
 
     Raises:
         PkdError: No level has a partner, a level does not exist or stands twice, or the strides can't be told.
     """
-    ours, theirs = neck_levels(student, "student"), neck_levels(teacher, "teacher")
+    student_outputs, teacher_outputs = outputs(student, "student", look), outputs(teacher, "teacher", look)
+    ours, theirs = student_outputs.levels, teacher_outputs.levels
     if levels == "index":
         count = min(len(ours), len(theirs), OFFICIAL_LEVELS)
         pairs = [(index, index) for index in range(count)]
@@ -75,6 +105,8 @@ def pairing(levels: str, student: dict[str, Any], teacher: dict[str, Any]) -> Pa
     paired_student, paired_teacher = {s for s, _ in pairs}, {t for _, t in pairs}
     alone = [index for index in range(len(ours)) if index not in paired_student]
     return Pairing(
+        student=student_outputs,
+        teacher=teacher_outputs,
         pairs=pairs,
         adapters={
             s: (ours[s].channels, theirs[t].channels) for s, t in pairs if ours[s].channels != theirs[t].channels
@@ -88,6 +120,68 @@ def pairing(levels: str, student: dict[str, Any], teacher: dict[str, Any]) -> Pa
             if index in expected
         ],
     )
+
+
+def far_apart(student: dict[str, Any], teacher: dict[str, Any], look: Look | None = None) -> str | None:
+    """Why level i should not be compared with level i, in words; None where all that meet are near.
+
+    The official way pairs a one-stage student's P3 with a two-stage teacher's P2, a factor of two. Beyond that levels
+    see objects of other sizes, as where YOLOv3, whose coarsest level comes first, meets an FPN.
+
+    Args:
+        student: mmdet model section.
+        teacher: mmdet model section.
+        look: As in `pairing`.
+    """
+    ours, theirs = outputs(student, "student", look).levels, outputs(teacher, "teacher", look).levels
+    for index, (one, other) in enumerate(zip(ours[:OFFICIAL_LEVELS], theirs, strict=False)):
+        if one.stride and other.stride and not 0.5 <= one.stride / other.stride <= 2:
+            return f"the student's level {index}{one} would meet the teacher's level {index}{other}"
+    return None
+
+
+def by_default(student: dict[str, Any], teacher: dict[str, Any], look: Look | None = None) -> str:
+    """`index`, or `stride` where levels of one index are far apart and some of equal stride are there.
+
+    Args:
+        student: mmdet model section.
+        teacher: mmdet model section.
+        look: As in `pairing`.
+    """
+    if far_apart(student, teacher, look) is None:
+        return "index"
+    theirs = {level.stride for level in outputs(teacher, "teacher", look).levels}
+    shared = any(level.stride in theirs for level in outputs(student, "student", look).levels if level.stride)
+    return "stride" if shared else "index"
+
+
+def outputs(model: dict[str, Any], who: str, look: Look | None = None) -> Outputs:
+    """What comes out of a detector's neck: as its config tells it, else as it is found by looking.
+
+    Args:
+        model: mmdet model section.
+        who: `student` or `teacher`, for messages.
+        look: As in `pairing`.
+
+    Raises:
+        PkdError: Neither tells.
+    """
+    if look is None or _told(model):
+        return Outputs(neck_levels(model, who))
+    return look(model, who)
+
+
+def _told(model: dict[str, Any]) -> bool:
+    """Whether the config of a detector tells its levels and their strides: its necks are of kinds that keep to it."""
+    necks = model.get("neck")
+    kinds = [one.get("type") for one in (necks if isinstance(necks, (list, tuple)) else [necks]) if one]
+    backbone = model.get("backbone")
+    if not kinds or not set(kinds) <= _KEEP_TO_THEIR_KEYS or not isinstance(backbone, dict):
+        return False
+    try:
+        return all(level.stride for level in neck_levels(model, ""))
+    except (PkdError, LookupError, TypeError):
+        return False
 
 
 def neck_levels(model: dict[str, Any], who: str) -> list[Level]:
@@ -155,10 +249,17 @@ def backbone_strides(backbone: dict[str, Any]) -> list[int] | None:
 
 def _by_stride(ours: list[Level], theirs: list[Level]) -> list[tuple[int, int]]:
     for who, levels in (("student", ours), ("teacher", theirs)):
-        if levels[0].stride is None:
+        if all(level.stride is None for level in levels):
             raise PkdError(f"--levels stride: the strides of the {who}'s backbone are not known.", _REMEDY)
-    partner = {level.stride: index for index, level in enumerate(theirs)}
-    pairs = [(index, partner[level.stride]) for index, level in enumerate(ours) if level.stride in partner]
+    # Of several levels of one stride (SSD's smallest) the first meets the first; the last one meets all that are left.
+    partners: dict[int | None, deque[int]] = {}
+    for index, level in enumerate(theirs):
+        partners.setdefault(level.stride, deque()).append(index)
+    pairs = []
+    for index, level in enumerate(ours):
+        left = partners.get(level.stride) if level.stride else None
+        if left:
+            pairs.append((index, left.popleft() if len(left) > 1 else left[0]))
     if not pairs:
         s, t = (", ".join(str(level.stride) for level in levels) for levels in (ours, theirs))
         raise PkdError(
