@@ -161,8 +161,6 @@ def _paired_otherwise(recipe: Recipe) -> list[str]:
     return [f"{far}, and none is of equal stride; --levels 0:0,1:1 names the pairs yourself."]
 
 
-
-
 def with_adapters(recipe: Recipe) -> Recipe:
     """The recipe of a distilled run with the adapters that its levels need written into it.
 

@@ -13,7 +13,7 @@ from pkdcli.errors import PkdError
 # mmrazor's official PKD configs pair the first four levels: (0, 0) to (3, 3).
 OFFICIAL_LEVELS = 4
 # Necks that put out num_outs levels of out_channels: the backbone's strides, and above these the double each time.
-_KEEP_TO_THEIR_KEYS = {"FPN", "PAFPN", "ChannelMapper", "BFP", "DyHead"}
+_KEEP_TO_THEIR_KEYS = {"BFP", "ChannelMapper", "DyHead", "FPG", "FPN", "FPN_CARAFE", "NASFCOS_FPN", "NASFPN", "PAFPN"}
 _REMEDY = (
     "Name the levels yourself: --levels 0:0,1:1 pairs the student's level 0 with the teacher's level 0, and so on."
 )
