@@ -75,7 +75,12 @@ def _parameter(field: Field) -> Parameter:
 
 
 def annotation(field: Field, default: Any = None) -> Any:
-    """An option's type, as Typer shall read it, annotated with its names, its help and its bounds."""
+    """An option's type, as Typer shall read it, annotated with its names, its help and its bounds.
+
+    Args:
+        field: The option.
+        default: Its default, as Typer shall show it.
+    """
     option, typed = field.option, field.kind
     if field.listed or typed is float:  # read by the field, whose messages say what it takes
         typed = str
@@ -106,7 +111,13 @@ def _complete(kind: str | None, choices: Sequence[str] = (), listed: bool = Fals
 
 
 def alias(group: type, name: str, default: Any = MISSING) -> Any:
-    """The annotation of one option of a group, for a command that takes it by itself."""
+    """The annotation of one option of a group, for a command that takes it by itself.
+
+    Args:
+        group: The group that has the option.
+        name: Of its field.
+        default: Another default than there.
+    """
     field = next(field for field in fields(group) if field.name == name)
     return annotation(field, field.default if default is MISSING else default)
 

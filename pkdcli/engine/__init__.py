@@ -1,1 +1,16 @@
-"""All that needs torch. Started as a process (`python -m pkdcli.engine.worker RUN_DIR`), imported by no other room."""
+"""The only home of torch: what trains, evaluates and measures detectors, in processes that `pkdcli.launch` starts.
+
+A room imports from the rows below its own, never upwards nor sideways:
+
+    bench                                 measures what the rest does
+    analysis                              figures and checks of what was trained
+    worker                                the process of a run or a group of runs: request, run, result
+    register                              makes known what a run's config.py names
+    train                                 loop, batches, optimizer, hooks, export
+    distill                               teacher, levels, and what goes between them
+    metrics   losses   speedups
+    data      distributed   checkpoint   setup
+
+The paths `pkdcli.engine.worker`, `pkdcli.engine.register` and `pkdcli.engine.losses` stand in files of old runs: they
+stay.
+"""

@@ -40,7 +40,12 @@ _Readable.add_representer(str, _text)
 
 
 def config_py(planned: PlannedRun, devices: int = 1) -> str:
-    """The run's mmengine config as a Python file that stock mmengine tools read."""
+    """The run's mmengine config as a Python file that stock mmengine tools read.
+
+    Args:
+        planned: The run.
+        devices: Its worker processes, over all its machines.
+    """
     from pkdcli.config.build import as_python, build_config
 
     teacher = planned.teacher.paths.teacher if planned.teacher else None
@@ -71,7 +76,13 @@ def prepare(planned: PlannedRun, cache: Path, devices: int = 1, launcher: Launch
 
 
 def job(planned: PlannedRun, cache: Path, devices: int = 1) -> dict[str, Any]:
-    """What the worker needs beside the recipe: folders of this machine."""
+    """What the worker needs beside the recipe: folders of this machine.
+
+    Args:
+        planned: The run.
+        cache: The cache folder.
+        devices: Its worker processes, over all its machines.
+    """
     teacher = str(planned.teacher.paths.root) if planned.teacher else None
     return {"cache": str(cache), "teacher": teacher, "devices": devices}
 
@@ -101,6 +112,10 @@ def spec(planned: PlannedRun, cache: Path, command: str) -> JobSpec:
 
 def restored(paths: RunPaths, cache: Path) -> tuple[list[PlannedRun], dict[str, Any]]:
     """A run from its directory: itself behind its teacher, and how it was launched.
+
+    Args:
+        paths: The run directory.
+        cache: The cache folder, which has the teachers' runs.
 
     Raises:
         PkdError: Its recipe or its job.json is absent or damaged.

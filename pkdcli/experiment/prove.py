@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 def check(recipes: Sequence[Recipe], launcher: Launcher | None) -> None:
     """Refuse modules that nobody could import, without importing any, and jobs without the GPU that they need.
 
+    Args:
+        recipes: Of the runs that were asked for.
+        launcher: Where they will be carried out; None for this process.
+
     Raises:
         PkdError: A module neither beside the recipe, nor in the working folder, nor installed; no GPU asked for.
     """

@@ -25,7 +25,12 @@ def on_machine(root: Path = Path("/")) -> int | None:
 
 
 def visible(root: Path = Path("/"), env: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """The GPUs that the environment leaves visible, as CUDA_VISIBLE_DEVICES names them; none where none is known."""
+    """The GPUs that the environment leaves visible, as CUDA_VISIBLE_DEVICES names them; none where none is known.
+
+    Args:
+        root: Where the system's files begin.
+        env: The environment.
+    """
     there = on_machine(root)
     named = env.get("CUDA_VISIBLE_DEVICES")
     if there == 0:

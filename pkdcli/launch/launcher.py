@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from pkdcli.runs.paths import RunPaths
 
 
+KINDS = ("local", "slurm")
+"""Those that are pkd's own; each is imported when it is wanted."""
+
+
 class Launcher(Protocol):
     """Carries jobs out, and knows what has become of them.
 
@@ -93,18 +97,20 @@ def launcher_of(recipe: LauncherRecipe) -> Launcher:
     Raises:
         PkdError: Nobody serves its kind, several do, or the plug-in that does is broken.
     """
-    from pkdcli.launch.local.launcher import LocalLauncher
-    from pkdcli.launch.slurm.launcher import SlurmLauncher
-
-    kinds = {"local": LocalLauncher, "slurm": SlurmLauncher}
-    plugin = plugins.find("launchers", recipe.kind, kinds)
+    plugin = plugins.find("launchers", recipe.kind, KINDS)
     if plugin is not None:
         from pkdcli.launch.plugin import plugin_launcher
 
         return plugin_launcher(plugin, recipe)
-    if recipe.kind not in kinds:
-        raise unknown("kind of launcher", recipe.kind, [*kinds, *plugins.names("launchers")])
-    return kinds[recipe.kind](recipe)
+    if recipe.kind == "local":
+        from pkdcli.launch.local.launcher import LocalLauncher
+
+        return LocalLauncher(recipe)
+    if recipe.kind == "slurm":
+        from pkdcli.launch.slurm.launcher import SlurmLauncher
+
+        return SlurmLauncher(recipe)
+    raise unknown("kind of launcher", recipe.kind, [*KINDS, *plugins.names("launchers")])
 
 
 def launcher_for(state: RunState) -> Launcher:

@@ -13,7 +13,12 @@ TAIL = 40  # lines of a log
 
 
 def tail(path: Path, lines: int = TAIL) -> list[str]:
-    """The last lines of a file; none where it can't be read."""
+    """The last lines of a file; none where it can't be read.
+
+    Args:
+        path: The file.
+        lines: How many.
+    """
     try:
         with open(path, "rb") as file:
             size = file.seek(0, 2)
@@ -24,7 +29,12 @@ def tail(path: Path, lines: int = TAIL) -> list[str]:
 
 
 def silent_end(paths: RunPaths, cause: str) -> str:
-    """A cause with what the log adds: torchrun and Slurm write there how a worker was lost."""
+    """A cause with what the log adds: torchrun and Slurm write there how a worker was lost.
+
+    Args:
+        paths: The run directory.
+        cause: How the run was lost, as far as that is known already.
+    """
     log = "\n".join([*tail(paths.log), *tail(Path(read_object(paths.root / SUBMITTED).get("output", "")))])
     words = last_words(log)
     if words is None and ("SIGKILL" in log or "Killed" in log) and "SIGKILL" not in cause:

@@ -74,7 +74,13 @@ class Watcher:
         """Something about the data that a user should know whatever else is said."""
 
     def on_data(self, name: str, done: int | None, total: int | None) -> None:
-        """A data set is being checked (`done` is None) or drawn, so many of its images so far."""
+        """A data set is being checked (`done` is None) or drawn, so many of its images so far.
+
+        Args:
+            name: Of the data set.
+            done: Images so far; None for a check, which does not count them.
+            total: Images in all.
+        """
 
     def on_plan(self, runs: Mapping[str, Any], done: Sequence[str]) -> None:
         """What will be carried out.
@@ -85,10 +91,21 @@ class Watcher:
         """
 
     def on_share(self, runs: Sequence[str], teacher: str) -> None:
-        """These runs train together, beside one teacher of that title."""
+        """These runs train together, beside one teacher of that title.
+
+        Args:
+            runs: Their ids.
+            teacher: Its title.
+        """
 
     def on_submit(self, run: str, job: str | None, text: str) -> None:
-        """A run has been handed to a cluster as `job`, or (None) was there before; `text` says which."""
+        """A run has been handed to a cluster as `job`, or (None) was there before; `text` says which.
+
+        Args:
+            run: Its id; empty where it is said of all.
+            job: The cluster's job; None where it was there before.
+            text: What happened, in words.
+        """
 
     def on_start(self, spec: JobSpec) -> None:
         """A job has started."""
@@ -97,7 +114,18 @@ class Watcher:
         """A job is still running; called about ten times a second."""
 
     def on_retry(self, spec: JobSpec, outcome: Outcome, left: int) -> None:
-        """A lost job is started again; `left` more times if need be."""
+        """A lost job is started again; `left` more times if need be.
+
+        Args:
+            spec: The job.
+            outcome: How it was lost.
+            left: So many more times, if need be.
+        """
 
     def on_end(self, spec: JobSpec, outcome: Outcome) -> None:
-        """A job has ended, or can't start."""
+        """A job has ended, or can't start.
+
+        Args:
+            spec: The job.
+            outcome: How it ended, or why it can't start.
+        """

@@ -45,6 +45,10 @@ def launcher_class(plugin: plugins.Plugin) -> type:
 def plugin_launcher(plugin: plugins.Plugin, recipe: LauncherRecipe) -> Launcher:
     """The launcher of a plug-in that carries runs out as a recipe of its kind says.
 
+    Args:
+        plugin: The plug-in that serves the recipe's kind.
+        recipe: Of the launcher.
+
     Raises:
         PkdError: It is broken, or the recipe has keys that it does not take.
     """

@@ -13,7 +13,13 @@ _EXIT_CODE = re.compile(r"exitcode\s*: (-?\d+)")
 
 
 def command(argv: Sequence[str], processes: int, python: str = sys.executable) -> tuple[str, ...]:
-    """The command that starts `argv` in several processes of one machine, which find each other on a free port."""
+    """The command that starts `argv` in several processes of one machine, which find each other on a free port.
+
+    Args:
+        argv: The command of one process.
+        processes: How many.
+        python: The interpreter that has torch.
+    """
     options = ("--standalone", f"--nproc-per-node={processes}", "--max-restarts=0")
     return (python, "-m", MODULE, *options, "--no-python", *argv)
 

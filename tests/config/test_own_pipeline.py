@@ -8,7 +8,7 @@ import pytest
 
 from pkdcli.api.evaluate import said_of_size
 from pkdcli.config.data import own_test_pipeline, own_test_size, val_pipeline
-from pkdcli.engine.train.hooks import sanity
+from pkdcli.engine.train import checks
 from pkdcli.recipe import library
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Detector
@@ -78,10 +78,10 @@ def test_a_difference_is_said(own):
 
 def test_a_given_teacher_that_sees_other_images_is_warned_of_and_the_remedy_works(own):
     given = recipe(own, teacher_checkpoint="x.pth")
-    assert sanity.size_warnings(given) == [
+    assert checks.size_warnings(given) == [
         "the teacher Own looks at images of 1333x800 (scale paper); its own config tests at 160x120. Give --scale a "
         "recipe of yours with image: [160, 120], or --set 'scale.image=[160, 120]'."
     ]
-    assert sanity.size_warnings(recipe(own, "paper", "scale.image=[160, 120]", teacher_checkpoint="x.pth")) == []
-    assert sanity.size_warnings(recipe(own)) == []  # trained here, at this very size
-    assert sanity.size_warnings(recipe(own, "tiny", teacher_checkpoint="x.pth")) == []
+    assert checks.size_warnings(recipe(own, "paper", "scale.image=[160, 120]", teacher_checkpoint="x.pth")) == []
+    assert checks.size_warnings(recipe(own)) == []  # trained here, at this very size
+    assert checks.size_warnings(recipe(own, "tiny", teacher_checkpoint="x.pth")) == []

@@ -28,7 +28,6 @@ class ShowOptions:
     name: str = option(
         help="A recipe's name or a run's id (its beginning is enough); a run's folder, or a recipe's file.",
         argument=True,
-        metavar="NAME",
     )
 
 

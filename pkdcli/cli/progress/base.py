@@ -98,7 +98,12 @@ class Watch(Watcher):
 
 
 def why(spec: JobSpec, outcome: Outcome) -> str:
-    """Why a job failed: its own words, or the end of its log where it died without any."""
+    """Why a job failed: its own words, or the end of its log where it died without any.
+
+    Args:
+        spec: The job.
+        outcome: How it ended.
+    """
     paths = RunPaths(spec.run_dir)
     error = (read_json(paths.status) or {}).get("error")
     if error and not outcome.died_by:

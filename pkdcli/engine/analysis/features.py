@@ -93,6 +93,10 @@ def _measure_level(found: Features, level: str, maps: Mapping[str, list[np.ndarr
 def load(recipe: Any, images: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The images as an evaluation loads and resizes them.
 
+    Args:
+        recipe: Of the run whose test pipeline loads them.
+        images: `path`, `boxes` (x1, y1, x2, y2) in pixels or None, and `annotated` (width, height) where it is known.
+
     Returns:
         `inputs` (3, height, width), uint8, BGR; `pixels` (height, width, 3), RGB; `path`, `size`, and the boxes in
         pixels of that size, or None.

@@ -119,7 +119,12 @@ def _lines(path: str) -> list[str]:
 
 
 def say(answers: TextIO, **what: Any) -> None:
-    """Print one line for who has started this process."""
+    """Print one line for who has started this process.
+
+    Args:
+        answers: Where the lines go.
+        what: The keys and values of one JSON object.
+    """
     print(json.dumps(what), file=answers, flush=True)
 
 

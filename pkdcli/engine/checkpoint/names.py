@@ -55,7 +55,12 @@ def as_named_by(own: Collection[str], state: State) -> State:
 
 
 def foreign_prefix(own: Collection[str], state: State) -> str | None:
-    """What stands before the names of all tensors and not before the model's, if the model's would be there else."""
+    """What stands before the names of all tensors and not before the model's, if the model's would be there else.
+
+    Args:
+        own: The model's names of tensors.
+        state: A state dict, read.
+    """
     first = next(iter(state), "")
     places = [place + 1 for place, letter in enumerate(first) if letter == "."]
     for place in places:
@@ -68,7 +73,12 @@ def foreign_prefix(own: Collection[str], state: State) -> str | None:
 
 
 def below(state: State, prefix: str) -> State:
-    """The part of a state dict under `prefix`, without it, and its layers' versions likewise."""
+    """The part of a state dict under `prefix`, without it, and its layers' versions likewise.
+
+    Args:
+        state: A state dict.
+        prefix: How the names begin, with its dot: `backbone.`.
+    """
     return _renamed(state, lambda key: key[len(prefix) :] if key.startswith(prefix) else None)
 
 

@@ -25,7 +25,12 @@ _PARTS = ("meta", "state_dict", "message_hub", "optimizer", "param_schedulers")
 
 
 def state_name(step: int, per_epoch: int) -> str:
-    """The file name of the state after so many steps."""
+    """The file name of the state after so many steps.
+
+    Args:
+        step: Steps taken, over all epochs.
+        per_epoch: Steps in an epoch.
+    """
     epochs, rest = divmod(step, per_epoch)
     return f"epoch_{epochs:04d}_iter_{step:08d}.pth" if rest else f"epoch_{epochs:04d}.pth"
 
@@ -37,6 +42,11 @@ def states(folder: Path) -> list[Path]:
 
 def save(runner: Runner, step: int, keep: int) -> None:
     """Write the state after `step` steps, then let go of the oldest.
+
+    Args:
+        runner: The run's.
+        step: Steps taken, over all epochs.
+        keep: How many states stay, the new one among them.
 
     Raises:
         PkdError: There is no space left, or the folder can't be written; the states before are as they were.
@@ -108,6 +118,10 @@ def clear_away(paths: RunPaths) -> None:
 
 def rewind(metrics: Path, step: int) -> None:
     """Drop the records of steps after `step`, which will be taken again.
+
+    Args:
+        metrics: The run's metrics.jsonl.
+        step: Steps that the state to go on from has taken.
 
     Raises:
         PkdError: The file can't be written.

@@ -54,7 +54,13 @@ def drawing_for_image(seed: int, epoch: int, index: int) -> Iterator[None]:
 
 
 def order(seed: int, epoch: int, count: int) -> list[int]:
-    """A random order of `count` images for one epoch."""
+    """A random order of `count` images for one epoch.
+
+    Args:
+        seed: The run's.
+        epoch: From 0.
+        count: How many images there are.
+    """
     return np.random.default_rng((seed, epoch)).permutation(count).tolist()
 
 

@@ -72,7 +72,12 @@ class PkdBatchSampler(Sampler):
         self._upright: list[bool] | None = None
 
     def go_to(self, epoch: int, skip: int = 0) -> None:
-        """Have the next iteration begin in this epoch, behind its first `skip` batches."""
+        """Have the next iteration begin in this epoch, behind its first `skip` batches.
+
+        Args:
+            epoch: From 0.
+            skip: Batches of it that are taken already.
+        """
         self.epoch, self.skip = epoch, skip
 
     def batches(self, epoch: int) -> list[list[int]]:

@@ -99,7 +99,14 @@ class PkdDistill(FpnTeacherDistill):
         mode: str = "tensor",
         teacher_inputs: Tensor | None = None,
     ) -> Any:
-        """As mmdet's detectors; in mode `loss` with the teacher's own view of the batch."""
+        """As mmdet's detectors; in mode `loss` with the teacher's own view of the batch.
+
+        Args:
+            inputs: The student's images (N, 3, H, W), normalised as its own config says.
+            data_samples: One of mmdet's DetDataSample an image.
+            mode: `loss`, `predict` or `tensor`.
+            teacher_inputs: The same images as the teacher's config normalises them, (N, 3, H, W); for mode `loss`.
+        """
         if mode != "loss":
             return self.architecture(inputs, data_samples, mode=mode)
         if teacher_inputs is None:

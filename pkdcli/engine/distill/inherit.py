@@ -96,7 +96,12 @@ def inheritance(student: nn.Module, teacher: nn.Module) -> Inheritance:
 
 
 def inherit(student: nn.Module, found: Inheritance) -> None:
-    """Copy what was found into the student, after its own weights were drawn."""
+    """Copy what was found into the student, after its own weights were drawn.
+
+    Args:
+        student: Changed in place.
+        found: What `inheritance` has found for it.
+    """
     ours = student.state_dict()
     with torch.no_grad():
         for key, value in found.tensors.items():

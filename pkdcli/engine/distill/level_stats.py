@@ -79,6 +79,10 @@ def level_gradient(loss: Tensor, level: Tensor) -> Tensor | None:
 
     A loss is a mean over the elements, so the factor brings the gradient to a size that float16 can hold. None where
     the loss does not depend on the level.
+
+    Args:
+        loss: The level's loss, a scalar with its graph, which is kept.
+        level: The student's level as it leaves the neck (N, C, H, W).
     """
     if not (loss.requires_grad and level.requires_grad):
         return None

@@ -90,6 +90,10 @@ def features(teacher: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:
     """The same in the mode there is, in the teacher's own precision whatever the student's is.
 
     Autocast (`--amp`) would compute a float32 teacher in float16, and make its weights anew in every step.
+
+    Args:
+        teacher: As `prepare` left it.
+        inputs: (N, 3, H, W), normalised as its own config says.
     """
     with torch.autocast(inputs.device.type, enabled=False):
         return teacher.extract_feat(inputs.to(next(teacher.parameters()).dtype))

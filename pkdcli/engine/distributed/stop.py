@@ -25,6 +25,10 @@ class StopFlag:
     def set(self, number: int | None = None, *_: Any) -> None:
         """Ask the run to save and stop after the current step; as a signal handler.
 
+        Args:
+            number: The signal's, or None.
+            _: The frame that the signal came in.
+
         Raises:
             KeyboardInterrupt: Ctrl-C for the second time: at once.
         """

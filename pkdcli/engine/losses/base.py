@@ -66,11 +66,21 @@ class FeatureLoss(nn.Module):
             return value if self.weight == 1 else value * self.weight
 
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """The unweighted loss of two maps of equal shape (N, C, H, W), the teacher's detached."""
+        """The unweighted loss of two maps of equal shape (N, C, H, W), the teacher's detached.
+
+        Args:
+            student: (N, C, H, W).
+            teacher: (N, C, H, W), detached.
+        """
         raise NotImplementedError
 
     def over_chunks(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """The unweighted loss: that of each chunk, weighted by its share of the images."""
+        """The unweighted loss: that of each chunk, weighted by its share of the images.
+
+        Args:
+            student: (N, C, H, W).
+            teacher: (N, C, H, W), detached.
+        """
         images, chunk = student.shape[0], self.chunk(student)
         if chunk == images:
             return self.compare(student, teacher)
@@ -88,7 +98,15 @@ class FeatureLoss(nn.Module):
         return chunk
 
     def paired(self, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-        """The two maps at the teacher's size and in one floating-point type, the teacher's detached."""
+        """The two maps at the teacher's size and in one floating-point type, the teacher's detached.
+
+        Args:
+            student: (N, C, H, W).
+            teacher: (N, C, H', W').
+
+        Raises:
+            FeatureShapeError: They are no such maps, or of other numbers of images or channels.
+        """
         if student.ndim != 4 or teacher.ndim != 4 or student.shape[:2] != teacher.shape[:2]:
             raise FeatureShapeError(
                 f"the student's feature map {tuple(student.shape)} and the teacher's {tuple(teacher.shape)} cannot be "
@@ -103,6 +121,12 @@ class FeatureLoss(nn.Module):
         return student, teacher
 
     def warn_once(self, what: str, shape: torch.Size) -> None:
+        """Warn that a loss is zero, once for each reason.
+
+        Args:
+            what: The reason.
+            shape: Of the map, (N, C, H, W).
+        """
         if what not in self._told:
             self._told.add(what)
             message = f"{type(self).__name__}: {what}, {tuple(shape)}; its loss is zero."

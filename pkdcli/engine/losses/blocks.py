@@ -46,7 +46,12 @@ class Block(NamedTuple):
 
 
 def blocks(x: Tensor, chunk: int) -> Iterator[Block]:
-    """The blocks that cover a map (N, C, H, W): all images of one chunk, and as many channels as fit in the cache."""
+    """The blocks that cover a map (N, C, H, W): all images of one chunk, and as many channels as fit in the cache.
+
+    Args:
+        x: (N, C, H, W).
+        chunk: Images that share their statistics.
+    """
     images, channels, height, width = x.shape
     bytes_, itemsize = room(torch.get_num_threads()), accumulator(x.dtype).itemsize
     for index, start in enumerate(range(0, images, chunk)):
@@ -78,7 +83,12 @@ class Scratch:
         self._flat: dict[str, Tensor] = {}
 
     def buffer(self, name: str, block: Block) -> Tensor:
-        """An uninitialised contiguous (n, c, H, W) for this block."""
+        """An uninitialised contiguous (n, c, H, W) for this block.
+
+        Args:
+            name: Buffers of different names do not overlap.
+            block: Its shape is that of the buffer.
+        """
         size = math.prod(block.shape)
         flat = self._flat.get(name)
         if flat is None or flat.numel() < size:
@@ -103,7 +113,12 @@ class Ledger:
             self._rows.setdefault(name, []).append(number)
 
     def over_images(self, name: str, square: bool = False) -> Tensor:
-        """Numbers per image, or their squares, summed over those of a chunk: (chunks, C), in the exact type."""
+        """Numbers per image, or their squares, summed over those of a chunk: (chunks, C), in the exact type.
+
+        Args:
+            name: Of the numbers, as they were noted.
+            square: Sum their squares.
+        """
         exactly = [number.to(EXACT) for number in self._rows[name]]
         rows = [(x.square() if square else x).t().contiguous() for x in exactly]
         return torch.cat([row.sum(1) for row in rows]).view(self._chunks, -1)
@@ -130,7 +145,14 @@ class Centered(NamedTuple):
 
 
 def centered(x: Tensor, name: str, block: Block, scratch: Scratch) -> Centered:
-    """The block of x, of two positions or more per channel, less its means."""
+    """The block of x, of two positions or more per channel, less its means.
+
+    Args:
+        x: A map (N, C, H, W).
+        name: Of the scratch buffer that the result lies in.
+        block: The part of x.
+        scratch: Where the buffer is from.
+    """
     part, buffer = block.of(x), scratch.buffer(name, block)
     # Of rows that lie in memory one after the other: others are added up in an order that depends on the block.
     source = part if part.dtype == scratch.dtype and _in_rows(part) else buffer.copy_(part)
@@ -167,6 +189,11 @@ def moments(student: Tensor, teacher: Tensor, chunk: int) -> Moments | None:
 
     Sums are what a processor does fastest, and nothing is written but s t. But sum(s^2) - m mean^2 cancels where the
     mean is far from zero, and so does what is made of it where the two maps are close to each other.
+
+    Args:
+        student: (N, C, H, W).
+        teacher: (N, C, H, W).
+        chunk: Images that share their statistics.
     """
     maps, dtype = (student, teacher), accumulator(student.dtype, teacher.dtype)
     plain = all(x.dtype == dtype and x.is_contiguous() for x in maps)
@@ -208,6 +235,13 @@ def add_scaled(x: Tensor, y: Tensor, factor: Tensor, out: Tensor, spare: Tensor)
     """Writes x + y * factor to `out`, (n, c, H, W) with a factor per channel, and over `spare`, which may be y itself.
 
     A CPU multiplies and then adds faster than both at once where one is broadcast.
+
+    Args:
+        x: (n, c, H, W).
+        y: (n, c, H, W).
+        factor: (1, c, 1, 1).
+        out: (n, c, H, W), written.
+        spare: (n, c, H, W), overwritten.
     """
     return torch.add(x, torch.mul(y, factor, out=spare), out=out)
 
@@ -226,7 +260,12 @@ def sums(buffer: Tensor) -> Tensor:
 
 
 def positions_of(student: Tensor, chunk: int) -> Tensor:
-    """The positions per channel in each chunk, (chunks, 1), in the exact type."""
+    """The positions per channel in each chunk, (chunks, 1), in the exact type.
+
+    Args:
+        student: (N, C, H, W).
+        chunk: Images that share their statistics.
+    """
     images, _, height, width = student.shape
     counts = [min(chunk, images - start) * height * width for start in range(0, images, chunk)]
     return torch.tensor(counts, dtype=EXACT).unsqueeze(1)

@@ -52,6 +52,10 @@ SHARED = {
 def checked(parameter: Parameter, value: Any) -> Any:
     """The value itself.
 
+    Args:
+        parameter: What is known of it: name, kind and range.
+        value: As the user gave it.
+
     Raises:
         PkdError: A wrong type, NaN, infinite or out of range; names the parameter and the allowed values.
     """

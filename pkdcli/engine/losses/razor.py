@@ -17,6 +17,14 @@ class RazorLoss(FeatureLoss):
     """One of mmrazor's modules, fed contiguous float32 maps (it knows neither channels-last nor autocast).
 
     Its own loss_weight stays 1: `weight` is what multiplies it.
+
+    Args:
+        weight: Multiplies the loss.
+        stat_chunk: As for `FeatureLoss`; these losses take no statistics over a batch.
+        parameters: The loss's own, by our names.
+
+    Raises:
+        PkdError: A parameter that it does not have, or a value that is not allowed.
     """
 
     statistics = False
@@ -140,7 +148,12 @@ class MGD(RazorLoss):
 
 
 def widened(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-    """Both maps contiguous and in one type of 32 bits or more."""
+    """Both maps contiguous and in one type of 32 bits or more.
+
+    Args:
+        student: (N, C, H, W).
+        teacher: (N, C, H, W).
+    """
     dtype = accumulator(student.dtype, teacher.dtype)
     return student.to(dtype).contiguous(), teacher.to(dtype).contiguous()
 

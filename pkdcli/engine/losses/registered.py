@@ -39,5 +39,10 @@ class PkdLoss(nn.Module):
         self.loss = build_loss(loss, weight=loss_weight, stat_chunk=stat_chunk, **parameters)
 
     def forward(self, preds_S: Tensor, preds_T: Tensor) -> Tensor:
-        """The weighted loss of the student's (N, C, H, W) and the teacher's feature map of one level."""
+        """The weighted loss of the student's (N, C, H, W) and the teacher's feature map of one level.
+
+        Args:
+            preds_S: The student's level (N, C, H, W), behind its adapter.
+            preds_T: The teacher's (N, C, H', W').
+        """
         return self.loss(preds_S, preds_T)

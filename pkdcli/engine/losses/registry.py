@@ -104,7 +104,13 @@ def own_parameters(cls: type[nn.Module]) -> dict[str, Parameter]:
 
 
 class Wrapped(FeatureLoss):
-    """A plain module of two feature maps, given the weight, the resizing and the chunks of a `FeatureLoss`."""
+    """A plain module of two feature maps, given the weight, the resizing and the chunks of a `FeatureLoss`.
+
+    Args:
+        inner: Called with (student, teacher), both (N, C, H, W); returns a scalar.
+        weight: Multiplies the loss.
+        stat_chunk: As for `FeatureLoss`.
+    """
 
     def __init__(self, inner: nn.Module, weight: float = 1.0, stat_chunk: int | str | None = None) -> None:
         super().__init__(weight, stat_chunk)

@@ -171,7 +171,13 @@ class PkdCocoMetric(BaseMetric):
         self._dataset_meta = meta
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Add each image's predictions to those of all."""
+        """Add each image's predictions to those of all.
+
+        Args:
+            data_batch: As the loader gave it; not needed.
+            data_samples: An image each: `img_id` and `pred_instances` with boxes (n, 4) in pixels of the original,
+                scores, labels.
+        """
         for sample in data_samples:
             found = sample["pred_instances"]
             columns = [found["bboxes"].reshape(-1, 4), found["scores"][:, None], found["labels"][:, None]]

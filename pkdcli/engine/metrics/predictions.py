@@ -59,11 +59,21 @@ class Predictions:
         return self._boxes.rows
 
     def add(self, image: int, boxes: np.ndarray) -> None:
-        """Add the detections (n, 6) of an image."""
+        """Add the detections (n, 6) of an image.
+
+        Args:
+            image: Its number.
+            boxes: float32 (n, 6).
+        """
         self.extend(np.array([[image, len(boxes)]]), boxes)
 
     def extend(self, images: np.ndarray, boxes: np.ndarray) -> None:
-        """Add those of many images, as `images` and `boxes` have them."""
+        """Add those of many images, as `images` and `boxes` have them.
+
+        Args:
+            images: (k, 2): the number of an image, and how many boxes it has.
+            boxes: float32 (n, 6), those of the first image first.
+        """
         self._images.add(images)
         self._boxes.add(boxes)
 

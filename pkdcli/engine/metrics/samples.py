@@ -22,7 +22,12 @@ MIN_SCORE = 0.05
 
 
 def choose(ids: Sequence[int], count: int = IMAGES) -> list[int]:
-    """So many of the image ids, spread evenly over them in ascending order: the same for every detector."""
+    """So many of the image ids, spread evenly over them in ascending order: the same for every detector.
+
+    Args:
+        ids: All image ids.
+        count: How many to choose, at most.
+    """
     ids = sorted(ids)
     places = np.linspace(0, len(ids) - 1, min(count, len(ids))).round().astype(int)
     return [ids[place] for place in places]

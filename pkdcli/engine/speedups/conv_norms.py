@@ -112,7 +112,12 @@ def _apart(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> float:
 
 
 def distance(ours: Tensor, theirs: Tensor) -> float:
-    """|a - b| / |b| of two feature maps, in float64."""
+    """|a - b| / |b| of two feature maps, in float64.
+
+    Args:
+        ours: A feature map.
+        theirs: Another of the same shape.
+    """
     ours, theirs = ours.double(), theirs.double()
     found = ((ours - theirs).norm() / theirs.norm().clamp_min(1e-30)).item()
     return found if math.isfinite(found) else math.inf

@@ -40,7 +40,12 @@ class StemPool(nn.MaxPool2d):
 
 
 def halved(x: Tensor, dim: int) -> Tensor:
-    """The maxima of x[-1:2], x[1:4], x[3:6], ... along one dimension."""
+    """The maxima of x[-1:2], x[1:4], x[3:6], ... along one dimension.
+
+    Args:
+        x: (N, C, H, W).
+        dim: 2 or 3.
+    """
     even, odd = (x[(slice(None),) * dim + (slice(first, None, 2),)] for first in (0, 1))
     out = even.clone(memory_format=torch.contiguous_format)
     after, before = out.narrow(dim, 0, odd.shape[dim]), out.narrow(dim, 1, out.shape[dim] - 1)

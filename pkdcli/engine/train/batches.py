@@ -67,7 +67,12 @@ class TrainingContext:
 
 
 def run_to_end(steps: TrainingCoroutine[T], context: TrainingContext) -> T:
-    """Carry a training out to its end."""
+    """Carry a training out to its end.
+
+    Args:
+        steps: The training, not begun yet.
+        context: Its `batches` are handed over.
+    """
     try:
         step = next(steps)
         while True:

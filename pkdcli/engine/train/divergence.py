@@ -32,6 +32,10 @@ class Diverged(PkdError):
 def check_weights(runner: Any, step: int) -> None:
     """Refuse to save weights that are not finite: the state before would be lost to them.
 
+    Args:
+        runner: The run's.
+        step: Steps taken, for the message.
+
     Raises:
         PkdError: Some are not.
     """
@@ -92,6 +96,10 @@ def _noted(runner: Any, batch: Any, error: NotFinite, found: Mapping[str, Any]) 
 
 def locate_nonfinite(runner: Any, batch: Any) -> dict[str, Any]:
     """Where a step's loss becomes NaN or infinite, found by taking its forward pass again.
+
+    Args:
+        runner: The run's, its weights as they were before the step.
+        batch: As the loader gave it.
 
     Returns:
         As far as they are known: `weights` (names of those that are not finite), `detector` (student or teacher),

@@ -98,6 +98,10 @@ class PkdTrainLoop(EpochBasedTrainLoop):
     def run_iter(self, idx: int, data_batch: Any) -> None:
         """One step, with random numbers of its own.
 
+        Args:
+            idx: The batch's place in its epoch, from 0.
+            data_batch: As the loader gave it.
+
         Raises:
             PkdError: The loss is not finite.
         """
@@ -123,6 +127,10 @@ def last_metrics(paths: RunPaths, at_iter: int) -> dict[str, float] | None:
     """The metrics metrics.jsonl, in full precision, has of a step; null comes back as NaN, None if there are none.
 
     Read by the first process for all of them.
+
+    Args:
+        paths: The run directory.
+        at_iter: Steps taken when it was evaluated.
     """
     found = None
     if processes.rank() == 0:

@@ -22,6 +22,10 @@ from pkdcli.engine.distributed import processes
 class LossLog:
     """Sums of losses by name, over steps.
 
+    Args:
+        sums: What an earlier start has gathered.
+        count: Steps that are in them.
+
     Attributes:
         count: Steps that are in them.
     """

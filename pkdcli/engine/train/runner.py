@@ -41,7 +41,13 @@ class PkdRunner(Runner):
         return ""
 
     def build_logger(self, log_level: int | str = "INFO", log_file: str | None = None, **kwargs: Any) -> MMLogger:
-        """A logger without a file of its own."""
+        """A logger without a file of its own.
+
+        Args:
+            log_level: As logging's.
+            log_file: Not used: the launcher keeps what is printed.
+            kwargs: mmengine's others; not used.
+        """
         return MMLogger.get_instance(name=self._experiment_name, log_level=log_level, logger_name="pkd")
 
     def dump_config(self) -> None:
@@ -66,13 +72,25 @@ class PkdRunner(Runner):
         apply_speedups(detector(self.model))
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
-        """The model for several processes; mmengine names a GPU also where there is none."""
+        """The model for several processes; mmengine names a GPU also where there is none.
+
+        Args:
+            model_wrapper_cfg: As mmengine's.
+            model: The whole model, not wrapped yet.
+        """
         if self.distributed and not torch.cuda.is_available():
             return MMDistributedDataParallel(module=model, broadcast_buffers=False)
         return super().wrap_model(model_wrapper_cfg, model)
 
     def load_checkpoint(self, filename: str, map_location: Any = "cpu", strict: bool = True, **kwargs: Any) -> Any:
-        """As mmengine's, but a state with other weights than the model's is an error, not half loaded."""
+        """As mmengine's, but a state with other weights than the model's is an error, not half loaded.
+
+        Args:
+            filename: Of the training state.
+            map_location: The device that it is read to.
+            strict: Refuse other weights.
+            kwargs: As mmengine's.
+        """
         return super().load_checkpoint(filename, map_location=map_location, strict=strict, **kwargs)
 
 

@@ -29,8 +29,8 @@ from pkdcli.engine.setup import environment
 from pkdcli.engine.setup.config import run_config
 from pkdcli.engine.train import determinism, export
 from pkdcli.engine.train.batches import TrainingContext, TrainingCoroutine, run_to_end
+from pkdcli.engine.train.checks import before_training
 from pkdcli.engine.train.hooks.run_status import say_phase, status_of
-from pkdcli.engine.train.hooks.sanity import before_training
 from pkdcli.engine.train.loop import last_metrics
 from pkdcli.engine.train.runner import PkdRunner, detector
 from pkdcli.errors import ExitCode, PkdError
@@ -64,6 +64,12 @@ def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | 
     """Carry out a recipe in its run directory and export the detector.
 
     Called in every process that the launcher has started for the run.
+
+    Args:
+        recipe: What to carry out.
+        paths: Its run directory.
+        cache: The cache folder.
+        teacher_weights: The teacher's checkpoint, for a distilled run.
 
     Raises:
         PkdError, StopRequested: As `run_steps`.
@@ -176,6 +182,10 @@ def _measure_given(recipe: Recipe, runner: PkdRunner, weights: Path) -> tuple[di
 
 def fit_loaders(config: Config | dict[str, Any], recipe: Recipe) -> int:
     """Have no more loader processes than the process has cores, unless somebody asked for another number.
+
+    Args:
+        config: Changed in place.
+        recipe: The run's.
 
     Returns:
         How many there are.

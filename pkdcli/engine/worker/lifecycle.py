@@ -23,6 +23,10 @@ WAIT = 3.0  # seconds that the first process waits for what another has to say o
 def start(paths: RunPaths, rank: int) -> dict[str, Any]:
     """Say that a run has started; what its job.json says.
 
+    Args:
+        paths: The run directory.
+        rank: This process's place among those of the run, from 0.
+
     Raises:
         PkdError: It is absent or damaged.
     """
@@ -81,7 +85,12 @@ def print_error(error: PkdError) -> None:
 
 
 def error_from_other_rank(other: Path, wait: float = WAIT) -> PkdError | None:
-    """The error of another process, which may be a moment behind; None where none has left one."""
+    """The error of another process, which may be a moment behind; None where none has left one.
+
+    Args:
+        other: `error_file` of the run.
+        wait: Seconds to wait for it, where there are several processes.
+    """
     deadline = time.monotonic() + (wait if int(os.environ.get("WORLD_SIZE", "1")) > 1 else 0)
     while not other.exists() and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -79,6 +79,10 @@ def needs_gpu(recipe: Recipe) -> None:
 def build(recipe: Recipe, devices: int) -> list[str]:
     """Build the trained detector, the losses, optimizer, schedulers, hooks and transforms of a run; what is to be said.
 
+    Args:
+        recipe: The run's.
+        devices: How many processes it will have.
+
     Raises:
         PkdError: An error that is told as such; others come as they are.
     """

@@ -51,7 +51,12 @@ class LocalLauncher:
         return {}
 
     def notes(self, recipes: Sequence[Recipe], *, dry_run: bool) -> list[str]:
-        """How jobs are spread over GPUs, and whether this machine is busy with something else."""
+        """How jobs are spread over GPUs, and whether this machine is busy with something else.
+
+        Args:
+            recipes: Of the runs that are still to do.
+            dry_run: Nothing will run, so the state of this machine is no matter.
+        """
         said = [said_of_spread(self.recipe, spread(self.recipe))]
         if not dry_run:
             said.append(said_of_load(self._room()))
@@ -67,14 +72,29 @@ class LocalLauncher:
         known: Mapping[str, str],
         wait: bool,
     ) -> dict[str, Outcome]:
-        """Run the jobs and wait for them; see `pkdcli.launch.launcher.Launcher.run`."""
+        """Run the jobs and wait for them; see `pkdcli.launch.launcher.Launcher.run`.
+
+        Args:
+            specs: The jobs; what one needs is among them, in `done` or in `known`.
+            watcher: Told of what happens.
+            done: Runs that have ended well before.
+            runs: The runs folder.
+            known: Runs that it has already been given, with their jobs.
+            wait: Wait for the end, where the jobs would go on without us.
+        """
         from pkdcli.launch.local.queue import run_all
 
         with watcher:
             return run_all(specs, watcher, done, self._room(), self.recipe.retries)
 
     def describe(self, specs: Sequence[JobSpec], done: Sequence[str], *, runs: Path) -> list[dict[str, Any]]:
-        """Nothing: a job's own command is all that is started."""
+        """Nothing: a job's own command is all that is started.
+
+        Args:
+            specs: The jobs.
+            done: Runs that have ended well before.
+            runs: The runs folder.
+        """
         return []
 
     def status(self, paths: RunPaths) -> RunState:

@@ -43,7 +43,12 @@ def words(pid: int) -> list[str]:
 
 
 def send(pids: list[int], number: signal.Signals) -> None:
-    """Send a signal to processes, passing over those that have ended."""
+    """Send a signal to processes, passing over those that have ended.
+
+    Args:
+        pids: The processes.
+        number: The signal.
+    """
     for pid in pids:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)

@@ -77,6 +77,11 @@ def slots(
 def devices_per_job(devices: Sequence[str], processes: int, jobs: int) -> int:
     """Worker processes of one job.
 
+    Args:
+        devices: GPUs to share out; none for the CPU.
+        processes: Of a job, where there are no devices.
+        jobs: How many run at a time.
+
     Raises:
         PkdError: The devices can't be shared evenly.
     """

@@ -50,6 +50,10 @@ class Job:
 def sbatch(options: Sequence[str], script: str) -> str:
     """Submit a script; returns the job's id.
 
+    Args:
+        options: Of sbatch.
+        script: The file of the batch script.
+
     Raises:
         PkdError: There is no Slurm here (exit code 3), or it refuses.
     """
@@ -99,6 +103,10 @@ def _accounts(ids: Sequence[str]) -> dict[str, Job]:
 
 def scancel(ids: Sequence[str], signal: str | None = None) -> None:
     """Cancel tasks, or send their workers a signal; those that have ended are passed over.
+
+    Args:
+        ids: The tasks, as in 12_3.
+        signal: The signal's name; None to cancel.
 
     Raises:
         PkdError: The cluster refuses.

@@ -55,7 +55,12 @@ class SlurmLauncher:
         return {one.paths.run: one.job for one in living if one.job}
 
     def notes(self, recipes: Sequence[Recipe], *, dry_run: bool) -> list[str]:
-        """How much memory these runs want, where none is asked for."""
+        """How much memory these runs want, where none is asked for.
+
+        Args:
+            recipes: Of the runs that are still to do.
+            dry_run: Nothing will run, so the state of this machine is no matter.
+        """
         said = memory.said(recipes, self.recipe)
         return [said] if said else []
 
@@ -69,7 +74,16 @@ class SlurmLauncher:
         known: Mapping[str, str],
         wait: bool,
     ) -> dict[str, Outcome]:
-        """Submit what is not on the cluster already; see `pkdcli.launch.launcher.Launcher.run`."""
+        """Submit what is not on the cluster already; see `pkdcli.launch.launcher.Launcher.run`.
+
+        Args:
+            specs: The jobs; what one needs is among them, in `done` or in `known`.
+            watcher: Told of what happens.
+            done: Runs that have ended well before.
+            runs: The runs folder.
+            known: Runs that it has already been given, with their jobs.
+            wait: Wait for the end, where the jobs would go on without us.
+        """
         todo = [spec for spec in specs if spec.name not in known]
         new = submit(batches(todo, self.recipe, done), runs, known)
         for run in done:
@@ -85,7 +99,13 @@ class SlurmLauncher:
         return {spec.name: Outcome(ExitCode.OK, job=new.get(spec.name) or known.get(spec.name)) for spec in specs}
 
     def describe(self, specs: Sequence[JobSpec], done: Sequence[str], *, runs: Path) -> list[dict[str, Any]]:
-        """The very scripts that would be submitted, and the commands that would submit them."""
+        """The very scripts that would be submitted, and the commands that would submit them.
+
+        Args:
+            specs: The jobs.
+            done: Runs that have ended well before.
+            runs: The runs folder.
+        """
         found = batches(specs, self.recipe, done)
         return [{"script": batch.script, "sbatch": command_of(batch, runs)} for batch in found]
 

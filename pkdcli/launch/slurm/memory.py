@@ -34,7 +34,12 @@ def suggested(recipes: Sequence[Recipe], launcher: Launcher) -> int:
 
 
 def said(recipes: Sequence[Recipe], launcher: Launcher) -> str | None:
-    """What to say where no memory is asked for; None where some is."""
+    """What to say where no memory is asked for; None where some is.
+
+    Args:
+        recipes: Of the runs that are to be submitted.
+        launcher: What is asked of the cluster.
+    """
     # An exclusive node gives all its cores, but no more memory than the default.
     asked = launcher.memory or any(word.startswith("mem-per-") for word in launcher.options)
     if asked or not recipes:

@@ -48,6 +48,10 @@ class PkdCheckpointHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Refuse a state whose steps are not this training's.
 
+        Args:
+            runner: The run's.
+            checkpoint: The training state as it is saved and loaded.
+
         Raises:
             PkdError: It was begun with another number of processes, which take a step in other parts.
         """
@@ -69,6 +73,12 @@ class PkdCheckpointHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
         """Save where it is time to; stop where asked to.
+
+        Args:
+            runner: The run's.
+            batch_idx: The batch's place in its epoch, from 0.
+            data_batch: As the loader gave it.
+            outputs: What the step returned: losses by name, or detections.
 
         Raises:
             StopRequested: Somebody asked, and the state is saved.
@@ -96,6 +106,10 @@ class PkdCheckpointHook(Hook):
     def save_now(self, runner: Runner, step: int) -> bool:
         """Save the state after `step` steps, unless that was done; false where gradients are still being added.
 
+        Args:
+            runner: The run's.
+            step: Steps taken, over all epochs.
+
         Raises:
             PkdError: It can't be written, or the weights are not finite.
         """
@@ -121,7 +135,14 @@ class PkdCheckpointHook(Hook):
         self._check()
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Stop when asked to."""
+        """Stop when asked to.
+
+        Args:
+            runner: The run's.
+            batch_idx: The batch's place in its epoch, from 0.
+            data_batch: As the loader gave it.
+            outputs: What the step returned: losses by name, or detections.
+        """
         self._check()
 
     def _check(self) -> None:

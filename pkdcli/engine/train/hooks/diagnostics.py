@@ -57,14 +57,27 @@ class PkdDiagnosticsHook(Hook):
         self.records = records
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Ask the distiller to measure, where it is time to."""
+        """Ask the distiller to measure, where it is time to.
+
+        Args:
+            runner: The run's.
+            batch_idx: The batch's place in its epoch, from 0.
+            data_batch: As the loader gave it.
+        """
         if self.records and is_main_process() and self._due(runner):
             distiller_of(runner).measuring = True
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
-        """Append what was measured."""
+        """Append what was measured.
+
+        Args:
+            runner: The run's.
+            batch_idx: The batch's place in its epoch, from 0.
+            data_batch: As the loader gave it.
+            outputs: What the step returned: losses by name, or detections.
+        """
         if self.records and is_main_process() and self._due(runner):
             head = {"kind": "levels", "epoch": runner.epoch + 1, "iter": runner.iter + 1}
             append_jsonl(RunPaths(Path(runner.work_dir)).metrics, {**head, **record(distiller_of(runner).measured)})

@@ -44,12 +44,22 @@ class PkdProgressHook(Hook):
         self._away = 0.0
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Put into the state what a start from it needs."""
+        """Put into the state what a start from it needs.
+
+        Args:
+            runner: The run's.
+            checkpoint: The training state as it is saved and loaded.
+        """
         carried = {"seconds": self._spent(), "count": self.losses.count, "sums": self.losses.sums()}
         checkpoint["pkd"] = {**carried, "threads": torch.get_num_threads()}
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Go on with what the state has gathered."""
+        """Go on with what the state has gathered.
+
+        Args:
+            runner: The run's.
+            checkpoint: The training state as it is saved and loaded.
+        """
         carried = checkpoint.get("pkd", {})
         self._seconds = carried.get("seconds", 0.0)
         self.losses = LossLog(carried.get("sums"), carried.get("count", 0))
@@ -87,7 +97,14 @@ class PkdProgressHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
-        """Note the losses, their mean over the processes; say how far the run is."""
+        """Note the losses, their mean over the processes; say how far the run is.
+
+        Args:
+            runner: The run's.
+            batch_idx: The batch's place in its epoch, from 0.
+            data_batch: As the loader gave it.
+            outputs: What the step returned: losses by name, or detections.
+        """
         self.losses.add({name: value for name, value in (outputs or {}).items() if "loss" in name})
         step = runner.iter + 1
         if step % self._every == 0 or step == runner.max_iters:
@@ -138,7 +155,14 @@ class PkdProgressHook(Hook):
             status_of(runner).write(phase="evaluate", phase_done=0, phase_total=images, iter=runner.iter)
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Say how many images are evaluated, taking the other processes to be as far."""
+        """Say how many images are evaluated, taking the other processes to be as far.
+
+        Args:
+            runner: The run's.
+            batch_idx: The batch's place in its epoch, from 0.
+            data_batch: As the loader gave it.
+            outputs: What the step returned: losses by name, or detections.
+        """
         if is_main_process() and time.perf_counter() - self._val_written >= STATUS_SECONDS:
             self._val_written = time.perf_counter()
             loader = runner.val_dataloader
@@ -146,12 +170,23 @@ class PkdProgressHook(Hook):
             status_of(runner).write(phase="evaluate", phase_done=min(images, total), phase_total=total)
 
     def before_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Note down the weights that are measured, as all hooks have left them."""
+        """Note down the weights that are measured, as all hooks have left them.
+
+        Args:
+            runner: The run's.
+            batch_idx: The batch's place in its epoch, from 0.
+            data_batch: As the loader gave it.
+        """
         if batch_idx == 0:
             export.remember(runner)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Note the metrics, in AP points."""
+        """Note the metrics, in AP points.
+
+        Args:
+            runner: The run's.
+            metrics: AP points by name, 0 to 100.
+        """
         if is_main_process() and metrics is not None:
             seconds = time.perf_counter() - self._val_begin
             if hasattr(self, "_begin"):

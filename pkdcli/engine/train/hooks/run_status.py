@@ -19,6 +19,11 @@ def status_of(runner: Runner) -> Status:
 
 
 def say_phase(runner: Runner, phase: str) -> None:
-    """Write down what a run is at: `data`, `weights`, `train`, `evaluate` or `finish`."""
+    """Write down what a run is at: `data`, `weights`, `train`, `evaluate` or `finish`.
+
+    Args:
+        runner: The run's.
+        phase: One of these words.
+    """
     if is_main_process():
         status_of(runner).write(phase=phase)

@@ -39,15 +39,32 @@ class PkdTrackerHook(Hook):
         self._told = self._size()
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Tell what is new."""
+        """Tell what is new.
+
+        Args:
+            runner: The run's.
+            batch_idx: The batch's place in its epoch, from 0.
+            data_batch: As the loader gave it.
+            outputs: What the step returned: losses by name, or detections.
+        """
         self._tell(runner)
 
     def after_val_epoch(self, runner: Runner, metrics: Any = None) -> None:
-        """Tell what is new."""
+        """Tell what is new.
+
+        Args:
+            runner: The run's.
+            metrics: AP points by name, 0 to 100.
+        """
         self._tell(runner)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """What has been told lasts as long as the state does: a run may be stopped right after."""
+        """What has been told lasts as long as the state does: a run may be stopped right after.
+
+        Args:
+            runner: The run's.
+            checkpoint: The training state as it is saved and loaded.
+        """
         for backend in runner.visualizer._vis_backends.values():
             writer = getattr(backend, "_tensorboard", None)
             if writer is not None:

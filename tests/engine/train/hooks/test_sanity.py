@@ -14,6 +14,7 @@ compat.activate()
 from pkdcli.engine.checkpoint import classes_of  # noqa: E402
 from pkdcli.engine.distill.level_stats import measure  # noqa: E402
 from pkdcli.engine.losses import build_loss  # noqa: E402
+from pkdcli.engine.train import checks  # noqa: E402
 from pkdcli.engine.train.hooks import sanity  # noqa: E402
 from pkdcli.errors import PkdError  # noqa: E402
 from pkdcli.recipe.identity import comparable  # noqa: E402
@@ -114,14 +115,14 @@ def result(mAP, **more):
 
 
 def test_a_teacher_near_zero_or_below_the_student_alone_is_warned_of():
-    (near_zero,) = sanity.teacher_warnings(result(0.4), None)
+    (near_zero,) = checks.teacher_warnings(result(0.4), None)
     assert "GFL-Res101 has 0.4 mAP on shapes: it has next to nothing to teach" in near_zero
-    (below,) = sanity.teacher_warnings(result(20.0), result(21.5))
+    (below,) = checks.teacher_warnings(result(20.0), result(21.5))
     assert "has 20.0 mAP, less than the student alone (21.5)" in below
-    assert sanity.teacher_warnings(result(22.0), result(21.5)) == []
-    assert sanity.teacher_warnings(result(22.0), None) == []
-    assert sanity.teacher_warnings({"metrics": {"mAP": None}}, None) == []
-    assert sanity.teacher_warnings({}, result(3.0)) == []
+    assert checks.teacher_warnings(result(22.0), result(21.5)) == []
+    assert checks.teacher_warnings(result(22.0), None) == []
+    assert checks.teacher_warnings({"metrics": {"mAP": None}}, None) == []
+    assert checks.teacher_warnings({}, result(3.0)) == []
 
 
 def recipe(**options):
@@ -138,9 +139,9 @@ def test_the_baseline_is_the_one_with_the_same_student_schedule_data_and_seed(tm
     ours, other = recipe(), recipe(seed=1)
     put(tmp_path / "a", {"role": "baseline", "comparable": comparable(other), "metrics": {"mAP": 1.0}})
     put(tmp_path / "b", {"role": "distill", "comparable": comparable(ours), "metrics": {"mAP": 2.0}})
-    assert sanity.baseline_of(ours, tmp_path) is None
+    assert checks.baseline_of(ours, tmp_path) is None
     put(tmp_path / "c", {"role": "baseline", "comparable": comparable(recipe(loss="none")), "metrics": {"mAP": 3.0}})
-    assert sanity.baseline_of(ours, tmp_path)["metrics"]["mAP"] == 3.0
+    assert checks.baseline_of(ours, tmp_path)["metrics"]["mAP"] == 3.0
 
 
 def teacher_run(folder, classes, mAP=50.0, **more):
@@ -152,13 +153,13 @@ def teacher_run(folder, classes, mAP=50.0, **more):
 
 def test_a_sound_teacher_gives_no_warning(tmp_path):
     teacher = teacher_run(tmp_path / "teacher", ("cat", "traffic_light"))  # as mmdet 1 wrote COCO's names
-    assert sanity.before_training(recipe(), RunPaths(tmp_path / "runs" / "x"), teacher, []) == []
-    assert sanity.before_training(recipe(), RunPaths(tmp_path / "x"), teacher_run(tmp_path / "old", None), []) == []
+    assert checks.before_training(recipe(), RunPaths(tmp_path / "runs" / "x"), teacher, []) == []
+    assert checks.before_training(recipe(), RunPaths(tmp_path / "x"), teacher_run(tmp_path / "old", None), []) == []
 
 
 def test_everything_that_speaks_against_a_run_is_said_before_it_starts(tmp_path):
     teacher = teacher_run(tmp_path / "teacher", ("traffic light", "cat"), mAP=0.0)
-    found = sanity.before_training(recipe(weight=0.0), RunPaths(tmp_path / "runs" / "x"), teacher, ["level 3 is alone"])
+    found = checks.before_training(recipe(weight=0.0), RunPaths(tmp_path / "runs" / "x"), teacher, ["level 3 is alone"])
     assert found[0] == "level 3 is alone"
     assert "weight is 0" in found[1]
     assert "in another order: traffic light, cat instead of cat, traffic light" in found[2]
@@ -168,16 +169,16 @@ def test_everything_that_speaks_against_a_run_is_said_before_it_starts(tmp_path)
 
 def test_other_classes_are_a_warning_and_an_error_where_the_head_is_inherited(tmp_path):
     teacher = teacher_run(tmp_path / "teacher", ("a", "b", "c", "d", "e"))
-    (warning,) = sanity.class_warnings(recipe(), teacher / "teacher.pth")
+    (warning,) = checks.class_warnings(recipe(), teacher / "teacher.pth")
     assert "was trained for other classes than those of data set shapes: a, b, c, d, ... (5) instead of cat" in warning
     with pytest.raises(PkdError, match="init: inherit: the teacher was trained for other classes"):
-        sanity.class_warnings(recipe(pair="gfl101-gfl50"), teacher / "teacher.pth")
+        checks.class_warnings(recipe(pair="gfl101-gfl50"), teacher / "teacher.pth")
 
 
 def test_a_smoke_runs_numbers_are_not_held_against_the_teacher(tmp_path):
     paths = RunPaths(tmp_path / "runs" / "x")
-    assert sanity.before_training(recipe(), paths, teacher_run(tmp_path / "t", None, 0.0, max_iters=4), []) == []
-    assert sanity.before_training(recipe(max_iters=4), paths, teacher_run(tmp_path / "u", None, 0.0), []) == []
+    assert checks.before_training(recipe(), paths, teacher_run(tmp_path / "t", None, 0.0, max_iters=4), []) == []
+    assert checks.before_training(recipe(max_iters=4), paths, teacher_run(tmp_path / "u", None, 0.0), []) == []
 
 
 @pytest.mark.parametrize(
