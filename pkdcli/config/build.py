@@ -13,7 +13,7 @@ from pkdcli.config.detector import notes as detector_notes
 from pkdcli.config.distill import distill_model
 from pkdcli.config.keys import set_key
 from pkdcli.config.levels import by_default, far_apart, pairing
-from pkdcli.config.look import looker
+from pkdcli.config.levels.look import looker
 from pkdcli.config.zoo import entry
 from pkdcli.errors import PkdError
 from pkdcli.recipe.own import module_names

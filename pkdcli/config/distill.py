@@ -29,7 +29,7 @@ def distill_model(
         student: mmdet model section.
         teacher: mmdet model section; its pretrained backbone is not loaded, since its own weights follow.
         teacher_weights: Path of the teacher's checkpoint.
-        look: Finds the levels that a config does not tell (`pkdcli.config.look`).
+        look: Finds the levels that a config does not tell (`pkdcli.config.levels.look`).
 
     Raises:
         PkdError: The levels can't be paired, the student can't inherit from this teacher, or this can't be compiled.

@@ -139,7 +139,7 @@ def _stages(shown: Sequence[Source]) -> list[str]:
     """The stages that all detectors have, by their configs; P2 to P7 where a config does not tell."""
     from pkdcli.config.build import imports_of, model_as_set
     from pkdcli.config.levels import outputs
-    from pkdcli.config.look import looker
+    from pkdcli.config.levels.look import looker
 
     common = [f"P{n}" for n in range(2, 8)]
     for one in shown:

@@ -148,7 +148,7 @@ def features(
     from mmengine.config import ConfigDict
 
     from pkdcli.config.build import imports_of, model_as_set
-    from pkdcli.config.look import looker
+    from pkdcli.config.levels.look import looker
     from pkdcli.engine.checkpoint import load_into
     from pkdcli.engine.checkpoint.model_zoo import resolve_weights
 

@@ -1,6 +1,6 @@
 """The levels of a detector, found by looking: its backbone and neck are built and run, without weights or data.
 
-Started as a process by `pkdcli.config.look`: `python -m pkdcli.engine.analysis.levels REQUEST.json`. Torch's meta
+Started as a process by `pkdcli.config.levels.look`: `python -m pkdcli.engine.analysis.levels REQUEST.json`. Torch's meta
 device computes the shapes of tensors and nothing else, in milliseconds; where an operation does not know that device,
 the modules run on the CPU.
 """
@@ -39,7 +39,7 @@ _REMEDY = "Choose a detector of mmdet's with a backbone, or correct the config; 
 
 
 def find(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Carry out the request of `pkdcli.config.look`.
+    """Carry out the request of `pkdcli.config.levels.look`.
 
     Args:
         request: `model`, a section as Python literals; `who` (`student`, `teacher`) for errors; `imports`, modules of

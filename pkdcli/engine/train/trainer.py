@@ -20,7 +20,7 @@ from pkdcli import cores
 from pkdcli.config import schedule
 from pkdcli.config.build import as_python, imports_of, notes
 from pkdcli.config.levels import pairing
-from pkdcli.config.look import looker
+from pkdcli.config.levels.look import looker
 from pkdcli.engine import checkpoint
 from pkdcli.engine.checkpoint import model_zoo, training_state
 from pkdcli.engine.distributed import processes

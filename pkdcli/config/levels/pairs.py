@@ -3,55 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-from pkdcli.config.families import family_of
+from pkdcli.config.levels.keys import Level, Look, Outputs, outputs
 from pkdcli.errors import PkdError
 
 # mmrazor's official PKD configs pair the first four levels: (0, 0) to (3, 3).
 OFFICIAL_LEVELS = 4
-# Necks that put out num_outs levels of out_channels: the backbone's strides, and above these the double each time.
-_KEEP_TO_THEIR_KEYS = {"BFP", "ChannelMapper", "DyHead", "FPG", "FPN", "FPN_CARAFE", "NASFCOS_FPN", "NASFPN", "PAFPN"}
 _REMEDY = (
     "Name the levels yourself: --levels 0:0,1:1 pairs the student's level 0 with the teacher's level 0, and so on."
 )
-
-
-class Level(NamedTuple):
-    """One output of a neck.
-
-    Attributes:
-        stride: Pixels of the image per position, or None where the backbone is not one whose strides are known, or the
-            output is of one size whatever the image's.
-        channels: Of the feature map.
-    """
-
-    stride: int | None
-    channels: int
-
-    def __str__(self) -> str:
-        return "" if self.stride is None else f" (stride {self.stride})"
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """What comes out of the module of a detector that is compared.
-
-    Attributes:
-        levels: In the order in which they come: mostly the finest first, in YOLOv3 the coarsest.
-        module: Its name in the detector: `neck`, or `backbone` where there is no neck.
-        single: It puts out one tensor, rather than a tuple of one or more.
-    """
-
-    levels: list[Level]
-    module: str = "neck"
-    single: bool = False
-
-
-Look = Callable[[dict[str, Any], str], Outputs]
-"""Finds out what a model section puts out by running it; `student` or `teacher` is for messages (`config.look`)."""
 
 
 @dataclass(frozen=True)
@@ -153,98 +115,6 @@ def by_default(student: dict[str, Any], teacher: dict[str, Any], look: Look | No
     theirs = {level.stride for level in outputs(teacher, "teacher", look).levels}
     shared = any(level.stride in theirs for level in outputs(student, "student", look).levels if level.stride)
     return "stride" if shared else "index"
-
-
-def outputs(model: dict[str, Any], who: str, look: Look | None = None) -> Outputs:
-    """What comes out of a detector's neck: as its config tells it, else as it is found by looking.
-
-    Args:
-        model: mmdet model section.
-        who: `student` or `teacher`, for messages.
-        look: As in `pairing`.
-
-    Raises:
-        PkdError: Neither tells.
-    """
-    if look is None or _told(model):
-        return Outputs(neck_levels(model, who))
-    return look(model, who)
-
-
-def _told(model: dict[str, Any]) -> bool:
-    """Whether the config of a detector tells its levels and their strides: its necks are of kinds that keep to it."""
-    necks = model.get("neck")
-    kinds = [one.get("type") for one in (necks if isinstance(necks, (list, tuple)) else [necks]) if one]
-    backbone = model.get("backbone")
-    if not kinds or not set(kinds) <= _KEEP_TO_THEIR_KEYS or not isinstance(backbone, dict):
-        return False
-    try:
-        return all(level.stride for level in neck_levels(model, ""))
-    except (PkdError, LookupError, TypeError):
-        return False
-
-
-def neck_levels(model: dict[str, Any], who: str) -> list[Level]:
-    """The outputs of a detector's neck, finest first.
-
-    Args:
-        model: mmdet model section.
-        who: `student` or `teacher`, for messages.
-
-    Raises:
-        PkdError: The detector has no feature pyramid whose levels can be told from its config.
-    """
-    neck = neck_section(model, who)
-    count, channels = neck["num_outs"], neck["out_channels"]
-    strides = backbone_strides(model.get("backbone") or {})
-    if strides is not None:
-        end = neck.get("end_level", -1)
-        used = strides[neck.get("start_level", 0) : None if end == -1 else end + 1][:count]
-        # Levels above the backbone's are each made from the one below with stride 2.
-        strides = used + [used[-1] * 2 ** (i + 1) for i in range(count - len(used))] if used else None
-    return [Level(strides[index] if strides else None, channels) for index in range(count)]
-
-
-def neck_section(model: dict[str, Any], who: str) -> dict[str, Any]:
-    """The part of a neck, or of a list of necks, that says how many levels of how many channels come out.
-
-    Args:
-        model: mmdet model section.
-        who: `student` or `teacher`, for messages.
-
-    Raises:
-        PkdError: There is none.
-    """
-    necks = model.get("neck")
-    for neck in reversed(necks if isinstance(necks, (list, tuple)) else [necks]):
-        if isinstance(neck, dict) and all(isinstance(neck.get(key), int) for key in ("num_outs", "out_channels")):
-            return neck
-    raise PkdError(
-        f"the {who} ({model.get('type')}) has no feature pyramid (neck) with num_outs and out_channels to compare.",
-        "Choose detectors with an FPN, such as those of `pkd list detectors`.",
-    )
-
-
-def backbone_strides(backbone: dict[str, Any]) -> list[int] | None:
-    """Strides of a backbone's outputs in pixels; None for a family this does not know.
-
-    Of ResNet's family (a stem of stride 4, then stages of stride 1, 2, 2, 2) and Swin's (patches of 4, then 2, 2, 2),
-    and of those that plug-ins know.
-    """
-    family = str(backbone.get("type", ""))
-    if (known := family_of(family).strides) is not None:
-        return [known[index] for index in backbone.get("out_indices", range(len(known)))]
-    if "Swin" in family:
-        steps, stem = backbone.get("strides", (4, 2, 2, 2)), 1
-    elif family.startswith(("Res", "DetectoRS_Res", "SSDRes", "TridentRes")):
-        steps, stem = backbone.get("strides", (1, 2, 2, 2)), 4
-    else:
-        return None
-    strides, total = [], stem
-    for step in steps:
-        total *= step
-        strides.append(total)
-    return [strides[index] for index in backbone.get("out_indices", range(len(strides)))]
 
 
 def _by_stride(ours: list[Level], theirs: list[Level]) -> list[tuple[int, int]]:

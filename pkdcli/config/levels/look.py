@@ -12,7 +12,7 @@ from pathlib import Path
 from pprint import pformat
 from typing import Any
 
-from pkdcli.config.levels import Level, Look, Outputs
+from pkdcli.config.levels.keys import Level, Look, Outputs
 from pkdcli.errors import PkdError
 from pkdcli.folders import cache_root
 from pkdcli.recipe.references import Import
@@ -23,7 +23,7 @@ _READ = ("type", "backbone", "neck")
 
 
 def looker(imports: Sequence[Import] = ()) -> Look:
-    """What `pkdcli.config.levels.pairing` asks for levels that no config tells.
+    """What `pairing` asks for levels that no config tells.
 
     Args:
         imports: The modules that a recipe names; a backbone of the user's own is in one of them.
