@@ -45,7 +45,7 @@ class Outputs:
 
 
 Look = Callable[[dict[str, Any], str], Outputs]
-"""Finds out what a model section puts out by running it; `student` or `teacher` is for messages (`config.levels.look`)."""
+"""Finds out what a model section puts out by running it (`config.levels.look`); `student`, `teacher` is for errors."""
 
 
 def outputs(model: dict[str, Any], who: str, look: Look | None = None) -> Outputs:

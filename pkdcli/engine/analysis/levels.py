@@ -1,8 +1,8 @@
 """The levels of a detector, found by looking: its backbone and neck are built and run, without weights or data.
 
-Started as a process by `pkdcli.config.levels.look`: `python -m pkdcli.engine.analysis.levels REQUEST.json`. Torch's meta
-device computes the shapes of tensors and nothing else, in milliseconds; where an operation does not know that device,
-the modules run on the CPU.
+Started as a process by `pkdcli.config.levels.look`: `python -m pkdcli.engine.analysis.levels REQUEST.json`. Torch's
+meta device computes the shapes of tensors and nothing else, in milliseconds; where an operation does not know that
+device, the modules run on the CPU.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from mmdet.registry import MODELS  # isort: skip  # noqa: E402
 SIDES = {"meta": (1024, 2048), "cpu": (512, 768)}
 """Of two square images, in pixels. Strides are differences, so that padding does not count: up to 1024, and 256."""
 _WEIGHTS = ("init_cfg", "pretrained")
-_UNREGISTERED = re.compile(r"(\S+) is not in the \S+ registry")
+_UNREGISTERED = re.compile(r"([\w.]+) is not in the \S+ registry")
 _REMEDY = "Choose a detector of mmdet's with a backbone, or correct the config; `pkd list detectors` names some."
 
 
