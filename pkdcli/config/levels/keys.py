@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -44,8 +44,10 @@ class Outputs:
     single: bool = False
 
 
-Look = Callable[[dict[str, Any], str], Outputs]
-"""Finds out what a model section puts out by running it (`config.levels.look`); `student`, `teacher` is for errors."""
+Named = tuple[dict[str, Any], str]
+"""An mmdet model section, and what to call it in errors: `student` or `teacher`."""
+Look = Callable[[Sequence[Named]], list[Outputs]]
+"""Finds out what comes out of detectors by running them (`config.levels.look`), all of them at once."""
 
 
 def outputs(model: dict[str, Any], who: str, look: Look | None = None) -> Outputs:
@@ -54,14 +56,25 @@ def outputs(model: dict[str, Any], who: str, look: Look | None = None) -> Output
     Args:
         model: mmdet model section.
         who: `student` or `teacher`, for messages.
-        look: As in `pairing`.
+        look: Asked where its config does not tell; None refuses such a detector.
 
     Raises:
         PkdError: Neither tells.
     """
-    if look is None or _told(model):
-        return Outputs(neck_levels(model, who))
-    return look(model, who)
+    return outputs_of([(model, who)], look)[0]
+
+
+def outputs_of(models: Sequence[Named], look: Look | None = None) -> list[Outputs]:
+    """The same for several detectors, with one look at all that need one.
+
+    Args:
+        models: Their sections, with names for errors.
+        look: As for `outputs`.
+    """
+    untold = [] if look is None else [number for number, (model, _) in enumerate(models) if not _told(model)]
+    looked = look([models[number] for number in untold]) if look and untold else []
+    found = dict(zip(untold, looked, strict=True))
+    return [found.get(number) or Outputs(neck_levels(*named)) for number, named in enumerate(models)]
 
 
 def _told(model: dict[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from pprint import pformat
 from typing import Any
 
-from pkdcli.config.levels.keys import Level, Look, Outputs
+from pkdcli.config.levels.keys import Level, Look, Named, Outputs
 from pkdcli.errors import PkdError
 from pkdcli.folders import cache_root
 from pkdcli.recipe.references import Import
@@ -20,6 +20,7 @@ from pkdcli.runs.store import read_json, write_json
 
 _FORMAT = 1  # of what is kept; to be counted up when the way of looking changes
 _READ = ("type", "backbone", "neck")
+_LOOKS = "pkdcli.engine.analysis.levels"
 
 
 def looker(imports: Sequence[Import] = ()) -> Look:
@@ -31,31 +32,34 @@ def looker(imports: Sequence[Import] = ()) -> Look:
     return partial(look, imports=imports)
 
 
-def look(model: Mapping[str, Any], who: str, imports: Sequence[Import] = ()) -> Outputs:
-    """Run a detector's backbone and neck without weights, and say what comes out; read from the cache if it was done.
+def look(models: Sequence[Named], imports: Sequence[Import] = ()) -> list[Outputs]:
+    """Run detectors' backbones and necks without weights, and say what comes out; read from the cache where that is.
 
     Args:
-        model: mmdet model section; its heads are not looked at.
-        who: `student` or `teacher`, for errors.
-        imports: Imported before it is built.
+        models: Their sections, whose heads are not looked at, with names for errors.
+        imports: Imported before they are built.
 
     Raises:
-        PkdError: It has no backbone, can't be built or run, or puts out no feature maps; with the cause.
+        PkdError: One has no backbone, can't be built or run, or puts out no feature maps; with the cause.
     """
-    section = pformat(_plain({key: model.get(key) for key in _READ}), width=1000)
-    kept = _place(section, imports)
-    found = _read(read_json(kept))
-    if found is None:
+    sections = [pformat(_plain({key: model.get(key) for key in _READ}), width=1000) for model, _ in models]
+    kept = [_place(section, imports) for section in sections]
+    found = [_read(read_json(path)) for path in kept]
+    missing = [number for number, one in enumerate(found) if one is None]
+    if missing:
         from pkdcli.launch.request import ask
 
-        request = {"model": section, "who": who, "imports": [one.model_dump() for one in imports]}
-        answer = ask("pkdcli.engine.analysis.levels", request, f"looking at the levels of the {who}")
-        found = _read(answer)
-        if found is None:
-            raise PkdError(f"the levels of the {who} ({model.get('type')}) can't be told: {json.dumps(answer)}.")
-        with suppress(PkdError, OSError):  # a cache that nobody may write to costs time, nothing else
-            write_json(kept, answer)
-    return found
+        names = [models[number][1] for number in missing]
+        request = {
+            "models": [{"model": sections[number], "who": models[number][1]} for number in missing],
+            "imports": [one.model_dump() for one in imports],
+        }
+        what = f"looking at the levels of the {' and the '.join(names)}"
+        for number, answer in zip(missing, ask(_LOOKS, request, what)["found"], strict=True):
+            found[number] = _read(answer)
+            with suppress(PkdError, OSError):  # a cache that nobody may write to costs time, nothing else
+                write_json(kept[number], answer)
+    return [one for one in found if one is not None]
 
 
 def _place(section: str, imports: Sequence[Import]) -> Path:
@@ -65,7 +69,7 @@ def _place(section: str, imports: Sequence[Import]) -> Path:
 
 
 def _read(answer: Any) -> Outputs | None:
-    """The answer of the engine, or None where a file holds something else."""
+    """The answer of the engine, or None where there is none, or a file that holds something else."""
     try:
         levels = [Level(stride and int(stride), int(channels)) for stride, channels in answer["levels"]]
         return Outputs(levels, str(answer["module"]), bool(answer["single"]))

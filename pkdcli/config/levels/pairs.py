@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from pkdcli.config.levels.keys import Level, Look, Outputs, outputs
+from pkdcli.config.levels.keys import Level, Look, Outputs, outputs_of
 from pkdcli.errors import PkdError
 
 # mmrazor's official PKD configs pair the first four levels: (0, 0) to (3, 3).
@@ -52,7 +52,7 @@ def pairing(levels: str, student: dict[str, Any], teacher: dict[str, Any], look:
     Raises:
         PkdError: No level has a partner, a level does not exist or stands twice, or the strides can't be told.
     """
-    student_outputs, teacher_outputs = outputs(student, "student", look), outputs(teacher, "teacher", look)
+    student_outputs, teacher_outputs = outputs_of([(student, "student"), (teacher, "teacher")], look)
     ours, theirs = student_outputs.levels, teacher_outputs.levels
     if levels == "index":
         count = min(len(ours), len(theirs), OFFICIAL_LEVELS)
@@ -95,8 +95,8 @@ def far_apart(student: dict[str, Any], teacher: dict[str, Any], look: Look | Non
         teacher: mmdet model section.
         look: As in `pairing`.
     """
-    ours, theirs = outputs(student, "student", look).levels, outputs(teacher, "teacher", look).levels
-    for index, (one, other) in enumerate(zip(ours[:OFFICIAL_LEVELS], theirs, strict=False)):
+    ours, theirs = outputs_of([(student, "student"), (teacher, "teacher")], look)
+    for index, (one, other) in enumerate(zip(ours.levels[:OFFICIAL_LEVELS], theirs.levels, strict=False)):
         if one.stride and other.stride and not 0.5 <= one.stride / other.stride <= 2:
             return f"the student's level {index}{one} would meet the teacher's level {index}{other}"
     return None
@@ -112,9 +112,9 @@ def by_default(student: dict[str, Any], teacher: dict[str, Any], look: Look | No
     """
     if far_apart(student, teacher, look) is None:
         return "index"
-    theirs = {level.stride for level in outputs(teacher, "teacher", look).levels}
-    shared = any(level.stride in theirs for level in outputs(student, "student", look).levels if level.stride)
-    return "stride" if shared else "index"
+    ours, theirs = outputs_of([(student, "student"), (teacher, "teacher")], look)
+    strides = {level.stride for level in theirs.levels}
+    return "stride" if any(level.stride in strides for level in ours.levels if level.stride) else "index"
 
 
 def _by_stride(ours: list[Level], theirs: list[Level]) -> list[tuple[int, int]]:

@@ -42,11 +42,11 @@ def find(request: Mapping[str, Any]) -> dict[str, Any]:
     """Carry out the request of `pkdcli.config.levels.look`.
 
     Args:
-        request: `model`, a section as Python literals; `who` (`student`, `teacher`) for errors; `imports`, modules of
-            the user's own; `tap`, the dotted name of the module that is looked at, or None.
+        request: `models`, each with `model`, a section as Python literals, and `who` (`student`, `teacher`) for errors;
+            `imports`, modules of the user's own.
 
     Returns:
-        As `look`.
+        `found`: for each as `look`.
 
     Raises:
         PkdError: As `look`; or a module of the user's own can't be imported.
@@ -58,7 +58,7 @@ def find(request: Mapping[str, Any]) -> dict[str, Any]:
         import_one(Import(**one))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return look(ast.literal_eval(request["model"]), request["who"], request.get("tap"))
+        return {"found": [look(ast.literal_eval(one["model"]), one["who"]) for one in request["models"]]}
 
 
 def look(model: Mapping[str, Any], who: str, tap: str | None = None) -> dict[str, Any]:

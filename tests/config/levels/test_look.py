@@ -10,7 +10,6 @@ from pkdcli.config.build import with_adapters
 from pkdcli.config.levels import Level, Outputs, outputs
 from pkdcli.config.levels.look import look, looker
 from pkdcli.config.zoo import load_config
-from pkdcli.errors import PkdError
 from pkdcli.launch import request as asking
 from pkdcli.recipe import library
 from pkdcli.recipe.references import Import
@@ -27,7 +26,7 @@ def asked(monkeypatch, tmp_path):
 
     def ask(module, request, what):
         found.append((module, request, what))
-        return ANSWER
+        return {"found": [ANSWER] * len(request["models"])}
 
     monkeypatch.setattr(asking, "ask", ask)
     return found
@@ -35,31 +34,42 @@ def asked(monkeypatch, tmp_path):
 
 def test_a_process_looks_once(asked, tmp_path):
     expected = Outputs([Level(8, 32), Level(None, 64)], "backbone", single=True)
-    assert look(PROBE, "teacher") == look({**PROBE, "bbox_head": {"a": 2}}, "student") == expected
+    assert look([(PROBE, "teacher")]) == look([({**PROBE, "bbox_head": {"a": 2}}, "student")]) == [expected]
     model = "{'backbone': {'out_indices': (1, 2), 'type': 'ProbeNet'}, 'neck': None, 'type': 'Probe'}"
-    request = {"model": model, "who": "teacher", "imports": []}
+    request = {"models": [{"model": model, "who": "teacher"}], "imports": []}
     assert asked == [("pkdcli.engine.analysis.levels", request, "looking at the levels of the teacher")]
     (kept,) = (tmp_path / "levels").iterdir()
     kept.write_text("damaged")
-    assert look(PROBE, "teacher") == expected
+    assert look([(PROBE, "teacher")]) == [expected]
     assert len(asked) == 2
 
 
+def test_one_process_looks_at_both_detectors(asked):
+    other = {**PROBE, "neck": {"type": "ProbeNeck"}}
+    look([(PROBE, "student"), (other, "teacher")])
+    look([(other, "student"), (PROBE, "teacher")])
+    third = {**PROBE, "type": "Third"}
+    look([(other, "student"), (third, "teacher")])
+    assert [what for _, _, what in asked] == [
+        "looking at the levels of the student and the teacher",
+        "looking at the levels of the teacher",
+    ]
+
+
 def test_what_is_built_otherwise_is_looked_at_anew(asked):
-    look(PROBE, "student")
-    look({**PROBE, "backbone": {"type": "ProbeNet", "out_indices": (0, 1)}}, "student")
-    look(PROBE, "student", [Import(module="nets", sha256="1")])
-    look(PROBE, "student", [Import(module="nets", sha256="2")])
+    look([(PROBE, "student")])
+    look([({**PROBE, "backbone": {"type": "ProbeNet", "out_indices": (0, 1)}}, "student")])
+    look([(PROBE, "student")], [Import(module="nets", sha256="1")])
+    look([(PROBE, "student")], [Import(module="nets", sha256="2")])
     assert [request["imports"] for _, request, _ in asked] == [
         [], [], *([{"module": "nets", "folder": None, "sha256": number}] for number in "12")
     ]  # fmt: skip
 
 
-def test_an_answer_that_makes_no_sense_is_said_and_not_kept(asked, tmp_path, monkeypatch):
-    monkeypatch.setattr(asking, "ask", lambda *_: {"levels": "none"})
-    with pytest.raises(PkdError, match=r'the levels of the student \(Probe\) can\'t be told: \{"levels": "none"\}'):
-        look(PROBE, "student")
-    assert not (tmp_path / "levels").exists()
+def test_a_cache_that_can_not_be_written_costs_no_more_than_time(asked, tmp_path):
+    (tmp_path / "levels").write_text("a file where the folder would be")
+    assert look([(PROBE, "student")]) == look([(PROBE, "student")])
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize("pair", library.names("pairs"))
@@ -89,7 +99,7 @@ def test_only_what_keys_do_not_tell_is_looked_at(config, told, asked):
 def test_a_real_process_finds_the_levels_of_a_detector_without_keys(tmp_path, monkeypatch):
     monkeypatch.setenv("PKD_CACHE", str(tmp_path))
     model = load_config("yolox/yolox_tiny_8xb8-300e_coco.py")["model"]
-    expected = Outputs([Level(8, 96), Level(16, 96), Level(32, 96)])
-    assert look(model, "student") == expected
+    expected = [Outputs([Level(8, 96), Level(16, 96), Level(32, 96)])]
+    assert look([(model, "student")]) == expected
     monkeypatch.setattr(sys, "executable", "/no/python")
-    assert look(model, "teacher") == expected
+    assert look([(model, "teacher")]) == expected
