@@ -5,9 +5,9 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line."""
-    from pkdcli.cli import run
+    from pkdcli.cli import main as command_line
 
-    run()
+    command_line()
 
 
 if __name__ == "__main__":

@@ -1,55 +1,66 @@
 """The command line: each command parses, calls one function, renders. No torch here, nor in anything it imports.
 
 Command modules import nothing heavy at their top: pydantic, pandas and mmengine are imported inside the functions that
-need them, so that `pkd --help` answers at once.
+need them, so that `pkd --help` answers at once. Where a command is typed, only its own module is imported.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 
 import typer
 
-from pkdcli.cli.look import bench, clean, doctor, logs, report, show, status, verify, visualize
-from pkdcli.cli.look import list as listing
-from pkdcli.cli.run import cancel, reproduce, resume, sweep, train
-from pkdcli.cli.run import eval as evaluate
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.folders import cache_root
 
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
 
-app = typer.Typer(
-    name="pkd",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings=_CONTEXT,
-    help="Knowledge-distillation experiments on object detectors.\n\n"
-    "[bold]pkd train --pair gfl101-fcos50 --scale tiny[/bold] runs a whole one on two CPU cores, in minutes.",
-)
+# Each is the function `command` of a module of its name, in the room of its panel's name.
+COMMANDS = {
+    "run": ("train", "sweep", "reproduce", "eval", "resume", "cancel"),
+    "look": ("status", "logs", "report", "list", "show", "visualize", "verify", "bench", "doctor", "clean"),
+}
 
-_RUN, _LOOK = "Run", "Look"
-for _name, _function, _panel in (
-    ("train", train.command, _RUN),
-    ("sweep", sweep.command, _RUN),
-    ("reproduce", reproduce.command, _RUN),
-    ("eval", evaluate.command, _RUN),
-    ("resume", resume.command, _RUN),
-    ("cancel", cancel.command, _RUN),
-    ("status", status.command, _LOOK),
-    ("logs", logs.command, _LOOK),
-    ("report", report.command, _LOOK),
-    ("list", listing.command, _LOOK),
-    ("show", show.command, _LOOK),
-    ("visualize", visualize.command, _LOOK),
-    ("verify", verify.command, _LOOK),
-    ("bench", bench.command, _LOOK),
-    ("doctor", doctor.command, _LOOK),
-    ("clean", clean.command, _LOOK),
-):
-    app.command(_name, rich_help_panel=_panel, context_settings=_CONTEXT)(_function)
+
+def build(only: str | None = None) -> typer.Typer:
+    """The whole command line, or one command of it by itself, which is ready sooner.
+
+    Args:
+        only: The command's name.
+    """
+    made = typer.Typer(
+        name="pkd",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings=_CONTEXT,
+        help="Knowledge-distillation experiments on object detectors.\n\n"
+        "[bold]pkd train --pair gfl101-fcos50 --scale tiny[/bold] runs a whole one on two CPU cores, in minutes.",
+    )
+    for room, names in COMMANDS.items():
+        for name in names:
+            if only in (None, name):
+                function = import_module(f"pkdcli.cli.{room}.{name}").command
+                made.command(name, rich_help_panel=room.capitalize(), context_settings=_CONTEXT)(function)
+    made.callback()(_main)
+    return made
+
+
+def command_typed(words: Sequence[str]) -> str | None:
+    """The command among the words behind `pkd`; None where it has to be looked for by the whole command line."""
+    first = next((word for word in words if word != "--debug"), None)
+    known = [name for names in COMMANDS.values() for name in names]
+    return first if first in known and not any(name.endswith("_COMPLETE") for name in os.environ) else None
+
+
+def __getattr__(name: str) -> typer.Typer:
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()["app"] = build()
+    return globals()["app"]
 
 
 def _version(wanted: bool) -> None:
@@ -60,7 +71,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _main(
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
     version: bool = typer.Option(
@@ -70,12 +80,12 @@ def _main(
     pass
 
 
-def run() -> None:
+def main() -> None:
     """Run the command line and leave with its exit code; errors are shown without a traceback."""
     # matplotlib, which mmengine imports too, would otherwise write its font list into the user's home.
     os.environ.setdefault("MPLCONFIGDIR", str(cache_root() / "matplotlib"))
     try:
-        app(prog_name="pkd")
+        build(command_typed(sys.argv[1:]))(prog_name="pkd")
     except PkdError as error:
         code = _fail(error)
     except KeyboardInterrupt:

@@ -146,6 +146,10 @@ def resolve(request: Request) -> Recipe:
         example = f"Example: --set loss.temperature={loss.temperature.default:g}"
         raise PkdError(f"--set loss.temperature: loss {loss.name} needs one.", example)
     update: dict[str, Any] = {"imports": located(recipe.imports, Path.cwd())}
+    said = {assignment.partition("=")[0].strip() for assignment in request.sets}
+    if request.levels is None and not said & {"loss", "loss.levels"}:
+        # Nobody has said which: what is right by default is seen when both detectors are (`config.build`).
+        update["loss"] = LossUse(**{key: value for key, value in dict(recipe.loss).items() if key != "levels"})
     update |= {part: with_content(one) for part in before if (one := getattr(recipe, part)) is not None}
     return recipe.model_copy(update=update)
 

@@ -22,13 +22,13 @@ class Said:
 @pytest.fixture
 def type_(here, monkeypatch, capsys):
     """Type a command as a user does: the real entry point, in this process."""
-    from pkdcli.cli import run
+    from pkdcli.cli import main
 
     def type_(*words: str | Path) -> Said:
         monkeypatch.setattr(sys, "argv", ["pkd", *map(str, words)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as left:
-            run()
+            main()
         return Said(left.value.code or 0, *capsys.readouterr())
 
     return type_

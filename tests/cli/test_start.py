@@ -1,0 +1,52 @@
+"""A command imports its own module alone; whatever else is typed is answered by the whole command line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from pkdcli import cli
+
+EVERY = [name for names in cli.COMMANDS.values() for name in names]
+
+
+def test_every_command_is_in_the_whole():
+    assert [info.name for info in cli.app.registered_commands] == EVERY
+    assert cli.app is cli.app
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["train", "--help"], "train"),
+        (["--debug", "report"], "report"),
+        (["--help"], None),
+        (["--version", "train"], None),
+        (["trian"], None),
+        ([], None),
+    ],
+)
+def test_the_command_among_words(words, found, monkeypatch):
+    assert cli.command_typed(words) == found
+    monkeypatch.setenv("_PKD_COMPLETE", "complete_bash")  # the shell asks for what could be typed
+    assert cli.command_typed(words) is None
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_command_by_itself_has_the_same_page(name):
+    from typer.testing import CliRunner
+
+    words = [name, "--help"]
+    alone, whole = (CliRunner().invoke(app, words, prog_name="pkd") for app in (cli.build(name), cli.app))
+    assert alone.exit_code == whole.exit_code == 0
+    assert alone.output == whole.output
+
+
+def test_only_its_own_module_is_imported():
+    script = "import sys; sys.argv = ['pkd', 'list', '--help']\nfrom pkdcli.cli import main\n"
+    script += "try: main()\nexcept SystemExit: pass\n"
+    script += "print(*sorted(name for name in sys.modules if name.count('.') == 3 and name.startswith('pkdcli.cli.')))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "pkdcli.cli.look.list"
