@@ -148,7 +148,12 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def read_path(path: Path, key: str) -> Path | None:
-    """The path that the object in a JSON file has under a key; None where there is none, or something else."""
+    """The path that the object in a JSON file has under a key; None where there is none, or something else.
+
+    Args:
+        path: The file.
+        key: Of its object.
+    """
     found = read_object(path).get(key)
     return Path(found) if isinstance(found, str) and found else None
 
