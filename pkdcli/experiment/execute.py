@@ -114,7 +114,7 @@ class Experiment:
             return
         code = outcome.code if outcome.code in iter(ExitCode) else ExitCode.RUN_FAILED
         error = Status(one.paths).fields.get("error")
-        if isinstance(error, dict) and not outcome.died_by:
+        if isinstance(error, dict) and error.get("message") and not outcome.died_by:
             hint = "\n".join(text for text in (error.get("hint"), f"log: {one.paths.log}") if text)
             raise PkdError(f"{one.run}: {error['message']}", hint, code)
         raise PkdError(f"{one.run}: {outcome.cause}", f"log: {one.paths.log}", code)
