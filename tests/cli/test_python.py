@@ -131,6 +131,24 @@ def test_train_and_sweep_give_what_their_commands_give(type_, own, here, worker,
     assert sorted(one.id for one in pkdcli.list_runs()) == sorted(frame.run)
 
 
+def test_a_table_is_the_one_of_the_command(own, worker, type_, here):
+    worker()
+    words = {"scale": "tiny", "data": own}
+    plan = pkdcli.reproduce("table8-plain", dry_run=True, **words)
+    assert sorted(plan["role"]) == ["baseline", "distill", "distill", "teacher"]
+    assert plan["state"].unique().tolist() == ["to do"]
+    assert not (here / "runs").exists()
+    found = pkdcli.reproduce("table8-plain", **words)
+    again = type_("reproduce", "table8-plain", "--scale", "tiny", "--data", own, "--format", "json")
+    assert again.code == 0, again.err
+    rows = json.loads(again.out)
+    assert json.loads(found.to_json(orient="records")) == rows
+    assert [row["mAP"] for row in rows if row["role"] == "distill"] == [35.0, 37.0]
+    trained = [*(here / "runs").glob("*/result.json"), *here.parent.glob("cache/teachers/*/result.json")]
+    assert sorted(plan["run"]) == sorted(file.parent.name for file in trained)
+    assert pkdcli.reproduce("table8-plain", dry_run=True, **words)["state"].unique().tolist() == ["done"]
+
+
 def test_a_failed_run_raises_what_it_says(own, worker, capsys):
     worker(mse_w50="fails")
     with pytest.raises(pkdcli.PkdError) as error:

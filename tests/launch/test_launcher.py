@@ -180,13 +180,17 @@ def test_runs_stand_with_those_that_were_launched_alike(paths):
     two = {"launcher": {"name": "two", "kind": "local", "jobs": 2}}
     jobs = {"a": None, "b": two, "c": {}, "d": two, "e": {"launcher": {"name": "s", "kind": "slurm"}}}
     states = [RunState(paths(run, job), "queued") for run, job in jobs.items()]
-    found = by_launcher(states)
+    gone = paths("f", {"launcher": {"name": "x", "kind": "gone"}})
+    found, refused = by_launcher([*states, RunState(gone, "queued")])
+    assert {one: error.message for one, error in refused.items()} == {
+        gone: f"{gone.job}: kind: should be 'local' or 'slurm', not 'gone'."
+    }
     assert [(type(one), [state.paths.run for state in group]) for one, group in found] == [
         (LocalLauncher, ["a", "c"]),
         (LocalLauncher, ["b", "d"]),
         (SlurmLauncher, ["e"]),
     ]
-    assert by_launcher([]) == []
+    assert by_launcher([]) == ([], {})
 
 
 def test_slurm_describes_the_order_it_would_keep(tmp_path):

@@ -10,7 +10,7 @@ from pkdcli.config.families import family_of
 from pkdcli.errors import PkdError
 
 # Necks that put out num_outs levels of out_channels: the backbone's strides, and above these the double each time.
-_KEEP_TO_THEIR_KEYS = {"BFP", "ChannelMapper", "DyHead", "FPG", "FPN", "FPN_CARAFE", "NASFCOS_FPN", "NASFPN", "PAFPN"}
+_KEEP_TO_THEIR_KEYS = {"BFP", "ChannelMapper", "FPG", "FPN", "FPN_CARAFE", "NASFCOS_FPN", "NASFPN", "PAFPN"}
 
 
 class Level(NamedTuple):

@@ -86,6 +86,7 @@ def test_keys_tell_the_levels_of_every_shipped_pair(pair, scale, asked):
     [
         ("detr/detr_r50_8xb2-150e_coco.py", True),
         ("libra_rcnn/libra-retinanet_r50_fpn_1x_coco.py", True),
+        ("dyhead/atss_r50_fpn_dyhead_1x_coco.py", False),  # other channels than the FPN's before it, at scale tiny
         ("yolo/yolov3_d53_8xb8-320-273e_coco.py", False),
         ("efficientnet/retinanet_effb3_fpn_8xb4-crop896-1x_coco.py", False),  # levels, but no strides
         ("hrnet/faster-rcnn_hrnetv2p-w18-1x_coco.py", False),

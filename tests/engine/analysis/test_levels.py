@@ -27,6 +27,7 @@ from mmrazor.models.task_modules.recorder import RecorderManager  # isort: skip
 
 RTMDET = "rtmdet/rtmdet_tiny_8xb32-300e_coco.py"
 YOLOX = "yolox/yolox_tiny_8xb8-300e_coco.py"
+DYHEAD = "dyhead/atss_r50_fpn_dyhead_1x_coco.py"
 YOLOV3 = "yolo/yolov3_mobilenetv2_8xb24-320-300e_coco.py"
 
 # (stride, channels) of each level, and the sides of the two images of the reference
@@ -199,6 +200,7 @@ STEPS = {
     "yolox learns": (None, YOLOX, None, [[0, 0], [1, 1], [2, 2]], (96, 64)),
     "rtmdet teaches": (RTMDET, None, None, [[0, 0], [1, 1], [2, 2]], (64, 96)),
     "yolox teaches": (YOLOX, None, None, [[0, 0], [1, 1], [2, 2]], (64, 96)),
+    "dyhead learns": (None, DYHEAD, None, [[level, level] for level in range(4)], (256, 64)),
     "yolov3 learns": (None, YOLOV3, None, [[0, 2], [1, 1], [2, 0]], (96, 64)),
 }
 
