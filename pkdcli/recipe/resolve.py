@@ -12,7 +12,14 @@ from pkdcli.errors import PkdError, unknown
 from pkdcli.recipe import library
 from pkdcli.recipe.assign import assign
 from pkdcli.recipe.configs import beside
-from pkdcli.recipe.own import custom_imports, loss_imports, with_content, with_imports
+from pkdcli.recipe.own import (
+    custom_imports,
+    loss_imports,
+    with_content,
+    with_imports,
+    with_set_imports,
+    with_set_type,
+)
 from pkdcli.recipe.references import located
 from pkdcli.recipe.schema import (
     Data,
@@ -132,6 +139,8 @@ def resolve(request: Request) -> Recipe:
         "config": {},
     }
     before = {part: content[part] and content[part]["config"] for part in ("teacher", "student")}
+    imported = {part: list(content[part]["imports"]) for part in ("teacher", "student", "loss") if content[part]}
+    loss_type = content["loss"]["type"]
     for assignment in request.sets:
         assign(content, assignment)
     for part, config in before.items():
@@ -150,7 +159,12 @@ def resolve(request: Request) -> Recipe:
     if request.levels is None and not said & {"loss", "loss.levels"}:
         # Nobody has said which: what is right by default is seen when both detectors are (`config.build`).
         update["loss"] = LossUse(**{key: value for key, value in dict(recipe.loss).items() if key != "levels"})
-    update |= {part: with_content(one) for part in before if (one := getattr(recipe, part)) is not None}
+    for part in (*before, "loss"):
+        if (one := getattr(recipe, part)) is not None:
+            update[part] = with_set_imports(one, imported.get(part, []), Path.cwd())
+    if recipe.loss.type != loss_type:
+        update["loss"] = with_set_type(update["loss"], Path.cwd())
+    update |= {part: with_content(update[part]) for part in before if part in update}
     return recipe.model_copy(update=update)
 
 
