@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass
+@dataclass(repr=False)
 class Experiment:
     """Runs that belong together, and how they are carried out.
 
@@ -125,6 +125,10 @@ class Experiment:
 
         rows = [(one.run, one.recipe.role, "done" if finished(one.paths) else "to do") for one in self.planned]
         return pd.DataFrame(rows, columns=["run", "role", "state"])
+
+    def __repr__(self) -> str:
+        todo = len(self.planned) - len(self.done)
+        return f"Experiment({len(self.planned)} runs, {todo} to do: {self.command})"
 
     def _repr_html_(self) -> str:
         """The plan as a table, for notebooks."""
