@@ -110,7 +110,8 @@ def test_a_plan_is_that_of_the_command(type_, own, capsys):
     plan = pkdcli.sweep(losses="mse", weights=[10, 30], seeds=[0, 1], data=own, dry_run=True, **WORDS)
     assert list(plan.frame()[["run", "state"]].itertuples(index=False, name=None)) == typed
     assert all(run in plan._repr_html_() for run, _ in typed)
-    assert repr(plan).startswith(f"Experiment({len(typed)} runs, {len(typed)} to do: pkdcli.sweep(losses='mse', weights=")
+    count = len(typed)
+    assert repr(plan).startswith(f"Experiment({count} runs, {count} to do: pkdcli.sweep(losses='mse', weights=")
     assert capsys.readouterr() == ("", "")
 
 
