@@ -40,8 +40,7 @@ def __getattr__(name: str) -> object:
         found = getattr(import_module(_CLASSES[name]), name)
     else:
         raise AttributeError(f"module 'pkdcli' has no attribute {name!r}")
-    globals()[name] = found  # the next time it is there
-    return found
+    return globals().setdefault(name, found)  # the next time it is there; of threads that look at once the first wins
 
 
 def __dir__() -> list[str]:

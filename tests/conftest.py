@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["experiments"]  # tests/support
+
 # A process started in the background ignores Ctrl-C, and its children do: here Ctrl-C is tested.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -32,7 +32,8 @@ class Cancelled(NamedTuple):
     Attributes:
         run: Its id.
         text: What was done, in words.
-        ok: Whether it stops or has ended; not so for one that another machine has, which this one can't reach.
+        ok: Whether it stops or has ended; not so for one that another machine has, which this one can't reach, or
+            whose launcher is not to be had.
     """
 
     run: str
@@ -58,9 +59,15 @@ def cancel(options: CancelOptions, output: Annotated[OutputOptions, Only("runs")
 
     found = query_all(chosen(options.names, all_runs(output.runs))) if options.names else []
     active = [one for one in found if one.state in ("queued", "running")]
-    for launcher, states in by_launcher(active):
+    groups, refused = by_launcher(active)
+    for launcher, states in groups:
         launcher.cancel(states)
-    return [_cancelled(one) for one in found]
+    return [
+        Cancelled(one.paths.run, f"is not asked to stop: {refused[one.paths].message}", ok=False)
+        if one.paths in refused
+        else _cancelled(one)
+        for one in found
+    ]
 
 
 def _cancelled(one: RunState) -> Cancelled:

@@ -156,8 +156,9 @@ def _experiments(
     found: dict[str, Experiment] = {}
     for state in states:
         planned, job = restored(state.paths, cache_root())
+        noted = job.get("launcher")
         try:
-            launcher = parse(Launcher, job["launcher"], str(state.paths.job)) if job.get("launcher") else default()
+            launcher = parse(Launcher, noted, str(state.paths.job)) if isinstance(noted, dict) else default()
         except PkdError as error:  # of a kind whose plug-in is gone, say
             hint = "".join(f"{text[0].upper()}{text[1:]}." for text in changed_plugins([state.paths]))
             raise PkdError(error.message, hint or error.hint, error.code) from None

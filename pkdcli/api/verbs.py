@@ -124,7 +124,8 @@ def function(name: str) -> Callable[..., Any]:
             keywords = {**_positional(name, verb, given), **keywords}
         groups = sort_keywords(verb.options(), as_words(keywords))
         if "watcher" in verb.extra:
-            carried["watcher"] = carried.get("watcher") or _watcher()
+            given_one = carried.get("watcher")
+            carried["watcher"] = _watcher() if given_one is None else given_one
         if verb.module in _PLANNED:
             carried["command"] = _called(name, keywords)
         target = getattr(import_module(verb.module), name)

@@ -12,12 +12,13 @@ from pkdcli.config.detector import detector_model
 from pkdcli.config.detector import notes as detector_notes
 from pkdcli.config.distill import distill_model
 from pkdcli.config.keys import set_key
-from pkdcli.config.levels import pairing
+from pkdcli.config.levels import by_default, far_apart, pairing
+from pkdcli.config.levels.look import looker
 from pkdcli.config.zoo import entry
 from pkdcli.errors import PkdError
 from pkdcli.recipe.own import module_names
 from pkdcli.recipe.references import Import
-from pkdcli.recipe.schema import Detector, Recipe
+from pkdcli.recipe.schema import Detector, LossUse, Recipe
 from pkdcli.runs.status import columns
 
 
@@ -144,11 +145,27 @@ def notes(recipe: Recipe) -> list[str]:
     pretrained = recipe.pretrained and not recipe.weights
     found = [detector_notes(which, recipe.scale, pretrained=pretrained) for which in (recipe.teacher, recipe.student)
              if which is not None]  # fmt: skip
-    return [text for texts in found for text in texts]
+    return [*(text for texts in found for text in texts), *_paired_otherwise(recipe)]
+
+
+def _paired_otherwise(recipe: Recipe) -> list[str]:
+    """What there is to say where nobody has said which levels are compared, and those of one index are far apart."""
+    if recipe.teacher is None or "levels" in recipe.loss.model_fields_set or not recipe.data.classes:
+        return []
+    student, teacher = detector(recipe, recipe.student), detector(recipe, recipe.teacher)
+    far = far_apart(student, teacher, looker(imports_of(recipe)))
+    if far is None:
+        return []
+    if recipe.loss.levels == "stride":
+        return [f"levels of equal stride are compared: by index, {far}. --levels index compares them by index."]
+    return [f"{far}, and none is of equal stride; --levels 0:0,1:1 names the pairs yourself."]
 
 
 def with_adapters(recipe: Recipe) -> Recipe:
     """The recipe of a distilled run with the adapters that its levels need written into it.
+
+    Where nobody has said which levels are compared, those of equal stride are where index would pair levels whose
+    strides differ by more than a factor of two.
 
     Raises:
         PkdError: The levels can't be paired.
@@ -156,7 +173,16 @@ def with_adapters(recipe: Recipe) -> Recipe:
     if recipe.teacher is None or not recipe.data.classes:
         return recipe
     student, teacher = detector(recipe, recipe.student), detector(recipe, recipe.teacher)
-    return recipe.model_copy(update={"adapters": pairing(recipe.loss.levels, student, teacher).adapters})
+    look = looker(imports_of(recipe))
+    if "levels" not in recipe.loss.model_fields_set:
+        chosen = by_default(student, teacher, look)
+        recipe = recipe.model_copy(update={"loss": _with_levels(recipe.loss, chosen)})
+    return recipe.model_copy(update={"adapters": pairing(recipe.loss.levels, student, teacher, look).adapters})
+
+
+def _with_levels(loss: LossUse, levels: str) -> LossUse:
+    """The loss with levels that were chosen by default: still not among what somebody has set."""
+    return LossUse.model_construct(_fields_set=loss.model_fields_set, **{**dict(loss), "levels": levels})
 
 
 def hooks(recipe: Recipe) -> list[dict[str, Any]]:
@@ -197,7 +223,8 @@ def model(recipe: Recipe, teacher_weights: Path | str | None = None) -> dict[str
     if recipe.teacher is None:
         return student
     teacher = detector(recipe, recipe.teacher)
-    return distill_model(recipe, student, teacher, str(teacher_weights) if teacher_weights else None)
+    weights = str(teacher_weights) if teacher_weights else None
+    return distill_model(recipe, student, teacher, weights, looker(imports_of(recipe)))
 
 
 def model_as_set(recipe: Recipe) -> dict[str, Any]:

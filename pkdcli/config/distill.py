@@ -10,13 +10,17 @@ from typing import Any
 
 from pkdcli.config.detector import modules
 from pkdcli.config.families import family_of, heads_of, types_of
-from pkdcli.config.levels import neck_section, pairing
+from pkdcli.config.levels import Look, Outputs, pairing
 from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Recipe
 
 
 def distill_model(
-    recipe: Recipe, student: dict[str, Any], teacher: dict[str, Any], teacher_weights: str | None
+    recipe: Recipe,
+    student: dict[str, Any],
+    teacher: dict[str, Any],
+    teacher_weights: str | None,
+    look: Look | None = None,
 ) -> dict[str, Any]:
     """The mmrazor algorithm that trains `student` with `teacher` looking on.
 
@@ -25,6 +29,7 @@ def distill_model(
         student: mmdet model section.
         teacher: mmdet model section; its pretrained backbone is not loaded, since its own weights follow.
         teacher_weights: Path of the teacher's checkpoint.
+        look: Finds the levels that a config does not tell (`pkdcli.config.levels.look`).
 
     Raises:
         PkdError: The levels can't be paired, the student can't inherit from this teacher, or this can't be compiled.
@@ -41,11 +46,11 @@ def distill_model(
             "takes minutes each.",
             "Leave out --set teacher_speed.compile=true; --set teacher_speed.precision=bfloat16 is a faster way too.",
         )
-    paired = pairing(recipe.loss.levels, student, teacher)
+    paired = pairing(recipe.loss.levels, student, teacher, look)
     losses, mappings, connectors = {}, {}, {}
     for student_level, teacher_level in paired.pairs:
         name = f"loss_{recipe.loss.name.replace('-', '_')}_fpn{student_level}"
-        losses[name] = _loss(recipe, neck_section(teacher, "teacher")["out_channels"])
+        losses[name] = _loss(recipe, paired.teacher.levels[teacher_level].channels)
         from_student = {"from_student": True, "recorder": "fpn", "data_idx": student_level}
         if student_level in paired.adapters:
             connectors[f"adapter{student_level}"] = _adapter(*paired.adapters[student_level])
@@ -54,7 +59,6 @@ def distill_model(
             "preds_S": from_student,
             "preds_T": {"from_student": False, "recorder": "fpn", "data_idx": teacher_level},
         }
-    recorder = {"fpn": {"type": "mmrazor.ModuleOutputs", "source": "neck"}}
     return {
         "type": "PkdDistill",
         "data_preprocessor": {
@@ -69,8 +73,8 @@ def distill_model(
         "teacher_speed": recipe.teacher_speed.model_dump(),
         "distiller": {
             "type": "PkdDistiller",
-            "student_recorders": recorder,
-            "teacher_recorders": recorder,
+            "student_recorders": {"fpn": _recorder(paired.student)},
+            "teacher_recorders": {"fpn": _recorder(paired.teacher)},
             "connectors": connectors,
             "distill_losses": losses,
             "loss_forward_mappings": mappings,
@@ -105,6 +109,11 @@ def _type_at(model: dict[str, Any], path: str) -> str | None:
     for part in path.split("."):
         node = node.get(part) if isinstance(node, dict) else None
     return node.get("type") if isinstance(node, dict) else None
+
+
+def _recorder(outputs: Outputs) -> dict[str, Any]:
+    """What keeps the outputs of a module for the losses; mmrazor's own takes the place of a level from tuples only."""
+    return {"type": "mmrazor.PkdSingleOutput" if outputs.single else "mmrazor.ModuleOutputs", "source": outputs.module}
 
 
 def _adapter(own: int, partner: int) -> dict[str, Any]:

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
+from pkdcli.errors import ExitCode
 from pkdcli.launch.job import JobSpec
 from pkdcli.launch.outcome import Outcome, Watcher
 from pkdcli.runs.paths import RunPaths
-from pkdcli.runs.store import read_json
+from pkdcli.runs.record import number_of
+from pkdcli.runs.store import read_object
 
 
 def default_watcher() -> Watcher:
@@ -34,9 +36,11 @@ class Bars(Watcher):
     def __init__(self) -> None:
         self._bars: dict[str, Any] = {}
         self._data: Any = None
+        self._done: frozenset[str] = frozenset()
 
     def on_plan(self, runs: Mapping[str, Any], done: Sequence[str]) -> None:
         """Say what was done before."""
+        self._done = frozenset(done)
         for run in done:
             self._say(f"{run}: done before")
 
@@ -44,32 +48,50 @@ class Bars(Watcher):
         """Print a word about the machine above the bars."""
         self._say(f"note: {text}.")
 
+    def on_warning(self, text: str) -> None:
+        """Print what a user should know of the data."""
+        self._say(f"warning: {text}")
+
+    def on_share(self, runs: Sequence[str], teacher: str) -> None:
+        """Say which runs train together."""
+        self._say(f"{', '.join(runs[:-1])} and {runs[-1]} train together, beside one {teacher}")
+
+    def on_submit(self, run: str, job: str | None, text: str) -> None:
+        """Say what a cluster has been given; of runs that were done before it is said already."""
+        if run not in self._done:
+            self._say(f"{run}: {text}" if run else text)
+
     def on_data(self, name: str, done: int | None, total: int | None) -> None:
         """Show how far a data set is."""
         if done is None:
             return
+        title = f"drawing {name}"
+        if self._data is not None and self._data.desc != title:  # whose drawing failed
+            self._data.close()
+            self._data = None
         if self._data is None:
-            self._data = self._bar(f"drawing {name}", total)
+            self._data = self._bar(title, total)
         self._set(self._data, done)
         if done == total:
             self._data.close()
             self._data = None
 
     def on_start(self, spec: JobSpec) -> None:
-        """Open a run's bar."""
+        """Open a run's bar, in place of the one that it had before it was lost."""
+        self._close(spec.name)
         self._bars[spec.name] = self._bar(spec.name, None)
 
     def on_tick(self, spec: JobSpec) -> None:
         """Move a run's bar to where its status.json says it is."""
-        bar, status = self._bars.get(spec.name), read_json(RunPaths(spec.run_dir).status) or {}
+        bar, status = self._bars.get(spec.name), read_object(RunPaths(spec.run_dir).status)
         if bar is None:
             return
         evaluating = status.get("phase") == "evaluate"
-        total = status.get("phase_total" if evaluating else "iters")
+        total = number_of(status.get("phase_total" if evaluating else "iters"))
         if total and total != bar.total:
             bar.total = total
-        self._set(bar, status.get("phase_done" if evaluating else "iter") or 0)
-        loss = status.get("train_loss")
+        self._set(bar, number_of(status.get("phase_done" if evaluating else "iter")) or 0)
+        loss = number_of(status.get("train_loss"))
         words = ["evaluating" if evaluating else "", "" if loss is None else f"loss {loss:.3f}"]
         bar.set_postfix_str(", ".join(word for word in words if word))
 
@@ -79,19 +101,30 @@ class Bars(Watcher):
 
     def on_end(self, spec: JobSpec, outcome: Outcome) -> None:
         """Close a run's bar and say how it ended."""
-        bar = self._bars.pop(spec.name, None)
-        if bar is not None:
-            bar.close()
-        metrics = (read_json(RunPaths(spec.run_dir).result) or {}).get("metrics", {})
-        reached = metrics.get("mAP")
-        self._say(f"{spec.name}: " + (f"done, mAP {reached:.1f}" if reached is not None else outcome.cause))
+        self._close(spec.name)
+        self._say(f"{spec.name}: {self._ending(RunPaths(spec.run_dir), outcome)}")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for bar in self._bars.values():
+        for name in list(self._bars):
+            self._close(name)
+
+    def _ending(self, paths: RunPaths, outcome: Outcome) -> str:
+        """How a run ended: its mAP, its own words, or what became of its process."""
+        if outcome.code == 0:
+            metrics = read_object(paths.result).get("metrics")
+            reached = number_of(metrics.get("mAP")) if isinstance(metrics, dict) else None
+            return "done, mAP " + ("unknown" if reached is None else f"{reached:.1f}")
+        error = read_object(paths.status).get("error")
+        if outcome.died_by or outcome.lacked or not isinstance(error, dict) or not error.get("message"):
+            return "stopped" if outcome.code == ExitCode.INTERRUPTED and not outcome.lacked else outcome.cause
+        return f"{'stopped' if outcome.code == ExitCode.INTERRUPTED else 'failed'}: {error['message']}"
+
+    def _close(self, name: str) -> None:
+        bar = self._bars.pop(name, None)
+        if bar is not None:
             bar.close()
-        self._bars.clear()
 
     def _bar(self, title: str, total: int | None) -> Any:
         from tqdm.auto import tqdm

@@ -12,7 +12,7 @@ from pkdcli.recipe.own import with_content
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
-from pkdcli.runs.store import read_json
+from pkdcli.runs.store import read_path
 
 
 def recipe_of(paths: RunPaths) -> Recipe:
@@ -40,7 +40,11 @@ def of_run(paths: RunPaths, model: str) -> tuple[Recipe, Path]:
     if model == "teacher":
         if recipe.teacher is None:
             raise PkdError(f"{paths.run} has no teacher.", "It is a baseline or a teacher itself: --model student.")
-        weights = RunPaths(Path((read_json(paths.job) or {}).get("teacher", ""))).teacher
+        root = read_path(paths.job, "teacher")
+        if root is None:
+            hint = "Name the teacher's own run instead; pkd status lists them."
+            raise PkdError(f"{paths.job}: it does not say where the teacher is.", hint)
+        weights = RunPaths(root).teacher
         recipe = teacher_recipe(recipe)
     else:
         weights = paths.weights(recipe.role)

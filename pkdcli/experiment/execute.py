@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass
+@dataclass(repr=False)
 class Experiment:
     """Runs that belong together, and how they are carried out.
 
@@ -114,7 +114,7 @@ class Experiment:
             return
         code = outcome.code if outcome.code in iter(ExitCode) else ExitCode.RUN_FAILED
         error = Status(one.paths).fields.get("error")
-        if isinstance(error, dict) and not outcome.died_by:
+        if isinstance(error, dict) and error.get("message") and not outcome.died_by:
             hint = "\n".join(text for text in (error.get("hint"), f"log: {one.paths.log}") if text)
             raise PkdError(f"{one.run}: {error['message']}", hint, code)
         raise PkdError(f"{one.run}: {outcome.cause}", f"log: {one.paths.log}", code)
@@ -125,6 +125,10 @@ class Experiment:
 
         rows = [(one.run, one.recipe.role, "done" if finished(one.paths) else "to do") for one in self.planned]
         return pd.DataFrame(rows, columns=["run", "role", "state"])
+
+    def __repr__(self) -> str:
+        todo = len(self.planned) - len(self.done)
+        return f"Experiment({len(self.planned)} runs, {todo} to do: {self.command})"
 
     def _repr_html_(self) -> str:
         """The plan as a table, for notebooks."""

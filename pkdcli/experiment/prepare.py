@@ -19,7 +19,7 @@ from pkdcli.recipe.schema import Launcher, Recipe
 from pkdcli.runs.liveness import finished, held_by
 from pkdcli.runs.paths import RunPaths, teachers_root
 from pkdcli.runs.status import QUEUED, Status
-from pkdcli.runs.store import read_object, write_json, write_text
+from pkdcli.runs.store import read_object, read_path, write_json, write_text
 
 
 def recipe_yaml(recipe: Recipe) -> str:
@@ -128,6 +128,6 @@ def restored(paths: RunPaths, cache: Path) -> tuple[list[PlannedRun], dict[str, 
     if recipe.teacher is None:
         return [PlannedRun(recipe, paths)], found
     own = teacher_recipe(recipe)
-    root = Path(found["teacher"]) if found.get("teacher") else teachers_root(cache) / run_id(own)
+    root = read_path(paths.job, "teacher") or teachers_root(cache) / run_id(own)
     teacher = PlannedRun(own, RunPaths(root))
     return [teacher, PlannedRun(recipe, paths, teacher)], found

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pkdcli import plugins
-from pkdcli.errors import unknown
+from pkdcli.errors import PkdError, unknown
 
 if TYPE_CHECKING:
     from pkdcli.launch.job import JobSpec
@@ -125,10 +125,24 @@ def launcher_for(state: RunState) -> Launcher:
     return launcher_of(library.load("launchers", "slurm" if state.job else "local"))
 
 
-def by_launcher(states: Sequence[RunState]) -> list[tuple[Launcher, list[RunState]]]:
-    """Runs by who has them; those of one launcher's recipe stand together."""
+def by_launcher(
+    states: Sequence[RunState],
+) -> tuple[list[tuple[Launcher, list[RunState]]], dict[RunPaths, PkdError]]:
+    """Runs by who has them; those of one launcher's recipe stand together.
+
+    Args:
+        states: Of the runs.
+
+    Returns:
+        Each launcher with its runs; and the runs whose launcher can't be had, with the reason.
+    """
     found: dict[str, tuple[Launcher, list[RunState]]] = {}
+    refused: dict[RunPaths, PkdError] = {}
     for one in states:
-        launcher = launcher_for(one)
+        try:
+            launcher = launcher_for(one)
+        except PkdError as error:  # a plug-in that is gone, say, which is no reason to leave the others alone
+            refused[one.paths] = error
+            continue
         found.setdefault(f"{type(launcher).__name__} {vars(launcher)}", (launcher, []))[1].append(one)
-    return list(found.values())
+    return list(found.values()), refused

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pkdcli.launch.run_state import SUBMITTED
 from pkdcli.runs.paths import RunPaths
-from pkdcli.runs.store import read_object
+from pkdcli.runs.store import read_path
 
 TAIL = 40  # lines of a log
 
@@ -35,7 +35,8 @@ def silent_end(paths: RunPaths, cause: str) -> str:
         paths: The run directory.
         cause: How the run was lost, as far as that is known already.
     """
-    log = "\n".join([*tail(paths.log), *tail(Path(read_object(paths.root / SUBMITTED).get("output", "")))])
+    output = read_path(paths.root / SUBMITTED, "output")
+    log = "\n".join([*tail(paths.log), *(tail(output) if output else [])])
     words = last_words(log)
     if words is None and ("SIGKILL" in log or "Killed" in log) and "SIGKILL" not in cause:
         words = "killed by SIGKILL, most often for want of memory"

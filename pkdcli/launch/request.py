@@ -45,7 +45,7 @@ def ask(module: str, request: Mapping[str, Any], what: str, words: Sequence[str]
         written = read_json(answer)
         if not isinstance(written, dict):
             raise _ended(what, code, log)
-    _refuse(written)
+    _refuse(written, what)
     return written
 
 
@@ -70,12 +70,20 @@ def ask_lines(
         env = cores.variables() if env is None else env
         with _started(module, [_written(request, folder)], log, subprocess.PIPE, env) as process:
             for text in process.stdout:
-                if text.startswith("{"):  # whatever else libraries print is no answer
-                    line = json.loads(text)
-                    _refuse(line)
+                line = _answered(text)
+                if line is not None:
+                    _refuse(line, what)
                     yield line
             if code := process.wait():
                 raise _ended(what, code, log)
+
+
+def _answered(text: str) -> dict[str, Any] | None:
+    """The object in a line; None for whatever else libraries print."""
+    with suppress(ValueError):
+        line = json.loads(text) if text.startswith("{") else None
+        return line if isinstance(line, dict) else None
+    return None
 
 
 def _written(request: Mapping[str, Any], folder: str) -> str:
@@ -98,7 +106,8 @@ def _started(
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=errors,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             env={**os.environ, **caches, **env},
             start_new_session=True,  # Ctrl-C reaches it through us, with whatever it has started
             preexec_fn=os_processes.ended_with_us(),
@@ -125,8 +134,12 @@ def _ended(what: str, code: int, log: Path) -> PkdError:
     return PkdError(f"{what} ended with exit code {code}.", last or None, ExitCode.RUN_FAILED)
 
 
-def _refuse(written: Mapping[str, Any]) -> None:
+def _refuse(written: Mapping[str, Any], what: str) -> None:
     """Raise the error that an answer holds, if it does."""
-    if "error" in written:
-        error = written["error"]
-        raise PkdError(error["message"], error["hint"], error["code"])
+    error = written.get("error")
+    if error is None:
+        return
+    if not isinstance(error, dict) or not error.get("message"):
+        raise PkdError(f"{what} failed: {error}", None, ExitCode.RUN_FAILED)
+    code = error.get("code")
+    raise PkdError(error["message"], error.get("hint"), code if code in iter(ExitCode) else ExitCode.RUN_FAILED)

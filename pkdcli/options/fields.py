@@ -7,7 +7,7 @@ import operator
 import os
 import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from functools import cache
 from pathlib import Path
 from types import NoneType
@@ -115,6 +115,8 @@ class Field:
     def _one(self, value: Any, label: str) -> Any:
         """A single value given in Python."""
         here, flag = self.option, isinstance(value, bool)
+        # Whole numbers in a list are of 0 or more, however they are given.
+        least = 0 if self.kind is int and self.listed and here.min is None else here.min
         if self.kind is bool:
             if flag:
                 return value
@@ -125,18 +127,19 @@ class Field:
             return os.fspath(value)
         if self.kind is int and not flag and hasattr(value, "__index__"):
             found = operator.index(value)
-            if (here.min is None or found >= here.min) and (here.max is None or found <= here.max):
+            if (least is None or found >= least) and (here.max is None or found <= here.max):
                 return found
         if self.kind is float:
             if not flag and not isinstance(value, str) and hasattr(value, "__float__"):
                 return number(value, label, above=here.above, least=here.min)
             raise no_number(value, label, here.above, here.min)
-        what = {int: f"a whole number{bound(here.above, here.min, here.max)}", Path: "a path"}.get(self.kind, "a text")
+        what = {int: f"a whole number{bound(here.above, least, here.max)}", Path: "a path"}.get(self.kind, "a text")
         raise PkdError(f"{label}: {value!r} is not {what}.", f"Example: {label}={self._example()}")
 
     def _example(self) -> str:
         """Something that the option takes, for a hint."""
-        default = self.default[0] if self.several and self.default else self.default
+        default = None if self.default is MISSING else self.default
+        default = default[0] if self.several and default else default
         if self.kind is int:
             return str(default if isinstance(default, int) else max(self.option.min or 0, 1))
         known = [*self.option.choices, *([default] if isinstance(default, str) else [])]

@@ -40,7 +40,7 @@ def number(text: Any, label: str, *, above: float | None = None, least: float | 
         return None
     try:
         value = float(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         value = math.nan
     if not math.isfinite(value) or (above is not None and value <= above) or (least is not None and value < least):
         raise no_number(text, label, above, least)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pkdcli.recipe import library
 from pkdcli.recipe.configs import as_text, config_path, is_own, read_config
 from pkdcli.recipe.references import Import, files_of, located
-from pkdcli.recipe.schema import Detector, Loss, Modules
+from pkdcli.recipe.schema import Detector, Loss, LossUse, Modules
+
+Part = TypeVar("Part", Detector, LossUse)
 
 
 def with_imports(detector: Detector, imports: Sequence[Import]) -> Detector:
@@ -53,6 +55,31 @@ def loss_imports(loss: Loss, name: str) -> list[Import]:
         if files_of(module, folder):
             return [*loss.imports, *located([Import(module=module)], folder)]
     return loss.imports
+
+
+def with_set_imports(part: Part, before: Sequence[dict[str, Any]], folder: Path) -> Part:
+    """A detector or loss with the place and the hash of the modules that `--set` gave it.
+
+    Args:
+        part: As it is after `--set`.
+        before: Its modules as its recipe has them: they were looked for beside that recipe, and stay as they are.
+        folder: Where the command is typed.
+    """
+    found = [one if one.model_dump() in before else located([one], folder)[0] for one in part.imports]
+    return part if found == part.imports else part.model_copy(update={"imports": found})
+
+
+def with_set_type(loss: LossUse, folder: Path) -> LossUse:
+    """A loss with the module of the `module:Class` that `--set loss.type` gave it, if that lies in a folder.
+
+    Args:
+        loss: As it is after `--set`.
+        folder: Where the command is typed.
+    """
+    module, colon, _ = loss.type.partition(":")
+    if not colon or module in [one.module for one in loss.imports] or not files_of(module, folder):
+        return loss
+    return loss.model_copy(update={"imports": [*loss.imports, *located([Import(module=module)], folder)]})
 
 
 def custom_imports(config: dict[str, Any]) -> list[Any]:

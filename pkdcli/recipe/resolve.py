@@ -12,7 +12,14 @@ from pkdcli.errors import PkdError, unknown
 from pkdcli.recipe import library
 from pkdcli.recipe.assign import assign
 from pkdcli.recipe.configs import beside
-from pkdcli.recipe.own import custom_imports, loss_imports, with_content, with_imports
+from pkdcli.recipe.own import (
+    custom_imports,
+    loss_imports,
+    with_content,
+    with_imports,
+    with_set_imports,
+    with_set_type,
+)
 from pkdcli.recipe.references import located
 from pkdcli.recipe.schema import (
     Data,
@@ -132,6 +139,8 @@ def resolve(request: Request) -> Recipe:
         "config": {},
     }
     before = {part: content[part] and content[part]["config"] for part in ("teacher", "student")}
+    imported = {part: list(content[part]["imports"]) for part in ("teacher", "student", "loss") if content[part]}
+    loss_type = content["loss"]["type"]
     for assignment in request.sets:
         assign(content, assignment)
     for part, config in before.items():
@@ -146,7 +155,16 @@ def resolve(request: Request) -> Recipe:
         example = f"Example: --set loss.temperature={loss.temperature.default:g}"
         raise PkdError(f"--set loss.temperature: loss {loss.name} needs one.", example)
     update: dict[str, Any] = {"imports": located(recipe.imports, Path.cwd())}
-    update |= {part: with_content(one) for part in before if (one := getattr(recipe, part)) is not None}
+    said = {assignment.partition("=")[0].strip() for assignment in request.sets}
+    if request.levels is None and not said & {"loss", "loss.levels"}:
+        # Nobody has said which: what is right by default is seen when both detectors are (`config.build`).
+        update["loss"] = LossUse(**{key: value for key, value in dict(recipe.loss).items() if key != "levels"})
+    for part in (*before, "loss"):
+        if (one := getattr(recipe, part)) is not None:
+            update[part] = with_set_imports(one, imported.get(part, []), Path.cwd())
+    if recipe.loss.type != loss_type:
+        update["loss"] = with_set_type(update["loss"], Path.cwd())
+    update |= {part: with_content(update[part]) for part in before if part in update}
     return recipe.model_copy(update=update)
 
 

@@ -147,6 +147,17 @@ def read_object(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+def read_path(path: Path, key: str) -> Path | None:
+    """The path that the object in a JSON file has under a key; None where there is none, or something else.
+
+    Args:
+        path: The file.
+        key: Of its object.
+    """
+    found = read_object(path).get(key)
+    return Path(found) if isinstance(found, str) and found else None
+
+
 def append_jsonl(path: Path, record: dict[str, Any]) -> None:
     """Append one record as one line, in a single write; after a line that was cut short, on a line of its own.
 

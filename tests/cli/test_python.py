@@ -110,6 +110,8 @@ def test_a_plan_is_that_of_the_command(type_, own, capsys):
     plan = pkdcli.sweep(losses="mse", weights=[10, 30], seeds=[0, 1], data=own, dry_run=True, **WORDS)
     assert list(plan.frame()[["run", "state"]].itertuples(index=False, name=None)) == typed
     assert all(run in plan._repr_html_() for run, _ in typed)
+    count = len(typed)
+    assert repr(plan).startswith(f"Experiment({count} runs, {count} to do: pkdcli.sweep(losses='mse', weights=")
     assert capsys.readouterr() == ("", "")
 
 
@@ -129,6 +131,24 @@ def test_train_and_sweep_give_what_their_commands_give(type_, own, here, worker,
     typed = json.loads(type_("report", "--format", "json").out)
     assert list(frame.run) == [row["run"] for row in typed]
     assert sorted(one.id for one in pkdcli.list_runs()) == sorted(frame.run)
+
+
+def test_a_table_is_the_one_of_the_command(own, worker, type_, here):
+    worker()
+    words = {"scale": "tiny", "data": own}
+    plan = pkdcli.reproduce("table8-plain", dry_run=True, **words)
+    assert sorted(plan["role"]) == ["baseline", "distill", "distill", "teacher"]
+    assert plan["state"].unique().tolist() == ["to do"]
+    assert not (here / "runs").exists()
+    found = pkdcli.reproduce("table8-plain", **words)
+    again = type_("reproduce", "table8-plain", "--scale", "tiny", "--data", own, "--format", "json")
+    assert again.code == 0, again.err
+    rows = json.loads(again.out)
+    assert json.loads(found.to_json(orient="records")) == rows
+    assert [row["mAP"] for row in rows if row["role"] == "distill"] == [35.0, 37.0]
+    trained = [*(here / "runs").glob("*/result.json"), *here.parent.glob("cache/teachers/*/result.json")]
+    assert sorted(plan["run"]) == sorted(file.parent.name for file in trained)
+    assert pkdcli.reproduce("table8-plain", dry_run=True, **words)["state"].unique().tolist() == ["done"]
 
 
 def test_a_failed_run_raises_what_it_says(own, worker, capsys):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import runpy
 import sys
 from pathlib import Path
 
@@ -73,29 +72,3 @@ def own(type_) -> Path:
     lines = ["name: own", *(f"{split}: {{images: ., annotations: {split}.json}}" for split in ("train", "val"))]
     (here / "own.yaml").write_text("\n".join(lines) + "\n")
     return here / "own.yaml"
-
-
-# What Python executes before anything else: where the worker is asked for, the stand-in is what runs.
-INSTEAD = """\
-import os, sys
-if "pkdcli.engine.worker" in sys.orig_argv:
-    sys.argv = sys.orig_argv[sys.orig_argv.index("pkdcli.engine.worker"):]
-    code = 1
-    try:
-        exec(compile(WORKER, "stand-in", "exec"), {"__name__": "__main__"})
-    except SystemExit as left:
-        code = left.code
-    finally:
-        sys.stdout.flush()
-        os._exit(code or 0)
-"""
-
-
-@pytest.fixture
-def stand_in(tmp_path, monkeypatch):
-    """Workers that learn nothing and are over at once; `MANNERS=teacher=fails` says how some of them end."""
-    worker = runpy.run_path(str(GOLDEN.parent / "cli" / "conftest.py"))["WORKER"]
-    folder = tmp_path / "stand-in"
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text(INSTEAD.replace("WORKER", repr(worker)))
-    monkeypatch.setenv("PYTHONPATH", str(folder))

@@ -89,6 +89,62 @@ def test_an_end_without_a_word_is_an_error(engine, script, error):
         assert (caught.value.message, caught.value.hint, caught.value.code) == error
 
 
+@pytest.mark.parametrize("answer", ["", "[1]", "null", '"text"', "{half", "\xff"])
+def test_an_answer_that_is_no_object_is_none(engine, answer):
+    engine(
+        ENGINE,
+        f"import json, sys; path = json.load(open(sys.argv[1]))['answer']; open(path, 'wb').write({answer!r}.encode("
+        "'latin-1')); sys.stderr.write('a hint\\n')",
+    )
+    with pytest.raises(PkdError) as caught:
+        ask(ENGINE, {}, "the work")
+    assert (caught.value.message, caught.value.hint) == ("the work ended with exit code 0.", "a hint")
+
+
+ERRORS = [
+    ({"message": "no weights.", "hint": "Get them.", "code": 3}, ("no weights.", "Get them.", 3)),
+    ({"message": "no weights."}, ("no weights.", None, 1)),
+    ({"message": "no weights.", "code": 77}, ("no weights.", None, 1)),
+    ({"message": "no weights.", "code": "3"}, ("no weights.", None, 1)),
+    ("out of luck", ("the work failed: out of luck", None, 1)),
+    ({}, ("the work failed: {}", None, 1)),
+    ([1], ("the work failed: [1]", None, 1)),
+]
+
+
+@pytest.mark.parametrize(("error", "expected"), ERRORS)
+def test_what_a_process_says_went_wrong(engine, error, expected):
+    engine(
+        ENGINE,
+        "import json, sys; text = json.dumps({'error': " + repr(error) + "}); print(text); "
+        "asked = json.load(open(sys.argv[1])); 'answer' in asked and open(asked['answer'], 'w').write(text)",
+    )
+    for wait in (lambda: ask(ENGINE, {}, "the work"), lambda: list(ask_lines(ENGINE, {}, "the work"))):
+        with pytest.raises(PkdError) as caught:
+            wait()
+        assert (caught.value.message, caught.value.hint, caught.value.code) == expected
+
+
+def test_lines_that_only_look_like_answers_are_passed_over(engine):
+    noise = b"{'loss': 1}\n{half\n{\xff\xfe}\n[1]\n\n{\"a\": 1, \"error\": null}\n{\"b\": 2}"
+    engine(ENGINE, f"import sys; sys.stdout.buffer.write({noise!r})")
+    assert list(ask_lines(ENGINE, {}, "the work")) == [{"a": 1, "error": None}, {"b": 2}]
+
+
+def test_what_was_answered_before_the_end_is_given_and_then_the_end_is_told(engine):
+    engine(ENGINE, "import sys; print('{\"a\": 1}', flush=True); sys.exit('lost')")
+    lines = ask_lines(ENGINE, {}, "the work")
+    assert next(lines) == {"a": 1}
+    with pytest.raises(PkdError, match=r"^the work ended with exit code 1") as caught:
+        next(lines)
+    assert caught.value.hint == "lost"
+
+
+def test_a_process_that_waits_for_input_gets_none(engine):
+    engine(ENGINE, "import sys; print('{\"read\": %d}' % len(sys.stdin.read()))")
+    assert list(ask_lines(ENGINE, {}, "the work")) == [{"read": 0}]
+
+
 def test_ctrl_c_ends_the_process_and_what_it_has_started(engine, tmp_path):
     engine(ENGINE, SLOW.format(pids=str(tmp_path / "pids")))
 

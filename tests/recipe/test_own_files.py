@@ -15,6 +15,7 @@ from pkdcli.errors import ExitCode, PkdError
 from pkdcli.experiment.prepare import recipe_yaml
 from pkdcli.recipe import configs, library
 from pkdcli.recipe.identity import comparable, run_id
+from pkdcli.recipe.references import hash_of
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Recipe
 
@@ -251,3 +252,31 @@ def test_a_config_that_inherits_from_mmdets_is_read_without_a_warning_and_hides_
     done = subprocess.run([sys.executable, "-c", code, str(net)], capture_output=True, text=True, check=True)
     assert [line for line in done.stderr.splitlines() if "Warning" in line and "mine to see" not in line] == []
     assert done.stderr.count("mine to see") >= 1
+
+
+# Modules that --set names
+
+
+@pytest.mark.parametrize("assignment", [
+    "loss.imports=[probe_set]", "teacher.imports=[probe_set]", "student.imports=[probe_set]", "imports=[probe_set]",
+    "loss.type=probe_set:Probe",
+])
+def test_a_module_that_set_names_is_found_where_the_command_is_typed_and_known_by_its_content(folder, assignment):
+    module = folder / "elsewhere/probe_set.py"
+    module.write_text("class Probe: pass\n")
+    first = asked(folder, sets=(assignment,))
+    (one,) = first.named_imports
+    assert (one.module, one.folder) == ("probe_set", str(folder / "elsewhere"))
+    assert one.sha256 == hash_of([module])
+    assert run_id(asked(folder, sets=(assignment,))) == run_id(first)
+    module.write_text("class Probe: changed = True\n")
+    assert run_id(asked(folder, sets=(assignment,))) != run_id(first)
+
+
+def test_a_recipes_own_modules_are_not_looked_for_where_the_command_is_typed(folder):
+    detector = folder / "detectors/mine.yaml"
+    detector.write_text(detector.read_text() + "imports: [probe_set]\n")
+    before = asked(folder)
+    (folder / "elsewhere/probe_set.py").write_text("")
+    assert [one.folder for one in asked(folder).student.imports] == [None]
+    assert run_id(asked(folder)) == run_id(before)

@@ -137,12 +137,15 @@ def _name(recipe: Recipe, seed: int, options: VisualizeOptions) -> str:
 
 def _stages(shown: Sequence[Source]) -> list[str]:
     """The stages that all detectors have, by their configs; P2 to P7 where a config does not tell."""
-    from pkdcli.config.build import model_as_set
-    from pkdcli.config.levels import neck_levels
+    from pkdcli.config.build import imports_of, model_as_set
+    from pkdcli.config.levels import outputs
+    from pkdcli.config.levels.look import looker
 
     common = [f"P{n}" for n in range(2, 8)]
     for one in shown:
-        strides = [level.stride for level in neck_levels(model_as_set(one.recipe), one.key)]
+        look = looker(imports_of(one.recipe))
+        strides = {level.stride for level in outputs(model_as_set(one.recipe), one.key, look).levels}
         if None not in strides:
-            common = [f"P{stride.bit_length() - 1}" for stride in strides if f"P{stride.bit_length() - 1}" in common]
+            stages = [f"P{stride.bit_length() - 1}" for stride in sorted(strides)]
+            common = [stage for stage in stages if stage in common]
     return common

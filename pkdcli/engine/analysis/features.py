@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pkdcli.config.levels import Level, neck_levels
+from pkdcli.config.levels import Level
+from pkdcli.config.levels import outputs as outputs_of
 from pkdcli.data.images.loading_error import ImageError, OtherImageError, as_wrong_file
 from pkdcli.engine.analysis import activations
 from pkdcli.engine.worker.request import answer
@@ -146,7 +147,8 @@ def features(
     from mmdet.registry import MODELS
     from mmengine.config import ConfigDict
 
-    from pkdcli.config.build import model_as_set
+    from pkdcli.config.build import imports_of, model_as_set
+    from pkdcli.config.levels.look import looker
     from pkdcli.engine.checkpoint import load_into
     from pkdcli.engine.checkpoint.model_zoo import resolve_weights
 
@@ -159,14 +161,18 @@ def features(
     else:
         model.init_weights()
     model.eval()
+    known = outputs_of(section, recipe.student.name, looker(imports_of(recipe))).levels
     maps: Maps = {}
     levels: list[dict[str, Any]] = []
     for image in inputs:
         with torch.no_grad():
             batch = model.data_preprocessor({"inputs": [image], "data_samples": None}, False)["inputs"]
             outputs = model.extract_feat(batch)
-        levels = named(neck_levels(section, recipe.student.name), batch.shape[-1], outputs)
-        for level, output in zip(levels, outputs, strict=True):
+        # The finest first; of several levels of one stride (SSD's smallest) the first.
+        everything = zip(named(known, batch.shape[-1], outputs), outputs, strict=True)
+        distinct = {level["stride"]: (level, output) for level, output in reversed(list(everything))}
+        levels = [distinct[stride][0] for stride in sorted(distinct)]
+        for level, output in (distinct[stride] for stride in sorted(distinct)):
             height, width = (math.ceil(side / level["stride"]) for side in image.shape[1:])
             found = output[0, :, :height, :width].float().cpu().numpy()
             if not np.isfinite(found).all():

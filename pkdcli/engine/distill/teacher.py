@@ -63,7 +63,9 @@ def _compile(teacher: nn.Module) -> None:
         if hasattr(torch._dynamo.config, name):
             setattr(torch._dynamo.config, name, COMPILED)
     for name in ("backbone", "neck"):
-        module = getattr(teacher, name)
+        module = getattr(teacher, name, None)
+        if module is None:  # a detector without a neck
+            continue
         # Its forward alone, so that the recorders' hooks stay outside of what is compiled.
         module.forward = _explained(torch.compile(module.forward, dynamic=True))
     print_log(f"the teacher is compiled for images of all sizes; at most {COMPILED} times, then not", "current")

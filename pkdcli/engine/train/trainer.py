@@ -18,8 +18,9 @@ from torch import nn
 
 from pkdcli import cores
 from pkdcli.config import schedule
-from pkdcli.config.build import as_python, notes
+from pkdcli.config.build import as_python, imports_of, notes
 from pkdcli.config.levels import pairing
+from pkdcli.config.levels.look import looker
 from pkdcli.engine import checkpoint
 from pkdcli.engine.checkpoint import model_zoo, training_state
 from pkdcli.engine.distributed import processes
@@ -214,7 +215,8 @@ def distillation_facts(model: nn.Module) -> dict[str, Any]:
 def _look_before(recipe: Recipe, paths: RunPaths, runner: PkdRunner, teacher_weights: Path | None) -> None:
     """Say what speaks against a distilled run, in its log and its status."""
     model = runner.cfg["model"]
-    unpaired = pairing(recipe.loss.levels, model["architecture"], model["teacher"]).warnings
+    look = looker(imports_of(recipe))
+    unpaired = pairing(recipe.loss.levels, model["architecture"], model["teacher"], look).warnings
     teacher = teacher_weights.parent if teacher_weights else None
     for text in before_training(recipe, paths, teacher, unpaired):
         print_log(text, "current", logging.WARNING)

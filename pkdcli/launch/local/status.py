@@ -32,7 +32,8 @@ def on_a_machine(paths: RunPaths, status: dict[str, Any]) -> RunState:
     elif state == RUNNING and (minutes := minutes_since(status)) > SILENT_MINUTES and not _here(status):
         state, reason, silent = FAILED, f"no sign of life from {where} for {minutes:.0f} minutes", True
     elif state == QUEUED:
-        queue = read_object(paths.job).get("queue") or {}
+        queue = read_object(paths.job).get("queue")
+        queue = queue if isinstance(queue, dict) else {}
         where = None
         if reason:
             state = FAILED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from pkdcli.errors import ExitCode
@@ -15,7 +14,7 @@ from pkdcli.launch.slurm import cluster
 from pkdcli.launch.slurm.script import TASK_FILE
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.status import FAILED, INTERRUPTED, QUEUED, RUNNING, cancelled_by
-from pkdcli.runs.store import read_object
+from pkdcli.runs.store import read_object, read_path
 
 Jobs = Mapping[str, cluster.Job]
 Query = Callable[[RunPaths, "Jobs | None"], RunState]
@@ -90,10 +89,10 @@ def on_slurm(
 
 def _needed_run_stopped(paths: RunPaths, jobs: Jobs | None, query: Query) -> str | None:
     """How the run whose teacher this one needs was stopped, in words; None where it was not."""
-    teacher = read_object(paths.job).get("teacher")
-    if not teacher:
+    teacher = read_path(paths.job, "teacher")
+    if teacher is None:
         return None
-    found = query(RunPaths(Path(teacher)), jobs)
+    found = query(RunPaths(teacher), jobs)
     stopped = Outcome(ExitCode.INTERRUPTED, lacked=found.paths.run, reason=found.reason)
     return stopped.cause if found.state == INTERRUPTED else None
 

@@ -13,7 +13,7 @@ import msgspec
 from pkdcli.reporting.curves import number
 from pkdcli.reporting.page.packed import packed_boxes
 from pkdcli.runs.paths import RunPaths
-from pkdcli.runs.store import read_object
+from pkdcli.runs.store import read_object, read_path
 
 if TYPE_CHECKING:
     from pkdcli.data.images.reading import Reading
@@ -78,8 +78,8 @@ class Samples:
         if not folder:
             return None
         paths = RunPaths(Path(folder))
-        teacher = read_object(paths.job).get("teacher")
-        own = [RunPaths(Path(teacher)).samples] if isinstance(teacher, str) and teacher else []
+        teacher = read_path(paths.job, "teacher")
+        own = [RunPaths(teacher).samples] if teacher else []
         return self._first(*own, paths.evaluation_samples(f"teacher-{data}", split or "val"))
 
     def _first(self, *files: Path) -> int | None:

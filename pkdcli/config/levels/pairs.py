@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-from pkdcli.config.families import family_of
+from pkdcli.config.levels.keys import Level, Look, Outputs, outputs_of
 from pkdcli.errors import PkdError
 
 # mmrazor's official PKD configs pair the first four levels: (0, 0) to (3, 3).
@@ -15,26 +16,13 @@ _REMEDY = (
 )
 
 
-class Level(NamedTuple):
-    """One output of a neck.
-
-    Attributes:
-        stride: Pixels of the image per position, or None where the backbone is not one whose strides are known.
-        channels: Of the feature map.
-    """
-
-    stride: int | None
-    channels: int
-
-    def __str__(self) -> str:
-        return "" if self.stride is None else f" (stride {self.stride})"
-
-
 @dataclass(frozen=True)
 class Pairing:
     """The levels that are compared.
 
     Attributes:
+        student: What the student puts out.
+        teacher: What the teacher puts out.
         pairs: (student, teacher) indices.
         adapters: For a student level of another number of channels than its partner: (its own, the partner's).
         alone_student: Levels of the student that are not compared.
@@ -42,6 +30,8 @@ class Pairing:
         warnings: What a user may not have meant.
     """
 
+    student: Outputs
+    teacher: Outputs
     pairs: list[tuple[int, int]]
     adapters: dict[int, tuple[int, int]] = field(default_factory=dict)
     alone_student: list[int] = field(default_factory=list)
@@ -49,7 +39,7 @@ class Pairing:
     warnings: list[str] = field(default_factory=list)
 
 
-def pairing(levels: str, student: dict[str, Any], teacher: dict[str, Any]) -> Pairing:
+def pairing(levels: str, student: dict[str, Any], teacher: dict[str, Any], look: Look | None = None) -> Pairing:
     """Pair the levels of two detectors.
 
     Args:
@@ -57,11 +47,13 @@ def pairing(levels: str, student: dict[str, Any], teacher: dict[str, Any]) -> Pa
             `stride`: levels of equal stride, the student's first four of those. Or pairs, `0:1,1:2`.
         student: mmdet model section.
         teacher: mmdet model section.
+        look: Asked where the config of a detector does not tell its levels; None refuses such a detector.
 
     Raises:
         PkdError: No level has a partner, a level does not exist or stands twice, or the strides can't be told.
     """
-    ours, theirs = neck_levels(student, "student"), neck_levels(teacher, "teacher")
+    student_outputs, teacher_outputs = outputs_of([(student, "student"), (teacher, "teacher")], look)
+    ours, theirs = student_outputs.levels, teacher_outputs.levels
     if levels == "index":
         count = min(len(ours), len(theirs), OFFICIAL_LEVELS)
         pairs = [(index, index) for index in range(count)]
@@ -75,6 +67,8 @@ def pairing(levels: str, student: dict[str, Any], teacher: dict[str, Any]) -> Pa
     paired_student, paired_teacher = {s for s, _ in pairs}, {t for _, t in pairs}
     alone = [index for index in range(len(ours)) if index not in paired_student]
     return Pairing(
+        student=student_outputs,
+        teacher=teacher_outputs,
         pairs=pairs,
         adapters={
             s: (ours[s].channels, theirs[t].channels) for s, t in pairs if ours[s].channels != theirs[t].channels
@@ -90,75 +84,52 @@ def pairing(levels: str, student: dict[str, Any], teacher: dict[str, Any]) -> Pa
     )
 
 
-def neck_levels(model: dict[str, Any], who: str) -> list[Level]:
-    """The outputs of a detector's neck, finest first.
+def far_apart(student: dict[str, Any], teacher: dict[str, Any], look: Look | None = None) -> str | None:
+    """Why level i should not be compared with level i, in words; None where all that meet are near.
+
+    The official way pairs a one-stage student's P3 with a two-stage teacher's P2, a factor of two. Beyond that levels
+    see objects of other sizes, as where YOLOv3, whose coarsest level comes first, meets an FPN.
 
     Args:
-        model: mmdet model section.
-        who: `student` or `teacher`, for messages.
-
-    Raises:
-        PkdError: The detector has no feature pyramid whose levels can be told from its config.
+        student: mmdet model section.
+        teacher: mmdet model section.
+        look: As in `pairing`.
     """
-    neck = neck_section(model, who)
-    count, channels = neck["num_outs"], neck["out_channels"]
-    strides = backbone_strides(model.get("backbone") or {})
-    if strides is not None:
-        end = neck.get("end_level", -1)
-        used = strides[neck.get("start_level", 0) : None if end == -1 else end + 1][:count]
-        # Levels above the backbone's are each made from the one below with stride 2.
-        strides = used + [used[-1] * 2 ** (i + 1) for i in range(count - len(used))] if used else None
-    return [Level(strides[index] if strides else None, channels) for index in range(count)]
+    ours, theirs = outputs_of([(student, "student"), (teacher, "teacher")], look)
+    for index, (one, other) in enumerate(zip(ours.levels[:OFFICIAL_LEVELS], theirs.levels, strict=False)):
+        if one.stride and other.stride and not 0.5 <= one.stride / other.stride <= 2:
+            return f"the student's level {index}{one} would meet the teacher's level {index}{other}"
+    return None
 
 
-def neck_section(model: dict[str, Any], who: str) -> dict[str, Any]:
-    """The part of a neck, or of a list of necks, that says how many levels of how many channels come out.
+def by_default(student: dict[str, Any], teacher: dict[str, Any], look: Look | None = None) -> str:
+    """`index`, or `stride` where levels of one index are far apart and some of equal stride are there.
 
     Args:
-        model: mmdet model section.
-        who: `student` or `teacher`, for messages.
-
-    Raises:
-        PkdError: There is none.
+        student: mmdet model section.
+        teacher: mmdet model section.
+        look: As in `pairing`.
     """
-    necks = model.get("neck")
-    for neck in reversed(necks if isinstance(necks, (list, tuple)) else [necks]):
-        if isinstance(neck, dict) and all(isinstance(neck.get(key), int) for key in ("num_outs", "out_channels")):
-            return neck
-    raise PkdError(
-        f"the {who} ({model.get('type')}) has no feature pyramid (neck) with num_outs and out_channels to compare.",
-        "Choose detectors with an FPN, such as those of `pkd list detectors`.",
-    )
-
-
-def backbone_strides(backbone: dict[str, Any]) -> list[int] | None:
-    """Strides of a backbone's outputs in pixels; None for a family this does not know.
-
-    Of ResNet's family (a stem of stride 4, then stages of stride 1, 2, 2, 2) and Swin's (patches of 4, then 2, 2, 2),
-    and of those that plug-ins know.
-    """
-    family = str(backbone.get("type", ""))
-    if (known := family_of(family).strides) is not None:
-        return [known[index] for index in backbone.get("out_indices", range(len(known)))]
-    if "Swin" in family:
-        steps, stem = backbone.get("strides", (4, 2, 2, 2)), 1
-    elif family.startswith(("Res", "DetectoRS_Res", "SSDRes", "TridentRes")):
-        steps, stem = backbone.get("strides", (1, 2, 2, 2)), 4
-    else:
-        return None
-    strides, total = [], stem
-    for step in steps:
-        total *= step
-        strides.append(total)
-    return [strides[index] for index in backbone.get("out_indices", range(len(strides)))]
+    if far_apart(student, teacher, look) is None:
+        return "index"
+    ours, theirs = outputs_of([(student, "student"), (teacher, "teacher")], look)
+    strides = {level.stride for level in theirs.levels}
+    return "stride" if any(level.stride in strides for level in ours.levels if level.stride) else "index"
 
 
 def _by_stride(ours: list[Level], theirs: list[Level]) -> list[tuple[int, int]]:
     for who, levels in (("student", ours), ("teacher", theirs)):
-        if levels[0].stride is None:
+        if all(level.stride is None for level in levels):
             raise PkdError(f"--levels stride: the strides of the {who}'s backbone are not known.", _REMEDY)
-    partner = {level.stride: index for index, level in enumerate(theirs)}
-    pairs = [(index, partner[level.stride]) for index, level in enumerate(ours) if level.stride in partner]
+    # Of several levels of one stride (SSD's smallest) the first meets the first; the last one meets all that are left.
+    partners: dict[int | None, deque[int]] = {}
+    for index, level in enumerate(theirs):
+        partners.setdefault(level.stride, deque()).append(index)
+    pairs = []
+    for index, level in enumerate(ours):
+        left = partners.get(level.stride) if level.stride else None
+        if left:
+            pairs.append((index, left.popleft() if len(left) > 1 else left[0]))
     if not pairs:
         s, t = (", ".join(str(level.stride) for level in levels) for levels in (ours, theirs))
         raise PkdError(

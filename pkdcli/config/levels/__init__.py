@@ -1,0 +1,18 @@
+"""The levels of two detectors: which there are, and which of them are compared."""
+
+from pkdcli.config.levels.keys import Level, Look, Outputs, backbone_strides, neck_levels, neck_section, outputs
+from pkdcli.config.levels.pairs import Pairing, by_default, far_apart, pairing
+
+__all__ = [
+    "Level",
+    "Look",
+    "Outputs",
+    "Pairing",
+    "backbone_strides",
+    "by_default",
+    "far_apart",
+    "neck_levels",
+    "neck_section",
+    "outputs",
+    "pairing",
+]

@@ -1,0 +1,86 @@
+"""The levels of a detector whose config does not tell them: a process of the engine looks, once for each section."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from pprint import pformat
+from typing import Any
+
+from pkdcli.config.levels.keys import Level, Look, Named, Outputs
+from pkdcli.errors import PkdError
+from pkdcli.folders import cache_root
+from pkdcli.recipe.references import Import
+from pkdcli.runs.store import read_json, write_json
+
+_FORMAT = 1  # of what is kept; to be counted up when the way of looking changes
+_READ = ("type", "backbone", "neck")
+_LOOKS = "pkdcli.engine.analysis.levels"
+
+
+def looker(imports: Sequence[Import] = ()) -> Look:
+    """What `pairing` asks for levels that no config tells.
+
+    Args:
+        imports: The modules that a recipe names; a backbone of the user's own is in one of them.
+    """
+    return partial(look, imports=imports)
+
+
+def look(models: Sequence[Named], imports: Sequence[Import] = ()) -> list[Outputs]:
+    """Run detectors' backbones and necks without weights, and say what comes out; read from the cache where that is.
+
+    Args:
+        models: Their sections, whose heads are not looked at, with names for errors.
+        imports: Imported before they are built.
+
+    Raises:
+        PkdError: One has no backbone, can't be built or run, or puts out no feature maps; with the cause.
+    """
+    sections = [pformat(_plain({key: model.get(key) for key in _READ}), width=1000) for model, _ in models]
+    kept = [_place(section, imports) for section in sections]
+    found = [_read(read_json(path)) for path in kept]
+    missing = [number for number, one in enumerate(found) if one is None]
+    if missing:
+        from pkdcli.launch.request import ask
+
+        names = [models[number][1] for number in missing]
+        request = {
+            "models": [{"model": sections[number], "who": models[number][1]} for number in missing],
+            "imports": [one.model_dump() for one in imports],
+        }
+        what = f"looking at the levels of the {' and the '.join(names)}"
+        for number, answer in zip(missing, ask(_LOOKS, request, what)["found"], strict=True):
+            found[number] = _read(answer)
+            with suppress(PkdError, OSError):  # a cache that nobody may write to costs time, nothing else
+                write_json(kept[number], answer)
+    return [one for one in found if one is not None]
+
+
+def _place(section: str, imports: Sequence[Import]) -> Path:
+    """Where the answer is kept: by what the detector is built from."""
+    parts = [_FORMAT, section, [[one.module, one.sha256] for one in imports], version("mmdet")]
+    return cache_root() / "levels" / f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}.json"
+
+
+def _read(answer: Any) -> Outputs | None:
+    """The answer of the engine, or None where there is none, or a file that holds something else."""
+    try:
+        levels = [Level(stride and int(stride), int(channels)) for stride, channels in answer["levels"]]
+        return Outputs(levels, str(answer["module"]), bool(answer["single"]))
+    except (TypeError, KeyError, ValueError):
+        return None
+
+
+def _plain(node: Any) -> Any:
+    """The section in dicts, lists, tuples and scalars alone, as Python's literals can hold it."""
+    if isinstance(node, Mapping):
+        return {str(key): _plain(value) for key, value in node.items()}
+    if isinstance(node, (list, tuple)):
+        return type(node)(_plain(one) for one in node)
+    return node

@@ -1,0 +1,268 @@
+"""Levels found by looking: the numbers of a real forward pass, a distilled step with them, and what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+import pkdcli.engine.register  # noqa: F401  before mmdet, which does not import without it
+from pkdcli.config import build
+from pkdcli.config.zoo import load_config
+from pkdcli.engine.analysis import levels
+from pkdcli.errors import PkdError
+from pkdcli.launch import request as asking
+from pkdcli.recipe.resolve import Request, resolve
+from pkdcli.recipe.schema import Detector
+
+from mmdet.registry import MODELS  # isort: skip
+from mmdet.structures import DetDataSample  # isort: skip
+from mmengine.config import Config  # isort: skip
+from mmengine.logging import MessageHub, MMLogger  # isort: skip
+from mmengine.registry import init_default_scope  # isort: skip
+from mmengine.structures import InstanceData  # isort: skip
+from mmrazor.models.task_modules.recorder import RecorderManager  # isort: skip
+
+RTMDET = "rtmdet/rtmdet_tiny_8xb32-300e_coco.py"
+YOLOX = "yolox/yolox_tiny_8xb8-300e_coco.py"
+DYHEAD = "dyhead/atss_r50_fpn_dyhead_1x_coco.py"
+YOLOV3 = "yolo/yolov3_mobilenetv2_8xb24-320-300e_coco.py"
+
+# (stride, channels) of each level, and the sides of the two images of the reference
+KNOWN = {
+    RTMDET: ([(8, 96), (16, 96), (32, 96)], (64, 128)),
+    YOLOX: ([(8, 96), (16, 96), (32, 96)], (64, 128)),
+    "ssd/ssd300_coco.py": ([(8, 512), (16, 1024), (32, 512), (64, 256), (64, 256), (64, 256)], (320, 384)),
+    YOLOV3: ([(32, 96), (16, 96), (8, 96)], (64, 128)),
+    "yolof/yolof_r50-c5_8xb8-1x_coco.py": ([(32, 512)], (64, 128)),
+    "centernet/centernet_r18_8xb16-crop512-140e_coco.py": ([(4, 64)], (64, 128)),
+    "atss/atss_r50_fpn_1x_coco.py": ([(8, 256), (16, 256), (32, 256), (64, 256), (128, 256)], (128, 256)),
+    "tood/tood_r50_fpn_1x_coco.py": ([(8, 256), (16, 256), (32, 256), (64, 256), (128, 256)], (128, 256)),
+    "deformable_detr/deformable-detr_r50_16xb2-50e_coco.py": ([(8, 256), (16, 256), (32, 256), (64, 256)], (64, 128)),
+    "faster_rcnn/faster-rcnn_r50-caffe-c4_ms-1x_coco.py": ([(16, 1024)], (64, 128)),
+}
+
+
+def section(config: str) -> dict:
+    return load_config(config)["model"]
+
+
+def found(config: str) -> list[tuple[int, int]]:
+    return [tuple(level) for level in levels.look(section(config), "student")["levels"]]
+
+
+@pytest.fixture(autouse=True)
+def _scope():
+    init_default_scope("mmdet")
+
+
+@pytest.mark.parametrize("config", KNOWN)
+def test_what_is_found_is_what_a_forward_pass_gives(config):
+    expected, (small, large) = KNOWN[config]
+    whole = MODELS.build(Config({"model": levels.without_weights(section(config))}).model).eval()
+    with torch.no_grad():
+        before, after = (whole.extract_feat(torch.rand(1, 3, side, side)) for side in (small, large))
+    real = [
+        ((large - small) / (two.shape[-1] - one.shape[-1]), one.shape[1])
+        for one, two in zip(before, after, strict=True)
+    ]
+    assert found(config) == real == expected
+
+
+def test_the_backbone_is_looked_at_where_there_is_no_neck():
+    assert levels.look(section("faster_rcnn/faster-rcnn_r50-caffe-c4_ms-1x_coco.py"), "student")["module"] == "backbone"
+    assert levels.look(section(RTMDET), "student")["module"] == "neck"
+
+
+def test_another_module_can_be_looked_at():
+    tapped = levels.look(section(RTMDET), "student", "neck.reduce_layers.0")
+    assert tapped == {"module": "neck.reduce_layers.0", "single": True, "levels": [[32, 192]]}
+    with pytest.raises(PkdError) as error:
+        levels.look(section(RTMDET), "student", "nek")
+    assert error.value.message == "--tap: the student (RTMDet) has no module 'nek' in its backbone and neck."
+    assert error.value.hint.startswith("Did you mean 'neck'? Modules: backbone, backbone.stem, ")
+
+
+class Slow(nn.Module):
+    """A backbone that counts on the CPU, and puts out one tensor of stride 16."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 7, 16, 16)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = self.conv(images)
+        return maps if maps.sum().item() < 1e9 else -maps
+
+
+@pytest.fixture
+def slow():
+    MODELS.register_module(name="SlowProbe", module=Slow)
+    yield {"type": "Probe", "backbone": {"type": "SlowProbe"}}
+    MODELS._module_dict.pop("SlowProbe")
+
+
+def test_what_the_meta_device_can_not_run_is_run_on_the_cpu(slow):
+    assert levels.look(slow, "teacher") == {"module": "backbone", "single": True, "levels": [[16, 7]]}
+
+
+def test_one_tensor_is_recorded_whole(slow):
+    model = nn.Module()
+    model.backbone = MODELS.build(slow["backbone"])
+    recorders = RecorderManager({"fpn": {"type": "mmrazor.PkdSingleOutput", "source": "backbone"}})
+    recorders.initialize(model)
+    with recorders:
+        maps = model.backbone(torch.rand(2, 3, 32, 48))
+    assert recorders.get_recorder("fpn").get_record_data(0, 0) is maps
+    assert maps.shape == (2, 7, 2, 3)
+
+
+def broken(config: str, **changes: dict) -> dict:
+    model = section(config)
+    for part, values in changes.items():
+        model[part] |= values
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "message", "hint"),
+    [
+        (
+            {"type": "ByteTrack", "detector": {}},
+            "the student (ByteTrack) is no detector with a backbone, so it has no levels that could be compared.",
+            "Choose a detector of mmdet's with a backbone",
+        ),
+        (
+            broken(RTMDET, neck={"type": "FPNN"}),
+            "the student (RTMDet): its neck (FPNN) can't be built to find its levels: nothing here registers FPNN.",
+            "name its module in the recipe's `imports`",
+        ),
+        (
+            broken(RTMDET, backbone={"type": "mmpretrain.ConvNeXt"}),
+            "the student (RTMDet): its backbone (mmpretrain.ConvNeXt) can't be built to find its levels: nothing here "
+            "registers mmpretrain.ConvNeXt.",
+            "It would come from mmpretrain: install that",
+        ),
+        (
+            broken(RTMDET, neck={"in_channels": [96, 192, 385]}),
+            "the student (RTMDet): its backbone and neck can't be run to find its levels: RuntimeError: Given ",
+            "correct the config",
+        ),
+        (
+            broken(YOLOX, neck={"wide": 1}),
+            "the student (YOLOX): its neck (YOLOXPAFPN) can't be built to find its levels: TypeError: ",
+            "correct the config",
+        ),
+    ],
+)
+def test_what_has_no_levels_is_refused_with_the_cause(model, message, hint):
+    with pytest.raises(PkdError) as error:
+        levels.look(model, "student")
+    assert error.value.message.startswith(message)
+    assert hint in error.value.hint
+
+
+@pytest.fixture
+def _here(monkeypatch, tmp_path):
+    """What would be asked of a process is answered in this one, without the seconds of importing."""
+    monkeypatch.setenv("PKD_CACHE", str(tmp_path))
+    monkeypatch.setattr(asking, "ask", lambda module, request, what: levels.find(json.loads(json.dumps(request))))
+
+
+def recipe(teacher: str | None, student: str | None, **options):
+    """The pair gfl101-gfl50 at scale tiny, with another teacher or student."""
+    made = resolve(Request(pair="gfl101-gfl50", scale="tiny", init="scratch", **options))
+    data = made.data.model_copy(update={"classes": ["a", "b", "c"], "masks": False, "train_images": 8})
+    update = {"data": data, "pretrained": False}
+    for part, config in (("teacher", teacher), ("student", student)):
+        if config:
+            update[part] = Detector(name="other", title="Other", kind="one-stage", config=config)
+    return made.model_copy(update=update)
+
+
+def batch(side: int = 128) -> dict:
+    generator = torch.Generator().manual_seed(1)
+    shapes = {key: (side, side) for key in ("img_shape", "ori_shape", "batch_input_shape", "pad_shape")}
+    samples = [DetDataSample(metainfo={**shapes, "scale_factor": (1.0, 1.0)}) for _ in range(2)]
+    for sample in samples:
+        boxes = torch.tensor([[8.0, 8.0, 56.0, 60.0]])
+        sample.gt_instances = InstanceData(bboxes=boxes, labels=torch.tensor([1]))
+        sample.ignored_instances = InstanceData(bboxes=boxes[:0], labels=torch.tensor([], dtype=torch.long))
+    images = [torch.randint(0, 256, (3, side, side), generator=generator, dtype=torch.uint8) for _ in range(2)]
+    return {"inputs": images, "data_samples": samples}
+
+
+# teacher, student (None: GFL), levels, (student, teacher) levels that are compared, channels of the adapters
+STEPS = {
+    "rtmdet learns": (None, RTMDET, None, [[0, 0], [1, 1], [2, 2]], (96, 64)),
+    "yolox learns": (None, YOLOX, None, [[0, 0], [1, 1], [2, 2]], (96, 64)),
+    "rtmdet teaches": (RTMDET, None, None, [[0, 0], [1, 1], [2, 2]], (64, 96)),
+    "yolox teaches": (YOLOX, None, None, [[0, 0], [1, 1], [2, 2]], (64, 96)),
+    "dyhead learns": (None, DYHEAD, None, [[level, level] for level in range(4)], (256, 64)),
+    "yolov3 learns": (None, YOLOV3, None, [[0, 2], [1, 1], [2, 0]], (96, 64)),
+}
+
+
+@pytest.mark.usefixtures("_here")
+@pytest.mark.parametrize("case", STEPS)
+def test_a_distilled_step_with_levels_that_were_found(case):
+    teacher, student, chosen, pairs, channels = STEPS[case]
+    torch.manual_seed(0)
+    MessageHub.get_current_instance().update_info("iter", 0)  # YOLOX resizes every tenth batch
+    made = build.with_adapters(recipe(teacher, student, levels=chosen))
+    assert made.adapters == dict.fromkeys((index for index, _ in pairs), channels)
+    algorithm = MODELS.build(Config({"model": build.model(made)}).model)
+    MMLogger.get_current_instance().setLevel("ERROR")
+    algorithm.init_weights()
+    algorithm.train()
+    losses = algorithm(**algorithm.data_preprocessor(batch(), True), mode="loss")
+    assert algorithm.facts()["levels_paired"] == pairs
+    distilled = {name: loss for name, loss in losses.items() if name.startswith("distill.")}
+    assert list(distilled) == [f"distill.loss_pkd_fpn{index}" for index, _ in pairs]
+    assert all(0 < float(loss.detach()) < float("inf") for loss in distilled.values())
+    sum(distilled.values()).backward(retain_graph=True)
+    for part in (algorithm.student.backbone, algorithm.student.neck, algorithm.distiller.connectors):
+        assert any(weight.grad is not None and weight.grad.abs().max() > 0 for weight in part.parameters())
+    total, _ = algorithm.parse_losses(losses)
+    assert torch.isfinite(total)
+    total.backward()
+    assert all(weight.grad is None for weight in algorithm.teacher.parameters())
+
+
+@pytest.mark.usefixtures("_here")
+def test_levels_far_apart_by_index_are_paired_by_stride_unless_somebody_says_index():
+    by_default = build.with_adapters(recipe(None, YOLOV3))
+    assert by_default.loss.levels == "stride"
+    assert build.notes(by_default) == [
+        "levels of equal stride are compared: by index, the student's level 0 (stride 32) would meet the teacher's "
+        "level 0 (stride 8). --levels index compares them by index."
+    ]
+    for said in ({"levels": "index"}, {"sets": ("loss.levels=index",)}):
+        obeyed = build.with_adapters(recipe(None, YOLOV3, **said))
+        assert obeyed.loss.levels == "index"
+        assert build.notes(obeyed) == []
+    again = type(by_default).model_validate(by_default.model_dump())  # as a run's recipe.yaml is read
+    assert build.with_adapters(again) == by_default
+    assert build.notes(again) == []
+
+
+@pytest.mark.usefixtures("_here")
+def test_no_equal_stride_leaves_index_and_says_so():
+    centernet = "centernet/centernet_r18_8xb16-crop512-140e_coco.py"
+    made = build.with_adapters(recipe("yolof/yolof_r50-c5_8xb8-1x_coco.py", centernet).model_copy(
+        update={"scale": resolve(Request()).scale}
+    ))  # fmt: skip
+    assert made.loss.levels == "index"
+    assert build.notes(made) == [
+        "the student's level 0 (stride 4) would meet the teacher's level 0 (stride 32), and none is of equal stride; "
+        "--levels 0:0,1:1 names the pairs yourself."
+    ]
+
+
+@pytest.mark.usefixtures("_here")
+def test_a_level_that_does_not_exist_is_refused():
+    with pytest.raises(PkdError) as error:
+        build.with_adapters(recipe(RTMDET, None, levels="0:5"))
+    assert error.value.message == "--levels: the teacher has no level 5; it has levels 0 to 2, of strides 8, 16, 32."
