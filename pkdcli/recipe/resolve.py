@@ -160,7 +160,7 @@ def resolve(request: Request) -> Recipe:
         # Nobody has said which: what is right by default is seen when both detectors are (`config.build`).
         update["loss"] = LossUse(**{key: value for key, value in dict(recipe.loss).items() if key != "levels"})
     for part in (*before, "loss"):
-        if (one := getattr(recipe, part)) is not None:
+        if (one := update.get(part, getattr(recipe, part))) is not None:
             update[part] = with_set_imports(one, imported.get(part, []), Path.cwd())
     if recipe.loss.type != loss_type:
         update["loss"] = with_set_type(update["loss"], Path.cwd())

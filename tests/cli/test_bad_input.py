@@ -128,7 +128,10 @@ def test_an_empty_word(type_, here, words, said):
     ("setting", "said"),
     [
         ("loss.weight=null", "the resolved recipe: (the whole): loss.weight: a distilled run needs one"),
-        ("student.set.neck.num_outs=null", "the student (FCOS) has no feature pyramid (neck) with num_outs and"),
+        (
+            "student.set.neck.num_outs=null",
+            "the student (FCOS): its neck (FPN) can't be built to find its levels: TypeError",
+        ),
         ("config=null", "the resolved recipe: config: should be a mapping of keys to values"),
         ("config=3", "the resolved recipe: config: should be a mapping of keys to values"),
         ("imports=null", "the resolved recipe: imports: should be a list of names of modules, such as [my_hooks]"),

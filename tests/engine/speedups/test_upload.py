@@ -13,6 +13,7 @@ import pkdcli.engine.register  # noqa: F401
 from mmdet.models.data_preprocessors import DetDataPreprocessor
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
+from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from torch import nn
 
@@ -68,6 +69,7 @@ def test_the_batch_is_mmdets(options, sizes):
 
 
 def test_both_views_of_a_batch_share_one_upload():
+    init_default_scope("mmdet")
     expected = PkdPreprocessor(CAFFE, RGB)(batch(), True)
     with fake_gpu() as gpu:
         both = on_device(PkdPreprocessor(CAFFE, RGB))
