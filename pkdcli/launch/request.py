@@ -16,7 +16,7 @@ from typing import IO, Any
 from pkdcli import cores
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.folders import cache_root
-from pkdcli.launch.local import os_processes
+from pkdcli.launch.local.starter import start
 from pkdcli.runs.store import read_json, write_json
 
 LAST = 10  # lines of a process that ended without a word
@@ -101,16 +101,13 @@ def _started(
     # mmengine imports matplotlib, which would otherwise write its list of fonts into the user's home.
     caches["MPLCONFIGDIR"] = os.environ.get("MPLCONFIGDIR", str(cache_root() / "matplotlib"))
     with open(log, "wb") as errors:
-        process = subprocess.Popen(
+        process = start(
             [sys.executable, "-m", module, *words],
-            stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=errors,
             encoding="utf-8",
             errors="replace",
             env={**os.environ, **caches, **env},
-            start_new_session=True,  # Ctrl-C reaches it through us, with whatever it has started
-            preexec_fn=os_processes.ended_with_us(),
         )
     try:
         yield process

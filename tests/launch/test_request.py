@@ -179,3 +179,12 @@ def test_the_process_does_not_outlive_whoever_asked(tmp_path):
     assert left([asked]) == []
     with suppress(ProcessLookupError):
         os.killpg(int(asked), signal.SIGKILL)  # what it has started, which is no business of the kernel's
+
+
+def test_the_end_of_the_thread_that_asked_first_is_not_the_end_of_the_process(engine):
+    engine(ENGINE, "import time\nprint('{\"n\": 1}', flush=True)\ntime.sleep(1)\nprint('{\"n\": 2}', flush=True)")
+    lines, found = ask_lines(ENGINE, {}, "the measurement"), []
+    thread = threading.Thread(target=lambda: found.append(next(lines)))
+    thread.start()
+    thread.join()
+    assert [*found, *lines] == [{"n": 1}, {"n": 2}]

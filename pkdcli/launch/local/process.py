@@ -40,12 +40,9 @@ class LocalProcess:
             self._log_begins = log.tell()
             self._process = start(
                 spec.argv,
-                stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": scratch, **spec.env},
-                start_new_session=True,
-                preexec_fn=os_processes.ended_with_us(),
             )
 
     @property

@@ -62,3 +62,33 @@ def test_the_death_of_the_process_is(tmp_path):
                 return
         time.sleep(0.05)
     raise AssertionError(f"process {pid} outlives the one that started it")
+
+
+# Starts a job from a thread, forks, and does the same in the child.
+FORKS = """
+import os, sys, threading
+from pathlib import Path
+from pkdcli.launch.job import JobSpec
+from pkdcli.launch.local.process import LocalProcess
+def start(name):
+    found = []
+    job = JobSpec(name, tuple(sys.argv[2:]), Path(sys.argv[1]) / name)
+    thread = threading.Thread(target=lambda: found.append(LocalProcess(job)))
+    thread.start()
+    thread.join(20)
+    for one in found:
+        one.kill()
+    return len(found)
+there = start("parent")
+child = os.fork()
+if child == 0:
+    os._exit(start("child"))
+print(there, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_process_starts_jobs_too(tmp_path):
+    words = [sys.executable, "-c", FORKS, str(tmp_path), *SLEEPS]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "1 1\n"
