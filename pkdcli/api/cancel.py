@@ -54,7 +54,7 @@ def cancel(options: CancelOptions, output: Annotated[OutputOptions, Only("runs")
     Raises:
         PkdError: There is no run of such a name, with the nearest.
     """
-    from pkdcli.launch.launcher import by_launcher
+    from pkdcli.launch.kinds import by_launcher
     from pkdcli.launch.status import query_all
 
     found = query_all(chosen(options.names, all_runs(output.runs))) if options.names else []

@@ -18,7 +18,7 @@ from pkdcli.experiment.execute import Experiment, exit_code
 from pkdcli.experiment.plan import PlannedRun
 from pkdcli.experiment.prepare import config_py, recipe_yaml
 from pkdcli.experiment.prove import no_gpu_here
-from pkdcli.launch.launcher import launcher_of
+from pkdcli.launch.kinds import launcher_of
 from pkdcli.options import OutputOptions
 from pkdcli.runs.collect import smoke
 from pkdcli.runs.liveness import finished

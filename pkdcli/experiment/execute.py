@@ -16,7 +16,7 @@ from pkdcli.experiment.plan import PlannedRun, plan, with_weights_hash
 from pkdcli.experiment.prepare import prepare, spec
 from pkdcli.experiment.prove import prove
 from pkdcli.launch.job import JobSpec, together
-from pkdcli.launch.launcher import launcher_of
+from pkdcli.launch.kinds import launcher_of
 from pkdcli.launch.outcome import Outcome, Watcher
 from pkdcli.launch.run_state import end
 from pkdcli.recipe.schema import Launcher as LauncherRecipe

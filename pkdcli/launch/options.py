@@ -142,7 +142,7 @@ def launcher(options: LaunchOptions | None = None, *, dry_run: bool = False) -> 
 
 def processes(launcher: Launcher) -> int:
     """Worker processes of one run, over all its machines."""
-    from pkdcli.launch.launcher import launcher_of
+    from pkdcli.launch.kinds import launcher_of
 
     return launcher_of(launcher).processes()
 

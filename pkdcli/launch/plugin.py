@@ -10,16 +10,16 @@ from pydantic import BaseModel, ValidationError
 
 from pkdcli import plugins
 from pkdcli.errors import PkdError, unknown
+from pkdcli.launch.launcher import Launcher
 from pkdcli.recipe import library
 from pkdcli.recipe.schema import LOCAL_KEYS, SLURM_KEYS
 from pkdcli.runs.store import read_object
 
 if TYPE_CHECKING:
-    from pkdcli.launch.launcher import Launcher
     from pkdcli.recipe.schema import Launcher as LauncherRecipe
     from pkdcli.runs.paths import RunPaths
 
-METHODS = ("processes", "jobs_at_a_time", "known", "notes", "run", "describe", "status", "cancel")
+METHODS = tuple(name for name, one in vars(Launcher).items() if callable(one) and not name.startswith("_"))
 """What a launcher has to have beside `shares_teachers`: see `pkdcli.launch.launcher.Launcher`."""
 
 

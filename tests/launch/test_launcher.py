@@ -11,7 +11,8 @@ import pytest
 
 from pkdcli.errors import PkdError
 from pkdcli.launch.job import JobSpec
-from pkdcli.launch.launcher import Launcher, by_launcher, launcher_for, launcher_of
+from pkdcli.launch.kinds import by_launcher, launcher_for, launcher_of
+from pkdcli.launch.launcher import Launcher
 from pkdcli.launch.local.launcher import LocalLauncher
 from pkdcli.launch.outcome import Watcher
 from pkdcli.launch.plugin import METHODS

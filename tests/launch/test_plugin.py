@@ -9,7 +9,7 @@ import pytest
 
 from pkdcli import plugins
 from pkdcli.errors import ExitCode, PkdError
-from pkdcli.launch.launcher import launcher_of
+from pkdcli.launch.kinds import launcher_of
 from pkdcli.launch.options import LaunchOptions, launcher
 from pkdcli.launch.plugin import launcher_class, launcher_of_run
 from pkdcli.launch.run_state import RunState

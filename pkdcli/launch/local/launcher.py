@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pkdcli.launch.job import JobSpec
+from pkdcli.launch.launcher import Launcher
 from pkdcli.launch.local.os_processes import send
 from pkdcli.launch.local.slots import Slot, devices_per_job, slots
 from pkdcli.launch.local.status import on_a_machine
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pkdcli.recipe.schema import Recipe
 
 
-class LocalLauncher:
+class LocalLauncher(Launcher):
     """Starts workers as processes of this one, and waits for them.
 
     Args:
@@ -51,12 +52,7 @@ class LocalLauncher:
         return {}
 
     def notes(self, recipes: Sequence[Recipe], *, dry_run: bool) -> list[str]:
-        """How jobs are spread over GPUs, and whether this machine is busy with something else.
-
-        Args:
-            recipes: Of the runs that are still to do.
-            dry_run: Nothing will run, so the state of this machine is no matter.
-        """
+        """How jobs are spread over GPUs, and whether this machine is busy with something else."""
         said = [said_of_spread(self.recipe, spread(self.recipe))]
         if not dry_run:
             said.append(said_of_load(self._room()))
@@ -72,29 +68,14 @@ class LocalLauncher:
         known: Mapping[str, str],
         wait: bool,
     ) -> dict[str, Outcome]:
-        """Run the jobs and wait for them; see `pkdcli.launch.launcher.Launcher.run`.
-
-        Args:
-            specs: The jobs; what one needs is among them, in `done` or in `known`.
-            watcher: Told of what happens.
-            done: Runs that have ended well before.
-            runs: The runs folder.
-            known: Runs that it has already been given, with their jobs.
-            wait: Wait for the end, where the jobs would go on without us.
-        """
+        """Run the jobs and wait for them."""
         from pkdcli.launch.local.queue import run_all
 
         with watcher:
             return run_all(specs, watcher, done, self._room(), self.recipe.retries)
 
     def describe(self, specs: Sequence[JobSpec], done: Sequence[str], *, runs: Path) -> list[dict[str, Any]]:
-        """Nothing: a job's own command is all that is started.
-
-        Args:
-            specs: The jobs.
-            done: Runs that have ended well before.
-            runs: The runs folder.
-        """
+        """Nothing: a job's own command is all that is started."""
         return []
 
     def status(self, paths: RunPaths) -> RunState:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkdcli.errors import ExitCode, Interrupted
 from pkdcli.launch.job import JobSpec
+from pkdcli.launch.launcher import Launcher
 from pkdcli.launch.outcome import Outcome, Watcher
 from pkdcli.launch.run_state import RunState, reconcile
 from pkdcli.launch.slurm import cluster, memory
@@ -28,7 +29,7 @@ _ASKS = ((60.0, 5.0), (3600.0, 30.0), (6 * 3600.0, 60.0))
 _LATER = 120.0  # seconds between two questions after that
 
 
-class SlurmLauncher:
+class SlurmLauncher(Launcher):
     """Submits runs as tasks of job arrays, which go on when this process has ended.
 
     Args:
@@ -55,12 +56,7 @@ class SlurmLauncher:
         return {one.paths.run: one.job for one in living if one.job}
 
     def notes(self, recipes: Sequence[Recipe], *, dry_run: bool) -> list[str]:
-        """How much memory these runs want, where none is asked for.
-
-        Args:
-            recipes: Of the runs that are still to do.
-            dry_run: Nothing will run, so the state of this machine is no matter.
-        """
+        """How much memory these runs want, where none is asked for."""
         said = memory.said(recipes, self.recipe)
         return [said] if said else []
 
@@ -74,16 +70,7 @@ class SlurmLauncher:
         known: Mapping[str, str],
         wait: bool,
     ) -> dict[str, Outcome]:
-        """Submit what is not on the cluster already; see `pkdcli.launch.launcher.Launcher.run`.
-
-        Args:
-            specs: The jobs; what one needs is among them, in `done` or in `known`.
-            watcher: Told of what happens.
-            done: Runs that have ended well before.
-            runs: The runs folder.
-            known: Runs that it has already been given, with their jobs.
-            wait: Wait for the end, where the jobs would go on without us.
-        """
+        """Submit what is not on the cluster already."""
         todo = [spec for spec in specs if spec.name not in known]
         new = submit(batches(todo, self.recipe, done), runs, known)
         for run in done:
@@ -99,13 +86,7 @@ class SlurmLauncher:
         return {spec.name: Outcome(ExitCode.OK, job=new.get(spec.name) or known.get(spec.name)) for spec in specs}
 
     def describe(self, specs: Sequence[JobSpec], done: Sequence[str], *, runs: Path) -> list[dict[str, Any]]:
-        """The very scripts that would be submitted, and the commands that would submit them.
-
-        Args:
-            specs: The jobs.
-            done: Runs that have ended well before.
-            runs: The runs folder.
-        """
+        """The very scripts that would be submitted, and the commands that would submit them."""
         found = batches(specs, self.recipe, done)
         return [{"script": batch.script, "sbatch": command_of(batch, runs)} for batch in found]
 
