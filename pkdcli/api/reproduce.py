@@ -133,28 +133,16 @@ def plan_reproduce(
     Raises:
         PkdError: Something is wrong with a recipe, its files or its data.
     """
-    from pkdcli.config.trackers import named
+    from pkdcli.api.planning import asked
     from pkdcli.experiment.execute import experiment
-    from pkdcli.folders import cache_root, runs_root
-    from pkdcli.launch.options import launcher, processes
     from pkdcli.recipe import library
-    from pkdcli.recipe.options import request
     from pkdcli.recipe.table import expand, recipes
 
-    machines = launcher(launch, dry_run=output.dry_run)
-    base = request(table, recipe, teacher, processes(machines), named(recipe.tracker))
+    machines, base = asked(table, recipe, teacher, launch, output)
     wanted: TableRecipe = library.load("tables", table.table)
-    lines = expand(wanted, base, table.seeds, table.only)
+    lines, share = expand(wanted, base, table.seeds, table.only), teacher.share_teacher
     planned = experiment(
-        list(recipes(lines)),
-        runs=runs_root(output.runs),
-        cache=cache_root(),
-        launcher=machines,
-        watcher=watcher,
-        command=command,
-        share=teacher.share_teacher,
-        wait=launch.wait,
-        dry_run=output.dry_run,
+        list(recipes(lines)), machines, launch, output, watcher=watcher, command=command, share=share
     )
     return Reproduction(wanted, _complete(lines, planned.recipes), planned)
 

@@ -77,23 +77,11 @@ def plan_sweep(
     Raises:
         PkdError: Something is wrong with a recipe, its files or its data.
     """
-    from pkdcli.config.trackers import named
+    from pkdcli.api.planning import asked
     from pkdcli.experiment.execute import experiment
-    from pkdcli.folders import cache_root, runs_root
-    from pkdcli.launch.options import launcher, processes
-    from pkdcli.recipe.options import grid, request
+    from pkdcli.recipe.options import grid
     from pkdcli.recipe.sweep import expand
 
-    machines = launcher(launch, dry_run=output.dry_run)
-    base = request(sweep, recipe, teacher, processes(machines), named(recipe.tracker))
-    return experiment(
-        expand(base, grid(sweep)),
-        runs=runs_root(output.runs),
-        cache=cache_root(),
-        launcher=machines,
-        watcher=watcher,
-        command=command,
-        share=teacher.share_teacher,
-        wait=launch.wait,
-        dry_run=output.dry_run,
-    )
+    machines, base = asked(sweep, recipe, teacher, launch, output)
+    recipes, share = expand(base, grid(sweep)), teacher.share_teacher
+    return experiment(recipes, machines, launch, output, watcher=watcher, command=command, share=share)

@@ -81,22 +81,9 @@ def plan_train(
     Raises:
         PkdError: Something is wrong with a recipe, its files or its data.
     """
-    from pkdcli.config.trackers import named
+    from pkdcli.api.planning import asked
     from pkdcli.experiment.execute import experiment
-    from pkdcli.folders import cache_root, runs_root
-    from pkdcli.launch.options import launcher, processes
-    from pkdcli.recipe.options import request
     from pkdcli.recipe.resolve import resolve
 
-    machines = launcher(launch, dry_run=output.dry_run)
-    asked = request(run, recipe, teacher, processes(machines), named(recipe.tracker))
-    return experiment(
-        [resolve(asked)],
-        runs=runs_root(output.runs),
-        cache=cache_root(),
-        launcher=machines,
-        watcher=watcher,
-        command=command,
-        wait=launch.wait,
-        dry_run=output.dry_run,
-    )
+    machines, base = asked(run, recipe, teacher, launch, output)
+    return experiment([resolve(base)], machines, launch, output, watcher=watcher, command=command)

@@ -15,10 +15,13 @@ from pkdcli.experiment.groups import groups
 from pkdcli.experiment.plan import PlannedRun, plan, with_weights_hash
 from pkdcli.experiment.prepare import prepare, spec
 from pkdcli.experiment.prove import prove
+from pkdcli.folders import cache_root, runs_root
 from pkdcli.launch.job import JobSpec, together
 from pkdcli.launch.kinds import launcher_of
+from pkdcli.launch.options import LaunchOptions
 from pkdcli.launch.outcome import Outcome, Watcher
 from pkdcli.launch.run_state import end
+from pkdcli.options import OutputOptions
 from pkdcli.recipe.schema import Launcher as LauncherRecipe
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.liveness import finished, held_by
@@ -68,17 +71,25 @@ class Experiment:
         """The runs that have ended well before."""
         return [one.run for one in self.planned if finished(one.paths)]
 
+    @property
+    def todo(self) -> list[PlannedRun]:
+        """The runs that have not."""
+        return [one for one in self.planned if not finished(one.paths)]
+
     def groups(self) -> list[list[PlannedRun]]:
         """What is still to do, those runs side by side that train together."""
         launcher = launcher_of(self.launcher)
-        todo = [one for one in self.planned if not finished(one.paths)]
-        return groups(todo, launcher.jobs_at_a_time(), self.share if launcher.shares_teachers else False)
+        return groups(self.todo, launcher.jobs_at_a_time(), self.share if launcher.shares_teachers else False)
 
-    def sharing(self) -> list[tuple[list[str], str]]:
-        """The groups of two runs or more that train together, each with its teacher's title."""
-        found = [group for group in self.groups() if len(group) > 1]
-        titles = [next(one.recipe.teacher.title for one in group if one.recipe.teacher) for group in found]
-        return [([one.run for one in group], title) for group, title in zip(found, titles, strict=True)]
+    def sharing(self, jobs: Sequence[JobSpec] | None = None) -> list[tuple[list[str], str]]:
+        """The runs of two or more that train together, each time with their teacher's title.
+
+        Args:
+            jobs: As `jobs` gives them, where they are known already.
+        """
+        titles = {one.run: one.recipe.teacher.title for one in self.planned if one.recipe.teacher}
+        found = [[part.name for part in job.members] for job in (self.jobs() if jobs is None else jobs) if job.members]
+        return [(runs, next(titles[run] for run in runs if run in titles)) for runs in found]
 
     def jobs(self) -> list[JobSpec]:
         """The jobs of what is still to do, one for each group."""
@@ -90,7 +101,7 @@ class Experiment:
 
     def notes(self, *, dry_run: bool = False) -> list[str]:
         """What there is to say of machines and memory before the runs begin."""
-        recipes = [one.recipe for one in self.planned if not finished(one.paths)]
+        recipes = [one.recipe for one in self.todo]
         own = launcher_of(self.launcher).notes(recipes, dry_run=dry_run)
         return [*self.plugin_notes(), *own] if dry_run else own
 
@@ -100,7 +111,7 @@ class Experiment:
 
     def scripts(self) -> list[dict[str, Any]]:
         """What a cluster would be given: `script` and the command that submits it."""
-        todo = [self.spec(one) for one in self.planned if not finished(one.paths)]
+        todo = [self.spec(one) for one in self.todo]
         return launcher_of(self.launcher).describe(todo, self.done, runs=self.runs)
 
     def check(self, one: PlannedRun) -> None:
@@ -127,8 +138,7 @@ class Experiment:
         return pd.DataFrame(rows, columns=["run", "role", "state"])
 
     def __repr__(self) -> str:
-        todo = len(self.planned) - len(self.done)
-        return f"Experiment({len(self.planned)} runs, {todo} to do: {self.command})"
+        return f"Experiment({len(self.planned)} runs, {len(self.todo)} to do: {self.command})"
 
     def _repr_html_(self) -> str:
         """The plan as a table, for notebooks."""
@@ -161,9 +171,9 @@ class Experiment:
                 prepare(one, self.cache, devices, self.launcher)
         for text in self.notes():
             watcher.on_note(text)
-        for shared, teacher in self.sharing():
-            watcher.on_share(shared, teacher)
         jobs = self.jobs()
+        for shared, teacher in self.sharing(jobs):
+            watcher.on_share(shared, teacher)
         watcher.on_plan({one.run: one for one in self.planned}, done)
         try:
             self.outcomes = launcher.run(jobs, watcher, done, runs=self.runs, known=known, wait=self.wait)
@@ -178,38 +188,35 @@ class Experiment:
 
 def experiment(
     recipes: Sequence[Recipe],
+    machines: LauncherRecipe,
+    launch: LaunchOptions,
+    output: OutputOptions,
     *,
-    runs: Path,
-    cache: Path,
-    launcher: LauncherRecipe,
     watcher: Watcher,
     command: str,
     share: bool | None = None,
-    wait: bool = False,
-    dry_run: bool = False,
 ) -> Experiment:
     """Plan the runs that some recipes need, on data that is there and checked.
 
     Args:
         recipes: Of the students.
-        runs: The folder of runs.
-        cache: The folder of the cache.
-        launcher: Where the runs will be carried out.
+        machines: Where the runs will be carried out, as `pkdcli.launch.options.launcher` makes it of `launch`.
+        launch: Whether to wait for a cluster's jobs to end.
+        output: Where runs are; a dry run needs neither data nor trackers.
         watcher: Told of data that is drawn or checked.
         command: What somebody typed or called.
         share: Students share a teacher: always, never, or (None) where it pays.
-        wait: Wait for a cluster's jobs to end.
-        dry_run: Nothing will run, so neither data nor trackers need be there.
 
     Raises:
         PkdError: Something is wrong with a recipe, its files or its data.
     """
+    cache, dry_run = cache_root(), output.dry_run
     if not dry_run:
         require(name for recipe in recipes for name in recipe.trackers)
     # A checkpoint that is not there is said at once, not when the data has been drawn.
     recipes = [with_weights_hash(recipe) for recipe in recipes]
-    complete = with_data(recipes, cache, launcher, watcher, dry_run=dry_run)
-    return Experiment(plan(complete, runs, cache), runs, cache, launcher, command, complete, share, wait)
+    complete, runs = with_data(recipes, cache, machines, watcher, dry_run=dry_run), runs_root(output.runs)
+    return Experiment(plan(complete, runs, cache), runs, cache, machines, command, complete, share, launch.wait)
 
 
 def settle(planned: Sequence[PlannedRun], outcomes: Mapping[str, Outcome]) -> None:

@@ -13,8 +13,10 @@ import pytest
 from pkdcli.errors import ExitCode, Interrupted, PkdError
 from pkdcli.experiment import execute as module
 from pkdcli.experiment.execute import experiment
+from pkdcli.launch.options import LaunchOptions
 from pkdcli.launch.outcome import Outcome, Watcher
 from pkdcli.launch.run_state import RunState
+from pkdcli.options import OutputOptions
 from pkdcli.recipe.resolve import Request
 from pkdcli.recipe.schema import Launcher
 from pkdcli.recipe.sweep import Grid, expand
@@ -62,14 +64,12 @@ def make(own, here, worker):
         base = Request(**{"scale": "tiny", "loss": "mse", "data": str(data), **changes})
         return experiment(
             expand(base, grid or Grid(losses=["mse"], weights=[10, 30])),
-            runs=here / "runs",
-            cache=here.parent / "cache",
-            launcher=launcher or Launcher(name="local", kind="local"),
+            launcher or Launcher(name="local", kind="local"),
+            LaunchOptions(wait=wait),
+            OutputOptions(runs=here / "runs", dry_run=dry_run),
             watcher=watcher or Watcher(),
             command="pkdcli.sweep()",
             share=share,
-            wait=wait,
-            dry_run=dry_run,
         )
 
     return make
