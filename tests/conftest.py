@@ -116,6 +116,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         version: str = "0.1",
     ) -> Path:
         folder = write_plugin(tmp_path / "site" / name, groups, files or {}, name, version)
+        for path in files or {}:  # another test may have imported a module of that name
+            sys.modules.pop(Path(path).parts[0].removesuffix(".py"), None)
         if str(folder) not in sys.path:
             monkeypatch.syspath_prepend(folder)
             monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")])))

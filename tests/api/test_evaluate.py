@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -164,22 +165,27 @@ def test_warnings_about_the_data_are_told_and_not_printed(run, typed, called, mi
 # With the real process
 
 
-def test_the_metrics_of_a_run_are_those_of_its_end(lab, called, monkeypatch):
+@pytest.fixture
+def runs(lab, tmp_path, monkeypatch) -> Path:
+    """A copy of the runs that others look at too: an evaluation is kept in the run's folder."""
     monkeypatch.setenv("PKD_CACHE", str(lab.cache))
+    return shutil.copytree(lab.runs, tmp_path / "lab-runs")
+
+
+def test_the_metrics_of_a_run_are_those_of_its_end(lab, called, runs):
     run = lab.run("gfl101-fcos50__pkd")
-    found = called(evaluate, target=run.name, runs=lab.runs)
+    found = called(evaluate, target=run.name, runs=runs)
     assert as_text(found.metrics) == as_text(json.loads((run / "result.json").read_text())["metrics"])
 
 
-def test_an_image_that_was_written_over_is_a_wrong_file(lab, called, monkeypatch):
+def test_an_image_that_was_written_over_is_a_wrong_file(lab, called, runs):
     """The check of the data is over: only its folder's date is looked at again."""
-    monkeypatch.setenv("PKD_CACHE", str(lab.cache))
     image = next(iter(sorted((Path(lab.data).parent / "images" / "val").iterdir())))
     whole = image.read_bytes()
     try:
         image.write_bytes(whole[: len(whole) // 2])
         with pytest.raises(PkdError) as caught:
-            called(evaluate, target=lab.run("gfl101-fcos50__pkd").name, runs=lab.runs)
+            called(evaluate, target=lab.run("gfl101-fcos50__pkd").name, runs=runs)
     finally:
         image.write_bytes(whole)
     assert (caught.value.message, caught.value.code) == (f"image {image} is cut short.", 2)

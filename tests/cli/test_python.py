@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -231,8 +232,9 @@ def test_the_readme_s_lines_do_what_it_says(own, worker, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_the_guide_s_lines_about_weights(lab, monkeypatch):
-    monkeypatch.setenv("PKD_RUNS", str(lab.runs))
+def test_the_guide_s_lines_about_weights(lab, tmp_path, monkeypatch):
+    shutil.copytree(lab.runs, tmp_path / "runs")  # an evaluation is kept in the run's folder
+    monkeypatch.setenv("PKD_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("PKD_CACHE", str(lab.cache))
     names: dict[str, object] = {}
     (block,) = blocks(GUIDE.partition("## Weights")[2])

@@ -24,9 +24,7 @@ STUDENT, TEACHER = torch.full((2, 3, 4, 4), 3.0), torch.ones(2, 3, 4, 4)
 
 
 @pytest.fixture
-def mine(install, monkeypatch):
-    monkeypatch.delitem(_LOSSES, "mine", raising=False)  # another test's, in this process
-
+def mine(install):
     def mine(text: str, value: str = "probe_mine:Mine") -> None:
         install({GROUPS["losses"]: {"mine": value}}, {"probe_mine.py": text})
 
