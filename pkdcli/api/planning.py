@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pkdcli.options import Only, OutputOptions
 
 if TYPE_CHECKING:
     from pkdcli.launch.options import LaunchOptions
-    from pkdcli.options import OutputOptions
     from pkdcli.recipe.options import CommonOptions, RecipeOptions, TeacherOptions
     from pkdcli.recipe.resolve import Request
     from pkdcli.recipe.schema import Launcher
+
+Planned = Annotated[OutputOptions, Only("runs", "dry_run")]
+"""What a function that makes runs takes of these options: it never prints."""
 
 
 def asked(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from pkdcli.api.planning import Planned, asked
 from pkdcli.launch.options import LaunchOptions
 from pkdcli.launch.outcome import Watcher
 from pkdcli.options import Only, OutputOptions
@@ -73,7 +74,7 @@ def reproduce(
     recipe: RecipeOptions,
     teacher: Teacher,
     launch: LaunchOptions,
-    output: OutputOptions,
+    output: Planned,
     *,
     watcher: Watcher,
     command: str,
@@ -133,7 +134,6 @@ def plan_reproduce(
     Raises:
         PkdError: Something is wrong with a recipe, its files or its data.
     """
-    from pkdcli.api.planning import asked
     from pkdcli.experiment.execute import experiment
     from pkdcli.recipe import library
     from pkdcli.recipe.table import expand, recipes

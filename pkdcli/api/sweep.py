@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pkdcli.api.planning import Planned, asked
 from pkdcli.launch.options import LaunchOptions
 from pkdcli.launch.outcome import Watcher
 from pkdcli.options import OutputOptions
@@ -19,7 +20,7 @@ def sweep(
     recipe: RecipeOptions,
     teacher: TeacherOptions,
     launch: LaunchOptions,
-    output: OutputOptions,
+    output: Planned,
     *,
     watcher: Watcher,
     command: str,
@@ -77,7 +78,6 @@ def plan_sweep(
     Raises:
         PkdError: Something is wrong with a recipe, its files or its data.
     """
-    from pkdcli.api.planning import asked
     from pkdcli.experiment.execute import experiment
     from pkdcli.recipe.options import grid
     from pkdcli.recipe.sweep import expand

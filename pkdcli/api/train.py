@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
+from pkdcli.api.planning import Planned, asked
 from pkdcli.launch.options import LaunchOptions
 from pkdcli.launch.outcome import Watcher
 from pkdcli.options import Only, OutputOptions
@@ -21,7 +22,7 @@ def train(
     recipe: RecipeOptions,
     teacher: Teacher,
     launch: LaunchOptions,
-    output: OutputOptions,
+    output: Planned,
     *,
     watcher: Watcher,
     command: str,
@@ -81,7 +82,6 @@ def plan_train(
     Raises:
         PkdError: Something is wrong with a recipe, its files or its data.
     """
-    from pkdcli.api.planning import asked
     from pkdcli.experiment.execute import experiment
     from pkdcli.recipe.resolve import resolve
 

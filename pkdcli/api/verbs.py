@@ -6,18 +6,18 @@ A keyword is an option's name, as on the command line with underscores in place 
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from inspect import Parameter, signature
+from types import NoneType, SimpleNamespace
 from typing import Annotated, Any
 
 from pkdcli.api.options.keywords import as_words
-from pkdcli.launch.options import LaunchOptions
 from pkdcli.options import Only, OutputOptions, sort_keywords
-from pkdcli.recipe.options import RecipeOptions, RunOptions, SweepOptions, TableOptions, TeacherOptions
 
 Runs = Annotated[OutputOptions, Only("runs")]
-Planned = Annotated[OutputOptions, Only("runs", "dry_run")]
 
 
 @dataclass(frozen=True)
@@ -25,88 +25,55 @@ class Verb:
     """One function of the library.
 
     Attributes:
-        module: Where it is.
+        module: Where it is, under the same name.
         returns: What it returns, as a type checker writes it.
-        groups: The options it takes: dataclasses, or `module:class` of one that is imported when it is called.
         positional: The option that may be given without its keyword.
         many: It takes any number of these.
         extra: Other keywords, with their types.
-        plain: The function takes the keywords themselves, not groups of them.
+        plain: It takes the keywords themselves, and they are checked as fields of these groups: dataclasses, or
+            `module:class` of one that is imported when it is called. Empty where it takes groups.
     """
 
     module: str
     returns: str
-    groups: tuple[Any, ...]
     positional: str | None = None
     many: bool = False
     extra: Mapping[str, str] = field(default_factory=dict)
-    plain: bool = False
+    plain: tuple[Any, ...] = ()
 
-    def options(self) -> list[Any]:
-        """The groups, imported."""
-        return [_imported(one) if isinstance(one, str) else one for one in self.groups]
+    def target(self, name: str) -> Callable[..., Any]:
+        """The function of that name, imported."""
+        return getattr(import_module(self.module), name)
+
+    def options(self, name: str) -> list[Any]:
+        """The groups of options that the function of that name takes."""
+        if self.plain:
+            return [_imported(one) if isinstance(one, str) else one for one in self.plain]
+        target = self.target(name)
+        taken = [one for one in signature(target).parameters.values() if one.kind is Parameter.POSITIONAL_OR_KEYWORD]
+        # Those of its parameters alone: what it returns may be known to type checkers only.
+        written = SimpleNamespace(__annotations__={one.name: one.annotation for one in taken})
+        hints = typing.get_type_hints(written, globalns=vars(import_module(self.module)), include_extras=True)
+        return [_without_none(hint) for hint in hints.values()]
 
 
 _WATCHER = {"watcher": "Watcher | None"}
 _SAY = {"say": "Callable[[str], None] | None"}
-_LOOK = "pkdcli.api.options:"
 
 VERBS: dict[str, Verb] = {
-    "train": Verb(
-        "pkdcli.api.train",
-        "Run",
-        (
-            RunOptions,
-            RecipeOptions,
-            Annotated[TeacherOptions, Only("pretrained", "teacher_checkpoint")],
-            LaunchOptions,
-            Planned,
-        ),
-        "pair",
-        extra=_WATCHER,
-    ),
-    "sweep": Verb(
-        "pkdcli.api.sweep",
-        "RunList",
-        (SweepOptions, RecipeOptions, TeacherOptions, LaunchOptions, Planned),
-        extra=_WATCHER,
-    ),
-    "reproduce": Verb(
-        "pkdcli.api.reproduce",
-        "DataFrame",
-        (
-            TableOptions,
-            RecipeOptions,
-            Annotated[TeacherOptions, Only("pretrained", "share_teacher")],
-            LaunchOptions,
-            Planned,
-        ),
-        "table",
-        extra=_WATCHER,
-    ),
-    "resume": Verb(
-        "pkdcli.api.resume",
-        "RunList",
-        ("pkdcli.api.resume:ResumeOptions", Annotated[LaunchOptions, Only("wait")], Runs),
-        "names",
-        many=True,
-        extra=_WATCHER,
-    ),
-    "cancel": Verb(
-        "pkdcli.api.cancel", "list[Cancelled]", ("pkdcli.api.cancel:CancelOptions", Runs), "names", many=True
-    ),
-    "evaluate": Verb("pkdcli.api.evaluate", "Evaluation", (_LOOK + "EvalOptions",), "target", extra=_SAY | _WATCHER),
-    "report": Verb(
-        "pkdcli.api.report", "DataFrame | Path | str", ("pkdcli.api.report:ReportOptions",), extra=_SAY
-    ),
-    "verify": Verb("pkdcli.api.verify", "Verification", (_LOOK + "VerifyOptions",), "pair", extra=_WATCHER),
-    "visualize": Verb(
-        "pkdcli.api.visualize.visualize", "Figures", (_LOOK + "VisualizeOptions",), "figure", extra=_WATCHER
-    ),
-    "benchmark": Verb("pkdcli.api.benchmark", "Benchmark", (_LOOK + "BenchmarkOptions",), extra=_WATCHER),
-    "doctor": Verb("pkdcli.api.doctor", "Findings", ()),
-    "list_runs": Verb("pkdcli.api.runs", "RunList", (Runs,), plain=True),
-    "load_run": Verb("pkdcli.api.runs", "Run", ("pkdcli.api.runs:LoadOptions", Runs), "name", plain=True),
+    "train": Verb("pkdcli.api.train", "Run", "pair", extra=_WATCHER),
+    "sweep": Verb("pkdcli.api.sweep", "RunList", extra=_WATCHER),
+    "reproduce": Verb("pkdcli.api.reproduce", "DataFrame", "table", extra=_WATCHER),
+    "resume": Verb("pkdcli.api.resume", "RunList", "names", many=True, extra=_WATCHER),
+    "cancel": Verb("pkdcli.api.cancel", "list[Cancelled]", "names", many=True),
+    "evaluate": Verb("pkdcli.api.evaluate", "Evaluation", "target", extra=_SAY | _WATCHER),
+    "report": Verb("pkdcli.api.report", "DataFrame | Path | str", extra=_SAY),
+    "verify": Verb("pkdcli.api.verify", "Verification", "pair", extra=_WATCHER),
+    "visualize": Verb("pkdcli.api.visualize.visualize", "Figures", "figure", extra=_WATCHER),
+    "benchmark": Verb("pkdcli.api.benchmark", "Benchmark", extra=_WATCHER),
+    "doctor": Verb("pkdcli.api.doctor", "Findings"),
+    "list_runs": Verb("pkdcli.api.runs", "RunList", plain=(Runs,)),
+    "load_run": Verb("pkdcli.api.runs", "Run", "name", plain=("pkdcli.api.runs:LoadOptions", Runs)),
 }
 
 
@@ -117,29 +84,32 @@ def function(name: str) -> Callable[..., Any]:
         name: One of `VERBS`.
     """
     verb = VERBS[name]
+    target = verb.target(name)
 
     def call(*given: Any, **keywords: Any) -> Any:
         carried = {key: keywords.pop(key) for key in verb.extra if key in keywords}
         if given:
             keywords = {**_positional(name, verb, given), **keywords}
-        groups = sort_keywords(verb.options(), as_words(keywords))
+        groups = sort_keywords(verb.options(name), as_words(keywords))
         if "watcher" in verb.extra:
             given_one = carried.get("watcher")
             carried["watcher"] = _watcher() if given_one is None else given_one
-        if verb.module in _PLANNED:
+        if "command" in signature(target).parameters:
             carried["command"] = _called(name, keywords)
-        target = getattr(import_module(verb.module), name)
         if verb.plain:
             return target(**{key: value for group in groups for key, value in vars(group).items() if key in keywords})
         return target(*groups, **carried)
 
     call.__name__ = call.__qualname__ = name
     call.__module__ = "pkdcli"
-    call.__doc__ = getattr(import_module(verb.module), name).__doc__
+    call.__doc__ = target.__doc__
     return call
 
 
-_PLANNED = ("pkdcli.api.train", "pkdcli.api.sweep", "pkdcli.api.reproduce", "pkdcli.api.resume")
+def _without_none(hint: Any) -> Any:
+    """The group in `Group | None`; any other annotation as it is."""
+    kinds = typing.get_args(hint)
+    return next(one for one in kinds if one is not NoneType) if NoneType in kinds else hint
 
 
 def _imported(path: str) -> type:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 from dataclasses import MISSING
-from importlib import import_module
 from pathlib import Path
 
 import pkdcli
@@ -53,9 +52,9 @@ def render() -> str:
 
 def _function(name: str, verb: Verb) -> str:
     """A verb; one that plans too, where it is asked to, has a second signature for that."""
-    asked = [one for group in verb.options() if (one := Asked.of(group)) is not None]
+    asked = [one for group in verb.options(name) if (one := Asked.of(group)) is not None]
     fields = {field.name: field for one in asked for field in one.fields}
-    doc = (getattr(import_module(verb.module), name).__doc__ or "").split("\n\n")[0].strip()
+    doc = (verb.target(name).__doc__ or "").split("\n\n")[0].strip()
     notes = [f"    {field.name}: {field.option.help}" for field in fields.values() if field.option.help]
     text = "\n".join([f'"""{doc}', "", "Args:", *notes, '"""']) if notes else f'"""{doc}"""'
     body = textwrap.indent(text, "    ")

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from pkdcli.api.reproduce import Teacher
 from pkdcli.cli.typer_options import spread
 from pkdcli.launch.options import LaunchOptions
 from pkdcli.options import Only, OutputOptions
-from pkdcli.recipe.options import RecipeOptions, TableOptions, TeacherOptions
+from pkdcli.recipe.options import RecipeOptions, TableOptions
 from pkdcli.reporting.write import FORMATS
 
 
@@ -18,7 +19,7 @@ from pkdcli.reporting.write import FORMATS
 def command(
     table: TableOptions,
     recipe: RecipeOptions,
-    teacher: Annotated[TeacherOptions, Only("pretrained", "share_teacher")],
+    teacher: Teacher,
     launch: LaunchOptions,
     output: Annotated[OutputOptions, Only("runs", "dry_run", "quiet")],
     format: Annotated[

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
+from pkdcli.api.train import Teacher
 from pkdcli.cli.typer_options import spread
 from pkdcli.launch.options import LaunchOptions
-from pkdcli.options import Only, OutputOptions
-from pkdcli.recipe.options import RecipeOptions, RunOptions, TeacherOptions
+from pkdcli.options import OutputOptions
+from pkdcli.recipe.options import RecipeOptions, RunOptions
 
 
 @spread
 def command(
     run: RunOptions,
     recipe: RecipeOptions,
-    teacher: Annotated[TeacherOptions, Only("pretrained", "teacher_checkpoint")],
+    teacher: Teacher,
     launch: LaunchOptions,
     output: OutputOptions,
 ) -> None:
