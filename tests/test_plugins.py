@@ -6,20 +6,13 @@ import subprocess
 import sys
 
 import pytest
+from asking import refused
 
 from pkdcli import plugins
-from pkdcli.errors import ExitCode, PkdError
 from pkdcli.plugins import GROUPS, Plugin
 
 LOSSES = GROUPS["losses"]
 HINT = "Type: pip install --upgrade pkd-probe; or be rid of it: pip uninstall pkd-probe"
-
-
-def refused(call, *args) -> PkdError:
-    with pytest.raises(PkdError) as caught:
-        call(*args)
-    assert caught.value.code == ExitCode.USAGE
-    return caught.value
 
 
 def test_they_are_listed_without_being_imported(install):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from asking import card
 
 from pkdcli.recipe import library
 
@@ -48,19 +49,6 @@ def test_looking_imports_no_torch(words, here):
 
 
 # The commands of the card, word for word, in an empty folder without COCO
-
-
-def card(words, here):
-    """Exit code, stdout and stderr of a command in a process of its own."""
-    process = subprocess.run(
-        [sys.executable, "-m", "pkdcli", *words.split()],
-        cwd=here,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
-    return process.returncode, process.stdout, process.stderr
 
 
 @pytest.mark.parametrize("words", ["train --pair gfl101-fcos50", "sweep --loss mse --weights 10,30,50"])

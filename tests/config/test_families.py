@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from asking import refused
 
 from pkdcli.config import families
 from pkdcli.config.distill import check_heads
 from pkdcli.config.families import Family, drop_masks, family_of, heads_of, parts_of, types_of
 from pkdcli.config.levels import backbone_strides, neck_levels
 from pkdcli.config.used_plugins import used_plugins
-from pkdcli.errors import ExitCode, PkdError
 from pkdcli.plugins import GROUPS
 from pkdcli.recipe.resolve import Request, resolve
 
@@ -28,13 +28,6 @@ def probe(install):
         install({GROUPS["families"]: values}, {"probe_families.py": MODULE})
 
     return probe
-
-
-def refused(call, *args) -> PkdError:
-    with pytest.raises(PkdError) as caught:
-        call(*args)
-    assert caught.value.code == ExitCode.USAGE
-    return caught.value
 
 
 def test_what_pkd_knows():

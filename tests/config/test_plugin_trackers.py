@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from asking import refused
 
 from pkdcli.config import trackers
 from pkdcli.config.build import build_config
-from pkdcli.errors import ExitCode, PkdError
 from pkdcli.experiment.groups import groups
 from pkdcli.experiment.plan import PlannedRun
 from pkdcli.plugins import GROUPS
@@ -31,13 +31,6 @@ def lines(install):
         install({GROUPS["trackers"]: {name: f"probe_track:{attribute}"}}, {"probe_track.py": text})
 
     return lines
-
-
-def refused(call, *args) -> PkdError:
-    with pytest.raises(PkdError) as caught:
-        call(*args)
-    assert caught.value.code == ExitCode.USAGE
-    return caught.value
 
 
 @pytest.mark.parametrize(

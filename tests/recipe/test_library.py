@@ -5,16 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
+from asking import refused
 
-from pkdcli.errors import ExitCode, PkdError
 from pkdcli.recipe import library, schema
-
-
-def refused(call, *args) -> PkdError:
-    with pytest.raises(PkdError) as caught:
-        call(*args)
-    assert caught.value.code == ExitCode.USAGE
-    return caught.value
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 import pytest
+from asking import refused
 
-from pkdcli.errors import ExitCode, PkdError
 from pkdcli.folders import recipes_root
 from pkdcli.plugins import GROUPS
 from pkdcli.recipe import library
@@ -29,13 +29,6 @@ FILES = {
     "probe_pack/recipes/pairs/gfl101-probe18.yaml": "name: gfl101-probe18\nteacher: gfl101\nstudent: probe18\n"
     "schedule: short\n",
 }
-
-
-def refused(call, *args) -> PkdError:
-    with pytest.raises(PkdError) as caught:
-        call(*args)
-    assert caught.value.code == ExitCode.USAGE
-    return caught.value
 
 
 @pytest.mark.parametrize("value", ["probe_pack.recipes", "probe_pack:recipes"])

@@ -12,8 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
+from asking import answer
 
 from pkdcli.api import benchmark
 from pkdcli.api.benchmark import size
@@ -69,13 +68,7 @@ class Desk:
             yield {"section": section(name)}
 
     def __call__(self, *words, code=0):
-        app = typer.Typer()
-        app.command()(bench_command.command)
-        answer = CliRunner().invoke(app, [str(word) for word in words])
-        if isinstance(answer.exception, PkdError):
-            raise answer.exception
-        assert answer.exit_code == code, answer.output
-        return answer
+        return answer(bench_command.command, words, code)
 
 
 @pytest.fixture

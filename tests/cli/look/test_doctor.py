@@ -3,21 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
-
-def card(words, here):
-    """Exit code, stdout and stderr of a command in a process of its own."""
-    process = subprocess.run(
-        [sys.executable, "-m", "pkdcli", *words.split()],
-        cwd=here,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
-    return process.returncode, process.stdout, process.stderr
+from asking import card
 
 
 def test_doctor_tells_what_is_there_and_what_is_not(type_, engine):

@@ -6,8 +6,7 @@ import csv
 import json
 
 import pytest
-import typer
-from typer.testing import CliRunner
+from asking import KILLED, answer, process
 
 from pkdcli.api import verify
 from pkdcli.cli.look import verify as verify_command
@@ -58,13 +57,7 @@ class Desk:
         monkeypatch.setattr(verify, "_measure", measure)
 
     def __call__(self, *words, code=0):
-        app = typer.Typer()
-        app.command()(verify_command.command)
-        answer = CliRunner().invoke(app, [str(word) for word in words])
-        if isinstance(answer.exception, PkdError):
-            raise answer.exception
-        assert answer.exit_code == code, answer.output
-        return answer
+        return answer(verify_command.command, words, code)
 
 
 @pytest.fixture
@@ -192,15 +185,6 @@ def test_on_a_real_pair(pkd, micro, tmp_path):
     found = json.loads(answer.out)
     assert [check["ok"] for check in found["checks"]] == [True] * 5
     assert [row["level"] for row in found["levels"]] == ["0:0", "1:1", "2:2", "3:3"]
-
-
-def process(answer, code):
-    """A script that answers, and ends with this exit code."""
-    write = f"json.dump({answer!r}, open(json.load(open(sys.argv[1]))['answer'], 'w'))"
-    return f"import json, sys; {write}; sys.exit({code})"
-
-
-KILLED = "import os, sys; print('killed', file=sys.stderr, flush=True); os.kill(os.getpid(), 9)"
 
 
 @pytest.mark.parametrize(

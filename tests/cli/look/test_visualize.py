@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from asking import KILLED, process
 from typer.testing import CliRunner
 
 from pkdcli.api.visualize import visualize
@@ -342,15 +343,6 @@ def test_without_coco_the_command_that_needs_none_is_printed(desk, tmp_path, mon
     error = desk.fails("--figure", "5")
     assert error.code == 3
     assert error.hint.endswith("\n  pkd visualize --figure 5 --scale tiny")
-
-
-def process(answer, code):
-    """A script that answers, and ends with this exit code."""
-    write = f"json.dump({answer!r}, open(json.load(open(sys.argv[1]))['answer'], 'w'))"
-    return f"import json, sys; {write}; sys.exit({code})"
-
-
-KILLED = "import os, sys; print('killed', file=sys.stderr, flush=True); os.kill(os.getpid(), 9)"
 
 
 @pytest.mark.parametrize(

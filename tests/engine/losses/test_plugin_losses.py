@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from asking import refused
 
 from pkdcli.engine.losses import build_loss, register_loss, takes_temperature
 from pkdcli.engine.losses.registry import _LOSSES, own_parameters
-from pkdcli.errors import ExitCode, PkdError
 from pkdcli.plugins import GROUPS
 from pkdcli.recipe import library
 
@@ -29,13 +29,6 @@ def mine(install):
         install({GROUPS["losses"]: {"mine": value}}, {"probe_mine.py": text})
 
     return mine
-
-
-def refused(call, *args) -> PkdError:
-    with pytest.raises(PkdError) as caught:
-        call(*args)
-    assert caught.value.code == ExitCode.USAGE
-    return caught.value
 
 
 def test_the_simplest_is_one_class(mine):

@@ -168,23 +168,6 @@ def test_a_need_that_nobody_meets_is_not_met(job):
     assert run_all([job("student", needs=("teacher",))], Log())["student"] == Outcome(1, lacked="teacher")
 
 
-@pytest.mark.parametrize(
-    ("outcome", "words"),
-    [
-        (Outcome(3), "exit code 3"),
-        (Outcome(1, died_by="SIGSEGV"), "killed by SIGSEGV"),
-        (
-            Outcome(1, died_by="SIGKILL"),
-            "killed by SIGKILL; on Linux most often for want of memory: try a smaller --batch-size or --workers 0",
-        ),
-        (Outcome(1, lacked="t"), "not started, since t failed"),
-        (Outcome(130, lacked="t"), "cancelled: t, which it needs, was stopped"),
-    ],
-)
-def test_causes_in_words(outcome, words):
-    assert outcome.cause == words
-
-
 # Ctrl-C, as a real signal to this process
 
 
