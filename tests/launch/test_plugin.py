@@ -137,7 +137,6 @@ def test_an_error_of_its_code_is_told_as_its(lab, install):
     assert error.message.startswith(f"{SOURCE}: notes: ZeroDivisionError: division by zero (")
     assert error.message.endswith("probe_lab.py, line 13).")
     lab(LAB + "    def __init__(self, recipe): raise KeyError('x')\n")
-    sys.modules.pop("probe_lab")
     assert refused(launcher_of, recipe(own={"queue": "a"})).message.startswith(
         f"{SOURCE}: its beginning: KeyError: 'x'"
     )
