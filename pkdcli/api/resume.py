@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.launch.options import LaunchOptions
-from pkdcli.launch.outcome import Outcome, Watcher
+from pkdcli.launch.outcome import Watcher
 from pkdcli.options import Only, OutputOptions, option
 from pkdcli.runs.find import all_runs, chosen
 
@@ -42,13 +42,11 @@ class Resumption:
         experiments: They, each behind its teacher, in one experiment for each way in which they were launched.
         others: Those that were named and need not go on.
         asked: The directories of those that were named or found, without their teachers.
-        outcomes: How each run ended, by its id, once `execute` has returned.
     """
 
     experiments: list[Experiment]
     others: list[RunState] = field(default_factory=list)
     asked: list[RunPaths] = field(default_factory=list)
-    outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     def execute(self, watcher: Watcher) -> ExitCode:
         """Carry the runs on from their last checkpoints.
@@ -65,11 +63,7 @@ class Resumption:
         """
         from pkdcli.experiment.execute import exit_code
 
-        codes = []
-        for one in self.experiments:
-            ended = one.execute(watcher)
-            self.outcomes |= ended
-            codes.append(exit_code(ended))
+        codes = [exit_code(one.execute(watcher)) for one in self.experiments]
         return next((code for code in codes if code), ExitCode.OK)
 
 
@@ -103,9 +97,7 @@ def resume(
 
     found = plan_resume(options, launch, output, command=command)
     found.execute(watcher)
-    planned = [one.paths for experiment in found.experiments for one in experiment.planned]
-    asked = [paths for paths in planned if paths in found.asked]
-    return runs_of([*asked, *(one.paths for one in found.others)])
+    return runs_of([*found.asked, *(one.paths for one in found.others)])
 
 
 def plan_resume(
