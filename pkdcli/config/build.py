@@ -7,7 +7,7 @@ import pprint
 from pathlib import Path
 from typing import Any
 
-from pkdcli.config import data, schedule, trackers, zoo
+from pkdcli.config import data, schedule, trackers
 from pkdcli.config.detector import detector_model
 from pkdcli.config.detector import notes as detector_notes
 from pkdcli.config.distill import distill_model
@@ -16,6 +16,7 @@ from pkdcli.config.levels import by_default, far_apart, pairing
 from pkdcli.config.levels.look import looker
 from pkdcli.config.zoo import entry
 from pkdcli.errors import PkdError
+from pkdcli.recipe.detectors.read import config_of
 from pkdcli.recipe.own import module_names
 from pkdcli.recipe.references import Import
 from pkdcli.recipe.schema import Detector, LossUse, Recipe
@@ -122,7 +123,7 @@ def imports_of(recipe: Recipe) -> list[Import]:
     found = recipe.named_imports
     for which in (recipe.teacher, recipe.student):
         if which is not None and which.config_content is None:  # of one's own they are among the detector's
-            wanted = zoo.config_of(which).get("custom_imports") or {}
+            wanted = config_of(which).get("custom_imports") or {}
             if not wanted.get("allow_failed_imports"):
                 found += [Import(module=name) for name in module_names(wanted)]
     return list({one.model_dump_json(): one for one in found}.values())

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pkdcli.config import zoo
 from pkdcli.data.checks.coco import MIN_SIDE
 from pkdcli.data.images.reading import Reading
 from pkdcli.errors import PkdError
+from pkdcli.recipe.detectors.read import config_of
 from pkdcli.recipe.schema import Detector, Recipe, Split
 
 GROUP = 2
@@ -97,7 +97,7 @@ def own_test_pipeline(detector: Detector, load: dict[str, Any] | None = None) ->
         detector: Whose config it is.
         load: What loads an image, as `load_image` says of a recipe's data; unimportant to who asks for sizes alone.
     """
-    config = zoo.config_of(detector)
+    config = config_of(detector)
     for name in ("test_dataloader", "val_dataloader"):
         dataset = (config.get(name) or {}).get("dataset")
         while isinstance(dataset, dict) and "pipeline" not in dataset:  # inside a wrapper

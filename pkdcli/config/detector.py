@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from pkdcli.config import zoo
 from pkdcli.config.families import drop_masks, parts_of, types_of
 from pkdcli.config.keys import set_key
 from pkdcli.errors import PkdError
+from pkdcli.recipe.detectors.read import config_of, modules
+from pkdcli.recipe.detectors.shrinking import matches, rules_for
 from pkdcli.recipe.schema import Detector, Rule, Scale
 
 
@@ -27,16 +27,17 @@ def detector_model(
     Raises:
         PkdError: The config or a key path of `set` does not exist.
     """
-    model = zoo.config_of(detector)["model"]
+    model = config_of(detector)["model"]
     if not with_mask and detector.mask:
         drop_masks(model)
     for module in modules(model):
         if "num_classes" in module:
             module["num_classes"] = num_classes
     before = neck_channels(model)
-    backbone_channels = shrink(model, scale.rules)
-    follow(model, before, scale.rules)
-    if scale.rules:
+    rules = rules_for(detector, scale)
+    backbone_channels = shrink(model, rules)
+    follow(model, before, rules)
+    if rules:
         choose_fewer(model)
     if backbone_channels:
         hand_on(model, backbone_channels, f"detector {detector.name}")
@@ -88,7 +89,7 @@ def notes(detector: Detector, scale: Scale, *, pretrained: bool = True) -> list[
     if not detector.set:
         return []
     plain = detector_model(detector.model_copy(update={"set": {}}), scale, 1, pretrained=pretrained)
-    channels = shrink(zoo.config_of(detector)["model"], scale.rules) is not None
+    channels = shrink(config_of(detector)["model"], rules_for(detector, scale)) is not None
     reasons = {path: left_out(plain, path, channels) for path in detector.set}
     return [f"{detector.title}: set {path} is left out: {why}." for path, why in reasons.items() if why]
 
@@ -116,7 +117,7 @@ def follow(model: dict[str, Any], at_full_size: list[Any], rules: list[Rule]) ->
         return
     for part in parts_of(types_of(model)):
         for module in modules(model.get(part)):
-            if any(_matches(module, {"type": rule.match.get("type")}) for rule in rules):
+            if any(matches(module, {"type": rule.match.get("type")}) for rule in rules):
                 continue
             keys = ["out_channels"] if str(module["type"]).endswith("RoIExtractor") else [
                 key for key in module if key.endswith("in_channels")
@@ -177,18 +178,6 @@ def without_drawn_convolutions(init: Any) -> Any:
     return [] if init is None else init
 
 
-def modules(node: Any) -> Iterator[dict[str, Any]]:
-    """Every module (a dict with a `type`) inside a model, outer ones first."""
-    if isinstance(node, dict):
-        if "type" in node:
-            yield node
-        for value in list(node.values()):
-            yield from modules(value)
-    elif isinstance(node, (list, tuple)):
-        for value in node:
-            yield from modules(value)
-
-
 def shrink(model: dict[str, Any], rules: list[Rule]) -> list[int] | None:
     """Apply a scale's rules in place: to each module the first that matches it.
 
@@ -201,7 +190,7 @@ def shrink(model: dict[str, Any], rules: list[Rule]) -> list[int] | None:
     """
     channels = None
     for module in modules(model):
-        rule = next((rule for rule in rules if _matches(module, rule.match)), None)
+        rule = next((rule for rule in rules if matches(module, rule.match)), None)
         if rule is None:
             continue
         for key, value in rule.set.items():
@@ -211,10 +200,6 @@ def shrink(model: dict[str, Any], rules: list[Rule]) -> list[int] | None:
                 set_key(module, key, _copy(value), f"scale's rule for {module['type']}: set")
         channels = rule.channels or channels
     return channels
-
-
-def _matches(module: dict[str, Any], match: dict[str, Any]) -> bool:
-    return all(key in module and module[key] == value for key, value in match.items())
 
 
 def _copy(value: Any) -> Any:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pkdcli.config.detector import modules
 from pkdcli.config.families import family_of, heads_of, types_of
 from pkdcli.config.levels import Look, Outputs, pairing
 from pkdcli.errors import PkdError
+from pkdcli.recipe.detectors.read import modules
 from pkdcli.recipe.schema import Recipe
 
 

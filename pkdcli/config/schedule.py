@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pkdcli.config import zoo
-from pkdcli.recipe.resolve import BASE_BATCH
+from pkdcli.recipe.detectors.read import config_of
+from pkdcli.recipe.detectors.training import BASE_BATCH
 from pkdcli.recipe.schema import Recipe
 
 
@@ -45,7 +45,7 @@ def total_iters(recipe: Recipe) -> int:
 def learning_rate(recipe: Recipe) -> float:
     """The learning rate after warm-up, scaled linearly to the images of one optimizer step."""
     if recipe.role == "teacher":
-        own = zoo.config_of(recipe.student)["optim_wrapper"]["optimizer"]
+        own = config_of(recipe.student)["optim_wrapper"]["optimizer"]
         base = recipe.scale.teacher.lr.get(own["type"], own["lr"])
     else:
         base = recipe.student.lr * recipe.scale.lr_factor
@@ -61,7 +61,7 @@ def warmup_iters(recipe: Recipe) -> int:
 
 def optim_wrapper(recipe: Recipe) -> dict[str, Any]:
     """The mmengine optimizer wrapper of a run."""
-    own = zoo.config_of(recipe.student)["optim_wrapper"]
+    own = config_of(recipe.student)["optim_wrapper"]
     wrapper = {key: own[key] for key in ("paramwise_cfg", "clip_grad") if own.get(key) is not None}
     if recipe.scale.clip_grad is not None:
         wrapper.setdefault("clip_grad", {"max_norm": recipe.scale.clip_grad, "norm_type": 2})
@@ -98,7 +98,7 @@ def param_scheduler(recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def _warmup_shape(recipe: Recipe) -> dict[str, Any]:
-    for scheduler in zoo.config_of(recipe.student).get("param_scheduler", []):
+    for scheduler in config_of(recipe.student).get("param_scheduler", []):
         if scheduler["type"] in ("LinearLR", "ConstantLR"):
             return {key: scheduler[key] for key in ("type", "start_factor", "factor") if key in scheduler}
     return {"type": "LinearLR", "start_factor": 0.001}

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pkdcli.config.build import build_config
-from pkdcli.config.detector import modules
 from pkdcli.errors import PkdError
+from pkdcli.recipe.detectors.read import modules
 from pkdcli.recipe.references import Import
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths

@@ -1,8 +1,7 @@
-"""mmdet's own configs and metafiles: architecture, weights and reported AP, read without importing mmdet or torch."""
+"""mmdet's metafiles: weights and reported AP of its configs, read without importing mmdet or torch."""
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,8 +9,7 @@ from typing import Any
 
 import yaml
 
-from pkdcli.recipe.configs import config_path, configs_root, from_text, is_own, read_config
-from pkdcli.recipe.schema import Detector
+from pkdcli.recipe.configs import config_path, is_own
 
 
 @dataclass(frozen=True)
@@ -26,36 +24,6 @@ class ZooEntry:
     name: str
     weights: str | None
     box_ap: float | None
-
-
-@cache
-def _read(path: Path) -> dict[str, Any]:
-    return read_config(path, "config")
-
-
-def load_config(config: str, where: str = "config") -> dict[str, Any]:
-    """An mmdet config as plain nested dicts; the caller's own copy.
-
-    Args:
-        config: mmdet's own by its relative name, or the absolute path of a file.
-        where: File and key path that name it, for messages.
-
-    Raises:
-        PkdError: There is no such config, or it can't be read.
-    """
-    path = config_path(config, where)
-    return copy.deepcopy(_read(path) if path.is_relative_to(configs_root()) else read_config(path, where))
-
-
-def config_of(detector: Detector) -> dict[str, Any]:
-    """A detector's config: of a config of one's own, what it said when the recipe was resolved. The caller's own copy.
-
-    Raises:
-        PkdError: It can't be read.
-    """
-    if detector.config_content is not None:
-        return from_text(detector.config_content, f"detector {detector.name}: config_content")
-    return load_config(detector.config, f"detector {detector.name}: config")
 
 
 @cache

@@ -6,12 +6,15 @@ import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pkdcli.errors import PkdError, unknown
 from pkdcli.recipe import library
 from pkdcli.recipe.assign import assign
 from pkdcli.recipe.configs import beside
+from pkdcli.recipe.detectors.read import config_of
+from pkdcli.recipe.detectors.shrinking import with_family_rules
+from pkdcli.recipe.detectors.training import own_batch, own_by_default, own_rate, own_schedule
 from pkdcli.recipe.own import (
     custom_imports,
     loss_imports,
@@ -33,10 +36,10 @@ from pkdcli.recipe.schema import (
     Split,
     TeacherSpeed,
 )
+from pkdcli.recipe.schema.types import Training
 
 ALPHA = {"two-stage": 6.0, "one-stage": 10.0}  # appendix A.2: by the teacher's kind
 DEFAULT_PAIR = "gfl101-fcos50"
-BASE_BATCH = 16  # appendix A.2: 8 GPUs with 2 images each
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ class Request:
     teacher_checkpoint: str | None = None
     devices: int = 1
     trackers: tuple[str, ...] = ()
+    training: str | None = None
+    distill_until: float | None = None
     sets: tuple[str, ...] = field(default=())
 
 
@@ -83,17 +88,13 @@ def resolve(request: Request) -> Recipe:
     scale: Scale = library.load("scales", request.scale)
     loss: Loss = library.load("losses", request.loss)
     named = f"{library.path_of('pairs', request.pair)}: "
-    if request.schedule is None:
-        schedule: Schedule = library.load("schedules", pair.schedule, f"{named}schedule")
-    else:
-        schedule = library.load("schedules", request.schedule)
     teacher: Detector = library.load("detectors", pair.teacher, f"{named}teacher")
     student: Detector = library.load("detectors", pair.student, f"{named}student")
     if request.data is None:
         data = load_data(scale.data, f"{library.path_of('scales', request.scale)}: data")
     else:
         data = load_data(request.data)
-    teacher, student = (with_imports(one, pair.imports) for one in (teacher, student))
+    teacher, student = (with_family_rules(with_imports(one, pair.imports), scale) for one in (teacher, student))
     distilled = loss.name != "none"
     if not distilled and (request.weight is not None or request.temperature is not None):
         raise PkdError(
@@ -105,20 +106,31 @@ def resolve(request: Request) -> Recipe:
         )
     if request.init not in (None, "scratch", "inherit"):
         raise unknown("way to start (--init)", request.init, ["scratch", "inherit"])
+    training = training_of(request.training or pair.training, student)
+    if training == "own":
+        schedule, rate, images = _by_its_own(request, student, scale)
+    else:
+        asked = request.schedule
+        schedule = library.load("schedules", asked or pair.schedule, None if asked else f"{named}schedule")
+        schedule = scaled(schedule, scale, request.epochs)
+        rate, images = scale.lr or student.lr, scale.batch
+    by_own_teacher = distilled and own_by_default(config_of(teacher), teacher=True)
     content: dict[str, Any] = {
         "role": "distill" if distilled else "baseline",
         "pair": pair.name,
         "teacher": teacher.model_dump() if distilled else None,
-        "student": {**student.model_dump(), "lr": scale.lr or student.lr},
+        "student": {**student.model_dump(), "lr": rate},
         "loss": {
             **use_loss(loss, teacher, scale, request.weight, request.temperature).model_dump(),
             "imports": [one.model_dump() for one in loss_imports(loss, request.loss)],
             "levels": "index" if request.levels is None else request.levels,
         },
-        "schedule": scaled(schedule, scale, request.epochs).model_dump(),
+        "schedule": schedule.model_dump(),
         "data": data.model_dump(),
-        "scale": scale.model_dump(),
-        "batch": request.batch_size or scale.batch * (request.devices if scale.batch_per_process else 1),
+        "scale": {**scale.model_dump(), "families": [], **({} if by_own_teacher else {"own": {}})},
+        "training": training,
+        "distill_until": request.distill_until,
+        "batch": request.batch_size or images * (request.devices if scale.batch_per_process else 1),
         "accumulate": request.accumulate,
         "amp": request.amp,
         "deterministic": request.deterministic,
@@ -166,6 +178,34 @@ def resolve(request: Request) -> Recipe:
         update["loss"] = with_set_type(update["loss"], Path.cwd())
     update |= {part: with_content(update[part]) for part in before if part in update}
     return recipe.model_copy(update=update)
+
+
+def training_of(asked: str | None, student: Detector) -> str:
+    """By which settings a student is trained: as asked for, or as its config suggests.
+
+    Args:
+        asked: `paper`, `own`, or None.
+        student: Whose config says whether it is one of mmdet's 1x family.
+
+    Raises:
+        PkdError: Another word was asked for.
+    """
+    if asked not in (None, *get_args(Training)):
+        raise unknown("way to train (--training)", asked, list(get_args(Training)))
+    return asked or ("own" if own_by_default(config_of(student)) else "paper")
+
+
+def _by_its_own(request: Request, student: Detector, scale: Scale) -> tuple[Schedule, float, int]:
+    """The schedule of a student that is trained by its own config, its learning rate at 16 images, and its images."""
+    if request.schedule is not None:
+        raise PkdError(
+            f"--schedule {request.schedule}: {student.name} is trained by its own config (--training own), whose "
+            "schedule it keeps.",
+            "Give --epochs to change its length, or --training paper to train it as appendix A.2 does.",
+        )
+    config = config_of(student)
+    images = own_batch(config) if scale.batch_per_process else scale.batch
+    return own_schedule(config, scale, request.epochs), own_rate(config, scale), images
 
 
 def use_loss(loss: Loss, teacher: Detector, scale: Scale, weight: float | None, temperature: float | None) -> LossUse:

@@ -175,7 +175,7 @@ def test_amp_and_accumulation(make):
 
 
 def test_what_the_paper_does_not_name_stays_as_in_the_students_config(make):
-    from pkdcli.config.zoo import load_config
+    from pkdcli.recipe.detectors.read import load_config
 
     recipe = make(scale="paper")
     own = load_config(recipe.student.config)["optim_wrapper"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pkdcli.config.detector import detector_model, hand_on, modules, notes, shrink
+from pkdcli.config.detector import detector_model, hand_on, notes, shrink
 from pkdcli.config.keys import set_key
 from pkdcli.errors import PkdError
 from pkdcli.recipe import library
+from pkdcli.recipe.detectors.read import modules
 from pkdcli.recipe.schema import Rule
 
 PAPER, TINY = library.load("scales", "paper"), library.load("scales", "tiny")
@@ -24,7 +25,7 @@ def pretrained(model):
 
 
 def test_scale_paper_is_mmdets_model_but_for_the_classes():
-    from pkdcli.config.zoo import load_config
+    from pkdcli.recipe.detectors.read import load_config
 
     which = detector("gfl101")
     theirs = load_config(which.config)["model"]

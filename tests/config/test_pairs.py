@@ -17,6 +17,8 @@ from pkdcli.config.detector import detector_model
 from pkdcli.config.teacher import teacher_recipe
 from pkdcli.folders import recipes_root
 from pkdcli.recipe import library
+from pkdcli.recipe.configs import config_path
+from pkdcli.recipe.detectors.read import load_config
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.runs.status import columns
 
@@ -219,7 +221,7 @@ def test_detector_names_config_checkpoint_and_ap_of_one_model(name):
     assert recipe.kind == ("two-stage" if name.startswith(("faster", "mask")) else "one-stage")
     assert recipe.mask == (name == "maskswin")
     assert recipe.lr == (0.02 if name.startswith("faster") else 0.01)
-    assert zoo.config_path(config).is_file()
+    assert config_path(config).is_file()
     assert (entry.weights.rsplit("/", 1)[1], entry.box_ap) == (checkpoint, box_ap)
 
 
@@ -251,7 +253,7 @@ def test_the_zoo_provides_every_teacher_on_coco():
 
 
 def test_retina50_is_the_same_model_in_1x_and_2x():
-    one, two = (zoo.load_config(f"retinanet/retinanet_r50_fpn_{name}_coco.py")["model"] for name in ("1x", "2x"))
+    one, two = (load_config(f"retinanet/retinanet_r50_fpn_{name}_coco.py")["model"] for name in ("1x", "2x"))
     assert one == two
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from pkdcli.config.build import build_config
-from pkdcli.config.zoo import config_of
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.experiment.prepare import recipe_yaml
 from pkdcli.recipe import configs, library
+from pkdcli.recipe.detectors.read import config_of
 from pkdcli.recipe.identity import comparable, run_id
 from pkdcli.recipe.references import hash_of
 from pkdcli.recipe.resolve import Request, resolve

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from pkdcli.recipe.references import Import, Imports, Name
-from pkdcli.recipe.schema.kinds import Data, Detector, Scale, Schedule
-from pkdcli.recipe.schema.types import Count, Init, Levels, NonNegative, Positive, Role, Strict
+from pkdcli.recipe.schema.kinds import Data, Detector, Schedule
+from pkdcli.recipe.schema.scale import Scale
+from pkdcli.recipe.schema.types import Count, Init, Levels, NonNegative, Positive, Role, Share, Strict, Training
 
 
 class LossUse(Strict):
@@ -52,6 +53,9 @@ class Recipe(Strict):
     For a teacher's own training `student` is the detector that is trained and `teacher` is null.
 
     Attributes:
+        training: By which settings: `paper`, appendix A.2's; or `own`, those of the student's config, with its
+            optimizer, schedule, augmentation, hooks and averages.
+        distill_until: The share of the run after which the student learns on without its teacher; null for never.
         batch: Images per optimizer step over all devices, before accumulation.
         accumulate: Steps whose gradients are added before the optimizer moves.
         deterministic: The same numbers again from the same GPU, by slower algorithms where there are such.
@@ -82,6 +86,8 @@ class Recipe(Strict):
     schedule: Schedule
     data: Data
     scale: Scale
+    training: Training = "paper"
+    distill_until: Share | None = None
     batch: Count
     accumulate: Count = 1
     amp: bool = False
@@ -132,6 +138,8 @@ class Recipe(Strict):
             raise ValueError("loss `none` is the baseline's, and a distilled run needs another")
         if self.role == "distill" and self.loss.weight is None:
             raise ValueError("loss.weight: a distilled run needs one")
+        if self.role != "distill" and self.distill_until is not None:
+            raise ValueError(f"distill_until: a {self.role} has no teacher; leave it out")
         if self.role != "distill" and self.init != "scratch":
             raise ValueError(f"init: a {self.role} has no teacher to inherit from; only `scratch` is possible")
         return self

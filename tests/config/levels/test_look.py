@@ -9,9 +9,9 @@ import pytest
 from pkdcli.config.build import with_adapters
 from pkdcli.config.levels import Level, Outputs, outputs
 from pkdcli.config.levels.look import look, looker
-from pkdcli.config.zoo import load_config
 from pkdcli.launch import request as asking
 from pkdcli.recipe import library
+from pkdcli.recipe.detectors.read import load_config
 from pkdcli.recipe.references import Import
 from pkdcli.recipe.resolve import Request, resolve
 

@@ -10,10 +10,10 @@ from torch import nn
 
 import pkdcli.engine.register  # noqa: F401  before mmdet, which does not import without it
 from pkdcli.config import build
-from pkdcli.config.zoo import load_config
 from pkdcli.engine.analysis import levels
 from pkdcli.errors import PkdError
 from pkdcli.launch import request as asking
+from pkdcli.recipe.detectors.read import load_config
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Detector
 

@@ -1,0 +1,48 @@
+"""Which rules of a scale shrink which detector."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pkdcli.recipe.detectors.read import config_of, modules
+from pkdcli.recipe.schema import Detector, Rule, Scale
+
+
+def rules_for(detector: Detector, scale: Scale) -> list[Rule]:
+    """The rules that shrink a detector, in the order in which they are tried.
+
+    Args:
+        detector: Has those of its family, where the recipe is resolved.
+        scale: Has those of all detectors.
+    """
+    return [*scale.rules, *detector.rules]
+
+
+def with_family_rules(detector: Detector, scale: Scale) -> Detector:
+    """A detector with those of the scale's `families` that match one of its modules, and no rule before them does.
+
+    Args:
+        detector: Of a recipe that is being resolved.
+        scale: As it was read.
+
+    Raises:
+        PkdError: The detector's config can't be read.
+    """
+    if not scale.families:
+        return detector
+    tried = [*scale.rules, *scale.families]
+    used = set()
+    for module in modules(config_of(detector)["model"]):
+        used.add(next((number for number, rule in enumerate(tried) if matches(module, rule.match)), None))
+    own = [rule for number, rule in enumerate(tried) if number in used and number >= len(scale.rules)]
+    return detector.model_copy(update={"rules": [*detector.rules, *own]}) if own else detector
+
+
+def matches(module: dict[str, Any], match: dict[str, Any]) -> bool:
+    """Whether a module of a model has all the keys and values of a rule's `match`.
+
+    Args:
+        module: A dict with a `type`.
+        match: As a rule has it.
+    """
+    return all(key in module and module[key] == value for key, value in match.items())
