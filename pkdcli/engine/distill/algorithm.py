@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from mmdet.registry import MODELS
@@ -63,6 +64,13 @@ class PkdDistill(FpnTeacherDistill):
         speed = dict(teacher_speed or {"fold": False})
         self._teacher_format = teaching.FORMATS[speed.pop("channels_last", None)]
         teaching.prepare(teacher, **speed)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> PkdDistill:
+        """A copy of what is trained, as averages of the weights need one; the teacher stays one and the same."""
+        memo[id(self.teacher)] = self.teacher
+        copied = memo[id(self)] = type(self).__new__(type(self))
+        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return copied
 
     def _apply(self, fn: Any, recurse: bool = True) -> nn.Module:
         self.teacher._apply(fn)
