@@ -44,6 +44,13 @@ def total_iters(recipe: Recipe) -> int:
     return min(whole, recipe.max_iters) if recipe.max_iters else whole
 
 
+def taught_iters(recipe: Recipe) -> int | None:
+    """Steps of a distilled run with its teacher, after which the student learns alone; None where it never does."""
+    if recipe.role != "distill" or recipe.distill_until is None:
+        return None
+    return max(1, round(recipe.distill_until * total_iters(recipe)))
+
+
 def learning_rate(recipe: Recipe) -> float:
     """The learning rate after warm-up, scaled linearly to the images of one optimizer step."""
     if recipe.training == "own" and recipe.role == "teacher":

@@ -14,7 +14,7 @@ from pkdcli.recipe.schema import Recipe
 
 # What students that train together may differ in. Anything that is added to a recipe keeps them apart unless it is
 # named here.
-_OWN = {"role", "pair", "student", "loss", "init", "checkpoint_minutes", "checkpoint_iters"}
+_OWN = {"role", "pair", "student", "loss", "init", "distill_until", "checkpoint_minutes", "checkpoint_iters"}
 _OWN |= {"weights", "weights_sha256"}  # of the teacher, which has a key of its own
 
 
@@ -63,7 +63,9 @@ def _common(recipe: Recipe) -> str:
     whole = {key: value for key, value in whole.items() if key not in _OWN and not key.startswith("teacher")}
     # Modules may change what all in a process are built from.
     modules = [one.model_dump() for one in recipe.student.imports]
-    return json.dumps({**whole, "masks": wants_masks(recipe), "modules": modules}, sort_keys=True)
+    # Of a training by the config's own settings the pictures are, too.
+    own = [recipe.student.config, recipe.student.config_content] if recipe.training == "own" else None
+    return json.dumps({**whole, "masks": wants_masks(recipe), "modules": modules, "own": own}, sort_keys=True)
 
 
 def _teacher(planned: PlannedRun) -> str:

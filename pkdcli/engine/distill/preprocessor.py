@@ -26,9 +26,11 @@ class PkdPreprocessor(BaseDataPreprocessor):
         teacher: The teacher's; without batch augmentations, which would move the pixels.
 
     Attributes:
+        for_teacher: Whether the teacher's view is asked for while training.
         shared_teacher: Where students that share a teacher share its view of the batch; None for one alone.
     """
 
+    for_teacher: bool = True
     shared_teacher: SharedTeacher | None = None
 
     def __init__(self, student: dict[str, Any], teacher: dict[str, Any]) -> None:
@@ -49,7 +51,7 @@ class PkdPreprocessor(BaseDataPreprocessor):
         """
         images = self.student.cast_data(data["inputs"])  # once for both
         batch = self.student({**data, "inputs": images}, training)
-        if training:
+        if training and self.for_teacher:
             like = batch["inputs"]
             make = partial(self._for_teacher, images, like)
             batch["teacher_inputs"] = self.shared_teacher.inputs(like.shape, make) if self.shared_teacher else make()
