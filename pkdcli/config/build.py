@@ -253,13 +253,15 @@ def detector(recipe: Recipe, which: Detector) -> dict[str, Any]:
     """
     if not recipe.data.classes:
         raise PkdError(f"data set {recipe.data.name}: its classes are not known yet.", "Its annotation file is needed.")
-    return detector_model(
+    model = detector_model(
         which,
         recipe.scale,
         len(recipe.data.classes),
         pretrained=recipe.pretrained and not recipe.weights,
         with_mask=bool(recipe.data.masks),
     )
+    data.shrink_augments(recipe, model)
+    return model
 
 
 def load_from(recipe: Recipe) -> str | None:

@@ -7,7 +7,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 
-from pkdcli.config.data import wants_masks
+from pkdcli.config.data import train_dataloader, val_pipeline, wants_masks
 from pkdcli.config.trackers import one_per_process
 from pkdcli.experiment.plan import PlannedRun
 from pkdcli.recipe.schema import Recipe
@@ -63,9 +63,10 @@ def _common(recipe: Recipe) -> str:
     whole = {key: value for key, value in whole.items() if key not in _OWN and not key.startswith("teacher")}
     # Modules may change what all in a process are built from.
     modules = [one.model_dump() for one in recipe.student.imports]
-    # Of a training by the config's own settings the pictures are, too.
-    own = [recipe.student.config, recipe.student.config_content] if recipe.training == "own" else None
-    return json.dumps({**whole, "masks": wants_masks(recipe), "modules": modules, "own": own}, sort_keys=True)
+    whole |= {"masks": wants_masks(recipe), "modules": modules}
+    if recipe.training == "own":  # each student's config has pictures of its own, and so may its batches be shown
+        whole["pictures"] = [train_dataloader(recipe)["dataset"], val_pipeline(recipe)]
+    return json.dumps(whole, sort_keys=True)
 
 
 def _teacher(planned: PlannedRun) -> str:
