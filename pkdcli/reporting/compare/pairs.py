@@ -72,6 +72,10 @@ def difference(a: Scored, b: Scored, resamples: int = RESAMPLES, seed: int = 0) 
 def alike(a: Scored, b: Scored) -> None:
     """Make sure that two runs can be compared image by image.
 
+    Args:
+        a: One of them.
+        b: The other.
+
     Raises:
         PkdError: They were evaluated on other data, another split, other images or other classes; with both names.
     """
