@@ -260,7 +260,7 @@ def detector(recipe: Recipe, which: Detector) -> dict[str, Any]:
         pretrained=recipe.pretrained and not recipe.weights,
         with_mask=bool(recipe.data.masks),
     )
-    data.shrink_augments(recipe, model)
+    data.fit_augments(recipe, model)
     return model
 
 
