@@ -50,7 +50,9 @@ def own_rate(config: dict[str, Any], scale: Scale) -> float:
     optimizer = config["optim_wrapper"]["optimizer"]
     if (given := scale.own.lr.get(optimizer["type"])) is not None:
         return given
-    base = (config.get("auto_scale_lr") or {}).get("base_batch_size") or own_batch(config) * GPUS
+    base = (config.get("auto_scale_lr") or {}).get("base_batch_size") or 0
+    if base < own_batch(config):  # RTMDet's 32 of one process are more than the 16 that it inherits from the 1x family
+        base = own_batch(config) * GPUS
     return optimizer["lr"] * BASE_BATCH / base
 
 
