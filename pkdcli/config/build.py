@@ -259,6 +259,7 @@ def detector(recipe: Recipe, which: Detector) -> dict[str, Any]:
         len(recipe.data.classes),
         pretrained=recipe.pretrained and not recipe.weights,
         with_mask=bool(recipe.data.masks),
+        trained=not recipe.weights if which == recipe.student else recipe.trains_teacher,
     )
     data.fit_augments(recipe, model)
     return model
