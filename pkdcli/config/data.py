@@ -236,7 +236,9 @@ def evaluator(recipe: Recipe, split: Split) -> dict[str, Any]:
         recipe: Says how images are read, and whether only some are evaluated.
         split: The images and annotations to evaluate on.
     """
-    section = {"type": "PkdCocoMetric", "ann_file": split.annotations, "images": split.images}
+    section: dict[str, Any] = {"type": "PkdCocoMetric", "ann_file": split.annotations, "images": split.images}
+    if recipe.keep_predictions:
+        section["keep"] = {"data": recipe.data.name, "split": "val", "fingerprint": recipe.data.fingerprint}
     if reading := _reading(recipe):
         section["reading"] = reading
     return {**section, "partial": True} if recipe.val_images else section
