@@ -56,8 +56,8 @@ class Import(BaseModel):
     Attributes:
         module: Its name, with dots.
         folder: Where it lies, if beside the recipe that names it; else it is looked for as any module is.
-        sha256: Hash of its file, or of the Python files of its folder, and of what they import from beside them: a run is
-            known by it.
+        sha256: Hash of its file, or of the Python files of its folder, and of what they import from beside them: a run
+            is known by it.
     """
 
     model_config = ConfigDict(extra="forbid")
