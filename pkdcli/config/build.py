@@ -259,8 +259,9 @@ def detector(recipe: Recipe, which: Detector) -> dict[str, Any]:
         len(recipe.data.classes),
         pretrained=recipe.pretrained and not recipe.weights,
         with_mask=bool(recipe.data.masks),
+        trained=not recipe.weights if which == recipe.student else recipe.trains_teacher,
     )
-    data.shrink_augments(recipe, model)
+    data.fit_augments(recipe, model)
     return model
 
 

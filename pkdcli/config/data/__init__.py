@@ -6,8 +6,8 @@ from pkdcli.config.data.own_test import own_test_pipeline, own_test_size
 from pkdcli.config.data.own_train import epoch_of_switch
 from pkdcli.config.data.pipelines import (
     check_sides,
+    fit_augments,
     load_image,
-    shrink_augments,
     test_size,
     train_pipeline,
     val_pipeline,
@@ -21,12 +21,12 @@ __all__ = [
     "check_sides",
     "epoch_of_switch",
     "evaluator",
+    "fit_augments",
     "image_size",
     "load_image",
     "own_test_pipeline",
     "own_test_size",
     "refuse_mixing",
-    "shrink_augments",
     "sides",
     "split_of",
     "test_size",

@@ -34,16 +34,24 @@ def shrinking_of(recipe: Recipe) -> Shrinking:
     return shrinking(image_size(recipe), own_test_size(recipe.student), upscale=recipe.scale.upscale)
 
 
-def shrink_augments(recipe: Recipe, model: dict[str, Any]) -> None:
-    """Give the batch augments of a student's preprocessor sizes in proportion to those of its images.
+def fit_augments(recipe: Recipe, model: dict[str, Any]) -> None:
+    """Give the batch augments of a student's preprocessor sizes in proportion to its images, and no more than there is.
 
     Args:
-        recipe: Says how large images are.
+        recipe: Says how large images are, and whether masks are loaded with them.
         model: The student's section; changed in place.
     """
     preprocessor = model.get("data_preprocessor") or {}
-    if preprocessor.get("batch_augments"):
-        preprocessor["batch_augments"] = shrinking_of(recipe).steps(preprocessor["batch_augments"])
+    if not preprocessor.get("batch_augments"):
+        return
+    augments = shrinking_of(recipe).steps(preprocessor["batch_augments"])
+    for augment in augments:
+        # Neither is looked for before it is padded.
+        if augment.get("pad_mask") and not wants_masks(recipe):
+            augment["pad_mask"] = False
+        if augment.get("pad_seg"):
+            augment["pad_seg"] = False
+    preprocessor["batch_augments"] = augments
 
 
 def train_pipeline(recipe: Recipe) -> list[dict[str, Any]]:

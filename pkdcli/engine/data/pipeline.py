@@ -33,17 +33,19 @@ class Partners(Sequence):
     can be added to it or taken from it.
 
     Args:
-        count: Images; a transform draws from 0 up to this, or up to one less.
+        count: Images.
         make: Makes the image of an index ready; None where a transform drops it.
+        itself: The last of the list is the image that is mixed, which is never drawn.
     """
 
-    def __init__(self, count: int, make: Callable[[int], Info | None]) -> None:
+    def __init__(self, count: int, make: Callable[[int], Info | None], *, itself: bool = False) -> None:
         self._count = count
         self._make = make
+        self._itself = itself
         self._made: dict[int, Info] = {}
 
     def __len__(self) -> int:
-        return self._count
+        return self._count + self._itself
 
     def __getitem__(self, index: int) -> Info:
         if index not in self._made:
@@ -104,24 +106,12 @@ class MixingPipeline:
         Args:
             place: Of the transform.
         """
-        steps = place if keeps(self.transforms[place]) else min(place, self.partner_steps)
-        return Partners(self._count(), partial(self._partner, steps=steps))
+        kept = keeps(self.transforms[place])
+        steps = place if kept else min(place, self.partner_steps)
+        return Partners(self._count(), partial(self._partner, steps=steps), itself=kept)
 
     def _partner(self, index: int, steps: int) -> Info | None:
         return self._run(self._info(index), steps)
-
-
-class _UpToItself(Sequence):
-    """A sequence whose length is one less: mmdet draws `randint(0, len(dataset))`, both ends included."""
-
-    def __init__(self, images: Partners) -> None:
-        self.images = images
-
-    def __len__(self) -> int:
-        return len(self.images) - 1
-
-    def __getitem__(self, index: int) -> Info:
-        return self.images[index]
 
 
 def mixes(transform: Any) -> bool:
@@ -148,7 +138,7 @@ def mixed(transform: Any, info: Info, partners: Partners) -> Info | None:
             return transform(info)
         finally:
             transform.results_cache = []
-    drawn = transform.get_indexes(_UpToItself(partners))
+    drawn = transform.get_indexes(partners)
     indices = drawn if isinstance(drawn, Sequence) else [drawn]
     info["mix_results"] = [copy.deepcopy(partners[index]) for index in indices]
     found = transform(info)
