@@ -5,7 +5,7 @@ from __future__ import annotations
 from pkdcli.config.own.hooks import own_hooks
 from pkdcli.config.own.length import bare
 from pkdcli.recipe.detectors.read import config_of
-from pkdcli.recipe.detectors.training import own_length, own_optimizer, own_schedulers
+from pkdcli.recipe.detectors.training import own_length, own_schedulers
 from pkdcli.recipe.schema import Recipe
 
 
@@ -23,7 +23,7 @@ def own_summary(recipe: Recipe) -> str | None:
     config = config_of(recipe.student)
     epochs, whole = recipe.schedule.epochs, own_length(config)
     schedulers = dict.fromkeys(bare(one) for one in own_schedulers(config))
-    parts = [own_optimizer(config)["type"], " and ".join(schedulers) or "a constant learning rate"]
+    parts = [config["optim_wrapper"]["optimizer"]["type"], " and ".join(schedulers) or "a constant learning rate"]
     parts += ["averaged weights (EMA)" for one in own_hooks(recipe).sections if one["type"] == "PkdEMAHook"]
     length = f"{epochs} epochs" + ("" if whole == epochs else f" for its {whole}")
     return f"{recipe.student.name} is trained by its own config: {', '.join(parts)}; {length}."
