@@ -13,18 +13,19 @@ AVERAGED = (*METRICS, "gain", "baseline_mAP", *(f"teacher_{name}" for name in ME
 
 _GROUP = (
     *("pair", "teacher", "student", "role", "loss", "weight", "temperature", "schedule", "data", "scale", "split"),
-    *("batch", "init", "levels", "stat_chunk", "epoch", "comparable", "smoke", "foreign"),
+    *("batch", "init", "levels", "stat_chunk", "training", "distill_until", "epoch", "comparable", "smoke", "foreign"),
 )
-_OF_THE_PAIR = ("pair", "teacher", "weight", "temperature", "init", "levels", "stat_chunk")
+_OF_THE_PAIR = ("pair", "teacher", "weight", "temperature", "init", "levels", "stat_chunk", "distill_until")
 
-BEST_OF = ("pair", "teacher", "student", "role", "loss", "schedule", "data", "split", "scale", "batch", "foreign")
+BEST_OF = ("pair", "teacher", "student", "role", "loss", "schedule", "data", "split", "scale", "batch", "training",
+           "foreign")  # fmt: skip
 """What a group of `--best` shares where `--group-by` does not say."""
 
 MEAN_COLUMNS = (
     *("pair", "teacher", "student", "role", "loss", "weight", "temperature", "schedule", "data", "scale"),
     *("seeds", "n"),
     *(column for name in (*METRICS, "gain", "baseline_mAP", "teacher_mAP") for column in (name, f"{name}_std")),
-    *("split", "batch", "init", "levels", "stat_chunk", "epoch", "smoke", "foreign"),
+    *("split", "batch", "init", "levels", "stat_chunk", "training", "distill_until", "epoch", "smoke", "foreign"),
 )
 """The columns of `--seeds mean --format csv`: `seeds` lists the seeds, `n` counts them."""
 
