@@ -13,5 +13,5 @@ from pkdcli.engine.distill import algorithm, distiller, preprocessor, single_out
 from pkdcli.engine.losses import registered  # noqa: E402, F401
 from pkdcli.engine.metrics import coco  # noqa: E402, F401
 from pkdcli.engine.speedups import assigners  # noqa: E402, F401
-from pkdcli.engine.train import loop, optimizer, weight_init  # noqa: E402, F401
-from pkdcli.engine.train.hooks import checkpoint, diagnostics, progress, sanity, tracker  # noqa: E402, F401
+from pkdcli.engine.train import loop, optimizer, own_optimizer, weight_init  # noqa: E402, F401
+from pkdcli.engine.train.hooks import averages, checkpoint, diagnostics, own, progress, sanity, teaching, tracker  # noqa: E402, F401

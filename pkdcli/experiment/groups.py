@@ -14,7 +14,7 @@ from pkdcli.recipe.schema import Recipe
 
 # What students that train together may differ in. Anything that is added to a recipe keeps them apart unless it is
 # named here.
-_OWN = {"role", "pair", "student", "loss", "init", "checkpoint_minutes", "checkpoint_iters"}
+_OWN = {"role", "pair", "student", "loss", "init", "distill_until", "checkpoint_minutes", "checkpoint_iters"}
 _OWN |= {"weights", "weights_sha256"}  # of the teacher, which has a key of its own
 
 

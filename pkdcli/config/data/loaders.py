@@ -101,7 +101,9 @@ def evaluator(recipe: Recipe, split: Split) -> dict[str, Any]:
         recipe: Says how images are read, and whether only some are evaluated.
         split: The images and annotations to evaluate on.
     """
-    section = {"type": "PkdCocoMetric", "ann_file": split.annotations, "images": split.images}
+    section: dict[str, Any] = {"type": "PkdCocoMetric", "ann_file": split.annotations, "images": split.images}
+    if recipe.keep_predictions:
+        section["keep"] = {"data": recipe.data.name, "split": "val", "fingerprint": recipe.data.fingerprint}
     if options := reading(recipe):
         section["reading"] = options
     return {**section, "partial": True} if recipe.val_images else section

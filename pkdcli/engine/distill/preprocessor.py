@@ -30,9 +30,11 @@ class PkdPreprocessor(BaseDataPreprocessor):
         teacher: The teacher's; its batch augments are left out, since it looks at the student's pixels.
 
     Attributes:
+        for_teacher: Whether the teacher's view is asked for while training.
         shared_teacher: Where students that share a teacher share its view of the batch; None for one alone.
     """
 
+    for_teacher: bool = True
     shared_teacher: SharedTeacher | None = None
 
     def __init__(self, student: dict[str, Any], teacher: dict[str, Any]) -> None:
@@ -57,9 +59,9 @@ class PkdPreprocessor(BaseDataPreprocessor):
             PkdError: A batch augment of the student's makes other images of the teacher's.
         """
         images = self.student.cast_data(data["inputs"])  # once for both
-        before = generators() if training and self._augments else None
+        before = generators() if training and self.for_teacher and self._augments else None
         batch = self.student({**data, "inputs": images}, training)
-        if training:
+        if training and self.for_teacher:
             like = batch["inputs"].shape
             make = partial(self._for_teacher, images, like, before)
             # Students of other strides pad to other sizes, and others move their pixels otherwise.

@@ -18,12 +18,13 @@ class SharedTeacher:
     Attributes:
         teacher: Of all students; None until the first of them is built.
         forwards: Forward passes of the teacher so far.
+        asked: How many times students have asked for its features.
         seconds: Spent on them, in this process.
     """
 
     def __init__(self) -> None:
         self.teacher: nn.Module | None = None
-        self.forwards = 0
+        self.forwards = self.asked = 0
         self.seconds = 0.0
         self._inputs: dict[Hashable, Tensor] = {}
         self._records: list[tuple[Tensor, Features, list[tuple[Tensor, int]]]] = []
@@ -53,6 +54,7 @@ class SharedTeacher:
             inputs: The teacher's view of the batch.
             make: Runs the teacher on it.
         """
+        self.asked += 1
         for seen, records, versions in self._records:
             if seen is inputs and all(tensor._version == version for tensor, version in versions):
                 return {name: list(buffer) for name, buffer in records.items()}
