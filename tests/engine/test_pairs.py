@@ -12,6 +12,7 @@ import pkdcli.engine.register  # noqa: F401  before mmdet, which does not import
 from pkdcli.config.build import detector, model
 from pkdcli.recipe import library
 from pkdcli.recipe.resolve import Request, resolve
+from pkdcli.recipe.schema import TeacherSpeed
 
 from mmdet.registry import MODELS  # isort: skip
 from mmdet.structures import DetDataSample  # isort: skip
@@ -36,11 +37,13 @@ LEVELS = {
 
 @dataclass(frozen=True)
 class Built:
-    """A pair at scale tiny: the algorithm, the whole teacher with the same weights, and how many levels there are."""
+    """A pair at scale tiny: the algorithm, the whole teacher with the same weights, its levels and those compared."""
 
     algorithm: nn.Module
     alone: nn.Module
     levels: tuple[int, int]
+    adapters: int
+    masks: bool
     box: tuple[float, ...] = (8.0, 8.0, 56.0, 60.0)
 
     def batch(self) -> dict:
@@ -52,8 +55,9 @@ class Built:
             sample = DetDataSample(
                 metainfo={"img_shape": (height, width), "ori_shape": (height, width), "scale_factor": (1.0, 1.0)}
             )
-            masks = BitmapMasks.random(1, height=height, width=width)
-            sample.gt_instances = InstanceData(bboxes=torch.tensor([self.box]), labels=torch.tensor([1]), masks=masks)
+            sample.gt_instances = InstanceData(bboxes=torch.tensor([self.box]), labels=torch.tensor([1]))
+            if self.masks:  # as the loader reads them: where one of the two detectors learns from them
+                sample.gt_instances.masks = BitmapMasks.random(1, height=height, width=width)
             samples.append(sample)
         return {"inputs": images, "data_samples": samples}
 
@@ -61,7 +65,10 @@ class Built:
 def recipe_of(pair: str):
     recipe = resolve(Request(pair=pair, scale="tiny"))
     facts = {"classes": ["a", "b", "c"], "masks": True, "train_images": 800}
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update=facts)})
+    # A teacher with batch norms would have them folded into its convolutions, and other weights than alone.
+    return recipe.model_copy(
+        update={"data": recipe.data.model_copy(update=facts), "teacher_speed": TeacherSpeed(fold=False)}
+    )
 
 
 def build(section: dict) -> nn.Module:
@@ -82,7 +89,11 @@ def pair(request) -> Built:
     assert not missing
     assert all(name.split(".")[0].endswith("head") for name in unexpected)
     MessageHub.get_current_instance().update_info("iter", 0)  # a YOLOX changes the size of its images by it
-    return Built(algorithm, alone, LEVELS.get(request.param, (5, 4)))
+    masks = recipe.teacher.mask or recipe.student.mask
+    levels = LEVELS.get(request.param, (5, 4))
+    # From the 48 channels of a small RTMDet or YOLOX to the 64 of all teachers, with a bias each.
+    adapters = 3 * (48 + 1) * 64 if levels[1] == 3 else 0
+    return Built(algorithm, alone, levels, adapters, masks)
 
 
 def size(module: nn.Module) -> int:
@@ -119,7 +130,8 @@ def test_one_step_moves_the_student_and_leaves_the_teacher(pair):
     algorithm.zero_grad()
     total.backward()
     optimizer = torch.optim.SGD([p for p in algorithm.parameters() if p.requires_grad], lr=1e-3)
-    assert sum(p.numel() for group in optimizer.param_groups for p in group["params"]) == size(student)
+    trained = sum(p.numel() for group in optimizer.param_groups for p in group["params"])
+    assert trained == size(student) + pair.adapters
     frozen = [name for name, p in student.named_parameters() if p.grad is None]
     # A convolution for a level that no object and no loss of this batch reaches may lack a gradient; nothing else does.
     assert not [name for name in frozen if name.startswith("backbone")]

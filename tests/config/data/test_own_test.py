@@ -36,7 +36,17 @@ def recipe(own: Detector, scale: str = "paper", *sets: str, **changes):
     return found.model_copy(update={"student": own, "teacher": own, **changes})
 
 
-@pytest.mark.parametrize("name", library.names("detectors"))
+SQUARE = {"rtmdet-l": 640, "rtmdet-tiny": 640, "yolox-l": 640, "yolox-tiny": 416}
+"""The shipped detectors that are tested on squares of their own size."""
+
+
+@pytest.mark.parametrize("name", SQUARE)
+def test_those_that_are_tested_on_squares_say_which(name):
+    side = SQUARE[name]
+    assert own_test_size(library.load("detectors", name)) == (side, side)
+
+
+@pytest.mark.parametrize("name", sorted({*library.names("detectors")} - {*SQUARE}))
 def test_every_shipped_detector_is_tested_as_scale_paper_tests(name):
     which = library.load("detectors", name)
     found = resolve(Request(loss="none", scale="paper"))
