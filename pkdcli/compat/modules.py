@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
 
+from pkdcli.compat import detr
+
 
 def _fill_extension(module: ModuleType) -> None:
     from pkdcli.compat import extension
@@ -133,6 +135,7 @@ MODEL_INDEX = tuple(
     for name in ("modelindex", "modelindex.load_model_index", "modelindex.models", "modelindex.models.Model")
 )
 MENDED = (Mended("mmdet.models.dense_heads.ssd_head", _mend_ssd),)
+NARROW_DINO = Mended("mmdet.models.layers.transformer.dino_layers", detr.any_width)
 LIMIT = KeepRecursionLimit("mmrazor.structures.graph.channel_flow", "mmrazor.models.task_modules.tracer.fx_tracer")
 
 
@@ -145,6 +148,6 @@ def install() -> None:
     # First: the package is there, but fails to import.
     if QUANTIZATION not in sys.meta_path:
         sys.meta_path.insert(0, QUANTIZATION)
-    for finder in (LIMIT, *MENDED):
+    for finder in (LIMIT, NARROW_DINO, *MENDED):
         if finder not in sys.meta_path:
             sys.meta_path.insert(0, finder)
