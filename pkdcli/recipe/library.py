@@ -21,8 +21,8 @@ from pkdcli.folders import recipes_root
 from pkdcli.recipe import schema
 from pkdcli.recipe.configs import beside
 from pkdcli.recipe.detectors.given import config_names, config_of_word, detector_of, unknown_detector
-from pkdcli.recipe.schema.explain import explain
 from pkdcli.recipe.references import is_path, located
+from pkdcli.recipe.schema.explain import explain
 from pkdcli.recipe.sources import DEFAULTS, Source, source_of, sources
 
 KINDS: dict[str, type[schema.Strict]] = {
