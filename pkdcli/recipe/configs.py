@@ -167,7 +167,7 @@ def _no_python(path: Path, error: SyntaxError, where: str) -> PkdError:
     else:  # in a file that it takes over
         return PkdError(f"{where}: can't read {path}: {error}.", "Correct the file that its _base_ names.")
     stands = f"There stands: {text}" if (text := (error.text or "").strip()) else None
-    return PkdError(f"{where}: {path}, line {error.lineno}: {error.msg}.", stands)
+    return PkdError(f"{where}: can't read {path}: line {error.lineno}: {error.msg}.", stands)
 
 
 def _plain(value: Any) -> Any:
