@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from pkdcli.config.families import family_of, heads_of, types_of
+from pkdcli.config.fitting import without_pretrained
 from pkdcli.config.levels import Look, Outputs, pairing
 from pkdcli.errors import PkdError
-from pkdcli.recipe.detectors.read import modules
 from pkdcli.recipe.schema import Recipe
 
 
@@ -34,9 +34,7 @@ def distill_model(
     Raises:
         PkdError: The levels can't be paired, the student can't inherit from this teacher, or this can't be compiled.
     """
-    for module in modules(teacher):
-        if isinstance(module.get("init_cfg"), dict) and module["init_cfg"].get("type") == "Pretrained":
-            module["init_cfg"] = None
+    without_pretrained(teacher)
     if recipe.init == "inherit":
         check_heads(student, teacher)
     backbone = teacher["backbone"]["type"].rpartition(".")[2]
@@ -81,7 +79,7 @@ def distill_model(
         "teacher_speed": {**recipe.teacher_speed.model_dump(), "fold": recipe.teacher_speed.fold and not inner},
         "distiller": {
             "type": "PkdDistiller",
-            "student_recorders": {"fpn": _recorder(paired.student)},
+            "student_recorders": {"fpn": _recorder(paired.student, student)},
             "teacher_recorders": {"fpn": _recorder(paired.teacher)},
             "connectors": connectors,
             "distill_losses": losses,
@@ -119,8 +117,17 @@ def _type_at(model: dict[str, Any], path: str) -> str | None:
     return node.get("type") if isinstance(node, dict) else None
 
 
-def _recorder(outputs: Outputs) -> dict[str, Any]:
-    """What keeps the outputs of a module for the losses; mmrazor's own takes the place of a level from tuples only."""
+def _recorder(outputs: Outputs, trained: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What keeps the outputs of a module for the losses; mmrazor's own takes the place of a level from tuples only.
+
+    Args:
+        outputs: Of which module, and whether it is one tensor.
+        trained: The detector, where it is in training mode, in which some have several branches.
+    """
+    backbone = (trained or {}).get("backbone") or {}
+    if branches := family_of(backbone.get("type")).branches:
+        number, index = (backbone.get(key, default) for key, default in branches)
+        return {"type": "mmrazor.PkdBranchOutputs", "source": outputs.module, "branches": number, "branch": index}
     return {"type": "mmrazor.PkdSingleOutput" if outputs.single else "mmrazor.ModuleOutputs", "source": outputs.module}
 
 

@@ -6,11 +6,14 @@ point of `pkdcli.detector_families` has such a type as its name, so that it is l
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pkdcli import plugins
+from pkdcli.errors import ExitCode, PkdError
+from pkdcli.recipe.detectors.read import modules
 
 HEADS = ("bbox_head", "rpn_head", "roi_head.bbox_head")
 """Where detectors keep the heads that find boxes, which a student can inherit."""
@@ -20,31 +23,106 @@ MASK_PARTS = ("roi_head.mask_roi_extractor", "roi_head.mask_head")
 """What goes where the data has no masks."""
 
 
+class Package(NamedTuple):
+    """A Python package that some detectors need.
+
+    Attributes:
+        module: As it is imported.
+        install: What to type to have it.
+    """
+
+    module: str
+    install: str
+
+
 @dataclass(frozen=True)
 class Family:
-    """What is known of detectors, or of backbones, of one type.
+    """What is known of detectors, of backbones, or of other modules, of one type.
 
     Attributes:
         heads: Key paths of heads in the model, such as `query_head`, beside those that all detectors may have.
-        without_masks: The type of the same detector without its mask head, for data without segmentations.
+        without_masks: The type of the same module without its mask head, for data without segmentations.
         mask_parts: Key paths of what goes with that head, beside those of a Mask R-CNN.
+        learns_from_masks: A detector whose boxes come from its masks: it can't learn without segmentations.
         strides: Of a backbone: pixels of the image per position in the output of each stage, the finest first.
         compiled_by_size: Of a backbone: `torch.compile` would compile it anew for each size of images, since it works
             out numbers from that.
+        plain: The type of the same module without a teacher, or a task, of its own.
+        extra: Keys of what goes with that teacher or task, which no data set here can train.
+        needs: Packages that it imports, and pkd does not bring.
+        unfrozen: Of a backbone: its `frozen_stages` that freeze nothing.
+        multiple: Of a backbone: sides of images have to be multiples of so many pixels.
+        branches: Of a backbone: in a training step it puts out the batch once for each of several branches. Keys of its
+            section, with their defaults: how many there are, and which of them predicts.
+        refused: Why such a detector can't be trained or evaluated here; None where it can.
     """
 
     heads: tuple[str, ...] = ()
     without_masks: str | None = None
     mask_parts: tuple[str, ...] = ()
+    learns_from_masks: bool = False
     strides: tuple[int, ...] | None = None
     compiled_by_size: bool = False
+    plain: str | None = None
+    extra: tuple[str, ...] = ()
+    needs: tuple[Package, ...] = ()
+    unfrozen: int = -1
+    multiple: int | None = None
+    branches: tuple[tuple[str, int], tuple[str, int]] | None = None
+    refused: str | None = None
 
+
+SKLEARN = Package("sklearn", "pip install 'pkdcli[paa]'")
+TIMM = Package("timm", "pip install 'pkdcli[timm]'")
+SKIMAGE = Package("skimage", "pip install 'pkdcli[boxinst]'")
+_MASKS = Family(learns_from_masks=True)
+_STUFF = ("semantic_head", "semantic_roi_extractor")  # learn from maps of stuff, which no data set here has
 
 FAMILIES = {
+    # Detectors and heads with masks.
     "MaskRCNN": Family(without_masks="FasterRCNN"),
+    "MaskScoringRCNN": Family(without_masks="FasterRCNN"),
+    "MaskScoringRoIHead": Family(without_masks="StandardRoIHead", mask_parts=("mask_iou_head",)),
+    "PointRend": Family(without_masks="FasterRCNN"),
+    "PointRendRoIHead": Family(without_masks="StandardRoIHead", mask_parts=("point_head",)),
+    "HybridTaskCascade": Family(without_masks="CascadeRCNN"),
+    "HybridTaskCascadeRoIHead": Family(
+        extra=_STUFF, without_masks="CascadeRoIHead", mask_parts=("interleaved", "mask_info_flow", "semantic_fusion")
+    ),
+    "SCNet": Family(learns_from_masks=True),
+    "SCNetRoIHead": Family(extra=_STUFF),
+    "PanopticFPN": Family(plain="MaskRCNN", extra=("semantic_head", "panoptic_fusion_head")),
+    "CondInst": _MASKS,
+    "Mask2Former": _MASKS,
+    "MaskFormer": _MASKS,
+    "RTMDetInsSepBNHead": _MASKS,
+    "RTMDetInsHead": _MASKS,
+    "SOLO": _MASKS,
+    "SOLOv2": _MASKS,
+    "YOLACT": _MASKS,
+    # mmdet's own distillation: the student inside.
+    "KnowledgeDistillationSingleStageDetector": Family(
+        plain="SingleStageDetector", extra=("teacher_config", "teacher_ckpt", "eval_teacher")
+    ),
+    "LDHead": Family(plain="GFLHead", extra=("loss_ld",)),
+    "LAD": Family(
+        plain="PAA",
+        extra=("teacher_backbone", "teacher_neck", "teacher_bbox_head", "teacher_ckpt", "eval_teacher"),
+    ),
+    "LADHead": Family(plain="PAAHead", needs=(SKLEARN,)),
+    # Packages.
+    "PAAHead": Family(needs=(SKLEARN,)),
+    "BoxInstDataPreprocessor": Family(needs=(SKIMAGE,)),
+    "TIMMBackbone": Family(needs=(TIMM,)),
+    # Backbones.
     "SwinTransformer": Family(compiled_by_size=True),
     "PyramidVisionTransformer": Family(compiled_by_size=True),
     "PyramidVisionTransformerV2": Family(compiled_by_size=True),
+    "EfficientNet": Family(unfrozen=0),
+    "HourglassNet": Family(multiple=128),
+    "TridentResNet": Family(branches=(("num_branch", 3), ("test_branch_idx", 1))),
+    # What has no place here.
+    "FastRCNN": Family(refused="it takes its region proposals from a file, which no data set here has"),
 }
 """What pkd itself knows."""
 
@@ -95,12 +173,92 @@ def parts_of(kinds: Iterable[str]) -> tuple[str, ...]:
 
 def drop_masks(model: dict[str, Any]) -> None:
     """Turn a Mask R-CNN into the Faster R-CNN inside it, and others likewise, for data without segmentations."""
-    family = family_of(model["type"])
-    model["type"] = family.without_masks or model["type"]
-    for path in (*MASK_PARTS, *family.mask_parts):
-        *outer, last = path.split(".")
-        node: Any = model
-        for key in outer:
-            node = node.get(key) if isinstance(node, dict) else None
-        if isinstance(node, dict):
-            node.pop(last, None)
+    whole = family_of(model["type"])
+    for path in (*MASK_PARTS, *whole.mask_parts):
+        _drop(model, path)
+    for module in modules(model):
+        family = family_of(module["type"])
+        if module is not model:
+            for path in family.mask_parts:
+                _drop(module, path)
+        module["type"] = family.without_masks or module["type"]
+
+
+def has_masks(model: dict[str, Any]) -> bool:
+    """Whether a detector learns from segmentations, where the data have them."""
+    found = [family_of(module["type"]) for module in modules(model)]
+    if any(one.learns_from_masks or one.without_masks for one in found):
+        return True
+    roi_head = model.get("roi_head")
+    return bool(isinstance(roi_head, dict) and roi_head.get("mask_head") or model.get("mask_head"))
+
+
+def drop_extra(model: dict[str, Any]) -> None:
+    """Turn detectors with a teacher or a task of their own into the plain ones inside them."""
+    for module in modules(model):
+        family = family_of(module["type"])
+        for path in family.extra:
+            _drop(module, path)
+        module["type"] = family.plain or module["type"]
+
+
+def check_masks(model: dict[str, Any], who: str) -> None:
+    """Refuse to train a detector that can't learn without segmentations.
+
+    Args:
+        model: mmdet model section.
+        who: The detector, for the error.
+
+    Raises:
+        PkdError: It is one of those.
+    """
+    for module in modules(model):
+        if family_of(module["type"]).learns_from_masks:
+            raise PkdError(
+                f"{who}: a {module['type']} learns from segmentations, and the data set has none.",
+                "Give --data a set whose annotations have segmentations, or choose a detector that learns from boxes "
+                "alone.",
+            )
+
+
+def check_packages(model: dict[str, Any], who: str) -> None:
+    """Make sure that the packages are there which the modules of a detector import.
+
+    Args:
+        model: mmdet model section.
+        who: The detector, for the error.
+
+    Raises:
+        PkdError: One is absent (exit code 3), or such a detector has no place here.
+    """
+    for module in modules(model):
+        kind = str(module["type"])
+        family = family_of(kind)
+        if family.refused:
+            raise PkdError(
+                f"{who}: a {kind.rpartition('.')[2]} can't be used here: {family.refused}.",
+                "Choose another one; docs/detectors.md lists those that work.",
+            )
+        library = kind.partition(".")[0]
+        foreign = [Package(library, f"pip install {library}")] if "." in kind and library in _LIBRARIES else []
+        for package in (*family.needs, *foreign):
+            if importlib.util.find_spec(package.module) is None:
+                raise PkdError(
+                    f"{who}: its {kind} needs the package {package.module}, which is not installed.",
+                    f"Type: {package.install}",
+                    ExitCode.MISSING,
+                )
+
+
+_LIBRARIES = ("mmpretrain", "mmcls", "mmyolo", "mmseg", "mmrotate")
+"""OpenMMLab's libraries, whose modules mmdet's configs name with these prefixes."""
+
+
+def _drop(model: dict[str, Any], path: str) -> None:
+    """Take a key out of a model, if it is there."""
+    *outer, last = path.split(".")
+    node: Any = model
+    for key in outer:
+        node = node.get(key) if isinstance(node, dict) else None
+    if isinstance(node, dict):
+        node.pop(last, None)

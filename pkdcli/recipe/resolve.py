@@ -220,7 +220,7 @@ def _by_its_own(request: Request, student: Detector, scale: Scale) -> tuple[Sche
         )
     config = config_of(student)
     images = own_batch(config) if scale.batch_per_process else scale.batch
-    return own_schedule(config, scale, request.epochs), own_rate(config, scale), images
+    return own_schedule(config, scale, request.epochs), own_rate(config, scale, student.config), images
 
 
 def load_data(name: str, where: str | None = None) -> Data:

@@ -65,7 +65,7 @@ class Pair(Strict):
     Attributes:
         teacher: A detector's name, or the path of its file; or of a config, mmdet's or one's own.
         student: The same.
-        schedule: The one it has unless another is asked for: a name or a path.
+        schedule: The one it has, trained by the paper's settings, unless another is asked for: a name or a path.
         teacher_checkpoint: The teacher's weights, in place of the zoo's or a training here.
         training: How the student is trained, where nobody asks for another way; by default as its config suggests.
         imports: Python modules that both detectors need.
@@ -74,7 +74,7 @@ class Pair(Strict):
     name: Name
     teacher: DetectorReference
     student: DetectorReference
-    schedule: Reference
+    schedule: Reference = "1x"
     training: Training | None = None
     init: Init = "scratch"
     teacher_checkpoint: FilePath | None = None

@@ -1,0 +1,186 @@
+"""One detector as student and as teacher: a distilled training of one step on a few small pictures, with all it takes.
+
+The run is an ordinary one, by `pkdcli.engine.train.trainer`: levels found, adapters built, the teacher's weights loaded
+from a file, a step forward and backward, the weights exported, the student evaluated. Only sizes are small.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import ConfigDict
+from mmengine.registry import init_default_scope
+
+import pkdcli.engine.register  # noqa: F401  before mmdet, which does not import without it
+from pkdcli.config.build import detector as section
+from pkdcli.config.build import model, with_adapters
+from pkdcli.config.families import has_masks
+from pkdcli.config.levels import Pairing, pairing
+from pkdcli.config.levels.look import looker
+from pkdcli.data.prepare import prepare
+from pkdcli.data.shapes import dataset
+from pkdcli.engine.analysis import levels
+from pkdcli.engine.bench.inputs.models import calibrate
+from pkdcli.engine.train import trainer
+from pkdcli.errors import PkdError
+from pkdcli.launch import request as asking
+from pkdcli.recipe import library
+from pkdcli.recipe.detectors.read import config_of
+from pkdcli.recipe.detectors.shrinking import with_family_rules
+from pkdcli.recipe.resolve import Request, resolve
+from pkdcli.recipe.schema import Detector, Recipe
+from pkdcli.runs.paths import RunPaths
+
+from mmdet.registry import MODELS  # isort: skip
+
+PARTNER = "gfl50"
+"""The detector that teaches each as a student, and learns from each as a teacher."""
+COUNTS = {"train": 2, "val": 2, "test": 1}
+SIDE = 128
+"""Of the pictures in pixels, where a detector needs no more."""
+
+
+@dataclass
+class Outcome:
+    """What came of one detector in one role.
+
+    Attributes:
+        state: `works`; `refused`, before anything is trained, with the reason; or `fails`.
+        reason: Of what was refused or failed.
+        facts: Of what works: its levels and those that are compared.
+        seconds: What it took.
+    """
+
+    state: str
+    reason: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    trace: str = ""
+
+
+def draw(folder: Path) -> Path:
+    """Draw the pictures of the probes; returns the data set's recipe."""
+    dataset.generate(folder, COUNTS)
+    splits = "".join(f"{s}: {{images: images/{s}/, annotations: annotations/{s}.json}}\n" for s in COUNTS)
+    recipe = folder / "probe.yaml"
+    recipe.write_text(f"name: probe\n{splits}")
+    return recipe
+
+
+def probe(
+    config: str, role: str, data: Path, side: int = SIDE, masks: bool = True, scale: str = "tiny",
+    changes: dict[str, Any] | None = None,
+) -> Outcome:  # fmt: skip
+    """Train a detector of mmdet's for one step with a teacher, or another one with it as the teacher.
+
+    Args:
+        config: By its name in mmdet.
+        role: `student` or `teacher`.
+        data: As `draw` returns it.
+        side: Of the pictures, in pixels.
+        masks: The data have segmentations.
+        scale: By whose rules the detectors are shrunk.
+        changes: Keys of its model that make it small.
+    """
+    asking.ask = _here
+    _without_logs()
+    begin = time.perf_counter()
+    planned = False
+    try:
+        with tempfile.TemporaryDirectory(prefix="pkd-probe-") as folder:
+            recipe, paired = _plan(detector_of(config, changes), role, data, side, masks, scale)
+            planned = True
+            _train(recipe, Path(folder))
+        mine = paired.student if role == "student" else paired.teacher
+        facts = {
+            "module": mine.module,
+            "levels": [list(level) for level in mine.levels],
+            "pairs": [list(pair) for pair in paired.pairs],
+            "levels_by": recipe.loss.levels,
+            "adapters": {str(level): list(channels) for level, channels in recipe.adapters.items()},
+        }
+        outcome = Outcome("works", facts=facts)
+    except Exception as error:
+        refused = isinstance(error, PkdError) and not planned
+        text = f"{error.message} {error.hint or ''}" if isinstance(error, PkdError) else f"{type(error).__name__}: {error}"
+        outcome = Outcome("refused" if refused else "fails", text.strip(), trace=traceback.format_exc())
+    outcome.seconds = time.perf_counter() - begin
+    return outcome
+
+
+def _here(module: str, request: dict[str, Any], what: str, words: Any = ()) -> dict[str, Any]:
+    """What a process of the engine would answer, without starting one: this is one."""
+    return levels.find(request)
+
+
+def detector_of(config: str, changes: dict[str, Any] | None = None) -> Detector:
+    """A detector's recipe, as its config suggests.
+
+    Args:
+        config: By its name in mmdet.
+        changes: Keys of its model to set.
+    """
+    content = config_of(Detector(name="probe", title="probe", kind="one-stage", config=config))
+    model = content["model"]
+    two = any(key in model for key in ("roi_head", "rpn_head"))
+    return Detector(name=Path(config).stem, title=Path(config).stem, kind="two-stage" if two else "one-stage",
+                    config=config, mask=has_masks(model), set=changes or {})  # fmt: skip
+
+
+def small_partner() -> Detector:
+    """The other detector of each pair: shrunk, so that adapters lie between its levels and those of most."""
+    partner = library.load("detectors", PARTNER)
+    return partner.model_copy(update={"rules": library.load("scales", "tiny").rules})
+
+
+def _without_logs() -> None:
+    """Keep mmengine from looking at all weights after each that it draws, and from formatting whole configs."""
+    from mmengine.config import Config
+    from mmengine.model import base_module, weight_init
+
+    for module in (base_module, weight_init):
+        module.update_init_info = lambda *_args, **_kwargs: None
+    base_module.BaseModule._dump_init_info = lambda *_args, **_kwargs: None
+    Config.pretty_text = property(lambda _config: "")
+
+
+def _plan(asked: Detector, role: str, data: Path, side: int, masks: bool, scale: str) -> tuple[Recipe, Pairing]:
+    """The recipe of the run and the levels that are compared, as `pkd train --dry-run` finds them."""
+    recipe = resolve(Request(scale=scale, data=str(data), max_iters=1, val_images=2, workers=0, batch_size=2,
+                             pretrained=False))  # fmt: skip
+    facts = prepare(recipe.data, data.parent / "cache").model_copy(update={"image": side})
+    if not masks:
+        facts = facts.model_copy(update={"masks": False})
+    partner, asked = small_partner(), with_family_rules(asked, library.load("scales", scale))
+    student, teacher = (asked, partner) if role == "student" else (partner, asked)
+    changes = {"student": student, "teacher": teacher, "data": facts, "training": "paper"}
+    changes["scale"] = recipe.scale.model_copy(update={"image": (side, side), "val_batch": 2})
+    recipe = with_adapters(recipe.model_copy(update=changes))
+    model(recipe)
+    ours, theirs = (section(recipe, one) for one in (recipe.student, recipe.teacher))
+    return recipe, pairing(recipe.loss.levels, ours, theirs, looker())
+
+
+def _train(recipe: Recipe, folder: Path) -> None:
+    """Carry out the run, its teacher's weights drawn and read from a file as trained ones are."""
+    init_default_scope("mmdet")
+    torch.manual_seed(0)
+    teacher = MODELS.build(ConfigDict(model(recipe)["teacher"]))
+    teacher.init_weights()
+    side = recipe.scale.image[0]
+    calibrate(teacher, torch.randn(2, 3, side, side))
+    weights = folder / "teacher.pth"
+    torch.save({"state_dict": teacher.state_dict(), "meta": {}}, weights)
+    del teacher
+    run = folder / "run"
+    run.mkdir()
+    paths = RunPaths(run)
+    outcome = trainer.train(recipe, paths, folder / "cache", weights)
+    if outcome.images_seen != recipe.batch:
+        raise RuntimeError(f"{outcome.images_seen} images were seen in place of {recipe.batch}")
