@@ -81,7 +81,7 @@ def detector_of(config: str, where: str) -> Detector:
         title=title or stem,
         kind="two-stage" if model.get("roi_head") else "one-stage",
         config=config,
-        lr=_rate(whole),
+        lr=_rate(whole, config),
         mask=bool(model.get("mask_head") or model.get("panoptic_head") or _mask_head(model.get("roi_head"))),
     )
 
@@ -132,13 +132,18 @@ def unknown_detector(word: str, known: Iterable[str], where: str | None = None) 
         where: File and key path that hold it, if a recipe does.
     """
     known = sorted(known)
-    stem, among = word.rpartition("/")[2].removesuffix(".py"), [*known, *config_names()]
-    near = difflib.get_close_matches(stem, known, 1, 0.8) or [one for one in among if stem and one.startswith(stem)][:3]
-    near = near or difflib.get_close_matches(stem, among, 3, 0.5)
+    near = difflib.get_close_matches(word, known, 1, 0.7) or near_configs(word)
     hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
     hint += f"Allowed: {', '.join(known)}, the name of one of mmdet's configs, or a file (.yaml, .py)."
     file = " (there is no such file)" if word.endswith(".py") else ""
     return PkdError(f"{where + ': ' if where else ''}unknown detector {word!r}{file}.", hint)
+
+
+def near_configs(word: str) -> list[str]:
+    """Up to three of mmdet's configs whose names begin like a word, or are like it; mostly there is one that is meant."""
+    stem, among = word.rpartition("/")[2].removesuffix(".py"), config_names()
+    begins = [one for one in among if stem and one.startswith(stem)][:3]
+    return begins or difflib.get_close_matches(stem, among, 3)
 
 
 def short(name: str) -> str:
@@ -177,10 +182,11 @@ def _spelt(stem: str) -> str:
     return spelt or f"config-{_six(stem)}"
 
 
-def _rate(config: dict[str, Any]) -> float:
+def _rate(config: dict[str, Any], name: str) -> float:
     """A config's learning rate at 16 images, where its optimizer is that of appendix A.2."""
     optimizer = (config.get("optim_wrapper") or {}).get("optimizer") or {}
-    return own_rate(config, _FULL_SIZE) if optimizer.get("type") == "SGD" and optimizer.get("lr") else _DEFAULT_RATE
+    plain = optimizer.get("type") == "SGD" and optimizer.get("lr")
+    return own_rate(config, _FULL_SIZE, name) if plain else _DEFAULT_RATE
 
 
 def _mask_head(roi_head: Any) -> bool:
