@@ -140,7 +140,7 @@ def unknown_detector(word: str, known: Iterable[str], where: str | None = None) 
 
 
 def near_configs(word: str) -> list[str]:
-    """Up to three of mmdet's configs whose names begin like a word, or are like it; mostly there is one that is meant."""
+    """Up to three of mmdet's configs whose names begin like a word, or else are like it."""
     stem, among = word.rpartition("/")[2].removesuffix(".py"), config_names()
     begins = [one for one in among if stem and one.startswith(stem)][:3]
     return begins or difflib.get_close_matches(stem, among, 3)
