@@ -190,7 +190,7 @@ def has_masks(model: dict[str, Any]) -> bool:
     if any(one.learns_from_masks or one.without_masks for one in found):
         return True
     roi_head = model.get("roi_head")
-    return bool(isinstance(roi_head, dict) and roi_head.get("mask_head") or model.get("mask_head"))
+    return bool((isinstance(roi_head, dict) and roi_head.get("mask_head")) or model.get("mask_head"))
 
 
 def drop_extra(model: dict[str, Any]) -> None:

@@ -69,11 +69,11 @@ def detector_of(config: str, where: str) -> Detector:
         PkdError: It can't be read, or describes no detector.
     """
     if config.startswith("_base_/"):
-        raise PkdError(f"{where}: {config} is no detector: it is a part that mmdet's configs are made of.",
+        raise PkdError(f"{where}: {config} is no config of a detector: it is a part that mmdet's configs are made of.",
                        "Name a whole one, such as gfl/gfl_r50_fpn_1x_coco.py.")  # fmt: skip
     whole = load_config(config, where)
     model = whole["model"]
-    check_detector(model, f"{where}: {config}")
+    check_heads(model, f"{where}: {config}")
     stem = Path(config).stem
     title = None if is_own(config) else said_of(config).get("Name")
     return Detector(
@@ -86,34 +86,21 @@ def detector_of(config: str, where: str) -> Detector:
     )
 
 
-def check_detector(model: Any, where: str) -> None:
-    """Refuse the config of something else: a tracker, a classifier, what makes pseudo labels.
+def check_heads(model: dict[str, Any], where: str) -> None:
+    """Refuse the config of something with a backbone that finds no objects of classes.
 
     Args:
         model: The config's model section.
         where: File and key path that name it, for messages.
 
     Raises:
-        PkdError: It has no backbone or no head that finds objects.
+        PkdError: It has no head, or one that only proposes regions.
     """
-    model = model if isinstance(model, dict) else {}
-    kind = model.get("type")
-    inner = model.get("detector")
-    if not isinstance(model.get("backbone"), dict):
-        made_of = ", ".join(key for key, part in model.items() if isinstance(part, dict) and "type" in part)
-        hint = "Name a config whose model has a backbone and a head"
-        if isinstance(inner, dict):
-            hint += f", such as that of the {inner.get('type')} inside it"
-        raise PkdError(
-            f"{where} is no detector: its model, a {kind}, has no backbone of its own"
-            f"{f' (it is made of {made_of})' if made_of else ''}.",
-            f"{hint}.",
-        )
     heads = [key for key, part in model.items() if key.endswith("_head") and part]
     if not heads or heads == ["rpn_head"]:
         has = "only proposes regions" if heads else "has no head that finds objects"
         raise PkdError(
-            f"{where} is no detector: its model, a {kind}, {has}.",
+            f"{where} is no config of a detector: its `model`, a {model['type']}, {has}.",
             "Name a config whose model has a bbox_head, a roi_head or another that finds objects of classes.",
         )
 

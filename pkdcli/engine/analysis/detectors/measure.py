@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from pkdcli.engine.analysis.detectors.probe import SIDE, Outcome, draw, probe
+from pkdcli.engine.analysis.detectors.probe import Outcome, draw, probe
 
 CATALOG = Path(__file__).with_name("catalog.yaml")
 LIMIT = 300
