@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.recipe import library
 from pkdcli.recipe.assign import CARRIED_OUT, assign
-from pkdcli.recipe.resolve import ALPHA, Request, load_data, resolve, scaled
+from pkdcli.recipe.carried_out import ALPHA, scaled
+from pkdcli.recipe.resolve import Request, load_data, resolve
 from pkdcli.recipe.schema import Recipe
 
 
