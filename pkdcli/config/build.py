@@ -11,6 +11,7 @@ from pkdcli.config import data, schedule, trackers
 from pkdcli.config.detector import detector_model
 from pkdcli.config.detector import notes as detector_notes
 from pkdcli.config.distill import distill_model
+from pkdcli.config.fitting import without_fixed_padding
 from pkdcli.config.keys import set_key
 from pkdcli.config.levels import by_default, far_apart, pairing
 from pkdcli.config.levels.look import looker
@@ -249,7 +250,7 @@ def detector(recipe: Recipe, which: Detector) -> dict[str, Any]:
     """
     if not recipe.data.classes:
         raise PkdError(f"data set {recipe.data.name}: its classes are not known yet.", "Its annotation file is needed.")
-    return detector_model(
+    model = detector_model(
         which,
         recipe.scale,
         len(recipe.data.classes),
@@ -257,6 +258,9 @@ def detector(recipe: Recipe, which: Detector) -> dict[str, Any]:
         with_mask=bool(recipe.data.masks),
         trained=not recipe.weights if which == recipe.student else recipe.trains_teacher,
     )
+    if recipe.training == "paper":
+        without_fixed_padding(model)
+    return model
 
 
 def load_from(recipe: Recipe) -> str | None:

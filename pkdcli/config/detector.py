@@ -135,18 +135,19 @@ def follow(model: dict[str, Any], at_full_size: list[Any], rules: list[Rule]) ->
         for module in modules(model.get(part)):
             if any(matches(module, {"type": rule.match.get("type")}) for rule in rules):
                 continue
-            for key in _as_wide(module):
-                if module.get(key) == before:
-                    module[key] = after
+            # Parts without a type are built by the module itself: CondInst's mask_feature_head.
+            untyped = [part for part in module.values() if isinstance(part, dict) and "type" not in part]
+            for section in (module, *untyped):
+                section.update({key: after for key in _as_wide(section) if section.get(key) == before})
 
 
 def _as_wide(module: dict[str, Any]) -> list[str]:
     """The keys of a head's module that hold the number of channels of the neck, where they hold that number."""
-    kind = str(module["type"])
+    kind = str(module.get("type"))
     if kind.endswith("RoIExtractor"):
         return ["out_channels"]
     more = ["out_channels"] if kind == "DynamicConv" else []  # of a Sparse R-CNN, back to its proposals' features
-    ends = ("in_channels", "feature_channel", "feat_channels", "conv_out_channels")
+    ends = ("in_channels", "feature_channel", "feat_channels", "conv_out_channels", "out_conv_channels")
     return [key for key in module if key.endswith(ends)] + more
 
 

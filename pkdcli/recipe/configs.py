@@ -132,6 +132,8 @@ def read_config(path: Path, where: str) -> dict[str, Any]:
         raise PkdError(
             f"{where}: {path} has no {', '.join(missing)}.", "A detector's config is a whole one, as mmdet trains it."
         )
+    if isinstance(content["param_scheduler"], dict):  # a single one may stand without its list
+        content["param_scheduler"] = [content["param_scheduler"]]
     return content
 
 
