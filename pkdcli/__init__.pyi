@@ -9,6 +9,7 @@ from pandas import DataFrame
 
 from pkdcli.api.benchmark import Benchmark
 from pkdcli.api.cancel import Cancelled
+from pkdcli.api.compare import Comparison
 from pkdcli.api.doctor import Findings
 from pkdcli.api.evaluate import Evaluation
 from pkdcli.api.verify import Verification
@@ -511,6 +512,29 @@ def report(
         compare: Two runs, or the beginnings of their names, side by side.
         plot_dir: Also write the plots here, as PNG, SVG and PDF.
         output: Write here; html without it goes to report.html.
+    """
+    ...
+
+def compare(
+    *names: str | os.PathLike[str] | Run,
+    split: str = 'val',
+    resamples: int = 1000,
+    format: str | None = None,
+    output: str | os.PathLike[str] | None = None,
+    runs: str | os.PathLike[str] | None = None,
+    quiet: bool = False,
+    watcher: Watcher | None = None,
+) -> Comparison:
+    """Hold runs against each other, image by image: differences with intervals, classes, kinds of errors.
+
+    Args:
+        names: Runs: what is compared with, then the others. A beginning that means several runs is a group of seeds.
+        split: val; or test or train, if `pkd eval` has evaluated it.
+        resamples: How often images are drawn for the intervals; 0 for none.
+        format: table, md, csv, json or latex.
+        output: Write to a file instead of the terminal.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+        quiet: Print only the result.
     """
     ...
 

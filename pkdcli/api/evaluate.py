@@ -125,6 +125,7 @@ def evaluate(
         "columns": {**columns, "data": recipe.data.name, "scale": recipe.scale.name},
         "own_pipeline": paths is None and options.scale is None,
         "samples": str(samples) if samples is not None else None,
+        "predictions": str(paths.evaluation_predictions(name, split)) if paths is not None else None,
     }
     with (watcher or Watcher()).doing(f"evaluating {recipe.student.title} on {recipe.data.name}, {split} ..."):
         record = ask("pkdcli.engine.worker", content, "the evaluation", (".", "--eval"))

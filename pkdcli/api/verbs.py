@@ -68,6 +68,7 @@ VERBS: dict[str, Verb] = {
     "cancel": Verb("pkdcli.api.cancel", "list[Cancelled]", "names", many=True),
     "evaluate": Verb("pkdcli.api.evaluate", "Evaluation", "target", extra=_SAY | _WATCHER),
     "report": Verb("pkdcli.api.report", "DataFrame | Path | str", extra=_SAY),
+    "compare": Verb("pkdcli.api.compare", "Comparison", "names", many=True, extra=_WATCHER),
     "verify": Verb("pkdcli.api.verify", "Verification", "pair", extra=_WATCHER),
     "visualize": Verb("pkdcli.api.visualize.visualize", "Figures", "figure", extra=_WATCHER),
     "benchmark": Verb("pkdcli.api.benchmark", "Benchmark", extra=_WATCHER),

@@ -11,10 +11,10 @@ from pkdcli.config import data, schedule, trackers
 from pkdcli.config.detector import detector_model
 from pkdcli.config.detector import notes as detector_notes
 from pkdcli.config.distill import distill_model
-from pkdcli.config.fitting import without_fixed_padding
 from pkdcli.config.keys import set_key
 from pkdcli.config.levels import by_default, far_apart, pairing
 from pkdcli.config.levels.look import looker
+from pkdcli.config.own import own_hooks, own_notes
 from pkdcli.config.zoo import entry
 from pkdcli.errors import PkdError
 from pkdcli.recipe.detectors.read import config_of
@@ -147,7 +147,7 @@ def notes(recipe: Recipe) -> list[str]:
     pretrained = recipe.pretrained and not recipe.weights
     found = [detector_notes(which, recipe.scale, pretrained=pretrained) for which in (recipe.teacher, recipe.student)
              if which is not None]  # fmt: skip
-    return [*(text for texts in found for text in texts), *_paired_otherwise(recipe)]
+    return [*(text for texts in found for text in texts), *_paired_otherwise(recipe), *own_notes(recipe)]
 
 
 def _paired_otherwise(recipe: Recipe) -> list[str]:
@@ -190,8 +190,11 @@ def _with_levels(loss: LossUse, levels: str) -> LossUse:
 def hooks(recipe: Recipe) -> list[dict[str, Any]]:
     """Progress for every run; a distilled one is also measured and checked."""
     distilled = [{"type": "PkdSanityHook"}, {"type": "PkdDiagnosticsHook"}] if recipe.role == "distill" else []
+    until = schedule.taught_iters(recipe)
+    distilled += [{"type": "PkdTeachingHook", "until": until}] if until is not None else []
     tracked = [{"type": "PkdTrackerHook"}] if recipe.trackers else []
-    return [{"type": "PkdProgressHook"}, *distilled, *tracked]
+    own = own_hooks(recipe).sections if recipe.training == "own" and not recipe.weights else []
+    return [{"type": "PkdProgressHook"}, *distilled, *tracked, *own]
 
 
 def visualizer(recipe: Recipe, work_dir: Path | str) -> dict[str, Any]:
@@ -258,8 +261,7 @@ def detector(recipe: Recipe, which: Detector) -> dict[str, Any]:
         with_mask=bool(recipe.data.masks),
         trained=not recipe.weights if which == recipe.student else recipe.trains_teacher,
     )
-    if recipe.training == "paper":
-        without_fixed_padding(model)
+    data.fit_augments(recipe, model)
     return model
 
 

@@ -192,7 +192,7 @@ def hand_on(model: dict[str, Any], channels: list[int], who: str) -> None:
             "Give --scale paper, or choose a detector with a neck.",
         )
     before = first["in_channels"]
-    first["in_channels"] = given if isinstance(before, (list, tuple)) else given[-1]
+    first["in_channels"] = type(before)(given) if isinstance(before, (list, tuple)) else given[-1]
 
 
 def shrink(model: dict[str, Any], rules: list[Rule]) -> list[int] | None:

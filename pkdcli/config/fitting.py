@@ -52,20 +52,6 @@ def fit_to_torch(model: dict[str, Any]) -> None:
             preprocessor["pad_size_divisor"] = math.lcm(multiple, preprocessor.get("pad_size_divisor", 1))
 
 
-def without_fixed_padding(model: dict[str, Any]) -> None:
-    """Pad a batch as far as its largest image needs, where a config pads to the size that its own pipeline crops to.
-
-    mmdet's BatchFixedSizePad cuts what is larger, with the objects in it.
-
-    Args:
-        model: Changed in place.
-    """
-    preprocessor = model.get("data_preprocessor") or {}
-    if steps := preprocessor.get("batch_augments"):
-        kept = [step for step in steps if step.get("type") != "BatchFixedSizePad"]
-        preprocessor["batch_augments"] = kept or None
-
-
 def without_pretrained(model: dict[str, Any]) -> list[dict[str, Any]]:
     """Take out where modules get pretrained weights from, however they say it; returns those modules.
 

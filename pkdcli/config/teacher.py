@@ -25,7 +25,8 @@ def teacher_recipe(recipe: Recipe) -> Recipe:
     from_zoo = zoo_weights(recipe) if recipe.teacher_checkpoint is None else None
     config = config_of(recipe.teacher)
     own = own_by_default(config, teacher=True)
-    rate = own_rate(config, recipe.scale) if own else recipe.teacher.lr
+    given = recipe.teacher_checkpoint or from_zoo
+    rate = own_rate(config, recipe.scale, recipe.teacher.config) if own and not given else recipe.teacher.lr
     content: dict[str, Any] = {
         **recipe.model_dump(),
         "role": "teacher",
@@ -45,7 +46,7 @@ def teacher_recipe(recipe: Recipe) -> Recipe:
         "config": {},
         "teacher_checkpoint": None,
         "teacher_speed": TeacherSpeed().model_dump(),
-        "weights": recipe.teacher_checkpoint or from_zoo,
+        "weights": given,
         "weights_sha256": recipe.weights_sha256,
     }
     if content["weights"]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pkdcli.errors import PkdError
 from pkdcli.recipe.alone import alone
-from pkdcli.recipe.library import load, parse, read_yaml
+from pkdcli.recipe.library import load
+from pkdcli.recipe.modules import read_recipe
 from pkdcli.recipe.own import with_content
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Recipe
@@ -21,7 +22,7 @@ def recipe_of(paths: RunPaths) -> Recipe:
     Raises:
         PkdError: It can't be read.
     """
-    return parse(Recipe, read_yaml(paths.recipe), str(paths.recipe))
+    return read_recipe(paths.recipe)
 
 
 def of_run(paths: RunPaths, model: str) -> tuple[Recipe, Path]:

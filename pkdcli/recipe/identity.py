@@ -10,7 +10,8 @@ from pkdcli.recipe.configs import identity_of
 from pkdcli.recipe.schema import OwnTraining, Recipe, TeacherSpeed
 
 # What does not change the result: where files lie, how often one looks, texts for people, what follows from the rest.
-_NOT_IDENTITY = {"pair", "val_interval", "workers", "checkpoint_minutes", "checkpoint_iters", "adapters", "trackers"}
+_NOT_IDENTITY = {"pair", "val_interval", "workers", "checkpoint_minutes", "checkpoint_iters", "adapters", "trackers",
+                 "keep_predictions"}
 _TEXTS = {"title", "notes", "summary", "get"}
 
 

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from pkdcli.recipe import library
 from pkdcli.recipe.configs import as_text, config_path, is_own, read_config
-from pkdcli.recipe.references import Import, files_of, located
+from pkdcli.recipe.module_files import files_of
+from pkdcli.recipe.references import Import, located
 from pkdcli.recipe.schema import Detector, Loss, LossUse, Modules
 
 Part = TypeVar("Part", Detector, LossUse)
@@ -25,8 +26,12 @@ def with_imports(detector: Detector, imports: Sequence[Import]) -> Detector:
     return detector.model_copy(update={"imports": [*detector.imports, *more]}) if more else detector
 
 
-def with_content(detector: Detector) -> Detector:
+def with_content(detector: Detector, *, own: bool = False) -> Detector:
     """A detector with what its config says written into it, where that is a file of the user's.
+
+    Args:
+        detector: Of a recipe that is being resolved.
+        own: It is trained by the config's own settings.
 
     Raises:
         PkdError: It can't be read, or asks for modules that it can't ask for.
@@ -38,7 +43,8 @@ def with_content(detector: Detector) -> Detector:
     content = read_config(path, where)
     wanted = library.parse(Modules, {"imports": module_names(content.get("custom_imports"))}, f"{path}: custom_imports")
     detector = with_imports(detector, located(wanted.imports, path.resolve().parent))
-    return detector.model_copy(update={"config_content": as_text(content, f"detector {detector.name}: {path}")})
+    text = as_text(content, f"detector {detector.name}: {path}", own=own)
+    return detector.model_copy(update={"config_content": text})
 
 
 def loss_imports(loss: Loss, name: str) -> list[Import]:

@@ -69,6 +69,8 @@ def columns(recipe: Recipe, run: str) -> dict[str, Any]:
         "weight": recipe.loss.weight,
         "temperature": recipe.loss.temperature,
         "schedule": recipe.schedule.name,
+        "training": recipe.training,
+        "distill_until": recipe.distill_until,
         "data": recipe.data.name,
         "scale": recipe.scale.name,
         "seed": recipe.seed,

@@ -105,7 +105,7 @@ def changed(part: Any, path: str, value: Any) -> Any:
 # Where files lie, how often one looks, what can be read from the data's fingerprint, texts for people, and what a scale
 # says that stands elsewhere in a resolved recipe, or that follows from the rest of it.
 NOT_IN_THE_NAME = {
-    *("checkpoint_minutes", "checkpoint_iters", "adapters", "trackers"),
+    *("checkpoint_minutes", "checkpoint_iters", "adapters", "trackers", "keep_predictions"),
     *("val_interval", "workers", "scale.val_interval", "scale.workers", "scale.batch", "scale.data", "scale.lr"),
     *("scale.batch_per_process", "scale.families"),
     *(f"data.{split}.{key}" for split in ("train", "val", "test") for key in ("images", "annotations")),

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pkdcli.config.build import imports_of
 from pkdcli.errors import ExitCode, PkdError
-from pkdcli.recipe.references import Import, files_of, hash_of
+from pkdcli.recipe.module_files import files_of, has_hash
+from pkdcli.recipe.references import Import
 from pkdcli.recipe.schema import Recipe
 
 
@@ -55,7 +56,7 @@ def _unchanged(one: Import) -> None:
             f"imports: {one.module}: there is no such module in {one.folder}.",
             "Put it back, or correct the folder in the run's recipe.yaml.",
         )
-    if one.sha256 is not None and hash_of(files) != one.sha256:
+    if not has_hash(one.module, Path(one.folder), one.sha256):
         place = files[0] if len(files) == 1 else files[0].parent
         raise PkdError(
             f"imports: {one.module}: {place} has changed since this run was made.",

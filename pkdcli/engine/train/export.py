@@ -30,8 +30,13 @@ def remember(runner: Runner) -> None:
 
     Hooks may put other weights into the model for the time of an evaluation, as mmengine's EMAHook does.
     """
-    if is_main_process() and (runner.iter >= runner.max_iters if runner.max_iters else True):
+    if is_main_process() and is_last(runner):
         runner.pkd_measured = _copied(runner)
+
+
+def is_last(runner: Runner) -> bool:
+    """Whether an evaluation now is the run's last."""
+    return runner.iter >= runner.max_iters if runner.max_iters else True
 
 
 def measured_weights(runner: Runner) -> Weights | None:

@@ -71,6 +71,7 @@ class Recipe(Strict):
         weights_sha256: The hash of the weights the user gave, so that a run is known by their content.
         adapters: Found out by comparing the two necks: the student's levels that need a 1x1 convolution to be compared,
             each with its channels and its partner's. They are trained along and left out of student.pth.
+        keep_predictions: Write the detections of the last evaluation into the run's folder.
         trackers: Experiment trackers that are told what metrics.jsonl holds; they change no result. Which there are is
             looked up where they are used, so that a run stays readable without the plug-in that has one.
         imports: Python modules to import before anything is built, beside those that detectors and loss name.
@@ -107,6 +108,7 @@ class Recipe(Strict):
     weights: str | None = None
     weights_sha256: str | None = None
     adapters: dict[int, tuple[Count, Count]] = {}
+    keep_predictions: bool = True
     trackers: list[Name] = []
     imports: Imports = []
     config: dict[str, Any] = {}

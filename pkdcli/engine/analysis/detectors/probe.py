@@ -18,7 +18,7 @@ from mmengine.registry import init_default_scope
 
 import pkdcli.engine.register  # noqa: F401  before mmdet, which does not import without it
 from pkdcli.config.build import model, with_adapters
-from pkdcli.config.families import family_of, has_masks, needs_of
+from pkdcli.config.families import family_of, needs_of
 from pkdcli.config.levels import by_default, pairing
 from pkdcli.config.levels.look import looker
 from pkdcli.data.prepare import prepare
@@ -29,13 +29,13 @@ from pkdcli.engine.train import trainer
 from pkdcli.errors import PkdError
 from pkdcli.launch import request as asking
 from pkdcli.recipe import library
+from pkdcli.recipe.detectors.given import detector_of
 from pkdcli.recipe.detectors.read import config_of, load_config, modules
-from pkdcli.recipe.detectors.shrinking import with_family_rules
 from pkdcli.recipe.detectors.training import own_by_default
 from pkdcli.recipe.own import module_names
 from pkdcli.recipe.references import Import
 from pkdcli.recipe.resolve import Request, resolve
-from pkdcli.recipe.schema import Detector, Recipe
+from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import write_json
 
@@ -95,7 +95,7 @@ def probe(
     planned = False
     try:
         data = data.with_name("one.yaml") if one_class else data
-        recipe = _plan(detector_of(config, changes), role, data, side, masks, scale)
+        recipe = _plan(config, role, data, side=side, masks=masks, scale=scale, changes=changes)
         planned = True
         with tempfile.TemporaryDirectory(prefix="pkd-probe-") as folder:
             _train(recipe, Path(folder))
@@ -116,7 +116,7 @@ def facts_of(config: str) -> dict[str, Any]:
         `module` and `levels` that are compared, or neither where they can't be found out; `adapters` for a teacher of
         256 channels; `training` by default; `masks`, whether it has a mask head; `packages` that it needs; `notes`.
     """
-    detector = detector_of(config)
+    detector = detector_of(config, "detector")
     content = config_of(detector)
     kinds = [str(module["type"]) for module in modules(content["model"])]
     facts: dict[str, Any] = {
@@ -142,26 +142,6 @@ def _here(module: str, request: dict[str, Any], what: str, words: Any = ()) -> d
     return levels.find(request)
 
 
-def detector_of(config: str, changes: dict[str, Any] | None = None) -> Detector:
-    """A detector's recipe, as its config suggests.
-
-    Args:
-        config: By its name in mmdet.
-        changes: Keys of its model to set.
-    """
-    content = config_of(Detector(name="probe", title="probe", kind="one-stage", config=config))
-    model = content["model"]
-    two = any(key in model for key in ("roi_head", "rpn_head"))
-    return Detector(name=Path(config).stem, title=Path(config).stem, kind="two-stage" if two else "one-stage",
-                    config=config, mask=has_masks(model), set=changes or {})  # fmt: skip
-
-
-def small_partner() -> Detector:
-    """The other detector of each pair: shrunk, so that adapters lie between its levels and those of most."""
-    partner = library.load("detectors", PARTNER)
-    return partner.model_copy(update={"rules": library.load("scales", "tiny").rules})
-
-
 def _without_logs() -> None:
     """Keep mmengine from looking at all weights after each that it draws, and from formatting whole configs."""
     from mmengine.config import Config
@@ -173,18 +153,27 @@ def _without_logs() -> None:
     Config.pretty_text = property(lambda _config: "")
 
 
-def _plan(asked: Detector, role: str, data: Path, side: int, masks: bool, scale: str) -> Recipe:
-    """The recipe of the run and the levels that are compared, as `pkd train --dry-run` finds them."""
-    recipe = resolve(Request(scale=scale, data=str(data), max_iters=1, val_images=2, workers=0, batch_size=2,
+def _plan(
+    config: str, role: str, data: Path, *, side: int, masks: bool, scale: str, changes: dict[str, Any] | None
+) -> Recipe:
+    """The recipe of the run with the levels that are compared, as `pkd train --dry-run` finds them."""
+    pair = {"student": config, "teacher": PARTNER} if role == "student" else {"student": PARTNER, "teacher": config}
+    recipe = resolve(Request(**pair, scale=scale, data=str(data), max_iters=1, val_images=2, workers=0, batch_size=2,
                              pretrained=False))  # fmt: skip
     facts = prepare(recipe.data, data.parent / "cache").model_copy(update={"image": side})
     if not masks:
         facts = facts.model_copy(update={"masks": False})
-    partner, asked = small_partner(), with_family_rules(asked, library.load("scales", scale))
-    student, teacher = (asked, partner) if role == "student" else (partner, asked)
-    changes = {"student": student, "teacher": teacher, "data": facts, "training": "paper"}
-    changes["scale"] = recipe.scale.model_copy(update={"image": (side, side), "val_batch": 2})
-    recipe = with_adapters(recipe.model_copy(update=changes))
+    partner = "teacher" if role == "student" else "student"
+    rules = library.load("scales", "tiny").rules  # whatever the scale is, so that adapters lie between most
+    recipe = recipe.model_copy(
+        update={
+            "data": facts,
+            "scale": recipe.scale.model_copy(update={"image": (side, side), "val_batch": 2}),
+            role: getattr(recipe, role).model_copy(update={"set": changes or {}}),
+            **({partner: getattr(recipe, partner).model_copy(update={"rules": rules})} if scale != "tiny" else {}),
+        }
+    )
+    recipe = with_adapters(recipe)
     model(recipe)
     return recipe
 
