@@ -92,12 +92,14 @@ def class_warnings(recipe: Recipe, checkpoint: Path) -> list[str]:
     Raises:
         PkdError: They differ, and the student would inherit the head.
     """
-    from pkdcli.engine.checkpoint import classes_of, in_order_of
+    from pkdcli.engine.checkpoint import among, classes_of, in_order_of
 
     theirs, ours = classes_of(checkpoint), list(recipe.data.classes or [])
     ordered = theirs and in_order_of(theirs, ours)
     if theirs is None or ordered == ours:
         return []
+    if recipe.init != "inherit" and among(theirs, ours) is not None and not ordered:
+        return []  # it knows more classes: features are what it teaches
     remedy = "Give a checkpoint trained on this data set's classes"
     if ordered:
         what = f"has the classes of data set {recipe.data.name} in another order"
