@@ -529,6 +529,7 @@ def report(
     seeds: str = 'each',
     paper: bool = False,
     compare: Sequence[str] | str | None = None,
+    verdict: bool = False,
     plot_dir: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     say: Callable[[str], None] | None = None,
@@ -548,6 +549,7 @@ def report(
         seeds: each seed, or their mean and standard deviation (mean).
         paper: Put the published numbers beside.
         compare: Two runs, or the beginnings of their names, side by side.
+        verdict: Is the gain real? GO, NO-GO or INCONCLUSIVE for each method, from its seeds and the baseline's.
         plot_dir: Also write the plots here, as PNG, SVG and PDF.
         output: Write here; html without it goes to report.html.
     """
