@@ -52,6 +52,7 @@ def train(
     checkpoint_minutes: float | None = None,
     checkpoint_iters: int | None = None,
     workers: int | None = None,
+    keep_predictions: bool = True,
     tracker: Sequence[str] | str = (),
     pretrained: bool = True,
     teacher_checkpoint: str | os.PathLike[str] | None = None,
@@ -108,6 +109,7 @@ def train(
         checkpoint_minutes: Save the training state so often, besides at epoch ends (default 10; 0 for never).
         checkpoint_iters: Save it every so many steps too.
         workers: Loader processes.
+        keep_predictions: Keep the detections of the last evaluation, for `pkd compare`; a few MB on COCO.
         tracker: Also tell tensorboard, mlflow, wandb (offline), dvclive, aim, clearml or neptune; repeatable. Its files are in trackers/ of the run's folder.
         pretrained: Start from pretrained weights.
         teacher_checkpoint: The teacher's weights; otherwise the zoo's, or it is trained first.
@@ -161,6 +163,7 @@ def train(
     checkpoint_minutes: float | None = None,
     checkpoint_iters: int | None = None,
     workers: int | None = None,
+    keep_predictions: bool = True,
     tracker: Sequence[str] | str = (),
     pretrained: bool = True,
     teacher_checkpoint: str | os.PathLike[str] | None = None,
@@ -219,6 +222,7 @@ def sweep(
     checkpoint_minutes: float | None = None,
     checkpoint_iters: int | None = None,
     workers: int | None = None,
+    keep_predictions: bool = True,
     tracker: Sequence[str] | str = (),
     pretrained: bool = True,
     teacher_checkpoint: str | os.PathLike[str] | None = None,
@@ -277,6 +281,7 @@ def sweep(
         checkpoint_minutes: Save the training state so often, besides at epoch ends (default 10; 0 for never).
         checkpoint_iters: Save it every so many steps too.
         workers: Loader processes.
+        keep_predictions: Keep the detections of the last evaluation, for `pkd compare`; a few MB on COCO.
         tracker: Also tell tensorboard, mlflow, wandb (offline), dvclive, aim, clearml or neptune; repeatable. Its files are in trackers/ of the run's folder.
         pretrained: Start from pretrained weights.
         teacher_checkpoint: The teacher's weights; otherwise the zoo's, or it is trained first.
@@ -332,6 +337,7 @@ def sweep(
     checkpoint_minutes: float | None = None,
     checkpoint_iters: int | None = None,
     workers: int | None = None,
+    keep_predictions: bool = True,
     tracker: Sequence[str] | str = (),
     pretrained: bool = True,
     teacher_checkpoint: str | os.PathLike[str] | None = None,
@@ -381,6 +387,7 @@ def reproduce(
     checkpoint_minutes: float | None = None,
     checkpoint_iters: int | None = None,
     workers: int | None = None,
+    keep_predictions: bool = True,
     tracker: Sequence[str] | str = (),
     pretrained: bool = True,
     share_teacher: bool | None = None,
@@ -429,6 +436,7 @@ def reproduce(
         checkpoint_minutes: Save the training state so often, besides at epoch ends (default 10; 0 for never).
         checkpoint_iters: Save it every so many steps too.
         workers: Loader processes.
+        keep_predictions: Keep the detections of the last evaluation, for `pkd compare`; a few MB on COCO.
         tracker: Also tell tensorboard, mlflow, wandb (offline), dvclive, aim, clearml or neptune; repeatable. Its files are in trackers/ of the run's folder.
         pretrained: Start from pretrained weights.
         share_teacher: Train students that differ only in loss, weight, temperature, levels or init in one process, which loads each image and asks the teacher once a step; the results are the same. By default wherever two such students or more are to be trained; as many at a time as fit into half of the free memory. On Slurm each run is a task of its own.
@@ -521,6 +529,7 @@ def report(
     seeds: str = 'each',
     paper: bool = False,
     compare: Sequence[str] | str | None = None,
+    verdict: bool = False,
     plot_dir: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     say: Callable[[str], None] | None = None,
@@ -540,6 +549,7 @@ def report(
         seeds: each seed, or their mean and standard deviation (mean).
         paper: Put the published numbers beside.
         compare: Two runs, or the beginnings of their names, side by side.
+        verdict: Is the gain real? GO, NO-GO or INCONCLUSIVE for each method, from its seeds and the baseline's.
         plot_dir: Also write the plots here, as PNG, SVG and PDF.
         output: Write here; html without it goes to report.html.
     """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkdcli.api.options import EvalOptions
 from pkdcli.api.options.keywords import options_of
-from pkdcli.config.data import check_sides, own_test_size, sides, evaluation_size
+from pkdcli.config.data import check_sides, evaluation_size, own_test_size, sides
 from pkdcli.data.prepare import prepare, thinnest
 from pkdcli.errors import PkdError, unknown
 from pkdcli.experiment.derived_recipes import of_checkpoint, of_run, recipe_of

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pkdcli.config.data import image_size, own_test_size, sides, evaluation_size
+from pkdcli.config.data import evaluation_size, image_size, own_test_size, sides
 from pkdcli.engine.metrics.labels import some
 from pkdcli.errors import PkdError
 from pkdcli.recipe.identity import comparable
