@@ -9,7 +9,7 @@ import pytest
 
 COMMANDS = (
     *("bench", "cancel", "clean", "doctor", "eval", "list", "logs", "reproduce"),
-    *("report", "resume", "show", "status", "sweep", "train", "verify", "visualize"),
+    *("predict", "report", "resume", "show", "status", "sweep", "train", "verify", "visualize"),
 )
 
 
