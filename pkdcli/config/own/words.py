@@ -36,7 +36,8 @@ def own_words(config: dict[str, Any]) -> list[str]:
         config: The whole config.
     """
     schedulers = dict.fromkeys(bare(one) for one in own_schedulers(config))
-    parts = [f"{config['optim_wrapper']['optimizer']['type']} with {' and '.join(schedulers) or 'a constant learning rate'}"]
+    optimizer = config["optim_wrapper"]["optimizer"]["type"]
+    parts = [f"{optimizer} with {' and '.join(schedulers) or 'a constant learning rate'}"]
     hooks = dict.fromkeys(bare(one) for one in config.get("custom_hooks") or [] if isinstance(one, dict))
     if "EMAHook" in hooks:
         parts.append("averaged weights (EMA)")
