@@ -12,7 +12,7 @@ from typing import Any
 
 from pkdcli.config.own import own_optim_wrapper, own_param_scheduler
 from pkdcli.recipe.detectors.read import config_of
-from pkdcli.recipe.detectors.training import BASE_BATCH
+from pkdcli.recipe.detectors.training import BASE_BATCH, own_schedulers
 from pkdcli.recipe.schema import Recipe
 
 
@@ -114,7 +114,7 @@ def param_scheduler(recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def _warmup_shape(recipe: Recipe) -> dict[str, Any]:
-    for scheduler in config_of(recipe.student).get("param_scheduler", []):
+    for scheduler in own_schedulers(config_of(recipe.student)):
         if scheduler["type"] in ("LinearLR", "ConstantLR"):
             return {key: scheduler[key] for key in ("type", "start_factor", "factor") if key in scheduler}
     return {"type": "LinearLR", "start_factor": 0.001}

@@ -13,7 +13,7 @@ AVERAGED = (*METRICS, "gain", "baseline_mAP", *(f"teacher_{name}" for name in ME
 
 _GROUP = (
     *("pair", "teacher", "student", "role", "loss", "weight", "temperature", "schedule", "data", "scale", "split"),
-    *("batch", "init", "levels", "stat_chunk", "training", "distill_until", "epoch", "comparable", "smoke", "foreign"),
+    *("batch", "init", "levels", "stat_chunk", "training", "distill_until", "epoch", "experiment", "smoke", "foreign"),
 )
 _OF_THE_PAIR = ("pair", "teacher", "weight", "temperature", "init", "levels", "stat_chunk", "distill_until")
 
@@ -141,7 +141,8 @@ def _equal(text: str, value: str) -> bool:
         return False
 
 
-def _identity(record: Record) -> tuple:
+def same_but_for_seed(record: Record) -> tuple:
+    """What the runs of one experiment have in common, whatever their seeds."""
     # Whatever pair a baseline was asked for with, it is the same experiment.
     skipped = _OF_THE_PAIR if record["role"] == "baseline" else ()
     return tuple(None if key in skipped else record[key] for key in _GROUP)
@@ -165,7 +166,7 @@ def mean_over_seeds(records: list[Record]) -> list[Record]:
     if not done:
         return []
     frame = pd.DataFrame({name: [record[name] for record in done] for name in AVERAGED}, dtype=float)
-    identity = [_identity(record) for record in done]
+    identity = [same_but_for_seed(record) for record in done]
     again = _repeated(identity, done)
     # A baseline run once for each of several pairs is no mystery: its pair tells them apart.
     identity = [(*i, r["pair"] if i in again else None) for i, r in zip(identity, done, strict=True)]

@@ -15,7 +15,7 @@ from pkdcli.runs.record import COLUMNS, METRICS, Record, Warn, number_of, order,
 
 _TEXTS = (
     *("pair", "teacher", "student", "role", "loss", "schedule", "data", "scale", "split", "init", "levels"),
-    *("stat_chunk", "training", "teacher_title", "student_title", "comparable"),
+    *("stat_chunk", "training", "teacher_title", "student_title", "comparable", "experiment"),
 )
 _NUMBERS = ("weight", "temperature", "distill_until", "seed", "batch", "epoch", "epochs", "seconds",
             "images_per_second")  # fmt: skip
@@ -37,7 +37,8 @@ def collect(root: Path, warn: Warn | None = None, foreign: Sequence[Path] = ()) 
 
     Returns:
         Flat records with at least the keys `COLUMNS`; a value that is not known is None. Besides: `epochs`,
-        `teacher_title`, `student_title`, `comparable` and the teacher's metrics as `teacher_AP50` and so on.
+        `teacher_title`, `student_title`, `comparable`, `experiment` (one for all seeds) and the teacher's metrics as
+        `teacher_AP50` and so on.
 
     Raises:
         PkdError: `root` is not a folder, or not one that may be read; there is no log where one is to be imported.

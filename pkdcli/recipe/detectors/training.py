@@ -42,7 +42,13 @@ def own_by_default(config: dict[str, Any], *, teacher: bool = False) -> bool:
         return True
     if config.get("custom_hooks"):
         return True
-    return any(name not in _PLAIN_TRANSFORMS and not name.startswith("Load") for name in _transforms(config))
+    return bool(unusual_transforms(config))
+
+
+def unusual_transforms(config: dict[str, Any]) -> list[str]:
+    """The types of a config's training transforms that mmdet's 1x family has not, each once."""
+    found = (name for name in _transforms(config) if name not in _PLAIN_TRANSFORMS and not name.startswith("Load"))
+    return list(dict.fromkeys(found))
 
 
 def own_schedulers(config: dict[str, Any]) -> list[dict[str, Any]]:
