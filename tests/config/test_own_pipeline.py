@@ -14,7 +14,9 @@ from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Detector
 
 CONFIG = """
-model = optim_wrapper = train_cfg = dict()
+model = dict(type="RetinaNet", backbone=dict(type="ResNet"))
+optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.1))
+train_cfg = dict(max_epochs=1)
 param_scheduler = []
 pipeline = [dict(type="mmcv.LoadImageFromFile", to_float32=True), dict(type="LoadAnnotations", with_mask=True),
             dict(type="Resize", scale=(160, 120), keep_ratio=False), dict(type="Pad", size_divisor=32),
