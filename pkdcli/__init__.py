@@ -15,7 +15,8 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 _VERBS = (
-    *("train", "sweep", "reproduce", "evaluate", "report", "verify", "visualize", "benchmark"),
+    *("train", "sweep", "reproduce", "evaluate", "report", "compare", "verify", "visualize", "benchmark"),
+    *("predict",),
     *("list_runs", "load_run", "resume", "cancel", "doctor"),
 )
 _CLASSES = {

@@ -21,7 +21,8 @@ _CONTEXT = {"help_option_names": ["-h", "--help"]}
 # Each is the function `command` of a module of its name, in the room of its panel's name.
 COMMANDS = {
     "run": ("train", "sweep", "reproduce", "eval", "resume", "cancel"),
-    "look": ("status", "logs", "report", "list", "show", "visualize", "verify", "bench", "doctor", "clean"),
+    "look": ("status", "logs", "report", "compare", "list", "show", "visualize", "verify", "bench", "doctor", "clean"),
+    "use": ("predict",),
 }
 
 

@@ -14,6 +14,7 @@ from pkdcli.config.distill import distill_model
 from pkdcli.config.keys import set_key
 from pkdcli.config.levels import by_default, far_apart, pairing
 from pkdcli.config.levels.look import looker
+from pkdcli.config.own import own_hooks, own_notes
 from pkdcli.config.zoo import entry
 from pkdcli.errors import PkdError
 from pkdcli.recipe.detectors.read import config_of
@@ -146,7 +147,7 @@ def notes(recipe: Recipe) -> list[str]:
     pretrained = recipe.pretrained and not recipe.weights
     found = [detector_notes(which, recipe.scale, pretrained=pretrained) for which in (recipe.teacher, recipe.student)
              if which is not None]  # fmt: skip
-    return [*(text for texts in found for text in texts), *_paired_otherwise(recipe)]
+    return [*(text for texts in found for text in texts), *_paired_otherwise(recipe), *own_notes(recipe)]
 
 
 def _paired_otherwise(recipe: Recipe) -> list[str]:
@@ -154,7 +155,7 @@ def _paired_otherwise(recipe: Recipe) -> list[str]:
     if recipe.teacher is None or "levels" in recipe.loss.model_fields_set or not recipe.data.classes:
         return []
     student, teacher = detector(recipe, recipe.student), detector(recipe, recipe.teacher)
-    far = far_apart(student, teacher, looker(imports_of(recipe)))
+    far = far_apart(student, teacher, looker(imports_of(recipe)), recipe.taps)
     if far is None:
         return []
     if recipe.loss.levels == "stride":
@@ -176,9 +177,10 @@ def with_adapters(recipe: Recipe) -> Recipe:
     student, teacher = detector(recipe, recipe.student), detector(recipe, recipe.teacher)
     look = looker(imports_of(recipe))
     if "levels" not in recipe.loss.model_fields_set:
-        chosen = by_default(student, teacher, look)
+        chosen = by_default(student, teacher, look, recipe.taps)
         recipe = recipe.model_copy(update={"loss": _with_levels(recipe.loss, chosen)})
-    return recipe.model_copy(update={"adapters": pairing(recipe.loss.levels, student, teacher, look).adapters})
+    paired = pairing(recipe.loss.levels, student, teacher, look, recipe.taps)
+    return recipe.model_copy(update={"adapters": paired.adapters})
 
 
 def _with_levels(loss: LossUse, levels: str) -> LossUse:
@@ -189,8 +191,11 @@ def _with_levels(loss: LossUse, levels: str) -> LossUse:
 def hooks(recipe: Recipe) -> list[dict[str, Any]]:
     """Progress for every run; a distilled one is also measured and checked."""
     distilled = [{"type": "PkdSanityHook"}, {"type": "PkdDiagnosticsHook"}] if recipe.role == "distill" else []
+    until = schedule.taught_iters(recipe)
+    distilled += [{"type": "PkdTeachingHook", "until": until}] if until is not None else []
     tracked = [{"type": "PkdTrackerHook"}] if recipe.trackers else []
-    return [{"type": "PkdProgressHook"}, *distilled, *tracked]
+    own = own_hooks(recipe).sections if recipe.training == "own" and not recipe.weights else []
+    return [{"type": "PkdProgressHook"}, *distilled, *tracked, *own]
 
 
 def visualizer(recipe: Recipe, work_dir: Path | str) -> dict[str, Any]:
@@ -249,13 +254,16 @@ def detector(recipe: Recipe, which: Detector) -> dict[str, Any]:
     """
     if not recipe.data.classes:
         raise PkdError(f"data set {recipe.data.name}: its classes are not known yet.", "Its annotation file is needed.")
-    return detector_model(
+    model = detector_model(
         which,
         recipe.scale,
         len(recipe.data.classes),
         pretrained=recipe.pretrained and not recipe.weights,
         with_mask=bool(recipe.data.masks),
+        trained=not recipe.weights if which == recipe.student else recipe.trains_teacher,
     )
+    data.fit_augments(recipe, model)
+    return model
 
 
 def load_from(recipe: Recipe) -> str | None:

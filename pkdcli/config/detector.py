@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pkdcli.config.families import drop_masks, parts_of, types_of
+from pkdcli.config.families import check_data, check_packages, drop_extra, drop_masks, parts_of, types_of
+from pkdcli.config.fitting import fit_to_torch, set_classes, unfreeze, without_drawn_convolutions, without_pretrained
 from pkdcli.config.keys import set_key
 from pkdcli.errors import PkdError
 from pkdcli.recipe.detectors.read import config_of, modules
@@ -13,7 +14,13 @@ from pkdcli.recipe.schema import Detector, Rule, Scale
 
 
 def detector_model(
-    detector: Detector, scale: Scale, num_classes: int, *, pretrained: bool = True, with_mask: bool = True
+    detector: Detector,
+    scale: Scale,
+    num_classes: int,
+    *,
+    pretrained: bool = True,
+    with_mask: bool = True,
+    trained: bool = True,
 ) -> dict[str, Any]:
     """The mmdet model of a detector at a scale.
 
@@ -23,16 +30,21 @@ def detector_model(
         num_classes: Outputs of every classification head but the region proposals'.
         pretrained: Keep the backbone's pretrained weights; without them none of it is frozen.
         with_mask: Keep a mask head; False where the data has no segmentations.
+        trained: It is trained here, so that what no data set here can train is left out.
 
     Raises:
-        PkdError: The config or a key path of `set` does not exist.
+        PkdError: The config or a key path of `set` does not exist, a package that the detector needs is absent, or it
+            can't learn from such data.
     """
     model = config_of(detector)["model"]
+    if trained:
+        drop_extra(model)
     if not with_mask and detector.mask:
         drop_masks(model)
-    for module in modules(model):
-        if "num_classes" in module:
-            module["num_classes"] = num_classes
+    if trained:
+        check_data(model, f"detector {detector.name}", num_classes, with_mask)
+    check_packages(model, f"detector {detector.name}")
+    set_classes(model, num_classes)
     before = neck_channels(model)
     rules = rules_for(detector, scale)
     backbone_channels = shrink(model, rules)
@@ -42,16 +54,14 @@ def detector_model(
     if backbone_channels:
         hand_on(model, backbone_channels, f"detector {detector.name}")
     if not pretrained:
-        for module in modules(model):
-            init = module.get("init_cfg")
-            if isinstance(init, dict) and init.get("type") == "Pretrained":
-                module["init_cfg"] = None
-                unfreeze(module)
+        for module in without_pretrained(model):
+            unfreeze(module)
     for module in modules(model):
         if module.get("dcn"):
             # mmdet's default draws the offsets' weights too, where deformable convolutions start from offsets of zero
             # (and draw their own weights so): gradients through 30 layers of offsets at random are infinite.
             module["init_cfg"] = without_drawn_convolutions(module.get("init_cfg", []))
+    fit_to_torch(model)
     for path, value in detector.set.items():
         if left_out(model, path, channels=backbone_channels is not None) is None:
             set_key(model, path, value, f"detector {detector.name}: set")
@@ -98,7 +108,13 @@ def neck_channels(model: dict[str, Any]) -> list[Any]:
     """The channels that each neck of a model, or its only one, puts out; None where its config does not say."""
     neck = model.get("neck")
     necks = neck if isinstance(neck, (list, tuple)) else [neck]
-    return [one.get("out_channels") if isinstance(one, dict) else None for one in necks]
+    return [_puts_out(one) if isinstance(one, dict) else None for one in necks]
+
+
+def _puts_out(neck: dict[str, Any]) -> Any:
+    """As many as come in, where a neck (BFP) says that alone."""
+    given = neck.get("in_channels")
+    return neck.get("out_channels", given if isinstance(given, int) else None)
 
 
 def follow(model: dict[str, Any], at_full_size: list[Any], rules: list[Rule]) -> None:
@@ -119,12 +135,20 @@ def follow(model: dict[str, Any], at_full_size: list[Any], rules: list[Rule]) ->
         for module in modules(model.get(part)):
             if any(matches(module, {"type": rule.match.get("type")}) for rule in rules):
                 continue
-            keys = ["out_channels"] if str(module["type"]).endswith("RoIExtractor") else [
-                key for key in module if key.endswith("in_channels")
-            ]  # fmt: skip
-            for key in keys:
-                if module.get(key) == before:
-                    module[key] = after
+            # Parts without a type are built by the module itself: CondInst's mask_feature_head.
+            untyped = [part for part in module.values() if isinstance(part, dict) and "type" not in part]
+            for section in (module, *untyped):
+                section.update({key: after for key in _as_wide(section) if section.get(key) == before})
+
+
+def _as_wide(module: dict[str, Any]) -> list[str]:
+    """The keys of a head's module that hold the number of channels of the neck, where they hold that number."""
+    kind = str(module.get("type"))
+    if kind.endswith("RoIExtractor"):
+        return ["out_channels"]
+    more = ["out_channels"] if kind == "DynamicConv" else []  # of a Sparse R-CNN, back to its proposals' features
+    ends = ("in_channels", "feature_channel", "feat_channels", "conv_out_channels", "out_conv_channels")
+    return [key for key in module if key.endswith(ends)] + more
 
 
 QUERIES = 100
@@ -168,14 +192,7 @@ def hand_on(model: dict[str, Any], channels: list[int], who: str) -> None:
             "Give --scale paper, or choose a detector with a neck.",
         )
     before = first["in_channels"]
-    first["in_channels"] = given if isinstance(before, (list, tuple)) else given[-1]
-
-
-def without_drawn_convolutions(init: Any) -> Any:
-    """An `init_cfg` that leaves convolutions as they were built; pretrained weights stay."""
-    if isinstance(init, list):
-        return [one for one in init if one.get("layer") != "Conv2d"]
-    return [] if init is None else init
+    first["in_channels"] = type(before)(given) if isinstance(before, (list, tuple)) else given[-1]
 
 
 def shrink(model: dict[str, Any], rules: list[Rule]) -> list[int] | None:
@@ -189,11 +206,15 @@ def shrink(model: dict[str, Any], rules: list[Rule]) -> list[int] | None:
         The backbone's number of channels of each stage where a rule has set it, else None.
     """
     channels = None
+    # Without a neck heads are as wide as the backbone, down to the blocks of a ResNet in them: both stay as they are.
+    as_wide = None if model.get("neck") else model.get("backbone")
     for module in modules(model):
         rule = next((rule for rule in rules if matches(module, rule.match)), None)
-        if rule is None:
+        if rule is None or module is as_wide:
             continue
         for key, value in rule.set.items():
+            if as_wide is not None and key in ("in_channels", "out_channels"):
+                continue
             if value is None and key not in ("init_cfg",):
                 module.pop(key, None)
             else:
@@ -206,16 +227,3 @@ def _copy(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _copy(item) for key, item in value.items()}
     return [_copy(item) for item in value] if isinstance(value, list) else value
-
-
-def unfreeze(backbone: dict[str, Any]) -> None:
-    """Let a backbone that learns from nothing learn all of it, as mmdet's configs/scratch do.
-
-    Statistics and stages are frozen for the sake of pretrained weights. Frozen at their initial values, batch norm does
-    nothing, and the features of a ResNeXt-101 double with every block.
-    """
-    for key, value in (("frozen_stages", -1), ("norm_eval", False)):
-        if key in backbone:
-            backbone[key] = value
-    if isinstance(backbone.get("norm_cfg"), dict):
-        backbone["norm_cfg"] = {**backbone["norm_cfg"], "requires_grad": True}

@@ -25,7 +25,8 @@ def teacher_recipe(recipe: Recipe) -> Recipe:
     from_zoo = zoo_weights(recipe) if recipe.teacher_checkpoint is None else None
     config = config_of(recipe.teacher)
     own = own_by_default(config, teacher=True)
-    rate = own_rate(config, recipe.scale) if own else recipe.teacher.lr
+    given = recipe.teacher_checkpoint or from_zoo
+    rate = own_rate(config, recipe.scale, recipe.teacher.config) if own and not given else recipe.teacher.lr
     content: dict[str, Any] = {
         **recipe.model_dump(),
         "role": "teacher",
@@ -35,6 +36,7 @@ def teacher_recipe(recipe: Recipe) -> Recipe:
         "schedule": (own_schedule(config, recipe.scale) if own else steps_schedule(recipe)).model_dump(),
         "training": "own" if own else "paper",
         "distill_until": None,
+        "keep_predictions": True,
         "init": "scratch",
         # What the user asks of the student is not asked of the teacher: one teacher serves every student, on any number
         # of processes, which share its batch.
@@ -45,7 +47,7 @@ def teacher_recipe(recipe: Recipe) -> Recipe:
         "config": {},
         "teacher_checkpoint": None,
         "teacher_speed": TeacherSpeed().model_dump(),
-        "weights": recipe.teacher_checkpoint or from_zoo,
+        "weights": given,
         "weights_sha256": recipe.weights_sha256,
     }
     if content["weights"]:

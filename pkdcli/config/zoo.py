@@ -7,9 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pkdcli.recipe.configs import config_path, is_own
+from pkdcli.recipe.configs import is_own
+from pkdcli.recipe.detectors.metafile import said_of
 
 
 @dataclass(frozen=True)
@@ -31,16 +30,8 @@ def entry(config: str) -> ZooEntry:
     """What mmdet's metafile beside a config says of it; an entry without weights where it says nothing."""
     if is_own(config) and not Path(config).expanduser().is_file():
         return ZooEntry(Path(config).stem, None, None)  # a run keeps what the file said
-    path = config_path(config)
-    name = path.stem
-    metafile = path.parent / "metafile.yml"
-    if metafile.is_file():
-        content = yaml.safe_load(metafile.read_text(encoding="utf-8"))
-        models = content.get("Models", []) if isinstance(content, dict) else content
-        for model in models or []:
-            if Path(model.get("Config", "")).stem == name:
-                return ZooEntry(name, model.get("Weights"), _box_ap(model))
-    return ZooEntry(name, None, None)
+    said = said_of(config)
+    return ZooEntry(Path(config).stem, said.get("Weights"), _box_ap(said))
 
 
 def _box_ap(model: dict[str, Any]) -> float | None:

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
+from pkdcli.recipe.configs import full_name
 from pkdcli.recipe.module_files import files_of, hash_of_module
 
 NAME = re.compile(r"[a-z0-9][a-z0-9.+_-]{0,63}")
@@ -44,9 +45,21 @@ def _reference(value: str, info: ValidationInfo) -> str:
     return _path(value, info) if is_path(value) else _name(value)
 
 
+def _detector(value: str, info: ValidationInfo) -> str:
+    if is_path(value) or not value:
+        return _reference(value, info)
+    folder = (info.context or {}).get("folder")
+    if value.endswith(".py") and folder is not None:
+        path = Path(folder) / Path(value).expanduser()
+        return str(path) if path.is_file() or full_name(value) is None else value
+    return value if full_name(value) is not None or value.endswith(".py") else _name(value)
+
+
 Name = Annotated[str, AfterValidator(_name)]
 Reference = Annotated[str, AfterValidator(_reference)]
 """The name of a recipe that comes with pkd, or the path of one's own, which ends in `.yaml`."""
+DetectorReference = Annotated[str, AfterValidator(_detector)]
+"""The same of a detector, or the name of a config of mmdet's, or the path of one's own, which ends in `.py`."""
 FilePath = Annotated[str, AfterValidator(_path)]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pkdcli.config.data import image_size, own_test_size, sides
+from pkdcli.config.data import evaluation_size, image_size, own_test_size, sides
 from pkdcli.engine.metrics.labels import some
 from pkdcli.errors import PkdError
 from pkdcli.recipe.identity import comparable
@@ -117,9 +117,15 @@ def size_warnings(recipe: Recipe) -> list[str]:
     """What the image size of the recipe says against a teacher that was given, and was trained for another."""
     if recipe.teacher_checkpoint is None or recipe.teacher is None or recipe.scale.rules:
         return []
-    own, here = own_test_size(recipe.teacher), image_size(recipe)
+    own, here = own_test_size(recipe.teacher), evaluation_size(recipe)
     if own is None or own == here:
         return []
+    if recipe.training == "own":
+        remedy = " Give --training paper to show it those." if own == image_size(recipe) else ""
+        return [
+            f"the teacher {recipe.teacher.title} looks at images of {sides(here)}, as the config of "
+            f"{recipe.student.title} has them; its own config tests at {sides(own)}.{remedy}"
+        ]
     return [
         f"the teacher {recipe.teacher.title} looks at images of {sides(here)} (scale {recipe.scale.name}); its own "
         f"config tests at {sides(own)}. Give --scale a recipe of yours with image: [{own[0]}, {own[1]}], or "

@@ -232,7 +232,7 @@ def _look_before(recipe: Recipe, paths: RunPaths, runner: PkdRunner, teacher_wei
     """Say what speaks against a distilled run, in its log and its status."""
     model = runner.cfg["model"]
     look = looker(imports_of(recipe))
-    unpaired = pairing(recipe.loss.levels, model["architecture"], model["teacher"], look).warnings
+    unpaired = pairing(recipe.loss.levels, model["architecture"], model["teacher"], look, recipe.taps).warnings
     teacher = teacher_weights.parent if teacher_weights else None
     for text in before_training(recipe, paths, teacher, unpaired):
         print_log(text, "current", logging.WARNING)

@@ -4,7 +4,7 @@ A config of mmdet's own is known by its name. One's own is a program that can ch
 resolved recipe, as literals, so that a run is made of what the file said when the run was asked for.
 """
 
-from pkdcli.recipe.configs.files import beside, config_path, configs_root, is_own
+from pkdcli.recipe.configs.files import beside, config_path, configs_root, full_name, is_own, mmdet_configs
 from pkdcli.recipe.configs.read import read_config
 from pkdcli.recipe.configs.text import KEPT, SECTIONS, as_text, from_text, identity_of
 
@@ -16,7 +16,9 @@ __all__ = [
     "config_path",
     "configs_root",
     "from_text",
+    "full_name",
     "identity_of",
     "is_own",
+    "mmdet_configs",
     "read_config",
 ]

@@ -24,6 +24,23 @@ def configs_root() -> Path:
     return root
 
 
+@cache
+def mmdet_configs() -> dict[str, str]:
+    """mmdet's whole configs: each by its bare name, as it is named with its folder (`gfl/gfl_r50_fpn_1x_coco.py`)."""
+    files = sorted(configs_root().glob("[!_]*/*.py"))
+    return {path.stem: f"{path.parent.name}/{path.name}" for path in files if not path.stem.endswith("_tta")}
+
+
+def full_name(word: str) -> str | None:
+    """What mmdet calls a config of its own that is named with or without its folder and `.py`; None for another."""
+    stem = word.removeprefix("mmdet::").removeprefix("configs/").removesuffix(".py")
+    if "/" not in stem:
+        return mmdet_configs().get(stem)
+    if stem.startswith((".", "/", "~")) or not (configs_root() / f"{stem}.py").is_file():
+        return None
+    return f"{stem}.py"
+
+
 def is_own(config: str) -> bool:
     """Whether a config is a file of the user's."""
     return Path(config).expanduser().is_absolute()
@@ -38,11 +55,13 @@ def beside(config: str, folder: Path, where: str) -> str:
         where: File and key path that name it, for messages.
 
     Raises:
-        PkdError: It can be no config of mmdet's, whose names have a folder, and there is no such file.
+        PkdError: It can be no config of mmdet's, and there is no such file.
     """
     path = folder / Path(config).expanduser()
     if path.is_file():
         return str(Path(os.path.normpath(path)))
+    if (known := full_name(config)) is not None:
+        return known
     if is_own(config) or "/" not in config or config.startswith("."):
         raise PkdError(
             f"{where}: there is no file {Path(os.path.normpath(path))}.",
@@ -69,7 +88,7 @@ def config_path(config: str, where: str = "config") -> Path:
     if is_own(config):
         raise PkdError(f"{where}: there is no file {path}.", "Put it back, or correct the path.")
     siblings = [f"{path.parent.name}/{other.name}" for other in path.parent.glob("*.py")]
-    guess = nearest(config, siblings)
+    guess = nearest(config, siblings) or nearest(Path(config).stem, mmdet_configs())
     raise PkdError(
         f"{where}: there is no mmdet config {config!r}.",
         f"Did you mean {guess!r}?" if guess else "Configs are named as in mmdet, such as gfl/gfl_r50_fpn_1x_coco.py; "

@@ -39,10 +39,14 @@ def with_family_rules(detector: Detector, scale: Scale) -> Detector:
 
 
 def matches(module: dict[str, Any], match: dict[str, Any]) -> bool:
-    """Whether a module of a model has all the keys and values of a rule's `match`.
+    """Whether a module of a model has all the keys and values of a rule's `match`; of a list of values any will do.
 
     Args:
         module: A dict with a `type`.
         match: As a rule has it.
     """
-    return all(key in module and module[key] == value for key, value in match.items())
+    return all(key in module and _is(module[key], value) for key, value in match.items())
+
+
+def _is(found: Any, wanted: Any) -> bool:
+    return found == wanted or (isinstance(wanted, list) and found in wanted)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from pkdcli.recipe.references import FilePath, Imports, Name, Reference
+from pkdcli.recipe.references import DetectorReference, FilePath, Imports, Name, Reference
 from pkdcli.recipe.schema.scale import Rule
 from pkdcli.recipe.schema.types import (
     Count,
@@ -63,18 +63,18 @@ class Pair(Strict):
     """recipes/pairs: a teacher, a student, and what the paper did with them.
 
     Attributes:
-        teacher: A detector's name, or the path of its file.
+        teacher: A detector's name, or the path of its file; or of a config, mmdet's or one's own.
         student: The same.
-        schedule: The one it has unless another is asked for: a name or a path.
+        schedule: The one it has, trained by the paper's settings, unless another is asked for: a name or a path.
         teacher_checkpoint: The teacher's weights, in place of the zoo's or a training here.
         training: How the student is trained, where nobody asks for another way; by default as its config suggests.
         imports: Python modules that both detectors need.
     """
 
     name: Name
-    teacher: Reference
-    student: Reference
-    schedule: Reference
+    teacher: DetectorReference
+    student: DetectorReference
+    schedule: Reference = "1x"
     training: Training | None = None
     init: Init = "scratch"
     teacher_checkpoint: FilePath | None = None
