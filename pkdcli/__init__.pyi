@@ -12,6 +12,7 @@ from pkdcli.api.cancel import Cancelled
 from pkdcli.api.compare import Comparison
 from pkdcli.api.doctor import Findings
 from pkdcli.api.evaluate import Evaluation
+from pkdcli.api.predict.predict import Predictions
 from pkdcli.api.verify import Verification
 from pkdcli.api.visualize.visualize import Figures
 from pkdcli.errors import PkdError as PkdError
@@ -645,6 +646,46 @@ def visualize(
         output: Folder of the files; default: figures/<name>/ in the runs folder.
         runs: Folder of runs (default $PKD_RUNS, or ./runs).
         dry_run: Print what would run, and run nothing.
+    """
+    ...
+
+def predict(
+    target: str | os.PathLike[str] | Run,
+    *,
+    inputs: Sequence[str | os.PathLike[str] | Run] | str | os.PathLike[str] | Run,
+    model: str = 'student',
+    score: float = 0.3,
+    batch: int = 1,
+    device: str | None = None,
+    pictures: bool = True,
+    html: bool = False,
+    detector: str | os.PathLike[str] | None = None,
+    scale: str | None = None,
+    data: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    runs: str | os.PathLike[str] | None = None,
+    on_image: Callable[[int, int | None, str], None] | None = None,
+    say: Callable[[str], None] | None = None,
+    watcher: Watcher | None = None,
+) -> Predictions:
+    """Look for objects in images and videos: pictures with boxes, COCO JSON, CSV, a page.
+
+    Args:
+        target: A run's id or folder, or a checkpoint file.
+        inputs: Images, folders of images, videos.
+        model: student, teacher or both side by side (of a run).
+        score: The lowest score that is drawn and written.
+        batch: Images at a time.
+        device: By default the first GPU, or the CPU.
+        pictures: Draw the boxes.
+        html: Write a page with a score slider too.
+        detector: What a bare checkpoint is of; a run knows.
+        scale: Of a bare checkpoint; by default full size, on images as its own config tests.
+        data: Of a bare checkpoint without class names: its data set.
+        output: Folder of what is written; default: predictions/<run>/ in the runs folder.
+        force: Write into a folder that is there.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
     """
     ...
 
