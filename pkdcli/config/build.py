@@ -97,9 +97,14 @@ def build_config(
     if "custom_hooks" in recipe.config:  # beside those by which a run is followed, not in their place
         given = list(config["custom_hooks"] or [])
         named = [hook.get("type") for hook in given if isinstance(hook, dict)]
-        config["custom_hooks"] = [*(hook for hook in hooks(recipe) if hook["type"] not in named), *given]
+        config["custom_hooks"] = [*(hook for hook in hooks(recipe) if _mmdets(hook) not in named), *given]
     data.refuse_mixing(config)
     return config
+
+
+def _mmdets(hook: dict[str, Any]) -> str:
+    """The type of a hook; of one that stands for mmengine's EMAHook that of mmengine's."""
+    return "EMAHook" if hook["type"] == "PkdEMAHook" else hook["type"]
 
 
 def known(path: str, config: dict[str, Any]) -> None:
