@@ -91,6 +91,20 @@ def test_a_module_whose_name_another_has_is_refused(tmp_path, module):
     assert refused(one).message.startswith(f"imports: json: {tmp_path} has a module of this name, but ")
 
 
+def test_a_copy_of_what_is_imported_already_is_the_same_module(tmp_path, module):
+    """Two runs of one notebook, each with its own copy."""
+    one = module("x = 1\n", "probe_twice")
+    import_one(one)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / "probe_twice.py").write_text("x = 1\n")
+    import_one(located([Import(module="probe_twice")], copy)[0])
+    (copy / "probe_twice.py").write_text("x = 2\n")
+    assert refused(located([Import(module="probe_twice")], copy)[0]).message == (
+        f"imports: probe_twice: {copy} has a module of this name, but {tmp_path}/probe_twice.py was imported."
+    )
+
+
 def test_a_package_is_known_by_all_its_files(tmp_path):
     package = tmp_path / "nets" / "heads"
     package.mkdir(parents=True)
