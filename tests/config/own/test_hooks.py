@@ -146,11 +146,11 @@ def test_a_given_teacher_is_only_evaluated(of):
 
 def test_what_is_said():
     assert own_summary(own(RTMDET, 8, 8, 800)) == (
-        "one is trained by its own config: AdamW, LinearLR and CosineAnnealingLR, averaged weights (EMA); 8 epochs for "
-        "its 300."
+        "one is trained by its own config: AdamW with LinearLR and CosineAnnealingLR; averaged weights (EMA); "
+        "CachedMosaic, YOLOXHSVRandomAug, CachedMixUp; PipelineSwitchHook; 8 epochs for its 300."
     )
     assert own_summary(own("gfl/gfl_r50_fpn_1x_coco.py", 12, 16)) == (
-        "one is trained by its own config: SGD, LinearLR and MultiStepLR; 12 epochs."
+        "one is trained by its own config: SGD with LinearLR and MultiStepLR; 12 epochs."
     )
 
 
