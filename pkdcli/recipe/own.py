@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pkdcli.recipe import library
 from pkdcli.recipe.configs import as_text, config_path, is_own, read_config
-from pkdcli.recipe.module_files import files_of
+from pkdcli.recipe.modules.files import files_of
 from pkdcli.recipe.references import Import, located
 from pkdcli.recipe.schema import Detector, Loss, LossUse, Modules, Recipe
 

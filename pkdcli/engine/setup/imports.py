@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pkdcli.config.build import imports_of
 from pkdcli.errors import ExitCode, PkdError
-from pkdcli.recipe.module_files import files_of, has_hash
+from pkdcli.recipe.modules.files import files_of, has_hash
 from pkdcli.recipe.references import Import
 from pkdcli.recipe.schema import Recipe
 

@@ -43,7 +43,7 @@ def run_steps(paths: RunPaths, job: dict[str, Any], context: TrainingContext, be
     from pkdcli.engine.setup import environment
     from pkdcli.engine.train import trainer
     from pkdcli.engine.worker import result
-    from pkdcli.recipe.modules import copies_used, read_recipe
+    from pkdcli.recipe.modules.copies import copies_used, read_recipe
 
     recipe = read_recipe(paths.recipe)
     if copied := copies_used(recipe, paths.root):

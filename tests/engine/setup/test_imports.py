@@ -11,7 +11,7 @@ import pkdcli.engine.register  # noqa: F401  before mmdet, which does not import
 from pkdcli.config.build import build_config, imports_of
 from pkdcli.engine.setup.imports import import_for, import_one
 from pkdcli.errors import ExitCode, PkdError
-from pkdcli.recipe.module_files import hash_of
+from pkdcli.recipe.modules.files import hash_of
 from pkdcli.recipe.references import Import, is_there, located
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Detector
