@@ -12,6 +12,7 @@ from pkdcli.api.cancel import Cancelled
 from pkdcli.api.compare import Comparison
 from pkdcli.api.doctor import Findings
 from pkdcli.api.evaluate import Evaluation
+from pkdcli.api.predict.predict import Predictions
 from pkdcli.api.verify import Verification
 from pkdcli.api.visualize.visualize import Figures
 from pkdcli.errors import PkdError as PkdError
@@ -52,6 +53,7 @@ def train(
     checkpoint_minutes: float | None = None,
     checkpoint_iters: int | None = None,
     workers: int | None = None,
+    keep_predictions: bool = True,
     tracker: Sequence[str] | str = (),
     pretrained: bool = True,
     teacher_checkpoint: str | os.PathLike[str] | None = None,
@@ -108,6 +110,7 @@ def train(
         checkpoint_minutes: Save the training state so often, besides at epoch ends (default 10; 0 for never).
         checkpoint_iters: Save it every so many steps too.
         workers: Loader processes.
+        keep_predictions: Keep the detections of the last evaluation, for `pkd compare`; a few MB on COCO.
         tracker: Also tell tensorboard, mlflow, wandb (offline), dvclive, aim, clearml or neptune; repeatable. Its files are in trackers/ of the run's folder.
         pretrained: Start from pretrained weights.
         teacher_checkpoint: The teacher's weights; otherwise the zoo's, or it is trained first.
@@ -161,6 +164,7 @@ def train(
     checkpoint_minutes: float | None = None,
     checkpoint_iters: int | None = None,
     workers: int | None = None,
+    keep_predictions: bool = True,
     tracker: Sequence[str] | str = (),
     pretrained: bool = True,
     teacher_checkpoint: str | os.PathLike[str] | None = None,
@@ -219,6 +223,7 @@ def sweep(
     checkpoint_minutes: float | None = None,
     checkpoint_iters: int | None = None,
     workers: int | None = None,
+    keep_predictions: bool = True,
     tracker: Sequence[str] | str = (),
     pretrained: bool = True,
     teacher_checkpoint: str | os.PathLike[str] | None = None,
@@ -277,6 +282,7 @@ def sweep(
         checkpoint_minutes: Save the training state so often, besides at epoch ends (default 10; 0 for never).
         checkpoint_iters: Save it every so many steps too.
         workers: Loader processes.
+        keep_predictions: Keep the detections of the last evaluation, for `pkd compare`; a few MB on COCO.
         tracker: Also tell tensorboard, mlflow, wandb (offline), dvclive, aim, clearml or neptune; repeatable. Its files are in trackers/ of the run's folder.
         pretrained: Start from pretrained weights.
         teacher_checkpoint: The teacher's weights; otherwise the zoo's, or it is trained first.
@@ -332,6 +338,7 @@ def sweep(
     checkpoint_minutes: float | None = None,
     checkpoint_iters: int | None = None,
     workers: int | None = None,
+    keep_predictions: bool = True,
     tracker: Sequence[str] | str = (),
     pretrained: bool = True,
     teacher_checkpoint: str | os.PathLike[str] | None = None,
@@ -381,6 +388,7 @@ def reproduce(
     checkpoint_minutes: float | None = None,
     checkpoint_iters: int | None = None,
     workers: int | None = None,
+    keep_predictions: bool = True,
     tracker: Sequence[str] | str = (),
     pretrained: bool = True,
     share_teacher: bool | None = None,
@@ -429,6 +437,7 @@ def reproduce(
         checkpoint_minutes: Save the training state so often, besides at epoch ends (default 10; 0 for never).
         checkpoint_iters: Save it every so many steps too.
         workers: Loader processes.
+        keep_predictions: Keep the detections of the last evaluation, for `pkd compare`; a few MB on COCO.
         tracker: Also tell tensorboard, mlflow, wandb (offline), dvclive, aim, clearml or neptune; repeatable. Its files are in trackers/ of the run's folder.
         pretrained: Start from pretrained weights.
         share_teacher: Train students that differ only in loss, weight, temperature, levels or init in one process, which loads each image and asks the teacher once a step; the results are the same. By default wherever two such students or more are to be trained; as many at a time as fit into half of the free memory. On Slurm each run is a task of its own.
@@ -521,6 +530,7 @@ def report(
     seeds: str = 'each',
     paper: bool = False,
     compare: Sequence[str] | str | None = None,
+    verdict: bool = False,
     plot_dir: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     say: Callable[[str], None] | None = None,
@@ -540,6 +550,7 @@ def report(
         seeds: each seed, or their mean and standard deviation (mean).
         paper: Put the published numbers beside.
         compare: Two runs, or the beginnings of their names, side by side.
+        verdict: Is the gain real? GO, NO-GO or INCONCLUSIVE for each method, from its seeds and the baseline's.
         plot_dir: Also write the plots here, as PNG, SVG and PDF.
         output: Write here; html without it goes to report.html.
     """
@@ -635,6 +646,46 @@ def visualize(
         output: Folder of the files; default: figures/<name>/ in the runs folder.
         runs: Folder of runs (default $PKD_RUNS, or ./runs).
         dry_run: Print what would run, and run nothing.
+    """
+    ...
+
+def predict(
+    target: str | os.PathLike[str] | Run,
+    *,
+    inputs: Sequence[str | os.PathLike[str] | Run] | str | os.PathLike[str] | Run,
+    model: str = 'student',
+    score: float = 0.3,
+    batch: int = 1,
+    device: str | None = None,
+    pictures: bool = True,
+    html: bool = False,
+    detector: str | os.PathLike[str] | None = None,
+    scale: str | None = None,
+    data: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    runs: str | os.PathLike[str] | None = None,
+    on_image: Callable[[int, int | None, str], None] | None = None,
+    say: Callable[[str], None] | None = None,
+    watcher: Watcher | None = None,
+) -> Predictions:
+    """Look for objects in images and videos: pictures with boxes, COCO JSON, CSV, a page.
+
+    Args:
+        target: A run's id or folder, or a checkpoint file.
+        inputs: Images, folders of images, videos.
+        model: student, teacher or both side by side (of a run).
+        score: The lowest score that is drawn and written.
+        batch: Images at a time.
+        device: By default the first GPU, or the CPU.
+        pictures: Draw the boxes.
+        html: Write a page with a score slider too.
+        detector: What a bare checkpoint is of; a run knows.
+        scale: Of a bare checkpoint; by default full size, on images as its own config tests.
+        data: Of a bare checkpoint without class names: its data set.
+        output: Folder of what is written; default: predictions/<run>/ in the runs folder.
+        force: Write into a folder that is there.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
     """
     ...
 

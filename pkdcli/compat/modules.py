@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
 
+from pkdcli.compat import detr, heads
+
 
 def _fill_extension(module: ModuleType) -> None:
     from pkdcli.compat import extension
@@ -121,18 +123,14 @@ class Mended(importlib.abc.MetaPathFinder):
         return spec
 
 
-def _mend_ssd(module: ModuleType) -> None:
-    """mmdet's SSDHead has no `loss_cls`, and mmdet 3.3's prediction asks every head for its loss's channels."""
-    module.SSDHead.loss_cls = None
-
-
 EXTENSION = StandIn("mmcv._ext", _fill_extension)
 QUANTIZATION = StandIn("mmrazor.structures.quantization", _fill_quantization, package=True)
 MODEL_INDEX = tuple(
     StandIn(name, _fill_model_index, package=name in ("modelindex", "modelindex.models"))
     for name in ("modelindex", "modelindex.load_model_index", "modelindex.models", "modelindex.models.Model")
 )
-MENDED = (Mended("mmdet.models.dense_heads.ssd_head", _mend_ssd),)
+MENDED = tuple(Mended(name, mend) for name, mend in heads.MENDS.items())
+NARROW_DINO = Mended("mmdet.models.layers.transformer.dino_layers", detr.any_width)
 LIMIT = KeepRecursionLimit("mmrazor.structures.graph.channel_flow", "mmrazor.models.task_modules.tracer.fx_tracer")
 
 
@@ -145,6 +143,6 @@ def install() -> None:
     # First: the package is there, but fails to import.
     if QUANTIZATION not in sys.meta_path:
         sys.meta_path.insert(0, QUANTIZATION)
-    for finder in (LIMIT, *MENDED):
+    for finder in (LIMIT, NARROW_DINO, *MENDED):
         if finder not in sys.meta_path:
             sys.meta_path.insert(0, finder)

@@ -266,6 +266,8 @@ def detector(recipe: Recipe, which: Detector) -> dict[str, Any]:
         trained=not recipe.weights if which == recipe.student else recipe.trains_teacher,
     )
     data.fit_augments(recipe, model)
+    if which == recipe.student:
+        schedule.shorten_phases(recipe, which, model)
     return model
 
 

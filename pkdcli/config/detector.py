@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pkdcli.config.families import check_masks, check_packages, drop_extra, drop_masks, parts_of, types_of
+from pkdcli.config.families import check_data, check_packages, drop_extra, drop_masks, parts_of, types_of
 from pkdcli.config.fitting import fit_to_torch, set_classes, unfreeze, without_drawn_convolutions, without_pretrained
 from pkdcli.config.keys import set_key
 from pkdcli.errors import PkdError
@@ -34,15 +34,15 @@ def detector_model(
 
     Raises:
         PkdError: The config or a key path of `set` does not exist, a package that the detector needs is absent, or it
-            learns from segmentations and there are none.
+            can't learn from such data.
     """
     model = config_of(detector)["model"]
     if trained:
         drop_extra(model)
     if not with_mask and detector.mask:
         drop_masks(model)
-    if not with_mask and trained:
-        check_masks(model, f"detector {detector.name}")
+    if trained:
+        check_data(model, f"detector {detector.name}", num_classes, with_mask)
     check_packages(model, f"detector {detector.name}")
     set_classes(model, num_classes)
     before = neck_channels(model)
@@ -135,18 +135,20 @@ def follow(model: dict[str, Any], at_full_size: list[Any], rules: list[Rule]) ->
         for module in modules(model.get(part)):
             if any(matches(module, {"type": rule.match.get("type")}) for rule in rules):
                 continue
-            for key in _as_wide(module):
-                if module.get(key) == before:
-                    module[key] = after
+            # Parts without a type are built by the module itself: CondInst's mask_feature_head.
+            untyped = [part for part in module.values() if isinstance(part, dict) and "type" not in part]
+            for section in (module, *untyped):
+                section.update({key: after for key in _as_wide(section) if section.get(key) == before})
 
 
 def _as_wide(module: dict[str, Any]) -> list[str]:
     """The keys of a head's module that hold the number of channels of the neck, where they hold that number."""
-    kind = str(module["type"])
+    kind = str(module.get("type"))
     if kind.endswith("RoIExtractor"):
         return ["out_channels"]
     more = ["out_channels"] if kind == "DynamicConv" else []  # of a Sparse R-CNN, back to its proposals' features
-    return [key for key in module if key.endswith(("in_channels", "feature_channel")) or key == "feat_channels"] + more
+    ends = ("in_channels", "feature_channel", "feat_channels", "conv_out_channels", "out_conv_channels")
+    return [key for key in module if key.endswith(ends)] + more
 
 
 QUERIES = 100
@@ -204,11 +206,15 @@ def shrink(model: dict[str, Any], rules: list[Rule]) -> list[int] | None:
         The backbone's number of channels of each stage where a rule has set it, else None.
     """
     channels = None
+    # Without a neck heads are as wide as the backbone, down to the blocks of a ResNet in them: both stay as they are.
+    as_wide = None if model.get("neck") else model.get("backbone")
     for module in modules(model):
         rule = next((rule for rule in rules if matches(module, rule.match)), None)
-        if rule is None:
+        if rule is None or module is as_wide:
             continue
         for key, value in rule.set.items():
+            if as_wide is not None and key in ("in_channels", "out_channels"):
+                continue
             if value is None and key not in ("init_cfg",):
                 module.pop(key, None)
             else:

@@ -54,7 +54,9 @@ class Family:
         multiple: Of a backbone: sides of images have to be multiples of so many pixels.
         branches: Of a backbone: in a training step it puts out the batch once for each of several branches. Keys of its
             section, with their defaults: how many there are, and which of them predicts.
+        classes: Of a head: how many classes it can tell apart at most.
         refused: Why such a detector can't be trained or evaluated here; None where it can.
+        note: What is done otherwise with it, for docs/detectors.md.
     """
 
     heads: tuple[str, ...] = ()
@@ -69,14 +71,19 @@ class Family:
     unfrozen: int = -1
     multiple: int | None = None
     branches: tuple[tuple[str, int], tuple[str, int]] | None = None
+    classes: int | None = None
     refused: str | None = None
+    note: str = ""
 
 
-SKLEARN = Package("sklearn", "pip install 'pkdcli[paa]'")
-TIMM = Package("timm", "pip install 'pkdcli[timm]'")
-SKIMAGE = Package("skimage", "pip install 'pkdcli[boxinst]'")
+SKLEARN = Package("sklearn", "pip install scikit-learn")
+TIMM = Package("timm", "pip install timm")
+SKIMAGE = Package("skimage", "pip install scikit-image")
+MMPRETRAIN = Package("mmpretrain", "pip install mmpretrain==1.2.0")
 _MASKS = Family(learns_from_masks=True)
 _STUFF = ("semantic_head", "semantic_roi_extractor")  # learn from maps of stuff, which no data set here has
+_NO_STUFF = "trained without its semantic head"
+_NO_TEACHER = "trained without the teacher inside it"
 
 FAMILIES = {
     # Detectors and heads with masks.
@@ -87,11 +94,14 @@ FAMILIES = {
     "PointRendRoIHead": Family(without_masks="StandardRoIHead", mask_parts=("point_head",)),
     "HybridTaskCascade": Family(without_masks="CascadeRCNN"),
     "HybridTaskCascadeRoIHead": Family(
-        extra=_STUFF, without_masks="CascadeRoIHead", mask_parts=("interleaved", "mask_info_flow", "semantic_fusion")
+        extra=_STUFF,
+        without_masks="CascadeRoIHead",
+        mask_parts=("interleaved", "mask_info_flow", "semantic_fusion"),
+        note=_NO_STUFF,
     ),
     "SCNet": Family(learns_from_masks=True),
-    "SCNetRoIHead": Family(extra=_STUFF),
-    "PanopticFPN": Family(plain="MaskRCNN", extra=("semantic_head", "panoptic_fusion_head")),
+    "SCNetRoIHead": Family(extra=_STUFF, note=_NO_STUFF),
+    "PanopticFPN": Family(plain="MaskRCNN", extra=("semantic_head", "panoptic_fusion_head"), note=_NO_STUFF),
     "CondInst": _MASKS,
     "Mask2Former": _MASKS,
     "MaskFormer": _MASKS,
@@ -102,14 +112,16 @@ FAMILIES = {
     "YOLACT": _MASKS,
     # mmdet's own distillation: the student inside.
     "KnowledgeDistillationSingleStageDetector": Family(
-        plain="SingleStageDetector", extra=("teacher_config", "teacher_ckpt", "eval_teacher")
+        plain="SingleStageDetector", extra=("teacher_config", "teacher_ckpt", "eval_teacher"), note=_NO_TEACHER
     ),
     "LDHead": Family(plain="GFLHead", extra=("loss_ld",)),
     "LAD": Family(
         plain="PAA",
         extra=("teacher_backbone", "teacher_neck", "teacher_bbox_head", "teacher_ckpt", "eval_teacher"),
+        note=_NO_TEACHER,
     ),
     "LADHead": Family(plain="PAAHead", needs=(SKLEARN,)),
+    "MultiInstanceBBoxHead": Family(classes=1, note="for data of one class"),
     # Packages.
     "PAAHead": Family(needs=(SKLEARN,)),
     "BoxInstDataPreprocessor": Family(needs=(SKIMAGE,)),
@@ -119,8 +131,10 @@ FAMILIES = {
     "PyramidVisionTransformer": Family(compiled_by_size=True),
     "PyramidVisionTransformerV2": Family(compiled_by_size=True),
     "EfficientNet": Family(unfrozen=0),
-    "HourglassNet": Family(multiple=128),
-    "TridentResNet": Family(branches=(("num_branch", 3), ("test_branch_idx", 1))),
+    "HourglassNet": Family(multiple=128, note="images are padded to multiples of 128 pixels"),
+    "TridentResNet": Family(
+        branches=(("num_branch", 3), ("test_branch_idx", 1)), note="as a student, the branch that predicts is compared"
+    ),
     # What has no place here.
     "FastRCNN": Family(refused="it takes its region proposals from a file, which no data set here has"),
 }
@@ -202,22 +216,30 @@ def drop_extra(model: dict[str, Any]) -> None:
         module["type"] = family.plain or module["type"]
 
 
-def check_masks(model: dict[str, Any], who: str) -> None:
-    """Refuse to train a detector that can't learn without segmentations.
+def check_data(model: dict[str, Any], who: str, classes: int, masks: bool) -> None:
+    """Refuse to train a detector that can't learn from some data.
 
     Args:
         model: mmdet model section.
         who: The detector, for the error.
+        classes: How many the data have.
+        masks: They have segmentations.
 
     Raises:
-        PkdError: It is one of those.
+        PkdError: It needs segmentations, or tells fewer classes apart.
     """
     for module in modules(model):
-        if family_of(module["type"]).learns_from_masks:
+        family, kind = family_of(module["type"]), str(module["type"]).rpartition(".")[2]
+        if family.learns_from_masks and not masks:
             raise PkdError(
-                f"{who}: a {module['type']} learns from segmentations, and the data set has none.",
+                f"{who}: its {kind} learns from segmentations, and the data set has none.",
                 "Give --data a set whose annotations have segmentations, or choose a detector that learns from boxes "
                 "alone.",
+            )
+        if family.classes is not None and classes > family.classes:
+            raise PkdError(
+                f"{who}: its {kind} tells {family.classes} class apart, and the data set has {classes}.",
+                "Choose another detector, or list a single one as `classes` in the data recipe.",
             )
 
 
@@ -233,15 +255,12 @@ def check_packages(model: dict[str, Any], who: str) -> None:
     """
     for module in modules(model):
         kind = str(module["type"])
-        family = family_of(kind)
-        if family.refused:
+        if family_of(kind).refused:
             raise PkdError(
-                f"{who}: a {kind.rpartition('.')[2]} can't be used here: {family.refused}.",
+                f"{who}: a {kind.rpartition('.')[2]} can't be used here: {family_of(kind).refused}.",
                 "Choose another one; docs/detectors.md lists those that work.",
             )
-        library = kind.partition(".")[0]
-        foreign = [Package(library, f"pip install {library}")] if "." in kind and library in _LIBRARIES else []
-        for package in (*family.needs, *foreign):
+        for package in needs_of(kind):
             if importlib.util.find_spec(package.module) is None:
                 raise PkdError(
                     f"{who}: its {kind} needs the package {package.module}, which is not installed.",
@@ -250,8 +269,10 @@ def check_packages(model: dict[str, Any], who: str) -> None:
                 )
 
 
-_LIBRARIES = ("mmpretrain", "mmcls", "mmyolo", "mmseg", "mmrotate")
-"""OpenMMLab's libraries, whose modules mmdet's configs name with these prefixes."""
+def needs_of(kind: str) -> tuple[Package, ...]:
+    """The packages that a module of some type needs: its family's, and the library that its name begins with."""
+    library = {"mmpretrain": (MMPRETRAIN,), "mmcls": (MMPRETRAIN,)}.get(kind.partition(".")[0], ())
+    return (*library, *family_of(kind).needs)
 
 
 def _drop(model: dict[str, Any], path: str) -> None:

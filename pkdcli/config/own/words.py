@@ -7,7 +7,7 @@ from typing import Any
 from pkdcli.config.own.hooks import own_hooks
 from pkdcli.config.own.length import bare
 from pkdcli.recipe.detectors.read import config_of
-from pkdcli.recipe.detectors.training import own_length, own_optimizer, own_schedulers, unusual_transforms
+from pkdcli.recipe.detectors.training import own_length, own_schedulers, unusual_transforms
 from pkdcli.recipe.schema import Recipe
 
 
@@ -34,12 +34,10 @@ def own_words(config: dict[str, Any]) -> list[str]:
 
     Args:
         config: The whole config.
-
-    Raises:
-        PkdError: It has no optimizer with one learning rate.
     """
     schedulers = dict.fromkeys(bare(one) for one in own_schedulers(config))
-    parts = [f"{own_optimizer(config)['type']} with {' and '.join(schedulers) or 'a constant learning rate'}"]
+    optimizer = config["optim_wrapper"]["optimizer"]["type"]
+    parts = [f"{optimizer} with {' and '.join(schedulers) or 'a constant learning rate'}"]
     hooks = dict.fromkeys(bare(one) for one in config.get("custom_hooks") or [] if isinstance(one, dict))
     if "EMAHook" in hooks:
         parts.append("averaged weights (EMA)")

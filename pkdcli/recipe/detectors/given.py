@@ -82,7 +82,7 @@ def detector_of(config: str, where: str) -> Detector:
         kind="two-stage" if model.get("roi_head") else "one-stage",
         config=config,
         lr=_rate(whole, config),
-        mask=bool(model.get("mask_head") or model.get("panoptic_head") or _mask_head(model.get("roi_head"))),
+        mask=_has_masks(model),
     )
 
 
@@ -176,5 +176,8 @@ def _rate(config: dict[str, Any], name: str) -> float:
     return own_rate(config, _FULL_SIZE, name) if plain else _DEFAULT_RATE
 
 
-def _mask_head(roi_head: Any) -> bool:
-    return isinstance(roi_head, dict) and bool(roi_head.get("mask_head"))
+def _has_masks(model: dict[str, Any]) -> bool:
+    """Whether a detector has a head for masks, within that for boxes in an RTMDet-Ins."""
+    roi_head, bbox_head = (part if isinstance(part, dict) else {} for part in map(model.get, ("roi_head", "bbox_head")))
+    within = str(bbox_head.get("type")).startswith("RTMDetIns")
+    return bool(model.get("mask_head") or model.get("panoptic_head") or roi_head.get("mask_head") or within)

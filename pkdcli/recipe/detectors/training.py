@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Scale, Schedule
 
 BASE_BATCH = 16
@@ -52,21 +51,6 @@ def unusual_transforms(config: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def own_optimizer(config: dict[str, Any]) -> dict[str, Any]:
-    """The optimizer of a config.
-
-    Raises:
-        PkdError: It has none with one learning rate.
-    """
-    optimizer = (config.get("optim_wrapper") or {}).get("optimizer")
-    if not isinstance(optimizer, dict) or not isinstance(optimizer.get("lr"), (int, float)):
-        raise PkdError(
-            "its config has no optim_wrapper.optimizer with a learning rate (lr), which --training own keeps.",
-            "Give --training paper to train it as appendix A.2 does, or name an optimizer in the config.",
-        )
-    return optimizer
-
-
 def own_schedulers(config: dict[str, Any]) -> list[dict[str, Any]]:
     """The schedulers of a config, which may name a single one."""
     found = config.get("param_scheduler") or []
@@ -106,11 +90,8 @@ def own_rate(config: dict[str, Any], scale: Scale, name: str = "") -> float:
         config: The whole config; it says for how many images its own is meant.
         scale: May name another for optimizers of this type.
         name: Of the config's file.
-
-    Raises:
-        PkdError: The config has no optimizer with one learning rate.
     """
-    optimizer = own_optimizer(config)
+    optimizer = config["optim_wrapper"]["optimizer"]
     if (given := scale.own.lr.get(optimizer["type"])) is not None:
         return given
     return optimizer["lr"] * BASE_BATCH / base_images(config, name)

@@ -6,10 +6,9 @@ from a file, a step forward and backward, the weights exported, the student eval
 
 from __future__ import annotations
 
+import json
 import tempfile
-import time
 import traceback
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,9 @@ from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 
 import pkdcli.engine.register  # noqa: F401  before mmdet, which does not import without it
-from pkdcli.config.build import detector as section
 from pkdcli.config.build import model, with_adapters
-from pkdcli.config.families import has_masks
-from pkdcli.config.levels import Pairing, pairing
+from pkdcli.config.families import family_of, needs_of
+from pkdcli.config.levels import by_default, pairing
 from pkdcli.config.levels.look import looker
 from pkdcli.data.prepare import prepare
 from pkdcli.data.shapes import dataset
@@ -31,11 +29,15 @@ from pkdcli.engine.train import trainer
 from pkdcli.errors import PkdError
 from pkdcli.launch import request as asking
 from pkdcli.recipe import library
-from pkdcli.recipe.detectors.read import config_of
-from pkdcli.recipe.detectors.shrinking import with_family_rules
+from pkdcli.recipe.detectors.given import detector_of
+from pkdcli.recipe.detectors.read import config_of, load_config, modules
+from pkdcli.recipe.detectors.training import own_by_default
+from pkdcli.recipe.own import module_names
+from pkdcli.recipe.references import Import
 from pkdcli.recipe.resolve import Request, resolve
-from pkdcli.recipe.schema import Detector, Recipe
+from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.store import write_json
 
 from mmdet.registry import MODELS  # isort: skip
 
@@ -46,37 +48,33 @@ SIDE = 128
 """Of the pictures in pixels, where a detector needs no more."""
 
 
-@dataclass
-class Outcome:
-    """What came of one detector in one role.
-
-    Attributes:
-        state: `works`; `refused`, before anything is trained, with the reason; or `fails`.
-        reason: Of what was refused or failed.
-        facts: Of what works: its levels and those that are compared.
-        seconds: What it took.
-    """
-
-    state: str
-    reason: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)
-    seconds: float = 0.0
-    trace: str = ""
-
-
 def draw(folder: Path) -> Path:
     """Draw the pictures of the probes; returns the data set's recipe."""
     dataset.generate(folder, COUNTS)
     splits = "".join(f"{s}: {{images: images/{s}/, annotations: annotations/{s}.json}}\n" for s in COUNTS)
     recipe = folder / "probe.yaml"
     recipe.write_text(f"name: probe\n{splits}")
+    for split in COUNTS:
+        coco = json.loads((folder / "annotations" / f"{split}.json").read_text(encoding="utf-8"))
+        coco["categories"] = [{"id": 1, "name": "shape"}]
+        for one in coco["annotations"]:
+            one["category_id"] = 1
+        write_json(folder / "annotations" / f"one-{split}.json", coco)
+    (folder / "one.yaml").write_text(recipe.read_text().replace("annotations/", "annotations/one-"))
     return recipe
 
 
 def probe(
-    config: str, role: str, data: Path, side: int = SIDE, masks: bool = True, scale: str = "tiny",
+    config: str,
+    role: str,
+    data: Path,
+    *,
+    side: int = SIDE,
+    masks: bool = True,
+    scale: str = "tiny",
     changes: dict[str, Any] | None = None,
-) -> Outcome:  # fmt: skip
+    one_class: bool = False,
+) -> dict[str, Any]:
     """Train a detector of mmdet's for one step with a teacher, or another one with it as the teacher.
 
     Args:
@@ -87,56 +85,61 @@ def probe(
         masks: The data have segmentations.
         scale: By whose rules the detectors are shrunk.
         changes: Keys of its model that make it small.
+        one_class: All objects of the data are of one class.
+
+    Returns:
+        `state`: `works`; `refused`, before anything is trained; or `fails`. `reason` of the latter two, and `trace`.
     """
     asking.ask = _here
     _without_logs()
-    begin = time.perf_counter()
     planned = False
     try:
+        data = data.with_name("one.yaml") if one_class else data
+        recipe = _plan(config, role, data, side=side, masks=masks, scale=scale, changes=changes)
+        planned = True
         with tempfile.TemporaryDirectory(prefix="pkd-probe-") as folder:
-            recipe, paired = _plan(detector_of(config, changes), role, data, side, masks, scale)
-            planned = True
             _train(recipe, Path(folder))
-        mine = paired.student if role == "student" else paired.teacher
-        facts = {
-            "module": mine.module,
-            "levels": [list(level) for level in mine.levels],
-            "pairs": [list(pair) for pair in paired.pairs],
-            "levels_by": recipe.loss.levels,
-            "adapters": {str(level): list(channels) for level, channels in recipe.adapters.items()},
-        }
-        outcome = Outcome("works", facts=facts)
     except Exception as error:
         refused = isinstance(error, PkdError) and not planned
-        text = f"{error.message} {error.hint or ''}" if isinstance(error, PkdError) else f"{type(error).__name__}: {error}"
-        outcome = Outcome("refused" if refused else "fails", text.strip(), trace=traceback.format_exc())
-    outcome.seconds = time.perf_counter() - begin
-    return outcome
+        reason = error.message if isinstance(error, PkdError) else f"{type(error).__name__}: {error}"
+        return {"state": "refused" if refused else "fails", "reason": reason, "trace": traceback.format_exc()}
+    return {"state": "works"}
+
+
+def facts_of(config: str) -> dict[str, Any]:
+    """What is known of a detector at its full size, without training it.
+
+    Args:
+        config: By its name in mmdet.
+
+    Returns:
+        `module` and `levels` that are compared, or neither where they can't be found out; `adapters` for a teacher of
+        256 channels; `training` by default; `masks`, whether it has a mask head; `packages` that it needs; `notes`.
+    """
+    detector = detector_of(config, "detector")
+    content = config_of(detector)
+    kinds = [str(module["type"]) for module in modules(content["model"])]
+    facts: dict[str, Any] = {
+        "training": "own" if own_by_default(content) else "paper",
+        "masks": detector.mask,
+        "packages": list(dict.fromkeys(package.install for kind in kinds for package in needs_of(kind))),
+        "notes": list(dict.fromkeys(note for kind in kinds if (note := family_of(kind).note))),
+    }
+    asking.ask = _here
+    look = looker([Import(module=name) for name in module_names(content.get("custom_imports") or {})])
+    student, teacher = content["model"], load_config(library.load("detectors", PARTNER).config)["model"]
+    try:
+        paired = pairing(by_default(student, teacher, look), student, teacher, look)
+    except PkdError:  # what is refused is told by the probe
+        return facts
+    mine = paired.student
+    return {**facts, "module": mine.module, "levels": [list(level) for level in mine.levels],
+            "adapters": len(paired.adapters)}  # fmt: skip
 
 
 def _here(module: str, request: dict[str, Any], what: str, words: Any = ()) -> dict[str, Any]:
     """What a process of the engine would answer, without starting one: this is one."""
     return levels.find(request)
-
-
-def detector_of(config: str, changes: dict[str, Any] | None = None) -> Detector:
-    """A detector's recipe, as its config suggests.
-
-    Args:
-        config: By its name in mmdet.
-        changes: Keys of its model to set.
-    """
-    content = config_of(Detector(name="probe", title="probe", kind="one-stage", config=config))
-    model = content["model"]
-    two = any(key in model for key in ("roi_head", "rpn_head"))
-    return Detector(name=Path(config).stem, title=Path(config).stem, kind="two-stage" if two else "one-stage",
-                    config=config, mask=has_masks(model), set=changes or {})  # fmt: skip
-
-
-def small_partner() -> Detector:
-    """The other detector of each pair: shrunk, so that adapters lie between its levels and those of most."""
-    partner = library.load("detectors", PARTNER)
-    return partner.model_copy(update={"rules": library.load("scales", "tiny").rules})
 
 
 def _without_logs() -> None:
@@ -150,21 +153,29 @@ def _without_logs() -> None:
     Config.pretty_text = property(lambda _config: "")
 
 
-def _plan(asked: Detector, role: str, data: Path, side: int, masks: bool, scale: str) -> tuple[Recipe, Pairing]:
-    """The recipe of the run and the levels that are compared, as `pkd train --dry-run` finds them."""
-    recipe = resolve(Request(scale=scale, data=str(data), max_iters=1, val_images=2, workers=0, batch_size=2,
+def _plan(
+    config: str, role: str, data: Path, *, side: int, masks: bool, scale: str, changes: dict[str, Any] | None
+) -> Recipe:
+    """The recipe of the run with the levels that are compared, as `pkd train --dry-run` finds them."""
+    pair = {"student": config, "teacher": PARTNER} if role == "student" else {"student": PARTNER, "teacher": config}
+    recipe = resolve(Request(**pair, scale=scale, data=str(data), max_iters=1, val_images=2, workers=0, batch_size=2,
                              pretrained=False))  # fmt: skip
     facts = prepare(recipe.data, data.parent / "cache").model_copy(update={"image": side})
     if not masks:
         facts = facts.model_copy(update={"masks": False})
-    partner, asked = small_partner(), with_family_rules(asked, library.load("scales", scale))
-    student, teacher = (asked, partner) if role == "student" else (partner, asked)
-    changes = {"student": student, "teacher": teacher, "data": facts, "training": "paper"}
-    changes["scale"] = recipe.scale.model_copy(update={"image": (side, side), "val_batch": 2})
-    recipe = with_adapters(recipe.model_copy(update=changes))
+    partner = "teacher" if role == "student" else "student"
+    rules = library.load("scales", "tiny").rules  # whatever the scale is, so that adapters lie between most
+    recipe = recipe.model_copy(
+        update={
+            "data": facts,
+            "scale": recipe.scale.model_copy(update={"image": (side, side), "val_batch": 2}),
+            role: getattr(recipe, role).model_copy(update={"set": changes or {}}),
+            **({partner: getattr(recipe, partner).model_copy(update={"rules": rules})} if scale != "tiny" else {}),
+        }
+    )
+    recipe = with_adapters(recipe)
     model(recipe)
-    ours, theirs = (section(recipe, one) for one in (recipe.student, recipe.teacher))
-    return recipe, pairing(recipe.loss.levels, ours, theirs, looker())
+    return recipe
 
 
 def _train(recipe: Recipe, folder: Path) -> None:
