@@ -58,7 +58,8 @@ def find(request: Mapping[str, Any]) -> dict[str, Any]:
         import_one(Import(**one))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return {"found": [look(ast.literal_eval(one["model"]), one["who"], one.get("tap")) for one in request["models"]]}
+        asked = request["models"]
+        return {"found": [look(ast.literal_eval(one["model"]), one["who"], one.get("tap")) for one in asked]}
 
 
 def look(model: Mapping[str, Any], who: str, tap: str | None = None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pytest
 
 import pkdcli
 from pkdcli.launch import request as asking
+from pkdcli.recipe.resolve import Request, resolve
 
 RETINA = "retinanet_r50_fpn_1x_coco"
 RTMDET = "rtmdet_tiny_8xb32-300e_coco"
@@ -61,9 +62,10 @@ def test_a_sweep_over_teachers_and_students(type_):
 def test_a_dry_run_says_how_a_student_is_trained_and_which_strides_meet(type_, looked):
     said = type_("train", "--teacher", "faster101", "--student", RTMDET, "--scale", "tiny", "--dry-run")
     assert said.code == 0
+    epochs = resolve(Request(student=RTMDET, scale="tiny")).schedule.epochs
     assert said.err == (
         f"note: {RTMDET} is trained by its own config: AdamW with LinearLR and CosineAnnealingLR; averaged weights "
-        "(EMA); CachedMosaic, YOLOXHSVRandomAug, CachedMixUp; PipelineSwitchHook; 75 epochs for its 300.\n"
+        f"(EMA); CachedMosaic, YOLOXHSVRandomAug, CachedMixUp; PipelineSwitchHook; {epochs} epochs for its 300.\n"
         "note: the student's levels of strides 8, 16, 32 meet the teacher's of strides 4, 8, 16, by index as in "
         "mmrazor's configs; --levels stride compares equal strides.\n"
     )
