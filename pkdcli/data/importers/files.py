@@ -13,7 +13,7 @@ from pkdcli.data.images.loading_error import ImageError
 from pkdcli.data.images.pixels import SIDEWAYS, read
 
 IMAGES = frozenset(
-    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".webp", ".jp2", ".j2k", ".avif", ".pgm", ".ppm", ".pbm", ".pnm", ".pfm", ".hdr"]
+    ".jpg .jpeg .jpe .jfif .png .bmp .dib .gif .tif .tiff .webp .jp2 .j2k .avif .pgm .ppm .pbm .pnm .pfm .hdr".split()
 )
 """Endings of image files."""
 
