@@ -101,8 +101,7 @@ def launcher(options: LaunchOptions | None = None, *, dry_run: bool = False) -> 
     """
     from pkdcli.launch.local.slots import devices_per_job
     from pkdcli.recipe import library
-    from pkdcli.recipe.schema import sbatch
-    from pkdcli.recipe.schema import LOCAL_KEYS, SLURM_KEYS, Launcher
+    from pkdcli.recipe.schema import LOCAL_KEYS, SLURM_KEYS, Launcher, sbatch
 
     given = dict(vars(options or LaunchOptions()))
     name = given.pop("launcher")
