@@ -12,12 +12,13 @@ from pkdcli.config.detector import detector_model
 from pkdcli.config.detector import notes as detector_notes
 from pkdcli.config.distill import distill_model
 from pkdcli.config.keys import set_key
-from pkdcli.config.levels import by_default, far_apart, pairing
+from pkdcli.config.levels import at_other_strides, by_default, far_apart, pairing
 from pkdcli.config.levels.look import looker
 from pkdcli.config.own import own_hooks, own_notes
 from pkdcli.config.zoo import entry
 from pkdcli.errors import PkdError
 from pkdcli.recipe.detectors.read import config_of
+from pkdcli.recipe.library import names
 from pkdcli.recipe.own import module_names
 from pkdcli.recipe.references import Import
 from pkdcli.recipe.schema import Detector, LossUse, Recipe
@@ -160,9 +161,11 @@ def _paired_otherwise(recipe: Recipe) -> list[str]:
     if recipe.teacher is None or "levels" in recipe.loss.model_fields_set or not recipe.data.classes:
         return []
     student, teacher = detector(recipe, recipe.student), detector(recipe, recipe.teacher)
-    far = far_apart(student, teacher, looker(imports_of(recipe)), recipe.taps)
+    look = looker(imports_of(recipe))
+    far = far_apart(student, teacher, look, recipe.taps)
     if far is None:
-        return []
+        met = None if recipe.pair in names("pairs") else at_other_strides(student, teacher, look, recipe.taps)
+        return [f"{met}, by index as in mmrazor's configs; --levels stride compares equal strides."] if met else []
     if recipe.loss.levels == "stride":
         return [f"levels of equal stride are compared: by index, {far}. --levels index compares them by index."]
     return [f"{far}, and none is of equal stride; --levels 0:0,1:1 names the pairs yourself."]

@@ -29,6 +29,7 @@ from pkdcli.recipe.schema import (
     Detector,
     Loss,
     LossUse,
+    OwnTraining,
     Recipe,
     Scale,
     Schedule,
@@ -124,7 +125,7 @@ def resolve(request: Request) -> Recipe:
         schedule = library.load("schedules", asked or pair.schedule, None if asked else f"{chosen.where}schedule")
         schedule = scaled(schedule, scale, request.epochs)
         rate, images = scale.lr or student.lr, scale.batch
-    by_own_teacher = distilled and own_by_default(config_of(teacher), teacher=True)
+    by_own_teacher = distilled and scale.own != OwnTraining() and own_by_default(config_of(teacher), teacher=True)
     content: dict[str, Any] = {
         "role": "distill" if distilled else "baseline",
         "pair": pair.name,
