@@ -37,7 +37,7 @@ class CommonOptions:
         None, "A data set's name or YAML file; coco, or shapes at scale tiny.", panel=WHAT, names_of="datasets"
     )
     allow_bad_data: bool = option(
-        False, "Train even where the check of the data refuses to (leakage, doubled boxes, corners as sizes).", panel=WHAT
+        False, "Train even where the check of the data refuses: leakage, doubled boxes, corners as sizes.", panel=WHAT
     )
     init: str | None = option(None, "scratch, or inherit: start from the teacher's neck and head.", panel=WHAT)
     levels: str | None = option(

@@ -77,8 +77,8 @@ def let_pass(name: str) -> str:
         name: One of the words of `accept` in a data recipe.
     """
     return (
-        f"If they are right all the same, write `accept: [{name}]` into the data recipe, or add --allow-bad-data to the "
-        "command."
+        f"If they are right all the same, write `accept: [{name}]` into the data recipe, or add --allow-bad-data to "
+        "the command."
     )
 
 

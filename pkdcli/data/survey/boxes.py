@@ -57,7 +57,8 @@ def of_annotations(split: str, truth: Annotations) -> list[Fault]:
                "remove the copies (--fix does)"),
         *found("area", (truth.area <= 0) & ~flat, "{n} annotations have an area of 0 or below, and are not learned",
                "remove `area` (--fix does)"),
-        *found("huge-id", truth.id > SAFE, f"{{n}} annotations have ids above {SAFE}, which other tools can't tell apart",
+        *found("huge-id", truth.id > SAFE,
+               f"{{n}} annotations have ids above {SAFE}, which not every tool can tell apart",
                "number them anew (--fix does)"),
     ]  # fmt: skip
 

@@ -46,11 +46,11 @@ def _of(truth: Annotations, which: np.ndarray) -> dict[str, Any]:
     count = len(boxes)
     width, height = boxes[:, 2], boxes[:, 3]
     whole = (width > 0) & (height > 0)
-    shares = [(area < SMALL), (area >= SMALL) & (area < MEDIUM), area >= MEDIUM]
+    shares = zip("SML", (area < SMALL, (area >= SMALL) & (area < MEDIUM), area >= MEDIUM), strict=True)
     return {
         "boxes": count,
         "images": len(np.unique(truth.image[which])),
-        "sizes": {name: round(float(one.mean()), 4) if count else None for name, one in zip("SML", shares, strict=True)},
+        "sizes": {name: round(float(one.mean()), 4) if count else None for name, one in shares},
         "width": _spread(width),
         "height": _spread(height),
         "aspect": _spread(width[whole] / height[whole]),
