@@ -36,6 +36,7 @@ from pkdcli.recipe.schema import (
     Split,
     TeacherSpeed,
 )
+from pkdcli.recipe.schema.kinds import Accepted
 from pkdcli.recipe.schema.types import Training
 
 DEFAULT_PAIR = "gfl101-fcos50"
@@ -50,6 +51,7 @@ class Request:
     student: str | None = None
     scale: str = "paper"
     data: str | None = None
+    allow_bad_data: bool = False
     loss: str = "pkd"
     weight: float | None = None
     temperature: float | None = None
@@ -95,6 +97,8 @@ def resolve(request: Request) -> Recipe:
         data = load_data(scale.data, f"{library.path_of('scales', request.scale)}: data")
     else:
         data = load_data(request.data)
+    if request.allow_bad_data:
+        data = data.model_copy(update={"accept": list(get_args(Accepted))})
     distilled = loss.name != "none"
     teacher, student = (
         with_family_rules(_with_tap(one, tap, distilled), scale)
