@@ -48,7 +48,19 @@ def _pasted(module: ModuleType) -> None:
     module._do_paste_mask = do_paste_mask
 
 
+def _standardised(module: ModuleType) -> None:
+    """Weights are standardised in a view, which those of a model that is laid out channels last don't have."""
+    stock, stock_aws = module.conv_ws_2d, module.ConvAWS2d._get_weight
+
+    def conv_ws_2d(input: Any, weight: Any, *rest: Any, **more: Any) -> Any:
+        return stock(input, weight.contiguous(), *rest, **more)
+
+    module.conv_ws_2d = conv_ws_2d
+    module.ConvAWS2d._get_weight = lambda self, weight: stock_aws(self, weight.contiguous())
+
+
 MENDS: dict[str, Callable[[ModuleType], None]] = {
+    "mmcv.cnn.bricks.conv_ws": _standardised,
     "mmcv.ops.masked_conv": _masked,
     "mmdet.models.dense_heads.ssd_head": _ssd,
     "mmdet.models.roi_heads.mask_heads.fcn_mask_head": _pasted,

@@ -44,11 +44,14 @@ def detector_model(
     if trained:
         check_data(model, f"detector {detector.name}", num_classes, with_mask)
     check_packages(model, f"detector {detector.name}")
-    set_classes(model, num_classes)
-    before = neck_channels(model)
+    set_classes(model, num_classes, trained=trained)
+    before, fed = neck_channels(model), fed_by_neck(model)
     rules = rules_for(detector, scale)
     backbone_channels = shrink(model, rules)
     follow(model, before, rules)
+    for section, key in fed:  # where a rule says otherwise, it is meant for another neck
+        if key in section:
+            section[key] = neck_channels(model)[-1]
     if rules:
         choose_fewer(model)
     if backbone_channels:
@@ -117,6 +120,14 @@ def _puts_out(neck: dict[str, Any]) -> Any:
     return neck.get("out_channels", given if isinstance(given, int) else None)
 
 
+def fed_by_neck(model: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
+    """The sections of heads, and their keys, that hold how many channels the last neck puts out."""
+    channels = neck_channels(model)[-1]
+    found = [(module, key) for part in parts_of(types_of(model)) for module in modules(model.get(part))
+             for key in _as_wide(module) if key.endswith("in_channels") or _extracts(module)]  # fmt: skip
+    return [(module, key) for module, key in found if channels is not None and module.get(key) == channels]
+
+
 def follow(model: dict[str, Any], at_full_size: list[Any], rules: list[Rule]) -> None:
     """Have the heads, and further necks, that no rule of a scale names take the channels of the shrunk neck.
 
@@ -143,12 +154,16 @@ def follow(model: dict[str, Any], at_full_size: list[Any], rules: list[Rule]) ->
 
 def _as_wide(module: dict[str, Any]) -> list[str]:
     """The keys of a head's module that hold the number of channels of the neck, where they hold that number."""
-    kind = str(module.get("type"))
-    if kind.endswith("RoIExtractor"):
+    if _extracts(module):
         return ["out_channels"]
-    more = ["out_channels"] if kind == "DynamicConv" else []  # of a Sparse R-CNN, back to its proposals' features
+    more = ["out_channels"] if module.get("type") == "DynamicConv" else []  # to a proposal's features
     ends = ("in_channels", "feature_channel", "feat_channels", "conv_out_channels", "out_conv_channels")
     return [key for key in module if key.endswith(ends)] + more
+
+
+def _extracts(module: dict[str, Any]) -> bool:
+    """Whether a module cuts regions out of the neck's maps."""
+    return str(module.get("type")).endswith("RoIExtractor")
 
 
 QUERIES = 100

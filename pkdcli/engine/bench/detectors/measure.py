@@ -15,8 +15,9 @@ from typing import Any
 import torch
 import yaml
 
-from pkdcli.engine.analysis.detectors.page import CATALOG, MEASURED
-from pkdcli.engine.analysis.detectors.probe import SIDE, draw, facts_of, probe
+from pkdcli.engine.bench.detectors.page import CATALOG, MEASURED
+from pkdcli.engine.bench.detectors.probe import SIDE, draw, facts_of, probe
+from pkdcli.recipe.detectors.given import detector_of
 from pkdcli.runs.store import write_text
 
 LIMIT = 600
@@ -38,7 +39,9 @@ def jobs_of(entry: dict[str, Any]) -> list[Job]:
     """
     common = {"config": entry["config"], "side": entry.get("image", SIDE)}
     common |= {"changes": entry.get("set"), "one_class": entry.get("classes") == 1}
-    roles = ["facts", "student", "teacher", "boxes"]
+    roles = ["facts", "student", "teacher"]
+    if detector_of(entry["config"], "catalog").mask:
+        roles.append("boxes")  # as a student, on data without segmentations
     return [{"role": role, **common} for role in roles]
 
 
