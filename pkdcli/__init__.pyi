@@ -12,6 +12,7 @@ from pkdcli.api.cancel import Cancelled
 from pkdcli.api.compare import Comparison
 from pkdcli.api.doctor import Findings
 from pkdcli.api.evaluate import Evaluation
+from pkdcli.api.predict.predict import Predictions
 from pkdcli.api.verify import Verification
 from pkdcli.api.visualize.visualize import Figures
 from pkdcli.errors import PkdError as PkdError
@@ -27,6 +28,8 @@ __version__: str
 def train(
     pair: str | os.PathLike[str] = 'gfl101-fcos50',
     *,
+    teacher: str | os.PathLike[str] | None = None,
+    student: str | os.PathLike[str] | None = None,
     loss: str | os.PathLike[str] = 'pkd',
     weight: float | None = None,
     temperature: float | None = None,
@@ -37,6 +40,9 @@ def train(
     init: str | None = None,
     levels: str | None = None,
     sets: Sequence[str] | str = (),
+    tap: Sequence[str] | str = (),
+    training: str | None = None,
+    distill_until: float | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     accumulate: int = 1,
@@ -47,6 +53,7 @@ def train(
     checkpoint_minutes: float | None = None,
     checkpoint_iters: int | None = None,
     workers: int | None = None,
+    keep_predictions: bool = True,
     tracker: Sequence[str] | str = (),
     pretrained: bool = True,
     teacher_checkpoint: str | os.PathLike[str] | None = None,
@@ -78,6 +85,8 @@ def train(
 
     Args:
         pair: Teacher and student.
+        teacher: In place of the pair's: a detector's name or file, a config of mmdet's by its name, or a .py of your own.
+        student: The same of the student.
         loss: Distillation loss; none is the baseline.
         weight: Loss weight; by default alpha: 6 with a two-stage teacher, 10 with a one-stage one.
         temperature: Temperature of norm-kl (default 50).
@@ -88,6 +97,9 @@ def train(
         init: scratch, or inherit: start from the teacher's neck and head.
         levels: index (level i with i, the default), stride, or student:teacher levels such as 0:1,1:2.
         sets: Override any key of the resolved recipe.
+        tap: Compare what this module puts out and not the neck: backbone, neck.0, or any inside; of one detector by student=MODULE or teacher=MODULE.
+        training: paper: by SGD and steps (appendix A.2). own: by the optimizer, schedule, augmentation, averages and hooks of the student's config; the default where that is not SGD of mmdet's 1x family.
+        distill_until: Learn without the teacher after this share of the run, such as 0.9.
         epochs: Length instead of the schedule's; milestones follow.
         batch_size: Images a step over all devices; the rate follows.
         accumulate: Steps whose gradients are added.
@@ -98,6 +110,7 @@ def train(
         checkpoint_minutes: Save the training state so often, besides at epoch ends (default 10; 0 for never).
         checkpoint_iters: Save it every so many steps too.
         workers: Loader processes.
+        keep_predictions: Keep the detections of the last evaluation, for `pkd compare`; a few MB on COCO.
         tracker: Also tell tensorboard, mlflow, wandb (offline), dvclive, aim, clearml or neptune; repeatable. Its files are in trackers/ of the run's folder.
         pretrained: Start from pretrained weights.
         teacher_checkpoint: The teacher's weights; otherwise the zoo's, or it is trained first.
@@ -126,6 +139,8 @@ def train(
 def train(
     pair: str | os.PathLike[str] = 'gfl101-fcos50',
     *,
+    teacher: str | os.PathLike[str] | None = None,
+    student: str | os.PathLike[str] | None = None,
     loss: str | os.PathLike[str] = 'pkd',
     weight: float | None = None,
     temperature: float | None = None,
@@ -136,6 +151,9 @@ def train(
     init: str | None = None,
     levels: str | None = None,
     sets: Sequence[str] | str = (),
+    tap: Sequence[str] | str = (),
+    training: str | None = None,
+    distill_until: float | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     accumulate: int = 1,
@@ -146,6 +164,7 @@ def train(
     checkpoint_minutes: float | None = None,
     checkpoint_iters: int | None = None,
     workers: int | None = None,
+    keep_predictions: bool = True,
     tracker: Sequence[str] | str = (),
     pretrained: bool = True,
     teacher_checkpoint: str | os.PathLike[str] | None = None,
@@ -181,6 +200,8 @@ def sweep(
     weights: Sequence[float] | float | str = (),
     temperatures: Sequence[float] | float | str = (),
     pairs: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = 'gfl101-fcos50',
+    teachers: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
+    students: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
     schedules: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
     seeds: Sequence[int] | int | str = '0',
     baseline: bool = True,
@@ -189,6 +210,9 @@ def sweep(
     init: str | None = None,
     levels: str | None = None,
     sets: Sequence[str] | str = (),
+    tap: Sequence[str] | str = (),
+    training: str | None = None,
+    distill_until: float | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     accumulate: int = 1,
@@ -199,6 +223,7 @@ def sweep(
     checkpoint_minutes: float | None = None,
     checkpoint_iters: int | None = None,
     workers: int | None = None,
+    keep_predictions: bool = True,
     tracker: Sequence[str] | str = (),
     pretrained: bool = True,
     teacher_checkpoint: str | os.PathLike[str] | None = None,
@@ -234,6 +259,8 @@ def sweep(
         weights: Loss weights.
         temperatures: Temperatures of norm-kl.
         pairs: Pairs.
+        teachers: In place of the pairs': names or files of detectors, configs of mmdet's, or .py of your own.
+        students: The same of the students.
         schedules: Schedules.
         seeds: Seeds.
         baseline: Also train the student alone.
@@ -242,6 +269,9 @@ def sweep(
         init: scratch, or inherit: start from the teacher's neck and head.
         levels: index (level i with i, the default), stride, or student:teacher levels such as 0:1,1:2.
         sets: Override any key of the resolved recipe.
+        tap: Compare what this module puts out and not the neck: backbone, neck.0, or any inside; of one detector by student=MODULE or teacher=MODULE.
+        training: paper: by SGD and steps (appendix A.2). own: by the optimizer, schedule, augmentation, averages and hooks of the student's config; the default where that is not SGD of mmdet's 1x family.
+        distill_until: Learn without the teacher after this share of the run, such as 0.9.
         epochs: Length instead of the schedule's; milestones follow.
         batch_size: Images a step over all devices; the rate follows.
         accumulate: Steps whose gradients are added.
@@ -252,6 +282,7 @@ def sweep(
         checkpoint_minutes: Save the training state so often, besides at epoch ends (default 10; 0 for never).
         checkpoint_iters: Save it every so many steps too.
         workers: Loader processes.
+        keep_predictions: Keep the detections of the last evaluation, for `pkd compare`; a few MB on COCO.
         tracker: Also tell tensorboard, mlflow, wandb (offline), dvclive, aim, clearml or neptune; repeatable. Its files are in trackers/ of the run's folder.
         pretrained: Start from pretrained weights.
         teacher_checkpoint: The teacher's weights; otherwise the zoo's, or it is trained first.
@@ -284,6 +315,8 @@ def sweep(
     weights: Sequence[float] | float | str = (),
     temperatures: Sequence[float] | float | str = (),
     pairs: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = 'gfl101-fcos50',
+    teachers: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
+    students: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
     schedules: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
     seeds: Sequence[int] | int | str = '0',
     baseline: bool = True,
@@ -292,6 +325,9 @@ def sweep(
     init: str | None = None,
     levels: str | None = None,
     sets: Sequence[str] | str = (),
+    tap: Sequence[str] | str = (),
+    training: str | None = None,
+    distill_until: float | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     accumulate: int = 1,
@@ -302,6 +338,7 @@ def sweep(
     checkpoint_minutes: float | None = None,
     checkpoint_iters: int | None = None,
     workers: int | None = None,
+    keep_predictions: bool = True,
     tracker: Sequence[str] | str = (),
     pretrained: bool = True,
     teacher_checkpoint: str | os.PathLike[str] | None = None,
@@ -351,6 +388,7 @@ def reproduce(
     checkpoint_minutes: float | None = None,
     checkpoint_iters: int | None = None,
     workers: int | None = None,
+    keep_predictions: bool = True,
     tracker: Sequence[str] | str = (),
     pretrained: bool = True,
     share_teacher: bool | None = None,
@@ -399,6 +437,7 @@ def reproduce(
         checkpoint_minutes: Save the training state so often, besides at epoch ends (default 10; 0 for never).
         checkpoint_iters: Save it every so many steps too.
         workers: Loader processes.
+        keep_predictions: Keep the detections of the last evaluation, for `pkd compare`; a few MB on COCO.
         tracker: Also tell tensorboard, mlflow, wandb (offline), dvclive, aim, clearml or neptune; repeatable. Its files are in trackers/ of the run's folder.
         pretrained: Start from pretrained weights.
         share_teacher: Train students that differ only in loss, weight, temperature, levels or init in one process, which loads each image and asks the teacher once a step; the results are the same. By default wherever two such students or more are to be trained; as many at a time as fit into half of the free memory. On Slurm each run is a task of its own.
@@ -491,6 +530,7 @@ def report(
     seeds: str = 'each',
     paper: bool = False,
     compare: Sequence[str] | str | None = None,
+    verdict: bool = False,
     plot_dir: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     say: Callable[[str], None] | None = None,
@@ -510,6 +550,7 @@ def report(
         seeds: each seed, or their mean and standard deviation (mean).
         paper: Put the published numbers beside.
         compare: Two runs, or the beginnings of their names, side by side.
+        verdict: Is the gain real? GO, NO-GO or INCONCLUSIVE for each method, from its seeds and the baseline's.
         plot_dir: Also write the plots here, as PNG, SVG and PDF.
         output: Write here; html without it goes to report.html.
     """
@@ -605,6 +646,46 @@ def visualize(
         output: Folder of the files; default: figures/<name>/ in the runs folder.
         runs: Folder of runs (default $PKD_RUNS, or ./runs).
         dry_run: Print what would run, and run nothing.
+    """
+    ...
+
+def predict(
+    target: str | os.PathLike[str] | Run,
+    *,
+    inputs: Sequence[str | os.PathLike[str] | Run] | str | os.PathLike[str] | Run,
+    model: str = 'student',
+    score: float = 0.3,
+    batch: int = 1,
+    device: str | None = None,
+    pictures: bool = True,
+    html: bool = False,
+    detector: str | os.PathLike[str] | None = None,
+    scale: str | None = None,
+    data: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    runs: str | os.PathLike[str] | None = None,
+    on_image: Callable[[int, int | None, str], None] | None = None,
+    say: Callable[[str], None] | None = None,
+    watcher: Watcher | None = None,
+) -> Predictions:
+    """Look for objects in images and videos: pictures with boxes, COCO JSON, CSV, a page.
+
+    Args:
+        target: A run's id or folder, or a checkpoint file.
+        inputs: Images, folders of images, videos.
+        model: student, teacher or both side by side (of a run).
+        score: The lowest score that is drawn and written.
+        batch: Images at a time.
+        device: By default the first GPU, or the CPU.
+        pictures: Draw the boxes.
+        html: Write a page with a score slider too.
+        detector: What a bare checkpoint is of; a run knows.
+        scale: Of a bare checkpoint; by default full size, on images as its own config tests.
+        data: Of a bare checkpoint without class names: its data set.
+        output: Folder of what is written; default: predictions/<run>/ in the runs folder.
+        force: Write into a folder that is there.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
     """
     ...
 

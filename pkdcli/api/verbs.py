@@ -58,6 +58,7 @@ class Verb:
 
 
 _WATCHER = {"watcher": "Watcher | None"}
+_ON_IMAGE = {"on_image": "Callable[[int, int | None, str], None] | None"}
 _SAY = {"say": "Callable[[str], None] | None"}
 
 VERBS: dict[str, Verb] = {
@@ -71,7 +72,10 @@ VERBS: dict[str, Verb] = {
     "compare": Verb("pkdcli.api.compare", "Comparison", "names", many=True, extra=_WATCHER),
     "verify": Verb("pkdcli.api.verify", "Verification", "pair", extra=_WATCHER),
     "visualize": Verb("pkdcli.api.visualize.visualize", "Figures", "figure", extra=_WATCHER),
+    "predict": Verb("pkdcli.api.predict.predict", "Predictions", "target", extra=_ON_IMAGE | _SAY | _WATCHER),
     "benchmark": Verb("pkdcli.api.benchmark", "Benchmark", extra=_WATCHER),
+    "data_check": Verb("pkdcli.api.data.checking", "Checked", "data", extra=_WATCHER),
+    "data_import": Verb("pkdcli.api.data.importing", "Imported", "paths", many=True, extra=_WATCHER),
     "doctor": Verb("pkdcli.api.doctor", "Findings"),
     "list_runs": Verb("pkdcli.api.runs", "RunList", plain=(Runs,)),
     "load_run": Verb("pkdcli.api.runs", "Run", "name", plain=("pkdcli.api.runs:LoadOptions", Runs)),

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
 
-from pkdcli.compat import heads
+from pkdcli.compat import detr, heads
 
 
 def _fill_extension(module: ModuleType) -> None:
@@ -130,6 +130,7 @@ MODEL_INDEX = tuple(
     for name in ("modelindex", "modelindex.load_model_index", "modelindex.models", "modelindex.models.Model")
 )
 MENDED = tuple(Mended(name, mend) for name, mend in heads.MENDS.items())
+NARROW_DINO = Mended("mmdet.models.layers.transformer.dino_layers", detr.any_width)
 LIMIT = KeepRecursionLimit("mmrazor.structures.graph.channel_flow", "mmrazor.models.task_modules.tracer.fx_tracer")
 
 
@@ -142,6 +143,6 @@ def install() -> None:
     # First: the package is there, but fails to import.
     if QUANTIZATION not in sys.meta_path:
         sys.meta_path.insert(0, QUANTIZATION)
-    for finder in (LIMIT, *MENDED):
+    for finder in (LIMIT, NARROW_DINO, *MENDED):
         if finder not in sys.meta_path:
             sys.meta_path.insert(0, finder)

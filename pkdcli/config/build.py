@@ -155,7 +155,7 @@ def _paired_otherwise(recipe: Recipe) -> list[str]:
     if recipe.teacher is None or "levels" in recipe.loss.model_fields_set or not recipe.data.classes:
         return []
     student, teacher = detector(recipe, recipe.student), detector(recipe, recipe.teacher)
-    far = far_apart(student, teacher, looker(imports_of(recipe)))
+    far = far_apart(student, teacher, looker(imports_of(recipe)), recipe.taps)
     if far is None:
         return []
     if recipe.loss.levels == "stride":
@@ -177,9 +177,10 @@ def with_adapters(recipe: Recipe) -> Recipe:
     student, teacher = detector(recipe, recipe.student), detector(recipe, recipe.teacher)
     look = looker(imports_of(recipe))
     if "levels" not in recipe.loss.model_fields_set:
-        chosen = by_default(student, teacher, look)
+        chosen = by_default(student, teacher, look, recipe.taps)
         recipe = recipe.model_copy(update={"loss": _with_levels(recipe.loss, chosen)})
-    return recipe.model_copy(update={"adapters": pairing(recipe.loss.levels, student, teacher, look).adapters})
+    paired = pairing(recipe.loss.levels, student, teacher, look, recipe.taps)
+    return recipe.model_copy(update={"adapters": paired.adapters})
 
 
 def _with_levels(loss: LossUse, levels: str) -> LossUse:
@@ -262,6 +263,8 @@ def detector(recipe: Recipe, which: Detector) -> dict[str, Any]:
         trained=not recipe.weights if which == recipe.student else recipe.trains_teacher,
     )
     data.fit_augments(recipe, model)
+    if which == recipe.student:
+        schedule.shorten_phases(recipe, which, model)
     return model
 
 

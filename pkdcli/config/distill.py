@@ -44,7 +44,14 @@ def distill_model(
             "takes minutes each.",
             "Leave out --set teacher_speed.compile=true; --set teacher_speed.precision=bfloat16 is a faster way too.",
         )
-    paired = pairing(recipe.loss.levels, student, teacher, look)
+    inner = "." in (recipe.taps[1] or "")  # inside of the teacher's backbone or neck
+    if recipe.teacher_speed.compile and inner:
+        raise PkdError(
+            f"teacher_speed.compile: what the teacher's {recipe.taps[1]} (--tap) puts out can't be had from inside of "
+            "a compiled module.",
+            "Leave out --set teacher_speed.compile=true, or name the whole neck or backbone.",
+        )
+    paired = pairing(recipe.loss.levels, student, teacher, look, recipe.taps)
     losses, mappings, connectors = {}, {}, {}
     for student_level, teacher_level in paired.pairs:
         name = f"loss_{recipe.loss.name.replace('-', '_')}_fpn{student_level}"
@@ -68,7 +75,8 @@ def distill_model(
         "teacher": teacher,
         "teacher_ckpt": teacher_weights,
         "inherit": recipe.init == "inherit",
-        "teacher_speed": recipe.teacher_speed.model_dump(),
+        # Where norms are folded, a convolution puts out what its norm would.
+        "teacher_speed": {**recipe.teacher_speed.model_dump(), "fold": recipe.teacher_speed.fold and not inner},
         "distiller": {
             "type": "PkdDistiller",
             "student_recorders": {"fpn": _recorder(paired.student, student)},

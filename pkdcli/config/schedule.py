@@ -11,9 +11,9 @@ import math
 from typing import Any
 
 from pkdcli.config.own import own_optim_wrapper, own_param_scheduler
-from pkdcli.recipe.detectors.read import config_of
+from pkdcli.recipe.detectors.read import config_of, modules
 from pkdcli.recipe.detectors.training import BASE_BATCH, own_schedulers
-from pkdcli.recipe.schema import Recipe
+from pkdcli.recipe.schema import Detector, Recipe
 
 
 def in_parts(recipe: Recipe, devices: int) -> Recipe:
@@ -49,6 +49,23 @@ def taught_iters(recipe: Recipe) -> int | None:
     if recipe.role != "distill" or recipe.distill_until is None:
         return None
     return max(1, round(recipe.distill_until * total_iters(recipe)))
+
+
+def shorten_phases(recipe: Recipe, which: Detector, model: dict[str, Any]) -> None:
+    """Have the first epochs of a head that learns otherwise at the beginning (TOOD's) be as large a share of the run.
+
+    Args:
+        recipe: The run's, which may be shorter than the config's own training.
+        which: The detector that is trained; a number in its `set` stays.
+        model: Its section; changed in place.
+    """
+    config = config_of(which)
+    whole = (config.get("train_cfg") or {}).get("max_epochs")
+    if not whole or whole <= recipe.schedule.epochs or any(key.endswith("initial_epoch") for key in which.set):
+        return
+    for module in modules(model):
+        if isinstance(module.get("initial_epoch"), int):
+            module["initial_epoch"] = round(module["initial_epoch"] * recipe.schedule.epochs / whole)
 
 
 def learning_rate(recipe: Recipe) -> float:

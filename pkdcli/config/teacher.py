@@ -36,6 +36,7 @@ def teacher_recipe(recipe: Recipe) -> Recipe:
         "schedule": (own_schedule(config, recipe.scale) if own else steps_schedule(recipe)).model_dump(),
         "training": "own" if own else "paper",
         "distill_until": None,
+        "keep_predictions": True,
         "init": "scratch",
         # What the user asks of the student is not asked of the teacher: one teacher serves every student, on any number
         # of processes, which share its batch.

@@ -3,6 +3,7 @@
 A room imports from the rows below its own, never upwards nor sideways:
 
     bench                                 measures what the rest does
+    predict                               detections in images of the user's
     analysis                              figures and checks of what was trained
     worker                                the process of a run or a group of runs: request, run, result
     register                              makes known what a run's config.py names

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from pkdcli.errors import PkdError
 from pkdcli.recipe.alone import alone
+from pkdcli.recipe.detectors.read import config_of
+from pkdcli.recipe.detectors.training import own_by_default
 from pkdcli.recipe.library import load
 from pkdcli.recipe.modules import read_recipe
 from pkdcli.recipe.own import with_content
@@ -75,4 +77,6 @@ def of_checkpoint(weights: Path, detector: str | None, scale: str | None, data: 
         raise PkdError(f"{weights}: what detector is it?", hint)
     which = with_content(load("detectors", detector))
     recipe = resolve(Request(loss="none", scale="paper" if scale is None else scale, data=data))
-    return alone(recipe.model_copy(update={"student": which})), weights.absolute()
+    # At a scale its images are prepared as a run of it at this scale prepares them.
+    training = "own" if own_by_default(config_of(which)) else "paper"
+    return alone(recipe.model_copy(update={"student": which, "training": training})), weights.absolute()

@@ -40,7 +40,7 @@ def content(recipe: Recipe) -> dict[str, Any]:
         del whole["scale"]["own"]  # what a training of its own took from it stands in its schedule and learning rate
     for part in ("teacher", "student"):
         if whole[part] is not None:
-            _own_config(whole[part])
+            _own_config(whole[part], by_its_own=part == "student" and recipe.training == "own")
             for key in ("tap", "rules"):
                 if not whole[part][key]:
                     del whole[part][key]
@@ -63,11 +63,14 @@ def content(recipe: Recipe) -> dict[str, Any]:
     return whole
 
 
-def _own_config(part: dict[str, Any]) -> None:
-    """A config of one's own is known by what it says, wherever it lies; one of mmdet's by its name."""
+def _own_config(part: dict[str, Any], *, by_its_own: bool) -> None:
+    """A config of one's own is known by what it says, wherever it lies; one of mmdet's by its name.
+
+    Of one that is trained by its own settings more of it counts: its pipeline, hooks and tests.
+    """
     text = part.pop("config_content")
     if text is not None:
-        part["config"] = identity_of(text)
+        part["config"] = identity_of(text, own=by_its_own)
 
 
 def _own_imports(part: dict[str, Any]) -> None:

@@ -198,6 +198,7 @@ class RecipeOptions:
         checkpoint_minutes: Between two training states that are saved besides those of epoch ends; 0 for never.
         checkpoint_iters: Steps between two of them; None for no more than those.
         workers: Loader processes; None for the scale's.
+        keep_predictions: Keep the detections of the last evaluation.
         tracker: Names of experiment trackers.
     """
 
@@ -221,6 +222,12 @@ class RecipeOptions:
     )
     checkpoint_iters: int | None = option(None, "Save it every so many steps too.", panel=HOW, min=1)
     workers: int | None = option(None, "Loader processes.", panel=HOW, min=0)
+    keep_predictions: bool = option(
+        True,
+        "Keep the detections of the last evaluation, for `pkd compare`; a few MB on COCO.",
+        names=("--keep-predictions/--no-keep-predictions",),
+        panel=WHERE,
+    )
     tracker: tuple[str, ...] = option(
         (),
         "Also tell tensorboard, mlflow, wandb (offline), dvclive, aim, clearml or neptune; repeatable. Its files "

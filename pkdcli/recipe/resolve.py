@@ -72,6 +72,7 @@ class Request:
     teacher_checkpoint: str | None = None
     devices: int = 1
     trackers: tuple[str, ...] = ()
+    keep_predictions: bool = True
     training: str | None = None
     distill_until: float | None = None
     sets: tuple[str, ...] = field(default=())
@@ -154,6 +155,7 @@ def resolve(request: Request) -> Recipe:
         "checkpoint_iters": request.checkpoint_iters,
         "teacher_seed": 0,
         "trackers": list(request.trackers),
+        "keep_predictions": request.keep_predictions,
         "teacher_checkpoint": (request.teacher_checkpoint or pair.teacher_checkpoint) if distilled else None,
         "teacher_speed": TeacherSpeed().model_dump(),
         "imports": [],

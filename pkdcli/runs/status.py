@@ -81,6 +81,7 @@ def columns(recipe: Recipe, run: str) -> dict[str, Any]:
         "mask_head": recipe.mask_head,
         "recipe_hash": digest(recipe),
         "comparable": comparable(recipe),
+        "experiment": digest(recipe.model_copy(update={"seed": 0})),  # the same for all seeds
     }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 COMMANDS = (
-    *("bench", "cancel", "clean", "compare", "doctor", "eval", "list", "logs", "reproduce"),
+    *("bench", "cancel", "clean", "compare", "doctor", "eval", "list", "logs", "predict", "reproduce"),
     *("report", "resume", "show", "status", "sweep", "train", "verify", "visualize"),
 )
 

@@ -102,14 +102,21 @@ COMMANDS = """\
 --set scale.teacher.lr.SGD=0.1
 --set scale.rules=[]
 --data own.yaml
+--pair rtmdet-l-rtmdet-tiny
+--tap backbone
+--distill-until 0.5
+--teacher gfl101 --student retinanet_r50_fpn_1x_coco
+--teacher gfl50
 """
 
 # Where files lie, texts for people, how often one looks, and what follows from the rest of a recipe.
 IN_NO_NAME = {
     *("version", "val_interval", "workers", "checkpoint_minutes", "checkpoint_iters", "adapters", "trackers"),
+    "keep_predictions",
     *(f"data.{split}.{key}" for split in ("train", "val", "test") for key in ("images", "annotations")),
     *(f"data.{key}" for key in ("root", "train_images", "get", "notes", "accept", "warnings")),
     *(f"scale.{key}" for key in ("val_interval", "workers", "batch", "batch_per_process", "data", "lr", "notes")),
+    "scale.families",  # those that matter stand in the detectors' rules
     *("teacher.title", "teacher.notes", "student.title", "student.notes", "schedule.notes"),
 }
 

@@ -136,6 +136,12 @@ def test_types_that_a_config_imports_are_known_by_their_registered_names(folder)
     assert content["optim_wrapper"]["optimizer"]["type"] == "SGD"
 
 
+def test_types_that_a_config_names_with_their_registry_stay_as_they_are(folder):
+    net = folder / "detectors/nets/net.py"
+    net.write_text(net.read_text() + "model['neck'] = dict(type='mmdet.FPN')\n")
+    assert "'type': 'mmdet.FPN'" in asked(folder).student.config_content
+
+
 # What a training by a config's own settings is known by
 
 

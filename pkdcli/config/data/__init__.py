@@ -6,9 +6,9 @@ from pkdcli.config.data.own_test import own_test_pipeline, own_test_size
 from pkdcli.config.data.own_train import epoch_of_switch
 from pkdcli.config.data.pipelines import (
     check_sides,
+    evaluation_size,
     fit_augments,
     load_image,
-    test_size,
     train_pipeline,
     val_pipeline,
     wants_masks,
@@ -20,6 +20,7 @@ __all__ = [
     "MIXING",
     "check_sides",
     "epoch_of_switch",
+    "evaluation_size",
     "evaluator",
     "fit_augments",
     "image_size",
@@ -29,7 +30,6 @@ __all__ = [
     "refuse_mixing",
     "sides",
     "split_of",
-    "test_size",
     "train_dataloader",
     "train_pipeline",
     "val_dataloader",

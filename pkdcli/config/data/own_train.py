@@ -98,7 +98,8 @@ def epoch_of_switch(detector: Detector, hook: dict[str, Any], epochs: int) -> in
     kind = bare(hook)
     if kind not in _SWITCHES or epochs < 2:
         return None
-    whole = own_length(config_of(detector))
+    config = config_of(detector)
+    whole = (config.get("train_cfg") or {}).get("max_epochs") or own_length(config)
     if kind == "PipelineSwitchHook":
         last = whole - hook["switch_epoch"]
     else:

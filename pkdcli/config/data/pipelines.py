@@ -105,7 +105,7 @@ def val_pipeline(recipe: Recipe) -> list[dict[str, Any]]:
     ]
 
 
-def test_size(recipe: Recipe) -> tuple[int, int]:
+def evaluation_size(recipe: Recipe) -> tuple[int, int]:
     """(longest, shorter) side in pixels that images are resized into for an evaluation."""
     return size_of(val_pipeline(recipe)) or image_size(recipe)
 
@@ -120,7 +120,7 @@ def check_sides(recipe: Recipe, thinnest: Mapping[str, Sequence[Any]]) -> None:
     Raises:
         PkdError: Less than half a pixel would be left of a side.
     """
-    longest, shorter = test_size(recipe)
+    longest, shorter = evaluation_size(recipe)
     for split, (name, width, height) in thinnest.items():
         low, high = sorted((width, height))
         if split == "train" and low < MIN_SIDE:  # it is not trained on

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from pkdcli.config.data import epoch_of_switch
 from pkdcli.config.own.length import Length, bare
 from pkdcli.errors import PkdError
 from pkdcli.recipe.detectors.read import config_of
@@ -115,19 +116,6 @@ def _averages(recipe: Recipe, section: Section) -> Section:
 
 def _mode_switch(recipe: Recipe, section: Section) -> Section:
     """YOLOX's switch of its head; that of its pipeline is the data set's."""
-    found = {"type": "PkdModeSwitchHook", "epoch": switch_epoch(recipe, section)}
+    epoch = epoch_of_switch(recipe.student, section, recipe.schedule.epochs)
+    found = {"type": "PkdModeSwitchHook", "epoch": epoch}
     return {**found, "priority": section["priority"]} if "priority" in section else found
-
-
-def switch_epoch(recipe: Recipe, section: Section) -> int | None:
-    """The epoch, from 0, from which YOLOX learns from its L1 loss too; None where it never does.
-
-    Args:
-        recipe: The run's.
-        section: Of mmdet's hook.
-    """
-    whole, epochs = config_of(recipe.student)["train_cfg"].get("max_epochs"), recipe.schedule.epochs
-    last = section.get("num_last_epochs", 15)
-    if epochs < 2 or not whole or last + 1 <= 0:
-        return None
-    return max(1, epochs - max(1, round(last * epochs / whole)) - 1)  # it begins one earlier than it says

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from pkdcli.recipe.detectors.read import config_of
-from pkdcli.recipe.detectors.training import own_optimizer
 from pkdcli.recipe.schema import Recipe
 
 
@@ -15,13 +14,9 @@ def own_optim_wrapper(recipe: Recipe, rate: float) -> dict[str, Any]:
     Args:
         recipe: The run's; its `student` is the detector that is trained.
         rate: Its learning rate after warm-up.
-
-    Raises:
-        PkdError: The config has no optimizer with one learning rate.
     """
-    config = config_of(recipe.student)
-    found: dict[str, Any] = {"optimizer": {**own_optimizer(config), "lr": rate}}
-    wrapper = config["optim_wrapper"]
+    wrapper = config_of(recipe.student)["optim_wrapper"]
+    found: dict[str, Any] = {"optimizer": {**wrapper["optimizer"], "lr": rate}}
     for key in ("paramwise_cfg", "clip_grad"):
         if wrapper.get(key) is not None:
             found[key] = wrapper[key]

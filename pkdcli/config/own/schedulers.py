@@ -8,7 +8,7 @@ from typing import Any
 from pkdcli.config.own.length import Length, bare
 from pkdcli.errors import PkdError
 from pkdcli.recipe.detectors.read import config_of
-from pkdcli.recipe.detectors.training import own_optimizer, own_schedulers
+from pkdcli.recipe.detectors.training import own_schedulers
 from pkdcli.recipe.schema import Recipe
 
 Section = dict[str, Any]
@@ -31,7 +31,7 @@ def own_param_scheduler(recipe: Recipe, rate: float) -> list[Section]:
         PkdError: A scheduler of the config is none that can be scaled.
     """
     config = config_of(recipe.student)
-    length, factor = Length(recipe), rate / own_optimizer(config)["lr"]
+    length, factor = Length(recipe), rate / config["optim_wrapper"]["optimizer"]["lr"]
     found = []
     for number, section in enumerate(own_schedulers(config)):
         translate = _KNOWN.get(bare(section))

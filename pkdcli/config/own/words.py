@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pkdcli.config.own.hooks import own_hooks
 from pkdcli.config.own.length import bare
 from pkdcli.recipe.detectors.read import config_of
-from pkdcli.recipe.detectors.training import own_length, own_optimizer, own_schedulers
+from pkdcli.recipe.detectors.training import own_length, own_schedulers, unusual_transforms
 from pkdcli.recipe.schema import Recipe
 
 
@@ -22,11 +24,26 @@ def own_summary(recipe: Recipe) -> str | None:
         return None
     config = config_of(recipe.student)
     epochs, whole = recipe.schedule.epochs, own_length(config)
-    schedulers = dict.fromkeys(bare(one) for one in own_schedulers(config))
-    parts = [own_optimizer(config)["type"], " and ".join(schedulers) or "a constant learning rate"]
-    parts += ["averaged weights (EMA)" for one in own_hooks(recipe).sections if one["type"] == "PkdEMAHook"]
+    own_hooks(recipe)  # which refuses those that can't be carried out
     length = f"{epochs} epochs" + ("" if whole == epochs else f" for its {whole}")
-    return f"{recipe.student.name} is trained by its own config: {', '.join(parts)}; {length}."
+    return f"{recipe.student.name} is trained by its own config: {'; '.join(own_words(config))}; {length}."
+
+
+def own_words(config: dict[str, Any]) -> list[str]:
+    """What of a config's training differs from that of mmdet's 1x family, a phrase each; its optimizer in any case.
+
+    Args:
+        config: The whole config.
+    """
+    schedulers = dict.fromkeys(bare(one) for one in own_schedulers(config))
+    optimizer = config["optim_wrapper"]["optimizer"]["type"]
+    parts = [f"{optimizer} with {' and '.join(schedulers) or 'a constant learning rate'}"]
+    hooks = dict.fromkeys(bare(one) for one in config.get("custom_hooks") or [] if isinstance(one, dict))
+    if "EMAHook" in hooks:
+        parts.append("averaged weights (EMA)")
+    parts += [", ".join(names) for names in (unusual_transforms(config), [one for one in hooks if one != "EMAHook"])
+              if names]  # fmt: skip
+    return parts
 
 
 def own_notes(recipe: Recipe) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -41,8 +42,28 @@ def load_model(paths: RunPaths, recipe: Recipe, device: str = "cpu") -> nn.Modul
     weights = paths.weights(recipe.role)
     if not weights.is_file():
         raise PkdError(f"{paths.run} is not finished: there is no {weights}.", f"Go on with it: pkd resume {paths.run}")
+    return load_detector(recipe, weights, device, paths.root)
+
+
+def load_detector(recipe: Recipe, weights: Path, device: str = "cpu", root: Path | None = None) -> nn.Module:
+    """Build the detector that a recipe trains, and load a file of weights into it.
+
+    Args:
+        recipe: Of a run, or of a detector alone.
+        weights: Of that detector, with its classes, or else those of the recipe's data.
+        device: Where the model shall be.
+        root: The run's folder; by default that of the weights.
+
+    Returns:
+        As `load_model`.
+
+    Raises:
+        PkdError: Weights that are damaged or of another architecture.
+    """
     classes = checkpoint.classes_of(weights) or list(recipe.data.classes or [])
-    config, _ = run_config(recipe, paths.root)
+    if not recipe.data.classes:  # of a bare file of weights, which knows its own
+        recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"classes": classes})})
+    config, _ = run_config(recipe, root or weights.parent)
     steps = config["val_dataloader"]["dataset"]["pipeline"]
     found = stock.stock_config(recipe, classes, config)
     found["test_dataloader"]["dataset"]["pipeline"] = [

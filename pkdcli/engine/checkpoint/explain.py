@@ -81,7 +81,7 @@ def reason(theirs: Shapes, ours: Shapes) -> str | None:
 
 
 def _backbone(theirs: Shapes, ours: Shapes) -> str | None:
-    if not ours or all(theirs.get(name) == shape for name, shape in ours.items()):
+    if not ours or (theirs.keys() <= ours.keys() and all(theirs.get(name) == shape for name, shape in ours.items())):
         return None
     if not theirs:
         return "It has no backbone."

@@ -77,7 +77,7 @@ def as_named_by(own: Mapping[str, Size], whole: State) -> tuple[str | None, Stat
     """The part of a checkpoint that has most of a model's tensors, and what part it is; None for what it stands for.
 
     Args:
-        own: The shapes of the model's parameters by their names.
+        own: The shapes of the model's tensors by their names.
         whole: As the file has it.
     """
     best: tuple[str | None, State] | None = None
@@ -86,8 +86,8 @@ def as_named_by(own: Mapping[str, Size], whole: State) -> tuple[str | None, Stat
         fitting = sum(2 if state[key].shape == shape else 1 for key, shape in own.items() if key in state)
         if fitting > most:
             best, most = (what, state), fitting
-    if not most and own and all(_underscored(key) in best[1] for key in own):
-        names = {_underscored(key): key for key in own}
+    names = {_underscored(key): key for key in own}
+    if not most and 2 * len(names.keys() & best[1].keys()) > len(names):
         return "its averages", _renamed(best[1], names.get)
     return best
 

@@ -94,7 +94,7 @@ def load_into(
         PkdError: The file can't be read (see `load_state`), or belongs to another architecture; then the model may
             already hold some of its tensors.
     """
-    own = {name: one.shape for name, one in model.named_parameters() if name.startswith(only)}
+    own = {name: one.shape for name, one in model.state_dict().items() if name.startswith(only)}
     part, state = as_named_by(own, load_whole(path))
     prefix = foreign_prefix(own, state)
     for key in [key for key in state if not key.startswith(only)]:
@@ -175,7 +175,10 @@ def _superfluous(key: str) -> bool:
 
 
 def _only_classes_differ(report: LoadReport) -> bool:
-    return all(theirs[1:] == ours[1:] and theirs and ours for theirs, ours in report.mismatched.values())
+    return all(
+        theirs[1:] == ours[1:] and theirs and ours and not key.startswith(("backbone.", "neck."))
+        for key, (theirs, ours) in report.mismatched.items()
+    )
 
 
 def _explain(model: nn.Module, state: Mapping[str, torch.Tensor], report: LoadReport, strict: str) -> str:

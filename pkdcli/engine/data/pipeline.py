@@ -94,11 +94,21 @@ class MixingPipeline:
         return self._run(info, len(self.transforms))
 
     def _run(self, info: Info | None, steps: int) -> Info | None:
-        for place, transform in enumerate(self.transforms[:steps]):
-            info = mixed(transform, info, self.partners_of(place)) if mixes(transform) else transform(info)
+        for place in range(min(steps, len(self.transforms))):
+            info = self.step(info, place)
             if info is None:
                 return None
         return info
+
+    def step(self, info: Info, place: int) -> Info | None:
+        """An image through one of the transforms; None where it is dropped.
+
+        Args:
+            info: The image behind those before.
+            place: Of the transform.
+        """
+        transform = self.transforms[place]
+        return mixed(transform, info, self.partners_of(place)) if mixes(transform) else transform(info)
 
     def partners_of(self, place: int) -> Partners:
         """The images that a mixing transform draws from.

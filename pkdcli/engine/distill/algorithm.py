@@ -31,7 +31,7 @@ class PkdDistill(FpnTeacherDistill):
         - losses keep the student's own names, so that logs of a baseline and a distilled run compare.
 
     Args:
-        teacher_ckpt: A checkpoint of exactly the teacher's architecture.
+        teacher_ckpt: A checkpoint of exactly the teacher's architecture, whatever its classes.
         inherit: The student starts from the teacher's neck and heads (`pkdcli.engine.distill.inherit`).
         teacher_speed: `fold`, `precision`, `channels_last` and `compile` of a recipe; none of it without.
         kwargs: As for mmrazor's SingleTeacherDistill.
@@ -57,7 +57,8 @@ class PkdDistill(FpnTeacherDistill):
         super().__init__(*args, teacher_ckpt=None, **{"teacher_module_inplace": True, **kwargs})
         teacher = self._modules.pop("teacher")
         if teacher_ckpt is not None:
-            load_into(teacher, teacher_ckpt, strict="exact", what="the teacher")
+            # One of other classes teaches by its features; to inherit its head is refused before (`train.checks`).
+            load_into(teacher, teacher_ckpt, strict="resized-heads", what="the teacher")
         self.inheritance = inheritance(self.architecture, teacher) if inherit else None
         for part in parts_of(type(one).__name__ for one in (teacher, getattr(teacher, "backbone", None))):
             if getattr(teacher, part, None) is not None:

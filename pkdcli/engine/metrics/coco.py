@@ -131,7 +131,10 @@ class PkdCocoMetric(BaseMetric):
 
     @BaseMetric.dataset_meta.setter
     def dataset_meta(self, meta: dict) -> None:
-        """Take the data set's classes, and refuse at once, not after an epoch, those the annotations lack."""
+        """Take the data set's classes, and refuse at once, not after an epoch, those the annotations lack.
+
+        `places`, where a detector knows more classes, has the place among them of each of its labels, or -1.
+        """
         self._truth.class_numbers(meta["classes"])
         self._dataset_meta = meta
 
@@ -148,6 +151,9 @@ class PkdCocoMetric(BaseMetric):
             columns = [found["bboxes"].reshape(-1, 4), found["scores"][:, None], found["labels"][:, None]]
             # Put together on the device: one copy, and one wait, an image.
             array = torch.cat([column.detach().float() for column in columns], dim=1).cpu().numpy()
+            if "places" in self.dataset_meta:
+                array[:, 5] = np.array(self.dataset_meta["places"])[array[:, 5].astype(np.int64)]
+                array = array[array[:, 5] >= 0]
             number = self._truth.image_number(sample["img_id"])
             if not number:
                 raise _stranger([sample["img_id"]])

@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 
 from pkdcli.compat import activate
 from pkdcli.config import stock
-from pkdcli.engine.checkpoint import export_student
+from pkdcli.engine.checkpoint import export_student, with_classes
 from pkdcli.engine.distributed import processes
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
@@ -87,5 +87,8 @@ def write(recipe: Recipe, paths: RunPaths, weights: Weights, classes: Sequence[s
     """
     names = list(classes or recipe.data.classes or [])
     meta: dict[str, Any] = {"dataset_meta": {"classes": names, "palette": stock.palette(names)}, "run": paths.run}
-    stock.write(recipe, paths, names, run_config(recipe, paths.root)[0])
+    config, _ = run_config(recipe, paths.root)
+    if recipe.weights and len(names) != len(recipe.data.classes or []):
+        with_classes(config["model"], len(names))
+    stock.write(recipe, paths, names, config)
     export_student(weights, paths.weights(recipe.role), meta)

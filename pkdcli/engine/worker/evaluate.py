@@ -92,6 +92,7 @@ def evaluate(
     # What the user has set in the config speaks of its section for the val split, whatever is evaluated.
     data = recipe.data.model_copy(update={"val": where})
     config, _ = run_config(recipe.model_copy(update={"data": data}), work_dir)
+    labels.as_many_classes(config, recipe.data, weights)
     own = data_section.own_test_pipeline(recipe.student, data_section.load_image(recipe)) if own_pipeline else None
     if own is not None:
         config["val_dataloader"]["dataset"]["pipeline"] = own

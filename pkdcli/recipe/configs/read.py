@@ -54,7 +54,7 @@ def read_config(path: Path, where: str) -> dict[str, Any]:
         with warnings.catch_warnings(), redirect_stdout(sys.stderr):
             quiet_setuptools()  # `_base_ = ["mmdet::..."]` makes mmengine import pkg_resources
             read = config.fromfile(str(path), import_custom_modules=False)
-            content = _plain(read.to_dict(), lazy=hasattr(read, "_imported_names"))
+            content = _plain(read.to_dict(), lazy=bool(read._imported_names))
     except PkdError:
         raise
     except (Exception, SystemExit) as error:  # a config is Python: anything can go wrong in a user's own

@@ -69,11 +69,11 @@ def detector_of(config: str, where: str) -> Detector:
         PkdError: It can't be read, or describes no detector.
     """
     if config.startswith("_base_/"):
-        raise PkdError(f"{where}: {config} is no detector: it is a part that mmdet's configs are made of.",
+        raise PkdError(f"{where}: {config} is no config of a detector: it is a part that mmdet's configs are made of.",
                        "Name a whole one, such as gfl/gfl_r50_fpn_1x_coco.py.")  # fmt: skip
     whole = load_config(config, where)
     model = whole["model"]
-    check_detector(model, f"{where}: {config}")
+    check_heads(model, f"{where}: {config}")
     stem = Path(config).stem
     title = None if is_own(config) else said_of(config).get("Name")
     return Detector(
@@ -81,39 +81,26 @@ def detector_of(config: str, where: str) -> Detector:
         title=title or stem,
         kind="two-stage" if model.get("roi_head") else "one-stage",
         config=config,
-        lr=_rate(whole),
+        lr=_rate(whole, config),
         mask=_has_masks(model),
     )
 
 
-def check_detector(model: Any, where: str) -> None:
-    """Refuse the config of something else: a tracker, a classifier, what makes pseudo labels.
+def check_heads(model: dict[str, Any], where: str) -> None:
+    """Refuse the config of something with a backbone that finds no objects of classes.
 
     Args:
         model: The config's model section.
         where: File and key path that name it, for messages.
 
     Raises:
-        PkdError: It has no backbone or no head that finds objects.
+        PkdError: It has no head, or one that only proposes regions.
     """
-    model = model if isinstance(model, dict) else {}
-    kind = model.get("type")
-    inner = model.get("detector")
-    if not isinstance(model.get("backbone"), dict):
-        made_of = ", ".join(key for key, part in model.items() if isinstance(part, dict) and "type" in part)
-        hint = "Name a config whose model has a backbone and a head"
-        if isinstance(inner, dict):
-            hint += f", such as that of the {inner.get('type')} inside it"
-        raise PkdError(
-            f"{where} is no detector: its model, a {kind}, has no backbone of its own"
-            f"{f' (it is made of {made_of})' if made_of else ''}.",
-            f"{hint}.",
-        )
     heads = [key for key, part in model.items() if key.endswith("_head") and part]
     if not heads or heads == ["rpn_head"]:
         has = "only proposes regions" if heads else "has no head that finds objects"
         raise PkdError(
-            f"{where} is no detector: its model, a {kind}, {has}.",
+            f"{where} is no config of a detector: its `model`, a {model['type']}, {has}.",
             "Name a config whose model has a bbox_head, a roi_head or another that finds objects of classes.",
         )
 
@@ -132,13 +119,18 @@ def unknown_detector(word: str, known: Iterable[str], where: str | None = None) 
         where: File and key path that hold it, if a recipe does.
     """
     known = sorted(known)
-    stem, among = word.rpartition("/")[2].removesuffix(".py"), [*known, *config_names()]
-    near = difflib.get_close_matches(stem, known, 1, 0.8) or [one for one in among if stem and one.startswith(stem)][:3]
-    near = near or difflib.get_close_matches(stem, among, 3, 0.5)
+    near = difflib.get_close_matches(word, known, 1, 0.7) or near_configs(word)
     hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
     hint += f"Allowed: {', '.join(known)}, the name of one of mmdet's configs, or a file (.yaml, .py)."
     file = " (there is no such file)" if word.endswith(".py") else ""
     return PkdError(f"{where + ': ' if where else ''}unknown detector {word!r}{file}.", hint)
+
+
+def near_configs(word: str) -> list[str]:
+    """Up to three of mmdet's configs whose names begin like a word, or else are like it."""
+    stem, among = word.rpartition("/")[2].removesuffix(".py"), config_names()
+    begins = [one for one in among if stem and one.startswith(stem)][:3]
+    return begins or difflib.get_close_matches(stem, among, 3)
 
 
 def short(name: str) -> str:
@@ -177,10 +169,11 @@ def _spelt(stem: str) -> str:
     return spelt or f"config-{_six(stem)}"
 
 
-def _rate(config: dict[str, Any]) -> float:
+def _rate(config: dict[str, Any], name: str) -> float:
     """A config's learning rate at 16 images, where its optimizer is that of appendix A.2."""
     optimizer = (config.get("optim_wrapper") or {}).get("optimizer") or {}
-    return own_rate(config, _FULL_SIZE) if optimizer.get("type") == "SGD" and optimizer.get("lr") else _DEFAULT_RATE
+    plain = optimizer.get("type") == "SGD" and optimizer.get("lr")
+    return own_rate(config, _FULL_SIZE, name) if plain else _DEFAULT_RATE
 
 
 def _has_masks(model: dict[str, Any]) -> bool:

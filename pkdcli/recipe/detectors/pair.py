@@ -108,5 +108,6 @@ def _given(base: Pair | None, teacher: str | None, student: str | None) -> Chose
 
 def _schedule_of(word: str | None, student: Detector) -> str:
     """That of most pairs with this student, so that its baseline serves them all; else by its config's length."""
-    found = Counter(one.schedule for one in library.load_all("pairs") if one.student == word)
+    pairs = [one for one in library.load_all("pairs") if one.student == word and "schedule" in one.model_fields_set]
+    found = Counter(one.schedule for one in pairs)
     return found.most_common(1)[0][0] if found else paper_schedule(config_of(student))

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pkdcli.recipe.configs import config_path, configs_root, from_text, read_config
 from pkdcli.recipe.schema import Detector
 
-
-@cache
-def _read(path: Path) -> dict[str, Any]:
-    return read_config(path, "config")
+_MMDETS: dict[Path, dict[str, Any]] = {}
+"""Configs of mmdet's that this process has read."""
 
 
 def load_config(config: str, where: str = "config") -> dict[str, Any]:
@@ -28,7 +25,11 @@ def load_config(config: str, where: str = "config") -> dict[str, Any]:
         PkdError: There is no such config, or it can't be read.
     """
     path = config_path(config, where)
-    return copy.deepcopy(_read(path) if path.is_relative_to(configs_root()) else read_config(path, where))
+    if not path.is_relative_to(configs_root()):
+        return read_config(path, where)
+    if path not in _MMDETS:
+        _MMDETS[path] = read_config(path, where)
+    return copy.deepcopy(_MMDETS[path])
 
 
 def config_of(detector: Detector) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Scale, Schedule
 
 BASE_BATCH = 16
@@ -43,22 +42,13 @@ def own_by_default(config: dict[str, Any], *, teacher: bool = False) -> bool:
         return True
     if config.get("custom_hooks"):
         return True
-    return any(name not in _PLAIN_TRANSFORMS and not name.startswith("Load") for name in _transforms(config))
+    return bool(unusual_transforms(config))
 
 
-def own_optimizer(config: dict[str, Any]) -> dict[str, Any]:
-    """The optimizer of a config.
-
-    Raises:
-        PkdError: It has none with one learning rate.
-    """
-    optimizer = (config.get("optim_wrapper") or {}).get("optimizer")
-    if not isinstance(optimizer, dict) or not isinstance(optimizer.get("lr"), (int, float)):
-        raise PkdError(
-            "its config has no optim_wrapper.optimizer with a learning rate (lr), which --training own keeps.",
-            "Give --training paper to train it as appendix A.2 does, or name an optimizer in the config.",
-        )
-    return optimizer
+def unusual_transforms(config: dict[str, Any]) -> list[str]:
+    """The types of a config's training transforms that mmdet's 1x family has not, each once."""
+    found = (name for name in _transforms(config) if name not in _PLAIN_TRANSFORMS and not name.startswith("Load"))
+    return list(dict.fromkeys(found))
 
 
 def own_schedulers(config: dict[str, Any]) -> list[dict[str, Any]]:
@@ -100,11 +90,8 @@ def own_rate(config: dict[str, Any], scale: Scale, name: str = "") -> float:
         config: The whole config; it says for how many images its own is meant.
         scale: May name another for optimizers of this type.
         name: Of the config's file.
-
-    Raises:
-        PkdError: The config has no optimizer with one learning rate.
     """
-    optimizer = own_optimizer(config)
+    optimizer = config["optim_wrapper"]["optimizer"]
     if (given := scale.own.lr.get(optimizer["type"])) is not None:
         return given
     return optimizer["lr"] * BASE_BATCH / base_images(config, name)

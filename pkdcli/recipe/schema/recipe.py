@@ -120,6 +120,11 @@ class Recipe(Strict):
         return self.teacher is not None and self.teacher_checkpoint is None and not from_zoo
 
     @property
+    def taps(self) -> tuple[str | None, str | None]:
+        """The modules of student and teacher that are compared in place of their necks; None for the neck."""
+        return self.student.tap, self.teacher and self.teacher.tap
+
+    @property
     def named_imports(self) -> list[Import]:
         """The modules that the recipe, its loss and its detectors name."""
         parts = [self, self.loss, *(one for one in (self.teacher, self.student) if one is not None)]

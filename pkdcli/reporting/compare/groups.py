@@ -13,7 +13,7 @@ from pkdcli.errors import PkdError
 from pkdcli.reporting.compare.pairs import NORMAL, alike
 from pkdcli.reporting.compare.resamples import RESAMPLES, resampled, standard_error
 from pkdcli.reporting.compare.scored import Scored
-from pkdcli.reporting.compare.statistics import Interval, permutation_test, t_interval
+from pkdcli.reporting.statistics import Interval, permutation_test, t_interval
 from pkdcli.runs.record import METRICS
 
 MANY = 12

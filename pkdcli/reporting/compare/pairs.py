@@ -11,7 +11,7 @@ import numpy as np
 from pkdcli.errors import PkdError
 from pkdcli.reporting.compare.resamples import RESAMPLES, resampled, standard_error
 from pkdcli.reporting.compare.scored import Scored
-from pkdcli.reporting.compare.statistics import Interval
+from pkdcli.reporting.statistics import Interval
 from pkdcli.runs.record import METRICS
 
 NORMAL = 1.959964

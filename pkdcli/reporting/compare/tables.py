@@ -8,7 +8,7 @@ from typing import Any
 
 from pkdcli.reporting.compare.groups import Against
 from pkdcli.reporting.compare.pairs import recovered
-from pkdcli.reporting.compare.statistics import Interval
+from pkdcli.reporting.statistics import Interval
 from pkdcli.reporting.table import Table, points, signed
 from pkdcli.runs.record import METRICS
 

@@ -7,6 +7,7 @@ import pytest
 from pkdcli.config import data
 from pkdcli.config.build import build_config
 from pkdcli.errors import PkdError
+from pkdcli.recipe.configs import as_text
 from pkdcli.recipe.detectors.read import load_config
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Detector
@@ -185,25 +186,36 @@ def test_masks_are_loaded_only_where_they_are_learned_from(masks, mask, expected
 
 
 @pytest.mark.parametrize(
-    ("config", "transform", "what"),
+    ("transform", "what"),
     [
-        ("cascade_rpn/cascade-rpn_fast-rcnn_r50-caffe_fpn_1x_coco.py", "LoadProposals", "proposals from a file"),
-        ("qdtrack/qdtrack_faster-rcnn_r50_fpn_8xb2-4e_mot17halftrain_test-mot17halfval.py", "UniformRefFrameSample",
-         "clips of several images"),
+        ({"type": "LoadProposals"}, "proposals from a file"),
+        ({"type": "mmdet.MultiBranch"}, "images without annotations"),
+        ({"type": "RandomChoice", "transforms": [[{"type": "RandomSamplingNegPos"}]]}, "texts"),
     ],
-)  # fmt: skip
-def test_what_needs_more_than_images_with_boxes_is_refused(config, transform, what):
+)
+def test_what_needs_more_than_images_with_boxes_is_refused(transform, what):
+    content = load_config(RTMDET)
+    content["train_dataloader"]["dataset"]["pipeline"].insert(1, transform)
+    whole = recipe(RTMDET)
+    student = whole.student.model_copy(update={"config_content": as_text(content, "config")})
     with pytest.raises(PkdError) as caught:
-        dataset(config)
+        data.train_dataloader(whole.model_copy(update={"student": student}))
+    name = "RandomSamplingNegPos" if what == "texts" else transform["type"].rpartition(".")[2]
     assert caught.value.message == (
-        f"detector own: its training pipeline has {transform}, which needs {what}; data sets here have images with "
-        "boxes and masks."
+        f"detector own: its training pipeline has {name}, which needs {what}; data sets here have images with boxes "
+        "and masks."
     )
     assert caught.value.hint == "Give --training paper to train it as appendix A.2 does."
 
 
 def test_a_config_without_a_training_pipeline_is_refused(tmp_path):
-    (tmp_path / "own.py").write_text("model = optim_wrapper = train_cfg = dict(max_epochs=1)\nparam_scheduler = []\n")
+    lines = [
+        'model = dict(type="RetinaNet", backbone=dict(type="ResNet"))',
+        'optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.01))',
+        "train_cfg = dict(max_epochs=1)",
+        "param_scheduler = []",
+    ]
+    (tmp_path / "own.py").write_text("\n".join(lines))
     with pytest.raises(PkdError) as caught:
         dataset(str(tmp_path / "own.py"))
     assert caught.value.message == (
@@ -222,7 +234,7 @@ def test_images_are_evaluated_as_the_config_tests():
     assert data.val_pipeline(recipe(YOLOX)) == [LOAD, resize, square, pack]
     at_full_size = [LOAD, {**resize, "scale": (640, 640)}, {**pad, "size": (640, 640)}, pack]
     assert data.val_pipeline(recipe(RTMDET, "paper")) == at_full_size
-    assert (data.test_size(own), data.test_size(recipe(YOLOX, "paper"))) == ((192, 192), (416, 416))
+    assert (data.evaluation_size(own), data.evaluation_size(recipe(YOLOX, "paper"))) == ((192, 192), (416, 416))
 
 
 def test_an_image_of_which_nothing_is_left_at_the_configs_own_size_is_refused():

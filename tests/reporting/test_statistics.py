@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pkdcli.reporting.compare.statistics import (
+from pkdcli.reporting.statistics import (
     holm,
     permutation_test,
     seeds_to_decide,

@@ -1,0 +1,63 @@
+"""The options of the verbs that take a finished detector elsewhere: to images of the user's, and out of here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pkdcli.api.options import EvalOptions
+from pkdcli.options import WHERE, OutputOptions, like, option
+from pkdcli.recipe.options import RunOptions
+
+SHOWN = "What is shown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions:
+    """Which detectors look at which images, and what is kept of it.
+
+    Attributes:
+        target: A run's id or folder, or a file of weights.
+        inputs: Images, folders of images, videos.
+        model: Which detectors of a run: student, teacher or both.
+        score: The lowest of what is drawn and written.
+        batch: Images at a time.
+        device: cpu, cuda, cuda:1; None for the first GPU, or the CPU where there is none.
+        pictures: Draw the boxes.
+        html: Write a page with a score slider.
+        detector: Name or file of the detector that a bare file of weights is of.
+        scale: Name or file of its scale; None for full size, on images as the detector's own config tests.
+        data: Of a bare file of weights that does not know its classes: name or file of their data set.
+        output: The folder of what is written; None for predictions/<run> in the folder of runs.
+        force: Write into a folder that is there, over what was predicted before.
+        runs: The folder of runs; None for $PKD_RUNS, or ./runs.
+    """
+
+    target: str = like(EvalOptions, "target")
+    inputs: tuple[str, ...] = option(
+        help="Images, folders of images, videos.", metavar="IMAGES|FOLDER|VIDEO...", argument=True, repeatable=True
+    )
+    model: str = option(
+        "student",
+        "student, teacher or both side by side (of a run).",
+        metavar="student|teacher|both",
+        choices=("student", "teacher", "both"),
+    )
+    score: float = option(0.3, "The lowest score that is drawn and written.", min=0, panel=SHOWN)
+    batch: int = option(1, "Images at a time.", min=1)
+    device: str | None = option(None, "By default the first GPU, or the CPU.", metavar="cpu|cuda[:N]")
+    pictures: bool = option(True, "Draw the boxes.", names=("--pictures/--no-pictures",), panel=SHOWN)
+    html: bool = option(False, "Write a page with a score slider too.", panel=SHOWN)
+    detector: str | None = like(EvalOptions, "detector")
+    scale: str | None = like(EvalOptions, "scale")
+    data: str | None = like(RunOptions, "data", help="Of a bare checkpoint without class names: its data set.")
+    output: Path | None = option(
+        None,
+        "Folder of what is written; default: predictions/<run>/ in the runs folder.",
+        names=("--output", "-o"),
+        metavar="DIR",
+        panel=WHERE,
+        folder=True,
+    )
+    force: bool = option(False, "Write into a folder that is there.", panel=WHERE)
+    runs: Path | None = like(OutputOptions, "runs")

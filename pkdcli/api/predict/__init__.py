@@ -1,0 +1,1 @@
+"""Detections in images and videos of the user's."""

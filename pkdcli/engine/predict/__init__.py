@@ -1,0 +1,1 @@
+"""What a detector finds in images and videos of the user's."""
