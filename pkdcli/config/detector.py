@@ -207,6 +207,8 @@ def hand_on(model: dict[str, Any], channels: list[int], who: str) -> None:
             "Give --scale paper, or choose a detector with a neck.",
         )
     before = first["in_channels"]
+    if isinstance(before, (list, tuple)) and before[0] > before[-1]:
+        given.reverse()  # YOLOv3's neck begins with the coarsest stage
     first["in_channels"] = type(before)(given) if isinstance(before, (list, tuple)) else given[-1]
 
 

@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,8 @@ def measure(jobs: Sequence[Job], processes: int = 2) -> Iterator[tuple[Job, dict
             if answer.is_file():
                 yield job, json.loads(answer.read_text(encoding="utf-8"))
             else:
-                ended = f"its process ended with {os.waitstatus_to_exitcode(status)}"
+                last = (answer.with_suffix(".log").read_text(errors="replace").strip().splitlines() or [""])[-1]
+                ended = f"its process ended with {os.waitstatus_to_exitcode(status)}: {last}"
                 yield job, {"state": "fails", "reason": ended}
 
 
@@ -91,6 +93,7 @@ def _fork(work: Callable[[], dict[str, Any]], answer: Path) -> int:
     pid = os.fork()
     if pid:
         return pid
+    code = 1
     try:
         log = os.open(answer.with_suffix(".log"), os.O_WRONLY | os.O_CREAT)
         for stream in (1, 2):
@@ -99,8 +102,11 @@ def _fork(work: Callable[[], dict[str, Any]], answer: Path) -> int:
         beside = answer.with_suffix(".part")
         beside.write_text(json.dumps(written), encoding="utf-8")
         beside.rename(answer)
+        code = 0
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
     finally:
-        os._exit(0)
+        os._exit(code)
 
 
 def measured(entries: Iterable[dict[str, Any]], processes: int, say: Callable[[str], None]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from pkdcli.config.build import model, with_adapters
 from pkdcli.config.families import family_of, needs_of
 from pkdcli.config.levels import Level, Outputs, by_default, pairing
 from pkdcli.config.levels import look as asking
+from pkdcli.config.levels.keys import Named
 from pkdcli.config.levels.look import looker
 from pkdcli.data.prepare import prepare
 from pkdcli.data.shapes import dataset
@@ -139,11 +140,11 @@ def facts_of(config: str) -> dict[str, Any]:
             "adapters": len(paired.adapters)}  # fmt: skip
 
 
-def _look(models: Sequence[tuple[Mapping[str, Any], str]], imports: Sequence[Import] = ()) -> list[Outputs]:
+def _look(models: Sequence[Named], imports: Sequence[Import] = ()) -> list[Outputs]:
     """The levels of detectors, without asking a process of the engine: this is one."""
     for one in imports:
         import_one(one)
-    found = [levels.look(model, who) for model, who in models]
+    found = [levels.look(*one) for one in models]
     return [Outputs([Level(*level) for level in one["levels"]], one["module"], one["single"]) for one in found]
 
 
