@@ -156,8 +156,8 @@ def _as_wide(module: dict[str, Any]) -> list[str]:
     """The keys of a head's module that hold the number of channels of the neck, where they hold that number."""
     if _extracts(module):
         return ["out_channels"]
-    more = ["out_channels"] if module.get("type") == "DynamicConv" else []  # to a proposal's features
-    ends = ("in_channels", "feature_channel", "feat_channels", "conv_out_channels", "out_conv_channels")
+    more = ["out_channels"] if module.get("type") in ("DynamicConv", "ConvModule") else []  # from as many as there come
+    ends = ("in_channels", "feature_channel", "feat_channels", "_out_channels", "out_conv_channels")
     return [key for key in module if key.endswith(ends)] + more
 
 
@@ -236,8 +236,24 @@ def shrink(model: dict[str, Any], rules: list[Rule]) -> list[int] | None:
                 module.pop(key, None)
             else:
                 set_key(module, key, _copy(value), f"scale's rule for {module['type']}: set")
-        channels = rule.channels or channels
+        channels = _with_bottlenecks(module, rule.channels) or channels
     return channels
+
+
+def _with_bottlenecks(backbone: dict[str, Any], channels: list[int] | None) -> list[int] | None:
+    """Keep a shrunk ResNet's bottlenecks where something is built into them; its output channels then.
+
+    mmdet's basic blocks, of depths 18 and 34, take neither plug-ins (attention, GCNet) nor deformable convolutions.
+
+    Args:
+        backbone: As a rule has left it; changed in place.
+        channels: As the rule has them.
+    """
+    built_in = backbone.get("dcn") or backbone.get("plugins")
+    if channels is None or not built_in or backbone.get("depth") not in (18, 34):
+        return channels
+    backbone["depth"] = 50
+    return [4 * number for number in channels]
 
 
 def _copy(value: Any) -> Any:

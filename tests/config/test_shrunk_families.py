@@ -60,3 +60,21 @@ def test_a_neck_that_begins_with_the_coarsest_stage_gets_its_channels_first():
     assert list(shrunk("yolox/yolox_tiny_8xb8-300e_coco.py")["neck"]["in_channels"]) == sorted(
         shrunk("yolox/yolox_tiny_8xb8-300e_coco.py")["neck"]["in_channels"]
     )
+
+
+@pytest.mark.parametrize(
+    "config", ["dcn/faster-rcnn_r50-dconv-c3-c5_fpn_1x_coco.py", "gcnet/mask-rcnn_r50-gcb-r4-c3-c5_fpn_1x_coco.py"]
+)
+def test_what_is_built_into_bottlenecks_keeps_them(config):
+    model = shrunk(config)
+    assert (model["backbone"]["depth"], model["backbone"]["base_channels"]) == (50, 16)
+    assert model["neck"]["in_channels"] == [64, 128, 256, 512]
+
+
+def test_a_head_is_as_wide_as_its_neck_in_all_that_it_hands_on():
+    sabl = shrunk("sabl/sabl-faster-rcnn_r50_fpn_1x_coco.py")["roi_head"]["bbox_head"]
+    assert [sabl[f"{key}_channels"] for key in ("cls_in", "reg_in", "reg_offset_out", "reg_cls_out")] == [64] * 4
+    assert sabl["cls_out_channels"] == 1024
+    extractor = shrunk("groie/faste-rcnn_r50_fpn_groie_1x_coco.py")["roi_head"]["bbox_roi_extractor"]
+    assert (extractor["pre_cfg"]["in_channels"], extractor["pre_cfg"]["out_channels"]) == (64, 64)
+    assert (extractor["out_channels"], extractor["post_cfg"]["in_channels"]) == (64, 64)
