@@ -22,6 +22,16 @@ def _heatmaps(module: ModuleType) -> None:
     module.get_topk_from_heatmap = get_topk_from_heatmap
 
 
+def _grid(module: ModuleType) -> None:
+    """The best points of a Grid R-CNN's heatmaps are looked for in a view too."""
+    stock = module.GridHead._predict_by_feat_single
+
+    def predict(self: Any, grid_pred: Any, *rest: Any, **more: Any) -> Any:
+        return stock(self, grid_pred.contiguous(), *rest, **more)
+
+    module.GridHead._predict_by_feat_single = predict
+
+
 def _masked(module: ModuleType) -> None:
     """Guided anchoring's convolutions leave out places without an anchor, from batches of one image alone.
 
@@ -48,10 +58,23 @@ def _pasted(module: ModuleType) -> None:
     module._do_paste_mask = do_paste_mask
 
 
+def _standardised(module: ModuleType) -> None:
+    """Weights are standardised in a view, which those of a model that is laid out channels last don't have."""
+    stock, stock_aws = module.conv_ws_2d, module.ConvAWS2d._get_weight
+
+    def conv_ws_2d(input: Any, weight: Any, *rest: Any, **more: Any) -> Any:
+        return stock(input, weight.contiguous(), *rest, **more)
+
+    module.conv_ws_2d = conv_ws_2d
+    module.ConvAWS2d._get_weight = lambda self, weight: stock_aws(self, weight.contiguous())
+
+
 MENDS: dict[str, Callable[[ModuleType], None]] = {
+    "mmcv.cnn.bricks.conv_ws": _standardised,
     "mmcv.ops.masked_conv": _masked,
     "mmdet.models.dense_heads.ssd_head": _ssd,
     "mmdet.models.roi_heads.mask_heads.fcn_mask_head": _pasted,
+    "mmdet.models.roi_heads.mask_heads.grid_head": _grid,
     "mmdet.models.utils.gaussian_target": _heatmaps,
 }
 """By the module's full name."""

@@ -44,11 +44,14 @@ def detector_model(
     if trained:
         check_data(model, f"detector {detector.name}", num_classes, with_mask)
     check_packages(model, f"detector {detector.name}")
-    set_classes(model, num_classes)
-    before = neck_channels(model)
+    set_classes(model, num_classes, trained=trained)
+    before, fed = neck_channels(model), fed_by_neck(model)
     rules = rules_for(detector, scale)
     backbone_channels = shrink(model, rules)
     follow(model, before, rules)
+    for section, key in fed:  # where a rule says otherwise, it is meant for another neck
+        if key in section:
+            section[key] = neck_channels(model)[-1]
     if rules:
         choose_fewer(model)
     if backbone_channels:
@@ -117,6 +120,14 @@ def _puts_out(neck: dict[str, Any]) -> Any:
     return neck.get("out_channels", given if isinstance(given, int) else None)
 
 
+def fed_by_neck(model: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
+    """The sections of heads, and their keys, that hold how many channels the last neck puts out."""
+    channels = neck_channels(model)[-1]
+    found = [(module, key) for part in parts_of(types_of(model)) for module in modules(model.get(part))
+             for key in _as_wide(module) if key.endswith("in_channels") or _extracts(module)]  # fmt: skip
+    return [(module, key) for module, key in found if channels is not None and module.get(key) == channels]
+
+
 def follow(model: dict[str, Any], at_full_size: list[Any], rules: list[Rule]) -> None:
     """Have the heads, and further necks, that no rule of a scale names take the channels of the shrunk neck.
 
@@ -143,12 +154,16 @@ def follow(model: dict[str, Any], at_full_size: list[Any], rules: list[Rule]) ->
 
 def _as_wide(module: dict[str, Any]) -> list[str]:
     """The keys of a head's module that hold the number of channels of the neck, where they hold that number."""
-    kind = str(module.get("type"))
-    if kind.endswith("RoIExtractor"):
+    if _extracts(module):
         return ["out_channels"]
-    more = ["out_channels"] if kind == "DynamicConv" else []  # of a Sparse R-CNN, back to its proposals' features
-    ends = ("in_channels", "feature_channel", "feat_channels", "conv_out_channels", "out_conv_channels")
+    more = ["out_channels"] if module.get("type") in ("DynamicConv", "ConvModule") else []  # from as many as there come
+    ends = ("in_channels", "feature_channel", "feat_channels", "_out_channels", "out_conv_channels")
     return [key for key in module if key.endswith(ends)] + more
+
+
+def _extracts(module: dict[str, Any]) -> bool:
+    """Whether a module cuts regions out of the neck's maps."""
+    return str(module.get("type")).endswith("RoIExtractor")
 
 
 QUERIES = 100
@@ -192,6 +207,8 @@ def hand_on(model: dict[str, Any], channels: list[int], who: str) -> None:
             "Give --scale paper, or choose a detector with a neck.",
         )
     before = first["in_channels"]
+    if isinstance(before, (list, tuple)) and before[0] > before[-1]:
+        given.reverse()  # YOLOv3's neck begins with the coarsest stage
     first["in_channels"] = type(before)(given) if isinstance(before, (list, tuple)) else given[-1]
 
 
@@ -219,8 +236,24 @@ def shrink(model: dict[str, Any], rules: list[Rule]) -> list[int] | None:
                 module.pop(key, None)
             else:
                 set_key(module, key, _copy(value), f"scale's rule for {module['type']}: set")
-        channels = rule.channels or channels
+        channels = _with_bottlenecks(module, rule.channels) or channels
     return channels
+
+
+def _with_bottlenecks(backbone: dict[str, Any], channels: list[int] | None) -> list[int] | None:
+    """Keep a shrunk ResNet's bottlenecks where something is built into them; its output channels then.
+
+    mmdet's basic blocks, of depths 18 and 34, take neither plug-ins (attention, GCNet) nor deformable convolutions.
+
+    Args:
+        backbone: As a rule has left it; changed in place.
+        channels: As the rule has them.
+    """
+    built_in = backbone.get("dcn") or backbone.get("plugins")
+    if channels is None or not built_in or backbone.get("depth") not in (18, 34):
+        return channels
+    backbone["depth"] = 50
+    return [4 * number for number in channels]
 
 
 def _copy(value: Any) -> Any:

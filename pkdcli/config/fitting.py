@@ -9,23 +9,27 @@ from pkdcli.config.families import family_of
 from pkdcli.recipe.detectors.read import modules
 
 
-def set_classes(model: dict[str, Any], number: int) -> None:
+def set_classes(model: dict[str, Any], number: int, *, trained: bool = True) -> None:
     """Give every classification head the data's number of classes, and its loss a weight for each.
 
     Args:
         model: Changed in place.
         number: Of the data's classes.
+        trained: It is trained here, on things alone, of which boxes are found.
     """
     for module in modules(model):
-        before = module.get("num_classes")
+        before, after = module.get("num_classes"), number
         if "num_things_classes" in module:  # mask transformers count things and stuff; no data set here has stuff
             before = module["num_things_classes"] + module.get("num_stuff_classes", 0)
-            module.update(num_things_classes=number, num_stuff_classes=0)
+            module.update(num_things_classes=number, **({"num_stuff_classes": 0} if trained else {}))
+            after = number + module.get("num_stuff_classes", 0)
         if "num_classes" in module:
             module["num_classes"] = number
         weights = (module.get("loss_cls") or {}).get("class_weight")
         if isinstance(weights, (list, tuple)) and before and len(weights) == before + 1:  # the last is the background's
-            module["loss_cls"]["class_weight"] = [weights[0]] * number + [weights[-1]]
+            module["loss_cls"]["class_weight"] = [weights[0]] * after + [weights[-1]]
+    if "panoptic_fusion_head" in model:  # boxes are those of instances
+        model["test_cfg"] = {**(model.get("test_cfg") or {}), "panoptic_on": False, "instance_on": True}
 
 
 SMALLEST = 1e-12

@@ -26,6 +26,16 @@ def test_a_mask_transformer_counts_things_and_weighs_each_class():
     assert head["loss_cls"]["class_weight"] == [1.0, 1.0, 1.0, 0.1]
 
 
+def test_a_panoptic_detector_finds_things_and_keeps_its_stuff_where_it_is_not_trained():
+    for trained, stuff in ((True, 0), (False, 53)):
+        model = section("maskformer/maskformer_r50_ms-16xb1-75e_coco.py")
+        assert model["test_cfg"]["panoptic_on"]
+        set_classes(model, 80, trained=trained)
+        assert (model["test_cfg"]["panoptic_on"], model["test_cfg"]["instance_on"]) == (False, True)
+        assert model["panoptic_head"]["num_stuff_classes"] == stuff
+        assert len(model["panoptic_head"]["loss_cls"]["class_weight"]) == 80 + stuff + 1
+
+
 @pytest.mark.parametrize(
     ("config", "places"),
     [

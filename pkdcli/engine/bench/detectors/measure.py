@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from typing import Any
 import torch
 import yaml
 
-from pkdcli.engine.analysis.detectors.page import CATALOG, MEASURED
-from pkdcli.engine.analysis.detectors.probe import SIDE, draw, facts_of, probe
+from pkdcli.engine.bench.detectors.page import CATALOG, MEASURED
+from pkdcli.engine.bench.detectors.probe import SIDE, draw, facts_of, probe
+from pkdcli.recipe.detectors.given import detector_of
 from pkdcli.runs.store import write_text
 
 LIMIT = 600
@@ -38,7 +40,9 @@ def jobs_of(entry: dict[str, Any]) -> list[Job]:
     """
     common = {"config": entry["config"], "side": entry.get("image", SIDE)}
     common |= {"changes": entry.get("set"), "one_class": entry.get("classes") == 1}
-    roles = ["facts", "student", "teacher", "boxes"]
+    roles = ["facts", "student", "teacher"]
+    if detector_of(entry["config"], "catalog").mask:
+        roles.append("boxes")  # as a student, on data without segmentations
     return [{"role": role, **common} for role in roles]
 
 
@@ -68,12 +72,14 @@ def measure(jobs: Sequence[Job], processes: int = 2) -> Iterator[tuple[Job, dict
             if answer.is_file():
                 yield job, json.loads(answer.read_text(encoding="utf-8"))
             else:
-                ended = f"its process ended with {os.waitstatus_to_exitcode(status)}"
+                last = (answer.with_suffix(".log").read_text(errors="replace").strip().splitlines() or [""])[-1]
+                ended = f"its process ended with {os.waitstatus_to_exitcode(status)}: {last}"
                 yield job, {"state": "fails", "reason": ended}
 
 
 def _carry_out(job: Job, data: Path) -> dict[str, Any]:
     torch.set_num_threads(1)  # as many processes as cores
+    os.fsync = lambda handle: None  # what is written is thrown away: no disk is waited for
     rest = {key: value for key, value in job.items() if key != "role"}
     if job["role"] == "facts":
         return facts_of(job["config"])
@@ -88,6 +94,7 @@ def _fork(work: Callable[[], dict[str, Any]], answer: Path) -> int:
     pid = os.fork()
     if pid:
         return pid
+    code = 1
     try:
         log = os.open(answer.with_suffix(".log"), os.O_WRONLY | os.O_CREAT)
         for stream in (1, 2):
@@ -96,8 +103,11 @@ def _fork(work: Callable[[], dict[str, Any]], answer: Path) -> int:
         beside = answer.with_suffix(".part")
         beside.write_text(json.dumps(written), encoding="utf-8")
         beside.rename(answer)
+        code = 0
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
     finally:
-        os._exit(0)
+        os._exit(code)
 
 
 def measured(entries: Iterable[dict[str, Any]], processes: int, say: Callable[[str], None]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,17 @@ from mmengine.registry import init_default_scope
 import pkdcli.engine.register  # noqa: F401  before mmdet, which does not import without it
 from pkdcli.config.build import model, with_adapters
 from pkdcli.config.families import family_of, needs_of
-from pkdcli.config.levels import by_default, pairing
+from pkdcli.config.levels import Level, Outputs, by_default, pairing
+from pkdcli.config.levels import look as asking
+from pkdcli.config.levels.keys import Named
 from pkdcli.config.levels.look import looker
 from pkdcli.data.prepare import prepare
 from pkdcli.data.shapes import dataset
 from pkdcli.engine.analysis import levels
 from pkdcli.engine.bench.inputs.models import calibrate
+from pkdcli.engine.setup.imports import import_one
 from pkdcli.engine.train import trainer
 from pkdcli.errors import PkdError
-from pkdcli.launch import request as asking
 from pkdcli.recipe import library
 from pkdcli.recipe.detectors.given import detector_of
 from pkdcli.recipe.detectors.read import config_of, load_config, modules
@@ -90,7 +93,7 @@ def probe(
     Returns:
         `state`: `works`; `refused`, before anything is trained; or `fails`. `reason` of the latter two, and `trace`.
     """
-    asking.ask = _here
+    asking.look = _look
     _without_logs()
     planned = False
     try:
@@ -125,7 +128,7 @@ def facts_of(config: str) -> dict[str, Any]:
         "packages": list(dict.fromkeys(package.install for kind in kinds for package in needs_of(kind))),
         "notes": list(dict.fromkeys(note for kind in kinds if (note := family_of(kind).note))),
     }
-    asking.ask = _here
+    asking.look = _look
     look = looker([Import(module=name) for name in module_names(content.get("custom_imports") or {})])
     student, teacher = content["model"], load_config(library.load("detectors", PARTNER).config)["model"]
     try:
@@ -137,9 +140,12 @@ def facts_of(config: str) -> dict[str, Any]:
             "adapters": len(paired.adapters)}  # fmt: skip
 
 
-def _here(module: str, request: dict[str, Any], what: str, words: Any = ()) -> dict[str, Any]:
-    """What a process of the engine would answer, without starting one: this is one."""
-    return levels.find(request)
+def _look(models: Sequence[Named], imports: Sequence[Import] = ()) -> list[Outputs]:
+    """The levels of detectors, without asking a process of the engine: this is one."""
+    for one in imports:
+        import_one(one)
+    found = [levels.look(*one) for one in models]
+    return [Outputs([Level(*level) for level in one["levels"]], one["module"], one["single"]) for one in found]
 
 
 def _without_logs() -> None:

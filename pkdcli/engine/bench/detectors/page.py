@@ -10,7 +10,7 @@ import yaml
 
 CATALOG = Path(__file__).with_name("catalog.yaml")
 MEASURED = Path(__file__).with_name("measured.json")
-COMMAND = "python -m pkdcli.engine.analysis.detectors"
+COMMAND = "python -m pkdcli.engine.bench.detectors"
 _INTRO = f"""<!-- Made by `{COMMAND} page`; a test holds it to what was measured. -->
 
 # Detectors that work

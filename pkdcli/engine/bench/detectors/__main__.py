@@ -1,4 +1,4 @@
-"""`python -m pkdcli.engine.analysis.detectors`: which detectors work, as docs/detectors.md says.
+"""`python -m pkdcli.engine.bench.detectors`: which detectors work, as docs/detectors.md says.
 
 - `measure [PATTERN ...]`: try those of the catalog whose config has one of these in its name, or all of them, and store
   what comes of it; `--processes N` at a time.
@@ -17,7 +17,7 @@ from pathlib import Path
 
 def main(argv: Sequence[str]) -> int:
     """Carry out one of the three."""
-    parser = argparse.ArgumentParser(prog="python -m pkdcli.engine.analysis.detectors")
+    parser = argparse.ArgumentParser(prog="python -m pkdcli.engine.bench.detectors")
     verbs = parser.add_subparsers(dest="verb", required=True)
     measure = verbs.add_parser("measure", help="try the detectors of the catalog")
     measure.add_argument("patterns", nargs="*", help="parts of configs' names")
@@ -27,13 +27,13 @@ def main(argv: Sequence[str]) -> int:
     page_of = verbs.add_parser("page", help="write docs/detectors.md")
     page_of.add_argument("file", nargs="?", default="docs/detectors.md")
     asked = parser.parse_args(argv)
-    from pkdcli.engine.analysis.detectors import page
+    from pkdcli.engine.bench.detectors import page
 
     if asked.verb == "page":
         print(page.write(Path(asked.file)))
         return 0
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many processes as cores
-    from pkdcli.engine.analysis.detectors import measure as measuring
+    from pkdcli.engine.bench.detectors import measure as measuring
 
     if asked.verb == "try":
         found = measuring.measured([{"config": asked.config}], 1, print)
