@@ -204,7 +204,7 @@ def _settle_splits(source: Source, shares: dict[str, float] | None, asked: DataI
     """Give each picture its split, and say which splits there are."""
     from pkdcli.data.importers.choose import without_objects
     from pkdcli.data.importers.source import SPLITS
-    from pkdcli.data.importers.split import USUAL, check_split, shares_of, stratify
+    from pkdcli.data.importers.split import FEW, USUAL, check_split, groups_of, shares_of, stratify
 
     own = {picture.split for picture in source.pictures}
     if shares is None and {"train", "val"} <= own and asked.group_by is None:
@@ -215,10 +215,11 @@ def _settle_splits(source: Source, shares: dict[str, float] | None, asked: DataI
         source.notes.append("The source's own splits are kept; --split 0.8,0.1,0.1 deals anew.")
     else:
         if shares is None:
-            shares = shares_of(USUAL)
+            few = len(set(groups_of(source.pictures, asked.group_by))) < FEW
+            shares = shares_of((0.8, 0.2) if few else USUAL)
             had = ", ".join(sorted(own - {None}))
             why = f"The source has no {'val' if 'train' in own else 'train'}, only {had}: " if had else ""
-            source.notes.append(f"{why}{'s' if why else 'S'}plit 0.8,0.1,0.1 into train, val and test.")
+            source.notes.append(f"{why}{'s' if why else 'S'}plit {','.join(f'{one:g}' for one in shares.values())} into {', '.join(shares)}.")
         dealt = stratify(source.pictures, shares, asked.seed, asked.group_by)
         for picture, split in zip(source.pictures, dealt, strict=True):
             picture.split = split

@@ -135,7 +135,7 @@ def look(
     sizes: Sequence[Any],
     found: Any,
     reading: Reading = USUAL,
-    sample: int = SAMPLE,
+    sample: int | None = None,
 ) -> Pictures:
     """Look at the image files of a split.
 
@@ -145,9 +145,10 @@ def look(
         sizes: N annotated (width, height), in pixels.
         found: Takes what is wrong (`Findings`).
         reading: What the data recipe says of them.
-        sample: At most so many are looked at, evenly spread.
+        sample: At most so many are looked at, evenly spread; None for `SAMPLE`.
     """
-    places = np.unique(np.linspace(0, len(names) - 1, min(len(names), sample)).round().astype(int)).tolist()
+    most = SAMPLE if sample is None else sample
+    places = np.unique(np.linspace(0, len(names) - 1, min(len(names), most)).round().astype(int)).tolist()
     paths = {place: path_of(folder, names[place]) for place in places}
     with ThreadPoolExecutor(_THREADS) as pool:
         headers = dict(zip(places, pool.map(read_header, paths.values(), chunksize=64), strict=True))

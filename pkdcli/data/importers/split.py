@@ -15,6 +15,9 @@ from pkdcli.errors import PkdError
 USUAL = (0.8, 0.1, 0.1)
 """Shares of train, val and test where nobody says any and the source has no splits."""
 
+FEW = 10
+"""Groups below which there is no test split by default."""
+
 
 def shares_of(numbers: Sequence[float]) -> dict[str, float]:
     """The share of each split.
@@ -106,7 +109,8 @@ def stratify(pictures: Sequence[Picture], shares: dict[str, float], seed: int, b
         for row in rows[np.lexsort((tie[rows], -counts[rows, at]))]:
             # A split that has its share of images takes no more, so that their numbers are as asked for.
             room = wanted[:, -1] >= counts[row, -1] / 2
-            want = np.where(room if room.any() else True, wanted[:, at], -np.inf)
+            # Of its own share: else the largest groups would all go to train.
+            want = np.where(room if room.any() else True, wanted[:, at] / share, -np.inf)
             best = np.flatnonzero(want >= want.max() - 1e-9)
             if len(best) > 1:
                 images = wanted[best, -1]
