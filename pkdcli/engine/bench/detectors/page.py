@@ -16,8 +16,8 @@ _INTRO = f"""<!-- Made by `{COMMAND} page`; a test holds it to what was measured
 # Detectors that work
 
 Any config of mmdet's can be a teacher or a student. These are tried: each trains for one step, with all that belongs to
-a run, on a few small pictures on a CPU, at scale `tiny` and with the packages installed that the notes name. As a student
-a small GFL teaches it, as a teacher it teaches a small GFL. Levels and adapters are those of full size.
+a run, on a few small pictures on a CPU, at scale `tiny` and with the packages installed that the notes name. As a
+student a small GFL teaches it, as a teacher it teaches a small GFL. Levels and adapters are those of full size.
 
 - **teacher**, **student**: `yes`, or refused before anything is trained, with the reason in the notes.
 - **levels**: strides in pixels and channels of what is compared: the neck's outputs, or the backbone's (*backbone*).
