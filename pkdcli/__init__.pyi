@@ -10,6 +10,8 @@ from pandas import DataFrame
 from pkdcli.api.benchmark import Benchmark
 from pkdcli.api.cancel import Cancelled
 from pkdcli.api.compare import Comparison
+from pkdcli.api.data.checking import Checked
+from pkdcli.api.data.importing import Imported
 from pkdcli.api.doctor import Findings
 from pkdcli.api.evaluate import Evaluation
 from pkdcli.api.predict.predict import Predictions
@@ -37,6 +39,7 @@ def train(
     seed: int = 0,
     scale: str | os.PathLike[str] = 'paper',
     data: str | os.PathLike[str] | None = None,
+    allow_bad_data: bool = False,
     init: str | None = None,
     levels: str | None = None,
     sets: Sequence[str] | str = (),
@@ -94,6 +97,7 @@ def train(
         seed: Seed of every random number.
         scale: paper: the mmdet models as they are. tiny: minutes on two cores.
         data: A data set's name or YAML file; coco, or shapes at scale tiny.
+        allow_bad_data: Train even where the check of the data refuses: leakage, doubled boxes, corners as sizes.
         init: scratch, or inherit: start from the teacher's neck and head.
         levels: index (level i with i, the default), stride, or student:teacher levels such as 0:1,1:2.
         sets: Override any key of the resolved recipe.
@@ -148,6 +152,7 @@ def train(
     seed: int = 0,
     scale: str | os.PathLike[str] = 'paper',
     data: str | os.PathLike[str] | None = None,
+    allow_bad_data: bool = False,
     init: str | None = None,
     levels: str | None = None,
     sets: Sequence[str] | str = (),
@@ -207,6 +212,7 @@ def sweep(
     baseline: bool = True,
     scale: str | os.PathLike[str] = 'paper',
     data: str | os.PathLike[str] | None = None,
+    allow_bad_data: bool = False,
     init: str | None = None,
     levels: str | None = None,
     sets: Sequence[str] | str = (),
@@ -266,6 +272,7 @@ def sweep(
         baseline: Also train the student alone.
         scale: paper: the mmdet models as they are. tiny: minutes on two cores.
         data: A data set's name or YAML file; coco, or shapes at scale tiny.
+        allow_bad_data: Train even where the check of the data refuses: leakage, doubled boxes, corners as sizes.
         init: scratch, or inherit: start from the teacher's neck and head.
         levels: index (level i with i, the default), stride, or student:teacher levels such as 0:1,1:2.
         sets: Override any key of the resolved recipe.
@@ -322,6 +329,7 @@ def sweep(
     baseline: bool = True,
     scale: str | os.PathLike[str] = 'paper',
     data: str | os.PathLike[str] | None = None,
+    allow_bad_data: bool = False,
     init: str | None = None,
     levels: str | None = None,
     sets: Sequence[str] | str = (),
@@ -375,6 +383,7 @@ def reproduce(
     only: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
     scale: str | os.PathLike[str] = 'paper',
     data: str | os.PathLike[str] | None = None,
+    allow_bad_data: bool = False,
     init: str | None = None,
     levels: str | None = None,
     sets: Sequence[str] | str = (),
@@ -424,6 +433,7 @@ def reproduce(
         only: Only this pair of the table; repeatable.
         scale: paper: the mmdet models as they are. tiny: minutes on two cores.
         data: A data set's name or YAML file; coco, or shapes at scale tiny.
+        allow_bad_data: Train even where the check of the data refuses: leakage, doubled boxes, corners as sizes.
         init: scratch, or inherit: start from the teacher's neck and head.
         levels: index (level i with i, the default), stride, or student:teacher levels such as 0:1,1:2.
         sets: Override any key of the resolved recipe.
@@ -728,6 +738,59 @@ def benchmark(
         coco_images: Images of the annotations for coco; COCO has 118287.
         epochs: Of the experiment.
         sets: Override any key of the resolved recipe.
+    """
+    ...
+
+def data_check(
+    data: str | os.PathLike[str] | Run,
+    *,
+    decode: bool = True,
+    fix: str | os.PathLike[str] | None = None,
+    html: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    watcher: Watcher | None = None,
+) -> Checked:
+    """Look at a whole data set: counts and sizes by class, and every fault with file, id and remedy.
+
+    Args:
+        data: A data set's name or YAML file, or the folder of an import.
+        decode: Decode every image, and compare all with each other.
+        fix: Write repaired annotations and a data recipe there; the original stays.
+        html: Write a page of images with their boxes.
+        force: Replace what is there (--fix, --html).
+    """
+    ...
+
+def data_import(
+    *paths: str | os.PathLike[str] | Run,
+    form: str | None = None,
+    images: str | os.PathLike[str] | None = None,
+    first_pixel: int | None = None,
+    split: Sequence[float] | float | str = (),
+    seed: int = 0,
+    group_by: str | None = None,
+    classes: Sequence[str] | str = (),
+    renamed: Sequence[str] | str = (),
+    output: str | os.PathLike[str] | None = None,
+    name: str | None = None,
+    force: bool = False,
+    watcher: Watcher | None = None,
+) -> Imported:
+    """Make a data set of Pascal VOC, YOLO, COCO, CVAT, Open Images or LabelMe: links, COCO JSON and a data recipe.
+
+    Args:
+        paths: Folders or files of annotations; several become one data set.
+        form: The form of the annotations, where it can't be told.
+        images: Folder of the images, if not below PATH.
+        first_pixel: Of Pascal VOC: 1 as in the original, or 0; by default 0 where a box begins at 0.
+        split: Shares of train, val and test, stratified by class; by default the source's own splits, or 0.8,0.1,0.1.
+        seed: Seed of the split.
+        group_by: Keep images together in one split: folder, or a regular expression for a part of their names.
+        classes: Keep these classes, in this order; by their new names.
+        renamed: Rename classes, or merge several into one.
+        output: Folder that is made; default: NAME-coco here.
+        name: Of the data set; by default the folder's.
+        force: Replace what an earlier import wrote there.
     """
     ...
 

@@ -69,9 +69,10 @@ def carry_out(experiment: Experiment, output: OutputOptions, watch: Watch, *, sw
 
 
 def say_notes(experiment: Experiment) -> None:
-    """Say what a user may not expect of the runs: mask heads that are dropped, parts of their config left out."""
+    """Say what a user may not expect of the runs: mask heads that are dropped, code of their own."""
     from pkdcli.config.build import notes
     from pkdcli.config.own import own_summary
+    from pkdcli.recipe.own import code_of
 
     dropped = {}
     for one in experiment.planned:
@@ -82,6 +83,8 @@ def say_notes(experiment: Experiment) -> None:
     for one in experiment.planned:
         if not finished(one.paths):
             texts += [text for text in (own_summary(one.recipe),) if text] + notes(one.recipe)
+        if not one.paths.exists:  # once is enough
+            texts += code_of(one.recipe)
     for text in dict.fromkeys(texts):
         print(f"note: {text}", file=sys.stderr)
 

@@ -12,12 +12,13 @@ from pkdcli.config.detector import detector_model
 from pkdcli.config.detector import notes as detector_notes
 from pkdcli.config.distill import distill_model
 from pkdcli.config.keys import set_key
-from pkdcli.config.levels import by_default, far_apart, pairing
+from pkdcli.config.levels import at_other_strides, by_default, far_apart, pairing
 from pkdcli.config.levels.look import looker
 from pkdcli.config.own import own_hooks, own_notes
 from pkdcli.config.zoo import entry
 from pkdcli.errors import PkdError
 from pkdcli.recipe.detectors.read import config_of
+from pkdcli.recipe.library import names
 from pkdcli.recipe.own import module_names
 from pkdcli.recipe.references import Import
 from pkdcli.recipe.schema import Detector, LossUse, Recipe
@@ -97,9 +98,14 @@ def build_config(
     if "custom_hooks" in recipe.config:  # beside those by which a run is followed, not in their place
         given = list(config["custom_hooks"] or [])
         named = [hook.get("type") for hook in given if isinstance(hook, dict)]
-        config["custom_hooks"] = [*(hook for hook in hooks(recipe) if hook["type"] not in named), *given]
+        config["custom_hooks"] = [*(hook for hook in hooks(recipe) if _mmdets(hook) not in named), *given]
     data.refuse_mixing(config)
     return config
+
+
+def _mmdets(hook: dict[str, Any]) -> str:
+    """The type of a hook; of one that stands for mmengine's EMAHook that of mmengine's."""
+    return "EMAHook" if hook["type"] == "PkdEMAHook" else hook["type"]
 
 
 def known(path: str, config: dict[str, Any]) -> None:
@@ -155,9 +161,11 @@ def _paired_otherwise(recipe: Recipe) -> list[str]:
     if recipe.teacher is None or "levels" in recipe.loss.model_fields_set or not recipe.data.classes:
         return []
     student, teacher = detector(recipe, recipe.student), detector(recipe, recipe.teacher)
-    far = far_apart(student, teacher, looker(imports_of(recipe)), recipe.taps)
+    look = looker(imports_of(recipe))
+    far = far_apart(student, teacher, look, recipe.taps)
     if far is None:
-        return []
+        met = None if recipe.pair in names("pairs") else at_other_strides(student, teacher, look, recipe.taps)
+        return [f"{met}, by index as in mmrazor's configs; --levels stride compares equal strides."] if met else []
     if recipe.loss.levels == "stride":
         return [f"levels of equal stride are compared: by index, {far}. --levels index compares them by index."]
     return [f"{far}, and none is of equal stride; --levels 0:0,1:1 names the pairs yourself."]

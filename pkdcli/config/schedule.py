@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from pkdcli.config.own import own_optim_wrapper, own_param_scheduler
-from pkdcli.recipe.detectors.read import config_of, modules
+from pkdcli.recipe.detectors.read import config_of
 from pkdcli.recipe.detectors.training import BASE_BATCH, own_schedulers
 from pkdcli.recipe.schema import Detector, Recipe
 
@@ -63,9 +63,9 @@ def shorten_phases(recipe: Recipe, which: Detector, model: dict[str, Any]) -> No
     whole = (config.get("train_cfg") or {}).get("max_epochs")
     if not whole or whole <= recipe.schedule.epochs or any(key.endswith("initial_epoch") for key in which.set):
         return
-    for module in modules(model):
-        if isinstance(module.get("initial_epoch"), int):
-            module["initial_epoch"] = round(module["initial_epoch"] * recipe.schedule.epochs / whole)
+    training = model.get("train_cfg")
+    if isinstance(training, dict) and isinstance(training.get("initial_epoch"), int):
+        training["initial_epoch"] = round(training["initial_epoch"] * recipe.schedule.epochs / whole)
 
 
 def learning_rate(recipe: Recipe) -> float:

@@ -10,7 +10,7 @@ from pkdcli.recipe.alone import alone
 from pkdcli.recipe.detectors.read import config_of
 from pkdcli.recipe.detectors.training import own_by_default
 from pkdcli.recipe.library import load
-from pkdcli.recipe.modules import read_recipe
+from pkdcli.recipe.modules.copies import read_recipe
 from pkdcli.recipe.own import with_content
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Recipe

@@ -86,7 +86,7 @@ def keep_modules(recipe: Recipe, paths: RunPaths) -> None:
     Raises:
         PkdError: They can't be written.
     """
-    from pkdcli.recipe.modules import FOLDER, keep
+    from pkdcli.recipe.modules.copies import FOLDER, keep
 
     try:
         keep(recipe, paths.root)
@@ -144,7 +144,7 @@ def restored(paths: RunPaths, cache: Path) -> tuple[list[PlannedRun], dict[str, 
         PkdError: Its recipe or its job.json is absent or damaged.
     """
     from pkdcli.config.teacher import teacher_recipe
-    from pkdcli.recipe.modules import read_recipe
+    from pkdcli.recipe.modules.copies import read_recipe
 
     recipe = read_recipe(paths.recipe)
     found = read_object(paths.job)

@@ -26,6 +26,7 @@ class CommonOptions:
         data: Name or file of the data set; None for the scale's own.
         init: How the student starts: scratch or inherit; None for the pair's own way.
         levels: Which pyramid levels are compared; None for level i with i.
+        allow_bad_data: Train even where the check of the data says that it would be spoilt.
         sets: Assignments to keys of the resolved recipe, `a.b.c=value`.
     """
 
@@ -34,6 +35,9 @@ class CommonOptions:
     )
     data: str | None = option(
         None, "A data set's name or YAML file; coco, or shapes at scale tiny.", panel=WHAT, names_of="datasets"
+    )
+    allow_bad_data: bool = option(
+        False, "Train even where the check of the data refuses: leakage, doubled boxes, corners as sizes.", panel=WHAT
     )
     init: str | None = option(None, "scratch, or inherit: start from the teacher's neck and head.", panel=WHAT)
     levels: str | None = option(

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from pkdcli.recipe import library
 from pkdcli.recipe.configs import as_text, config_path, is_own, read_config
-from pkdcli.recipe.module_files import files_of
+from pkdcli.recipe.modules.files import files_of
 from pkdcli.recipe.references import Import, located
-from pkdcli.recipe.schema import Detector, Loss, LossUse, Modules
+from pkdcli.recipe.schema import Detector, Loss, LossUse, Modules, Recipe
 
 Part = TypeVar("Part", Detector, LossUse)
 
@@ -86,6 +86,22 @@ def with_set_type(loss: LossUse, folder: Path) -> LossUse:
     if not colon or module in [one.module for one in loss.imports] or not files_of(module, folder):
         return loss
     return loss.model_copy(update={"imports": [*loss.imports, *located([Import(module=module)], folder)]})
+
+
+def code_of(recipe: Recipe) -> list[str]:
+    """What of a recipe is code of the user's own: a sentence for each config that was run to read it, and each module.
+
+    Args:
+        recipe: Resolved.
+    """
+    given = [one for one in (recipe.teacher, recipe.student) if one is not None and one.config_content is not None]
+    found = [f"{one.config} is Python, and was run to read it." for one in given]
+    found += [
+        f"{one.module}, in {one.folder}, is Python, and will be imported by the run."
+        for one in recipe.named_imports
+        if one.folder
+    ]
+    return list(dict.fromkeys(found))
 
 
 def custom_imports(config: dict[str, Any]) -> list[Any]:

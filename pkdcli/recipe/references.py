@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
 from pkdcli.recipe.configs import full_name
-from pkdcli.recipe.module_files import files_of, hash_of_module
+from pkdcli.recipe.modules.files import files_of, hash_of_module
 
 NAME = re.compile(r"[a-z0-9][a-z0-9.+_-]{0,63}")
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")

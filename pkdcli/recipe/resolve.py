@@ -29,12 +29,14 @@ from pkdcli.recipe.schema import (
     Detector,
     Loss,
     LossUse,
+    OwnTraining,
     Recipe,
     Scale,
     Schedule,
     Split,
     TeacherSpeed,
 )
+from pkdcli.recipe.schema.kinds import Accepted
 from pkdcli.recipe.schema.types import Training
 
 DEFAULT_PAIR = "gfl101-fcos50"
@@ -49,6 +51,7 @@ class Request:
     student: str | None = None
     scale: str = "paper"
     data: str | None = None
+    allow_bad_data: bool = False
     loss: str = "pkd"
     weight: float | None = None
     temperature: float | None = None
@@ -94,6 +97,8 @@ def resolve(request: Request) -> Recipe:
         data = load_data(scale.data, f"{library.path_of('scales', request.scale)}: data")
     else:
         data = load_data(request.data)
+    if request.allow_bad_data:
+        data = data.model_copy(update={"accept": list(get_args(Accepted))})
     distilled = loss.name != "none"
     teacher, student = (
         with_family_rules(_with_tap(one, tap, distilled), scale)
@@ -124,7 +129,7 @@ def resolve(request: Request) -> Recipe:
         schedule = library.load("schedules", asked or pair.schedule, None if asked else f"{chosen.where}schedule")
         schedule = scaled(schedule, scale, request.epochs)
         rate, images = scale.lr or student.lr, scale.batch
-    by_own_teacher = distilled and own_by_default(config_of(teacher), teacher=True)
+    by_own_teacher = distilled and scale.own != OwnTraining() and own_by_default(config_of(teacher), teacher=True)
     content: dict[str, Any] = {
         "role": "distill" if distilled else "baseline",
         "pair": pair.name,

@@ -64,7 +64,7 @@ class Run:
         Raises:
             PkdError: It can't be read.
         """
-        from pkdcli.recipe.modules import read_recipe
+        from pkdcli.recipe.modules.copies import read_recipe
 
         return read_recipe(self.paths.recipe)
 

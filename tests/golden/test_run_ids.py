@@ -22,6 +22,10 @@ FILES = {
         "name: my-loss\ntitle: Mine\nsummary: Mine.\ntype: mse\nimports: [my_hooks]\nweight: {default: 4}\n"
     ),
     "scale.yaml": "name: mine\ndata: shapes\nimage: [320, 320]\nbatch: 4\nstat_chunk: 1\npretrained: false\n",
+    "own_scale.yaml": (
+        "name: mine\ndata: shapes\nimage: [320, 320]\nbatch: 4\npretrained: false\n"
+        "own: {epochs: 2, lr: {AdamW: 0.001}}\n"
+    ),
     "w.pth": "weights",
 }
 
@@ -103,6 +107,7 @@ COMMANDS = """\
 --set scale.rules=[]
 --data own.yaml
 --pair rtmdet-l-rtmdet-tiny
+--pair rtmdet-l-rtmdet-tiny --scale own_scale.yaml
 --tap backbone
 --distill-until 0.5
 --teacher gfl101 --student retinanet_r50_fpn_1x_coco

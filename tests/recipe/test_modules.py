@@ -10,8 +10,8 @@ from own_files import asked
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.experiment.prepare import keep_modules, recipe_yaml
 from pkdcli.recipe.identity import run_id
-from pkdcli.recipe.module_files import has_hash, hash_of, hash_of_module, needed_files
-from pkdcli.recipe.modules import copies_used, keep, read_recipe
+from pkdcli.recipe.modules.copies import copies_used, keep, read_recipe
+from pkdcli.recipe.modules.files import has_hash, hash_of, hash_of_module, needed_files
 from pkdcli.recipe.references import Import, located
 from pkdcli.runs.paths import RunPaths
 

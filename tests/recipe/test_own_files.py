@@ -16,7 +16,7 @@ from pkdcli.experiment.prepare import recipe_yaml
 from pkdcli.recipe import configs, library
 from pkdcli.recipe.detectors.read import config_of
 from pkdcli.recipe.identity import comparable, run_id
-from pkdcli.recipe.module_files import hash_of
+from pkdcli.recipe.modules.files import hash_of
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Recipe
 

@@ -117,6 +117,25 @@ def far_apart(
     return None
 
 
+def at_other_strides(
+    student: dict[str, Any], teacher: dict[str, Any], look: Look | None = None, taps: Taps = NO_TAPS
+) -> str | None:
+    """Which strides meet by index, in words; None where they are equal, or not known.
+
+    Args:
+        student: mmdet model section.
+        teacher: mmdet model section.
+        look: As in `pairing`.
+        taps: The same.
+    """
+    ours, theirs = _outputs(student, teacher, look, taps)
+    met = [(one.stride, other.stride) for one, other in zip(ours.levels, theirs.levels, strict=False)][:OFFICIAL_LEVELS]
+    if all(one == other or None in (one, other) for one, other in met):
+        return None
+    strides = (", ".join(str(pair[side] or "?") for pair in met) for side in (0, 1))
+    return "the student's levels of strides {} meet the teacher's of strides {}".format(*strides)
+
+
 def by_default(
     student: dict[str, Any], teacher: dict[str, Any], look: Look | None = None, taps: Taps = NO_TAPS
 ) -> str:

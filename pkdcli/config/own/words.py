@@ -6,6 +6,7 @@ from typing import Any
 
 from pkdcli.config.own.hooks import own_hooks
 from pkdcli.config.own.length import bare
+from pkdcli.config.own.schedulers import own_param_scheduler
 from pkdcli.recipe.detectors.read import config_of
 from pkdcli.recipe.detectors.training import own_length, own_schedulers, unusual_transforms
 from pkdcli.recipe.schema import Recipe
@@ -24,7 +25,7 @@ def own_summary(recipe: Recipe) -> str | None:
         return None
     config = config_of(recipe.student)
     epochs, whole = recipe.schedule.epochs, own_length(config)
-    own_hooks(recipe)  # which refuses those that can't be carried out
+    own_hooks(recipe), own_param_scheduler(recipe, 1.0)  # which refuse what can't be carried out
     length = f"{epochs} epochs" + ("" if whole == epochs else f" for its {whole}")
     return f"{recipe.student.name} is trained by its own config: {'; '.join(own_words(config))}; {length}."
 

@@ -13,7 +13,10 @@ from pkdcli.data.images.loading_error import ImageError
 from pkdcli.data.images.pixels import SIDEWAYS, read
 
 IMAGES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .bmp .dib .gif .tif .tiff .webp .jp2 .j2k .avif .pgm .ppm .pbm .pnm .pfm .hdr".split()
+    (
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".webp", ".jp2", ".j2k"),
+        *(".avif", ".pgm", ".ppm", ".pbm", ".pnm", ".pfm", ".hdr"),
+    )
 )
 """Endings of image files."""
 

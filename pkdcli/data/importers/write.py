@@ -1,4 +1,4 @@
-"""A data set in pkd's own form: COCO JSON, links to the images and a data recipe, in one folder made whole or not at all."""
+"""A data set in pkd's own form: COCO JSON, links to the images and a data recipe, in a folder that is made as a whole."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def recipe_of(name: str, splits: Sequence[str], form: str) -> str:
     content: dict[str, Any] = {"name": name}
     content |= {one: {"images": f"images/{one}/", "annotations": f"annotations/{one}.json"} for one in splits}
     told = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
-    return f"# Imported from {form} by `pkd data import`; {RECORD} says what was taken and what was passed over.\n{told}"
+    return f"# Imported from {form} by `pkd data import`; {RECORD} says what was taken and what passed over.\n{told}"
 
 
 def coco_of(pictures: Sequence[Picture], classes: Sequence[str]) -> dict[str, Any]:

@@ -138,6 +138,10 @@ class Schedule(Strict):
     notes: str = ""
 
 
+Accepted = Literal["corners", "swapped", "swapped-sizes", "centres", "doubled", "outside", "leakage"]
+"""What the check of data refuses, and lets pass where `accept` names it."""
+
+
 class Split(Strict):
     """One split of a data set: a folder of images and a COCO annotation file."""
 
@@ -158,7 +162,8 @@ class Data(Strict):
         fingerprint: A hash of the annotation files: another content is another experiment.
         background: Train also on images without objects, which mmdet's configs leave out.
         accept: What the check would refuse and is right here: boxes that look like `corners` or `centres`, with width
-            and height `swapped` (or those of the images, `swapped-sizes`), or that stand there `doubled`.
+            and height `swapped` (or those of the images, `swapped-sizes`), that stand there `doubled` or most of which
+            lie `outside`; images that are trained on and measured on (`leakage`).
         warnings: What the check found odd (said with every training and kept in its result).
         exif: Which way up boxes were drawn on photos whose EXIF orientation leaves the size as it is: on the picture as
             `shown`, upright, or as `stored`; by default as on the photos whose size tells (found out by the check).
@@ -178,7 +183,7 @@ class Data(Strict):
     train_images: Count | None = None
     fingerprint: str | None = None
     background: bool = False
-    accept: list[Literal["corners", "swapped", "swapped-sizes", "centres", "doubled"]] = []
+    accept: list[Accepted] = []
     warnings: list[str] = []
     exif: Literal["shown", "stored"] | None = None
     pixel_range: Annotated[tuple[Number, Number], BeforeValidator(two_numbers), AfterValidator(ascending)] | None = None

@@ -61,7 +61,7 @@ def test_the_whole_pipeline_is_taken(own):
         {"type": "Resize", "scale": (160, 120), "keep_ratio": False},
         {"type": "Pad", "size_divisor": 32},
         {
-            "type": "PackDetInputs",
+            "type": "mmdet.PackDetInputs",
             "meta_keys": ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor", "flip"),
         },
     ]

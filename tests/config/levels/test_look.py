@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from pkdcli.config.build import with_adapters
-from pkdcli.config.levels import Level, Outputs, outputs
+from pkdcli.config.build import model, with_adapters
+from pkdcli.config.levels import Level, Named, Outputs, outputs
+from pkdcli.config.levels.keys import outputs_of
 from pkdcli.config.levels.look import look, looker
 from pkdcli.launch import request as asking
 from pkdcli.recipe import library
@@ -64,6 +65,34 @@ def test_what_is_built_otherwise_is_looked_at_anew(asked):
     assert [request["imports"] for _, request, _ in asked] == [
         [], [], *([{"module": "nets", "folder": None, "sha256": number}] for number in "12")
     ]  # fmt: skip
+
+
+def test_a_tap_is_asked_for_and_kept_by_itself(asked):
+    look([(PROBE, "student"), Named(PROBE, "teacher", "backbone.last")])
+    look([Named(PROBE, "teacher", "backbone.last")])
+    look([Named(PROBE, "teacher", "backbone.first")])
+    taps = [[one.get("tap") for one in request["models"]] for _, request, _ in asked]
+    assert taps == [[None, "backbone.last"], ["backbone.first"]]
+
+
+def test_keys_tell_nothing_of_a_tap(asked):
+    section = load_config("gfl/gfl_r50_fpn_1x_coco.py")["model"]
+    assert outputs_of([Named(section, "student", "backbone")], looker())[0].module == "backbone"
+    assert len(asked) == 1
+    assert outputs_of([Named(section, "student")], looker())[0].module == "neck"
+    assert len(asked) == 1
+
+
+def test_a_real_process_looks_at_the_module_of_a_tap(tmp_path, monkeypatch):
+    monkeypatch.setenv("PKD_CACHE", str(tmp_path))
+    made = resolve(Request(scale="tiny", tap=("student=neck.fpn_convs.1", "teacher=backbone"), levels="stride"))
+    made = made.model_copy(update={"data": made.data.model_copy(update={"classes": ["a"]})})
+    assert with_adapters(made).adapters == {0: (64, 128)}
+    distiller = model(made)["distiller"]
+    assert distiller["student_recorders"]["fpn"] == {"type": "mmrazor.PkdSingleOutput", "source": "neck.fpn_convs.1"}
+    assert distiller["teacher_recorders"]["fpn"] == {"type": "mmrazor.ModuleOutputs", "source": "backbone"}
+    (mapping,) = distiller["loss_forward_mappings"].values()
+    assert (mapping["preds_S"]["data_idx"], mapping["preds_T"]["data_idx"]) == (0, 2)  # of stride 16 both
 
 
 def test_a_cache_that_can_not_be_written_costs_no_more_than_time(asked, tmp_path):

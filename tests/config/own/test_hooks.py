@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pkdcli.config.build import hooks
+from pkdcli.config.build import build_config, hooks
 from pkdcli.config.build import notes as notes_of
 from pkdcli.config.own import own_hooks, own_notes, own_summary
 from pkdcli.errors import PkdError
@@ -80,10 +80,11 @@ custom_hooks = [CUSTOM]
 def of(tmp_path: Path):
     """`of(custom)`: a run of 10 epochs of 100 steps by a config of 100 epochs with these hooks."""
 
-    def made(custom: str, default: str = "", wrapper: str = "", **changes) -> Recipe:
+    def made(custom: str, default: str = "", wrapper: str = "", scheduler: str = "", **changes) -> Recipe:
         path = tmp_path / "own.py"
         wrapper = wrapper or "optimizer=dict(type='SGD', lr=0.01)"
         text = CONFIG.replace("CUSTOM", custom).replace("DEFAULT", default).replace("WRAPPER", wrapper)
+        text = text.replace("param_scheduler = []", f"param_scheduler = [{scheduler}]")
         path.write_text(text)
         return own(str(path), 10, 8, 800, **changes)
 
@@ -152,6 +153,20 @@ def test_what_is_said():
     assert own_summary(own("gfl/gfl_r50_fpn_1x_coco.py", 12, 16)) == (
         "one is trained by its own config: SGD with LinearLR and MultiStepLR; 12 epochs."
     )
+
+
+def test_what_can_not_be_carried_out_is_refused_where_it_would_be_said(of):
+    with pytest.raises(PkdError, match="MeanTeacherHook"):
+        own_summary(of("dict(type='MeanTeacherHook')"))
+    with pytest.raises(PkdError, match="ReduceOnPlateauLR can't be scaled to another length"):
+        own_summary(of("", scheduler="dict(type='ReduceOnPlateauLR')"))
+
+
+def test_hooks_that_are_set_take_the_place_of_the_configs_averages():
+    recipe = own(RTMDET, 8, 8, 800)
+    recipe = recipe.model_copy(update={"config": {"custom_hooks": [{"type": "EMAHook", "momentum": 0.1}]}})
+    found = build_config(recipe, "/w")["custom_hooks"]
+    assert found == [{"type": "PkdProgressHook"}, {"type": "EMAHook", "momentum": 0.1}]
 
 
 def test_what_is_not_done_is_a_note(of):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pkdcli.config import schedule
+from pkdcli.config.build import model
 from pkdcli.recipe.configs import configs_root
 from pkdcli.recipe.detectors.read import load_config
 from pkdcli.recipe.detectors.training import base_images, own_by_default, own_length, own_rate
@@ -104,3 +105,17 @@ def test_a_constructor_is_shown_the_detector():
         "num_layers": 6,
         "constructor": "LearningRateDecayOptimizerConstructor",
     }
+
+
+@pytest.mark.parametrize(("epochs", "first", "sets"), [(12, 4, {}), (3, 1, {}), (1, 0, {}), (24, 4, {}),
+                                                       (3, 4, {"train_cfg.initial_epoch": 4})])  # fmt: skip
+def test_toods_first_epochs_shrink_with_its_training(epochs, first, sets):
+    recipe = own("tood/tood_r50_fpn_1x_coco.py", training="paper")
+    recipe = recipe.model_copy(
+        update={
+            "student": recipe.student.model_copy(update={"set": sets}),
+            "schedule": recipe.schedule.model_copy(update={"epochs": epochs}),
+            "data": recipe.data.model_copy(update={"classes": ["a"]}),
+        }
+    )
+    assert model(recipe)["train_cfg"]["initial_epoch"] == first

@@ -16,8 +16,10 @@ def test_a_box_from_pixel_1_is_the_whole_picture(voc, take):
     found, boxes = take(voc, split=[0.6, 0.4])
     assert found.form == "Pascal VOC"
     assert found.ok
-    assert boxes["JPEGImages/p0.jpg"] == [{"class": "cat", "bbox": [0.0, 0.0, 100.0, 50.0], "area": 5000.0, "iscrowd": 0}]
-    assert boxes["JPEGImages/p3.jpg"] == [{"class": "dog", "bbox": [3.0, 1.0, 40.0, 40.0], "area": 1600.0, "iscrowd": 0}]
+    whole = {"class": "cat", "bbox": [0.0, 0.0, 100.0, 50.0], "area": 5000.0, "iscrowd": 0}
+    assert boxes["JPEGImages/p0.jpg"] == [whole]
+    part = {"class": "dog", "bbox": [3.0, 1.0, 40.0, 40.0], "area": 1600.0, "iscrowd": 0}
+    assert boxes["JPEGImages/p3.jpg"] == [part]
 
 
 def test_pixels_counted_from_0_are_seen_and_said(voc, take):
@@ -116,10 +118,12 @@ def by_regular_expressions(folder):
         text = path.read_text()
         things = []
         for body in re.findall(r"<object>(.*?)</object>", text, re.DOTALL):
-            side = {key: float(re.search(rf"<{key}>(.*?)</{key}>", body)[1]) for key in ("xmin", "ymin", "xmax", "ymax")}
+            keys = ("xmin", "ymin", "xmax", "ymax")
+            side = {key: float(re.search(rf"<{key}>(.*?)</{key}>", body)[1]) for key in keys}
             columns = [x for x in range(1, 2000) if side["xmin"] <= x <= side["xmax"]]
             rows = [y for y in range(1, 2000) if side["ymin"] <= y <= side["ymax"]]
-            things.append((re.search("<name>(.*?)</name>", body)[1], columns[0] - 1, rows[0] - 1, len(columns), len(rows)))
+            label = re.search("<name>(.*?)</name>", body)[1]
+            things.append((label, columns[0] - 1, rows[0] - 1, len(columns), len(rows)))
         found[re.search("<filename>(.*?)</filename>", text)[1]] = sorted(things)
     return found
 

@@ -1,4 +1,4 @@
-"""YOLO: shares of the picture become pixels, class numbers become names, and what is no label is passed over by line."""
+"""YOLO: shares of the picture become pixels, class numbers become names, and what is no label is said by line."""
 
 from __future__ import annotations
 

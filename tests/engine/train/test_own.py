@@ -14,12 +14,13 @@ import torch
 import yaml
 
 from pkdcli.engine.train.loop import last_metrics
+from pkdcli.engine.worker import group as groups
 from pkdcli.recipe.library import recipes_root
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import read_jsonl
 
-PER_EPOCH, EPOCHS = 3, 4
-TAUGHT = 7  # of 12 steps: 0.6 of them
+PER_EPOCH, EPOCHS = 3, 2
+TAUGHT = 4  # of 6 steps: 0.6 of them
 CLOCKS = ("seconds", "data_seconds", "val_seconds")
 
 # RTMDet-tiny at a third of its width. It has the rules of no scale, so that it stays what it is here.
@@ -79,9 +80,7 @@ def make(pair, make_run):
     """`make(folder, **changes)`: the directory of such a run."""
 
     def make(folder: Path, *sets: str, **changes) -> Path:
-        asked = {"distill_until": 0.6, **changes}
-        if asked.get("loss") == "none":
-            asked["distill_until"] = None
+        asked = {"distill_until": 0.6, "epochs": EPOCHS, **changes}
         return make_run(folder, *sets, pair=pair[0], scale=pair[1], **asked)
 
     return make
@@ -112,7 +111,7 @@ def test_it_is_trained_by_its_own_config(straight):
     assert config["optim_wrapper"]["optimizer"] == {"type": "AdamW", "lr": 0.0005, "weight_decay": 0.05}
     assert [one["type"] for one in config["param_scheduler"]] == ["CosineAnnealingLR"]  # no room for its warm-up
     assert config["param_scheduler"][0] | {"eta_min": 0} == {
-        "type": "CosineAnnealingLR", "by_epoch": False, "begin": 6, "end": 12, "T_max": 6, "eta_min": 0
+        "type": "CosineAnnealingLR", "by_epoch": False, "begin": 3, "end": 6, "T_max": 3, "eta_min": 0
     }  # fmt: skip
     result = json.loads((straight / "result.json").read_text())
     assert (result["training"], result["distill_until"]) == ("own", 0.6)
@@ -136,10 +135,29 @@ def test_the_teacher_leaves_when_it_shall(straight):
     assert f"from step {TAUGHT + 1} on the student learns without its teacher" in (straight / "log.txt").read_text()
 
 
-@pytest.mark.parametrize("step", [5, 8])
+@pytest.mark.parametrize("step", [2, 5])
 def test_stopped_and_resumed_it_ends_the_same(straight, make, workers, tmp_path, step):
     """In the middle of an epoch, with the teacher and without."""
     run = make(tmp_path)
     assert workers.run(run, first=STOP.replace("STEP", str(step - 1))) == 130, (run / "log.txt").read_text()[-3000:]
     assert (run / "checkpoints" / f"epoch_{step // PER_EPOCH:04d}_iter_{step:08d}.pth").exists()
     assert_same(straight, workers.finish(make(tmp_path)))
+
+
+def test_students_that_share_a_teacher_end_as_alone(straight, make, workers, tmp_path, monkeypatch):
+    """One is taught to the end, the other leaves the teacher before it."""
+    other = workers.finish(make(tmp_path / "alone", loss="mse", distill_until=None))
+    runs = [make(tmp_path / "together"), make(tmp_path / "together", loss="mse", distill_until=None)]
+    teachers = []
+
+    class Noted(groups.SharedTeacher):
+        def __init__(self):
+            super().__init__()
+            teachers.append(self)
+
+    monkeypatch.setattr(groups, "SharedTeacher", Noted)
+    assert groups.train_group(runs) == {run.name: 0 for run in runs}
+    assert_same(straight, runs[0])
+    assert_same(other, runs[1])
+    (teacher,) = teachers
+    assert (teacher.forwards, teacher.asked) == (PER_EPOCH * EPOCHS, PER_EPOCH * EPOCHS + TAUGHT)

@@ -13,7 +13,8 @@ import pkdcli.engine.register  # noqa: F401
 # isort: split
 from mmdet.registry import MODELS
 from mmengine.hooks import Hook
-from mmengine.optim import build_optim_wrapper
+from mmengine.optim import DefaultOptimWrapperConstructor, build_optim_wrapper
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, DefaultScope
 from torch import nn
 
 from pkdcli.config.build import build_config
@@ -89,7 +90,8 @@ def distilled():
     known = {"classes": ["a"], "train_images": 800}
     recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update=known)})
     config = build_config(recipe, "/w")
-    return MODELS.build(config["model"]), config["optim_wrapper"]
+    with DefaultScope.overwrite_default_scope("mmdet"):
+        return MODELS.build(config["model"]), config["optim_wrapper"]
 
 
 def test_averages_have_no_teacher_of_their_own(distilled):
@@ -106,9 +108,6 @@ def test_averages_have_no_teacher_of_their_own(distilled):
 def test_a_constructor_sees_the_detector_by_its_own_names(distilled):
     model, wrapper = distilled
     seen = []
-
-    from mmengine.optim import DefaultOptimWrapperConstructor
-    from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
     @OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
     class NamesFirst(DefaultOptimWrapperConstructor):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pkdcli.recipe.library import parse, read_yaml
-from pkdcli.recipe.module_files import has_hash, needed_files
+from pkdcli.recipe.modules.files import has_hash, needed_files
 from pkdcli.recipe.references import Import
 from pkdcli.recipe.schema import Recipe
 
