@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 
 _VERBS = (
     *("train", "sweep", "reproduce", "evaluate", "report", "verify", "visualize", "benchmark"),
-    *("predict",),
+    *("predict", "export"),
     *("list_runs", "load_run", "resume", "cancel", "doctor"),
 )
 _CLASSES = {

@@ -22,7 +22,7 @@ _CONTEXT = {"help_option_names": ["-h", "--help"]}
 COMMANDS = {
     "run": ("train", "sweep", "reproduce", "eval", "resume", "cancel"),
     "look": ("status", "logs", "report", "list", "show", "visualize", "verify", "bench", "doctor", "clean"),
-    "use": ("predict",),
+    "use": ("predict", "export"),
 }
 
 

@@ -32,6 +32,7 @@ from pkdcli.api.benchmark import Benchmark
 from pkdcli.api.cancel import Cancelled
 from pkdcli.api.doctor import Findings
 from pkdcli.api.evaluate import Evaluation
+from pkdcli.api.export.export import Exported
 from pkdcli.api.predict.predict import Predictions
 from pkdcli.api.verify import Verification
 from pkdcli.api.visualize.visualize import Figures
