@@ -132,7 +132,8 @@ def param_scheduler(recipe: Recipe) -> list[dict[str, Any]]:
 
 def _warmup_shape(recipe: Recipe) -> dict[str, Any]:
     for scheduler in own_schedulers(config_of(recipe.student)):
-        if scheduler["type"] in ("LinearLR", "ConstantLR"):
+        # At its beginning alone: YOLOX's ConstantLR is its last epochs', of a factor of 1.
+        if scheduler["type"] in ("LinearLR", "ConstantLR") and not scheduler.get("begin"):
             return {key: scheduler[key] for key in ("type", "start_factor", "factor") if key in scheduler}
     return {"type": "LinearLR", "start_factor": 0.001}
 
