@@ -14,6 +14,7 @@ from pkdcli.api.data.checking import Checked
 from pkdcli.api.data.importing import Imported
 from pkdcli.api.doctor import Findings
 from pkdcli.api.evaluate import Evaluation
+from pkdcli.api.export.export import Exported
 from pkdcli.api.predict.predict import Predictions
 from pkdcli.api.verify import Verification
 from pkdcli.api.visualize.visualize import Figures
@@ -694,6 +695,44 @@ def predict(
         scale: Of a bare checkpoint; by default full size, on images as its own config tests.
         data: Of a bare checkpoint without class names: its data set.
         output: Folder of what is written; default: predictions/<run>/ in the runs folder.
+        force: Write into a folder that is there.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+    """
+    ...
+
+def export(
+    target: str | os.PathLike[str] | Run,
+    *,
+    formats: Sequence[str] | str = 'mmdet',
+    model: str = 'student',
+    raw: bool = False,
+    int8: bool = False,
+    images: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
+    map: bool = True,
+    detector: str | os.PathLike[str] | None = None,
+    scale: str | None = None,
+    data: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    runs: str | os.PathLike[str] | None = None,
+    on_step: Callable[[str, int | None, int | None], None] | None = None,
+    say: Callable[[str], None] | None = None,
+    watcher: Watcher | None = None,
+) -> Exported:
+    """Write a run's student (or its teacher) for use elsewhere, checked against PyTorch on real images.
+
+    Args:
+        target: A run's id or folder, or a checkpoint file.
+        formats: Kinds of files.
+        model: student or teacher (of a run).
+        raw: Outputs of the head itself in place of boxes; of any detector.
+        int8: ONNX in 8 bits too, quantized on training images.
+        images: Compare with PyTorch on this in place of val images; repeatable.
+        map: Measure mAP on the val split too (ONNX).
+        detector: What a bare checkpoint is of; a run knows.
+        scale: Of a bare checkpoint; by default full size, on images as its own config tests.
+        data: Of a bare checkpoint without class names: its data set.
+        output: Folder of the files; default: exports/<run>/ in the runs folder.
         force: Write into a folder that is there.
         runs: Folder of runs (default $PKD_RUNS, or ./runs).
     """

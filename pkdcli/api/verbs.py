@@ -59,6 +59,7 @@ class Verb:
 
 _WATCHER = {"watcher": "Watcher | None"}
 _ON_IMAGE = {"on_image": "Callable[[int, int | None, str], None] | None"}
+_ON_STEP = {"on_step": "Callable[[str, int | None, int | None], None] | None"}
 _SAY = {"say": "Callable[[str], None] | None"}
 
 VERBS: dict[str, Verb] = {
@@ -73,6 +74,7 @@ VERBS: dict[str, Verb] = {
     "verify": Verb("pkdcli.api.verify", "Verification", "pair", extra=_WATCHER),
     "visualize": Verb("pkdcli.api.visualize.visualize", "Figures", "figure", extra=_WATCHER),
     "predict": Verb("pkdcli.api.predict.predict", "Predictions", "target", extra=_ON_IMAGE | _SAY | _WATCHER),
+    "export": Verb("pkdcli.api.export.export", "Exported", "target", extra=_ON_STEP | _SAY | _WATCHER),
     "benchmark": Verb("pkdcli.api.benchmark", "Benchmark", extra=_WATCHER),
     "data_check": Verb("pkdcli.api.data.checking", "Checked", "data", extra=_WATCHER),
     "data_import": Verb("pkdcli.api.data.importing", "Imported", "paths", many=True, extra=_WATCHER),

@@ -35,6 +35,7 @@ from pkdcli.api.data.checking import Checked
 from pkdcli.api.data.importing import Imported
 from pkdcli.api.doctor import Findings
 from pkdcli.api.evaluate import Evaluation
+from pkdcli.api.export.export import Exported
 from pkdcli.api.predict.predict import Predictions
 from pkdcli.api.verify import Verification
 from pkdcli.api.visualize.visualize import Figures

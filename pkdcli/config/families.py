@@ -96,7 +96,7 @@ FAMILIES = {
     "HybridTaskCascadeRoIHead": Family(
         extra=_STUFF,
         without_masks="CascadeRoIHead",
-        mask_parts=("interleaved", "mask_info_flow", "semantic_fusion"),
+        mask_parts=("interleaved", "mask_info_flow", "semantic_fusion", *_STUFF),
         note=_NO_STUFF,
     ),
     "SCNet": Family(learns_from_masks=True),
@@ -186,7 +186,12 @@ def parts_of(kinds: Iterable[str]) -> tuple[str, ...]:
 
 
 def drop_masks(model: dict[str, Any]) -> None:
-    """Turn a Mask R-CNN into the Faster R-CNN inside it, and others likewise, for data without segmentations."""
+    """Turn a Mask R-CNN into the Faster R-CNN inside it, and others likewise, for data without segmentations.
+
+    What finds boxes by masks alone stays as it is: with weights that are given it needs none to learn from.
+    """
+    if any(family_of(module["type"]).learns_from_masks for module in modules(model)):
+        return
     whole = family_of(model["type"])
     for path in (*MASK_PARTS, *whole.mask_parts):
         _drop(model, path)

@@ -3,6 +3,7 @@
 A room imports from the rows below its own, never upwards nor sideways:
 
     bench                                 measures what the rest does
+    export                                detectors as files for elsewhere, and whether these are the detectors
     predict                               detections in images of the user's
     analysis                              figures and checks of what was trained
     worker                                the process of a run or a group of runs: request, run, result

@@ -9,7 +9,7 @@ from source import Source
 ENGINE = "pkdcli.engine."
 # Top to bottom: a room imports from itself and from the rows below its own, never upwards nor sideways.
 LAYERS = (
-    {"bench", "predict"},
+    {"bench", "predict", "export"},
     {"analysis"},
     {"worker"},
     {"register"},

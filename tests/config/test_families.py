@@ -86,6 +86,19 @@ def test_a_detector_without_its_masks_is_the_one_of_boxes_inside_it(config, kind
     check_data(model, "detector probe", 3, masks=False)
 
 
+@pytest.mark.parametrize("config", ["scnet/scnet_r50_fpn_1x_coco.py", "solo/solo_r50_fpn_1x_coco.py"])
+def test_what_finds_boxes_by_masks_stays_whole(config):
+    model = section(config)
+    drop_masks(model)
+    assert model == section(config)
+
+
+def test_a_cascade_with_semantics_drops_them_with_its_masks():
+    model = section("htc/htc_r50_fpn_1x_coco.py")
+    drop_masks(model)
+    assert not [key for key in model["roi_head"] if "semantic" in key or "mask" in key]
+
+
 def test_a_mask_head_counts_as_one_wherever_it_is():
     with_masks = ("solo/solo_r50_fpn_1x_coco.py", "rtmdet/rtmdet-ins_tiny_8xb32-300e_coco.py",
                   "boxinst/boxinst_r50_fpn_ms-90k_coco.py", "mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py")  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 COMMANDS = (
-    *("bench", "cancel", "clean", "compare", "doctor", "eval", "list", "logs", "predict", "reproduce"),
+    *("bench", "cancel", "clean", "compare", "doctor", "eval", "export", "list", "logs", "predict", "reproduce"),
     *("report", "resume", "show", "status", "sweep", "train", "verify", "visualize"),
     *("data", "data check", "data import"),
 )

@@ -61,3 +61,56 @@ class PredictOptions:
     )
     force: bool = option(False, "Write into a folder that is there.", panel=WHERE)
     runs: Path | None = like(OutputOptions, "runs")
+
+
+FORMATS = ("mmdet", "safetensors", "torchscript", "onnx")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """Which detector is written for use elsewhere, and how.
+
+    Attributes:
+        target: A run's id or folder, or a file of weights.
+        formats: Some of `FORMATS`; that for mmdet is always written of a run.
+        model: Which detector of a run: student or teacher.
+        raw: The outputs of the head in place of boxes.
+        int8: Also as ONNX in whole numbers of 8 bits, by training images.
+        images: Files on which the graph is compared with PyTorch; none for some of the val split.
+        map: Measure the mAP of PyTorch, ONNX and int8 on the val split.
+        detector: Name or file of the detector that a bare file of weights is of.
+        scale: Name or file of its scale; None for full size.
+        data: Of a bare file of weights: name or file of its data set.
+        output: The folder; None for exports/<run> in the folder of runs.
+        force: Write into a folder that is there.
+        runs: The folder of runs; None for $PKD_RUNS, or ./runs.
+    """
+
+    target: str = like(EvalOptions, "target")
+    formats: tuple[str, ...] = option(
+        ("mmdet",), "Kinds of files.", names=("--format",), metavar="|".join(FORMATS), choices=FORMATS
+    )
+    model: str = option("student", "student or teacher (of a run).", choices=("student", "teacher"))
+    raw: bool = option(False, "Outputs of the head itself in place of boxes; of any detector.")
+    int8: bool = option(False, "ONNX in 8 bits too, quantized on training images.")
+    images: tuple[Path, ...] = option(
+        (),
+        "Compare with PyTorch on this in place of val images; repeatable.",
+        names=("--image",),
+        metavar="FILE",
+        repeatable=True,
+    )
+    map: bool = option(True, "Measure mAP on the val split too (ONNX).", names=("--map/--no-map",))
+    detector: str | None = like(EvalOptions, "detector")
+    scale: str | None = like(EvalOptions, "scale")
+    data: str | None = like(PredictOptions, "data")
+    output: Path | None = option(
+        None,
+        "Folder of the files; default: exports/<run>/ in the runs folder.",
+        names=("--output", "-o"),
+        metavar="DIR",
+        panel=WHERE,
+        folder=True,
+    )
+    force: bool = option(False, "Write into a folder that is there.", panel=WHERE)
+    runs: Path | None = like(OutputOptions, "runs")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pkdcli.recipe.configs import is_own
 from pkdcli.recipe.detectors.read import config_of, modules
 from pkdcli.recipe.schema import Detector, Rule, Scale
 
@@ -21,6 +22,9 @@ def rules_for(detector: Detector, scale: Scale) -> list[Rule]:
 def with_family_rules(detector: Detector, scale: Scale) -> Detector:
     """A detector with those of the scale's `families` that match one of its modules, and no rule before them does.
 
+    One of a config of the user's has none of them: it keeps its size, and its runs the names that they had before there
+    were families.
+
     Args:
         detector: Of a recipe that is being resolved.
         scale: As it was read.
@@ -28,7 +32,7 @@ def with_family_rules(detector: Detector, scale: Scale) -> Detector:
     Raises:
         PkdError: The detector's config can't be read.
     """
-    if not scale.families:
+    if not scale.families or is_own(detector.config):
         return detector
     tried = [*scale.rules, *scale.families]
     used = set()

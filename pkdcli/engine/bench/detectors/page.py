@@ -16,7 +16,8 @@ _INTRO = f"""<!-- Made by `{COMMAND} page`; a test holds it to what was measured
 # Detectors that work
 
 Any config of mmdet's can be a teacher or a student. These are tried: each trains for one step, with all that belongs to
-a run, on a few small pictures on a CPU. As a student a small GFL teaches it, as a teacher it teaches a small GFL.
+a run, on a few small pictures on a CPU, at scale `tiny` and with the packages installed that the notes name. As a
+student a small GFL teaches it, as a teacher it teaches a small GFL. Levels and adapters are those of full size.
 
 - **teacher**, **student**: `yes`, or refused before anything is trained, with the reason in the notes.
 - **levels**: strides in pixels and channels of what is compared: the neck's outputs, or the backbone's (*backbone*).
@@ -60,7 +61,7 @@ def _counts(entries: list[dict[str, Any]], measured: dict[str, Any]) -> str:
     number = len(entries)
     found = {role: counts(measured, role) for role in ("student", "teacher")}
     texts = [
-        f"{one['works']} work as {role}s, {one['refused']} are refused, {one['fails']} fail"
+        f"{one['works']} work as {role}s, {one['refused']} refused, {one['fails']} failing"
         for role, one in found.items()
     ]
     return f"Of these {number} configs {texts[0]}; {texts[1]}."

@@ -1,0 +1,1 @@
+"""A finished detector for use elsewhere."""

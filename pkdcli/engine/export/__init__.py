@@ -1,0 +1,1 @@
+"""A finished detector for elsewhere: as one graph with decoding and suppression inside, checked against PyTorch."""

@@ -1,0 +1,87 @@
+"""A graph as an ONNX file, by PyTorch's own exporter, with ONNX's NonMaxSuppression in the place of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxscript
+import torch
+from onnxscript import FLOAT, INT64
+from onnxscript import opset18 as op
+from torch import nn
+
+from pkdcli.engine.export.graph import example
+
+OPSET = 18
+"""Of the files that are written: the least that the exporter makes without converting between versions."""
+INPUTS = ["images", "sizes"]
+
+
+@onnxscript.script(onnxscript.values.Opset("pkd", 1), default_opset=op)
+def keep_best(boxes: FLOAT, scores: FLOAT, labels: INT64, iou: float, groups: int) -> FLOAT:
+    """`pkdcli.engine.export.boxes.keep_best` in ONNX's operators: a class's scores are -1 for the boxes of others.
+
+    Args:
+        boxes: As there, and so the rest.
+        scores: Of the candidates.
+        labels: Their groups.
+        iou: The threshold.
+        groups: How many there are.
+    """
+    last = op.Constant(value_ints=[1])
+    depth = op.Reshape(op.Constant(value_int=groups), last)
+    values = op.Constant(value_floats=[0.0, 1.0])
+    mine = op.Cast(op.OneHot(labels, depth, values, axis=1), to=9)
+    by_group = op.Where(mine, op.Unsqueeze(scores, last), op.Constant(value_floats=[-1.0]))
+    most = op.Reshape(op.Shape(scores, start=1, end=2), last)
+    zero = op.Constant(value_floats=[0.0])
+    chosen = op.NonMaxSuppression(boxes, by_group, most, op.Constant(value_float=iou), zero)
+    places = op.Gather(chosen, op.Constant(value_ints=[0, 2]), axis=1)
+    none = op.Expand(op.Constant(value_floats=[-1.0]), op.Shape(scores))
+    return op.ScatterND(none, places, op.GatherND(scores, places))
+
+
+def write(graph: nn.Module, model: nn.Module, path: Path, divisor: int, names: Sequence[str]) -> dict[str, Any]:
+    """Export a graph whose batch, height and width are free; where they can't be, with those that can.
+
+    Args:
+        graph: As `graph_of` makes it.
+        model: mmdet's detector in it.
+        path: The file.
+        divisor: Of height and width.
+        names: Of the outputs.
+
+    Returns:
+        What is free: `batch` and `size`, and the `opset`.
+    """
+    arguments = example(model, divisor)
+    batch = torch.export.Dim("batch", min=1, max=1024)
+    height, width = (divisor * torch.export.Dim(name, min=2, max=4096 // divisor) for name in ("rows", "columns"))
+    program = torch.onnx.export(
+        graph,
+        arguments,
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=INPUTS,
+        output_names=list(names),
+        dynamic_shapes=({0: batch, 2: height, 3: width}, {0: batch}),
+        custom_translation_table={torch.ops.pkd.keep_best.default: keep_best},
+        verbose=False,
+    )
+    program.save(str(path))
+    return {"opset": OPSET, "batch": "any", "size": "any"}
+
+
+def session(path: Path) -> Callable[[np.ndarray, np.ndarray], Sequence[np.ndarray]]:
+    """A written file in onnxruntime, as a function of arrays."""
+    import onnxruntime
+
+    loaded = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+    def run(images: np.ndarray, sizes: np.ndarray) -> Sequence[np.ndarray]:
+        return loaded.run(None, {"images": images, "sizes": sizes})
+
+    return run
