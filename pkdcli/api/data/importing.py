@@ -219,8 +219,8 @@ def _settle_splits(source: Source, shares: dict[str, float] | None, asked: DataI
             shares = shares_of((0.8, 0.2) if few else USUAL)
             had = ", ".join(sorted(own - {None}))
             why = f"The source has no {'val' if 'train' in own else 'train'}, only {had}: " if had else ""
-            sizes = ",".join(f"{one:g}" for one in shares.values())
-            source.notes.append(f"{why}{'s' if why else 'S'}plit {sizes} into {', '.join(shares)}.")
+            told = ",".join(f"{one:g}" for one in shares.values())
+            source.notes.append(f"{why}{'s' if why else 'S'}plit {told} into {', '.join(shares)}.")
         dealt = stratify(source.pictures, shares, asked.seed, asked.group_by)
         for picture, split in zip(source.pictures, dealt, strict=True):
             picture.split = split

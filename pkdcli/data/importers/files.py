@@ -36,13 +36,15 @@ class Tree:
         self.images: list[Path] = []
         self._by_name: dict[str, list[Path]] = {}
         self._by_stem: dict[str, list[Path]] = {}
-        for path in _walk(root):
+        ours = list(_walk(root))
+        for path in ours:
             self.by_suffix.setdefault(path.suffix.lower(), []).append(path)
-        for path in _walk(self.image_root):
+        for path in ours if images is None else _walk(images):
             if path.suffix.lower() in IMAGES:
                 self.images.append(path)
                 self._by_name.setdefault(folded(path.name), []).append(path)
                 self._by_stem.setdefault(folded(path.stem), []).append(path)
+        self._known = {str(path) for path in self.images}
 
     def files(self, *suffixes: str) -> list[Path]:
         """The files with one of these endings, by their paths."""
@@ -61,15 +63,17 @@ class Tree:
         tail = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
         if not tail:
             return None
-        for base in (beside.parent, self.image_root):
-            exact = base / name
-            if exact.suffix.lower() in IMAGES and exact.is_file():
-                return exact
+        exact = [os.path.normpath(os.path.join(base, name)) for base in (beside.parent, self.image_root)]
+        for path in exact:
+            if path in self._known:
+                return Path(path)
         stem = Path(tail).stem if Path(tail).suffix.lower() in IMAGES else tail
         for found in (self._by_name.get(folded(tail)), self._by_stem.get(folded(stem))):
             if found:
                 return found[0] if len(found) == 1 else _nearest(found, name, beside)
-        return None
+        # One that lies beside the folder, and not below it.
+        near = (Path(path) for path in exact if os.path.splitext(path)[1].lower() in IMAGES)
+        return next((path for path in near if path.is_file()), None)
 
     def name_of(self, path: Path) -> str:
         """The path of an image below the folder of images, with slashes."""

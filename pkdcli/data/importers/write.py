@@ -1,4 +1,4 @@
-"""A data set in pkd's own form: COCO JSON, links to images and a data recipe, in a folder that is made as a whole."""
+"""A data set in pkd's own form: COCO JSON, links to the images and a recipe, in one folder, whole or not at all."""
 
 from __future__ import annotations
 
