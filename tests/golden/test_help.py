@@ -9,7 +9,7 @@ import pytest
 
 COMMANDS = (
     *("bench", "cancel", "clean", "doctor", "eval", "list", "logs", "reproduce"),
-    *("predict", "report", "resume", "show", "status", "sweep", "train", "verify", "visualize"),
+    *("export", "predict", "report", "resume", "show", "status", "sweep", "train", "verify", "visualize"),
 )
 
 
