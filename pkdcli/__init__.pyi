@@ -9,6 +9,9 @@ from pandas import DataFrame
 
 from pkdcli.api.benchmark import Benchmark
 from pkdcli.api.cancel import Cancelled
+from pkdcli.api.compare import Comparison
+from pkdcli.api.data.checking import Checked
+from pkdcli.api.data.importing import Imported
 from pkdcli.api.doctor import Findings
 from pkdcli.api.evaluate import Evaluation
 from pkdcli.api.export.export import Exported
@@ -28,6 +31,8 @@ __version__: str
 def train(
     pair: str | os.PathLike[str] = 'gfl101-fcos50',
     *,
+    teacher: str | os.PathLike[str] | None = None,
+    student: str | os.PathLike[str] | None = None,
     loss: str | os.PathLike[str] = 'pkd',
     weight: float | None = None,
     temperature: float | None = None,
@@ -35,9 +40,13 @@ def train(
     seed: int = 0,
     scale: str | os.PathLike[str] = 'paper',
     data: str | os.PathLike[str] | None = None,
+    allow_bad_data: bool = False,
     init: str | None = None,
     levels: str | None = None,
     sets: Sequence[str] | str = (),
+    tap: Sequence[str] | str = (),
+    training: str | None = None,
+    distill_until: float | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     accumulate: int = 1,
@@ -48,6 +57,7 @@ def train(
     checkpoint_minutes: float | None = None,
     checkpoint_iters: int | None = None,
     workers: int | None = None,
+    keep_predictions: bool = True,
     tracker: Sequence[str] | str = (),
     pretrained: bool = True,
     teacher_checkpoint: str | os.PathLike[str] | None = None,
@@ -79,6 +89,8 @@ def train(
 
     Args:
         pair: Teacher and student.
+        teacher: In place of the pair's: a detector's name or file, a config of mmdet's by its name, or a .py of your own.
+        student: The same of the student.
         loss: Distillation loss; none is the baseline.
         weight: Loss weight; by default alpha: 6 with a two-stage teacher, 10 with a one-stage one.
         temperature: Temperature of norm-kl (default 50).
@@ -86,9 +98,13 @@ def train(
         seed: Seed of every random number.
         scale: paper: the mmdet models as they are. tiny: minutes on two cores.
         data: A data set's name or YAML file; coco, or shapes at scale tiny.
+        allow_bad_data: Train even where the check of the data refuses: leakage, doubled boxes, corners as sizes.
         init: scratch, or inherit: start from the teacher's neck and head.
         levels: index (level i with i, the default), stride, or student:teacher levels such as 0:1,1:2.
         sets: Override any key of the resolved recipe.
+        tap: Compare what this module puts out and not the neck: backbone, neck.0, or any inside; of one detector by student=MODULE or teacher=MODULE.
+        training: paper: by SGD and steps (appendix A.2). own: by the optimizer, schedule, augmentation, averages and hooks of the student's config; the default where that is not SGD of mmdet's 1x family.
+        distill_until: Learn without the teacher after this share of the run, such as 0.9.
         epochs: Length instead of the schedule's; milestones follow.
         batch_size: Images a step over all devices; the rate follows.
         accumulate: Steps whose gradients are added.
@@ -99,6 +115,7 @@ def train(
         checkpoint_minutes: Save the training state so often, besides at epoch ends (default 10; 0 for never).
         checkpoint_iters: Save it every so many steps too.
         workers: Loader processes.
+        keep_predictions: Keep the detections of the last evaluation, for `pkd compare`; a few MB on COCO.
         tracker: Also tell tensorboard, mlflow, wandb (offline), dvclive, aim, clearml or neptune; repeatable. Its files are in trackers/ of the run's folder.
         pretrained: Start from pretrained weights.
         teacher_checkpoint: The teacher's weights; otherwise the zoo's, or it is trained first.
@@ -127,6 +144,8 @@ def train(
 def train(
     pair: str | os.PathLike[str] = 'gfl101-fcos50',
     *,
+    teacher: str | os.PathLike[str] | None = None,
+    student: str | os.PathLike[str] | None = None,
     loss: str | os.PathLike[str] = 'pkd',
     weight: float | None = None,
     temperature: float | None = None,
@@ -134,9 +153,13 @@ def train(
     seed: int = 0,
     scale: str | os.PathLike[str] = 'paper',
     data: str | os.PathLike[str] | None = None,
+    allow_bad_data: bool = False,
     init: str | None = None,
     levels: str | None = None,
     sets: Sequence[str] | str = (),
+    tap: Sequence[str] | str = (),
+    training: str | None = None,
+    distill_until: float | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     accumulate: int = 1,
@@ -147,6 +170,7 @@ def train(
     checkpoint_minutes: float | None = None,
     checkpoint_iters: int | None = None,
     workers: int | None = None,
+    keep_predictions: bool = True,
     tracker: Sequence[str] | str = (),
     pretrained: bool = True,
     teacher_checkpoint: str | os.PathLike[str] | None = None,
@@ -182,14 +206,20 @@ def sweep(
     weights: Sequence[float] | float | str = (),
     temperatures: Sequence[float] | float | str = (),
     pairs: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = 'gfl101-fcos50',
+    teachers: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
+    students: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
     schedules: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
     seeds: Sequence[int] | int | str = '0',
     baseline: bool = True,
     scale: str | os.PathLike[str] = 'paper',
     data: str | os.PathLike[str] | None = None,
+    allow_bad_data: bool = False,
     init: str | None = None,
     levels: str | None = None,
     sets: Sequence[str] | str = (),
+    tap: Sequence[str] | str = (),
+    training: str | None = None,
+    distill_until: float | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     accumulate: int = 1,
@@ -200,6 +230,7 @@ def sweep(
     checkpoint_minutes: float | None = None,
     checkpoint_iters: int | None = None,
     workers: int | None = None,
+    keep_predictions: bool = True,
     tracker: Sequence[str] | str = (),
     pretrained: bool = True,
     teacher_checkpoint: str | os.PathLike[str] | None = None,
@@ -235,14 +266,20 @@ def sweep(
         weights: Loss weights.
         temperatures: Temperatures of norm-kl.
         pairs: Pairs.
+        teachers: In place of the pairs': names or files of detectors, configs of mmdet's, or .py of your own.
+        students: The same of the students.
         schedules: Schedules.
         seeds: Seeds.
         baseline: Also train the student alone.
         scale: paper: the mmdet models as they are. tiny: minutes on two cores.
         data: A data set's name or YAML file; coco, or shapes at scale tiny.
+        allow_bad_data: Train even where the check of the data refuses: leakage, doubled boxes, corners as sizes.
         init: scratch, or inherit: start from the teacher's neck and head.
         levels: index (level i with i, the default), stride, or student:teacher levels such as 0:1,1:2.
         sets: Override any key of the resolved recipe.
+        tap: Compare what this module puts out and not the neck: backbone, neck.0, or any inside; of one detector by student=MODULE or teacher=MODULE.
+        training: paper: by SGD and steps (appendix A.2). own: by the optimizer, schedule, augmentation, averages and hooks of the student's config; the default where that is not SGD of mmdet's 1x family.
+        distill_until: Learn without the teacher after this share of the run, such as 0.9.
         epochs: Length instead of the schedule's; milestones follow.
         batch_size: Images a step over all devices; the rate follows.
         accumulate: Steps whose gradients are added.
@@ -253,6 +290,7 @@ def sweep(
         checkpoint_minutes: Save the training state so often, besides at epoch ends (default 10; 0 for never).
         checkpoint_iters: Save it every so many steps too.
         workers: Loader processes.
+        keep_predictions: Keep the detections of the last evaluation, for `pkd compare`; a few MB on COCO.
         tracker: Also tell tensorboard, mlflow, wandb (offline), dvclive, aim, clearml or neptune; repeatable. Its files are in trackers/ of the run's folder.
         pretrained: Start from pretrained weights.
         teacher_checkpoint: The teacher's weights; otherwise the zoo's, or it is trained first.
@@ -285,14 +323,20 @@ def sweep(
     weights: Sequence[float] | float | str = (),
     temperatures: Sequence[float] | float | str = (),
     pairs: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = 'gfl101-fcos50',
+    teachers: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
+    students: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
     schedules: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
     seeds: Sequence[int] | int | str = '0',
     baseline: bool = True,
     scale: str | os.PathLike[str] = 'paper',
     data: str | os.PathLike[str] | None = None,
+    allow_bad_data: bool = False,
     init: str | None = None,
     levels: str | None = None,
     sets: Sequence[str] | str = (),
+    tap: Sequence[str] | str = (),
+    training: str | None = None,
+    distill_until: float | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     accumulate: int = 1,
@@ -303,6 +347,7 @@ def sweep(
     checkpoint_minutes: float | None = None,
     checkpoint_iters: int | None = None,
     workers: int | None = None,
+    keep_predictions: bool = True,
     tracker: Sequence[str] | str = (),
     pretrained: bool = True,
     teacher_checkpoint: str | os.PathLike[str] | None = None,
@@ -339,6 +384,7 @@ def reproduce(
     only: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
     scale: str | os.PathLike[str] = 'paper',
     data: str | os.PathLike[str] | None = None,
+    allow_bad_data: bool = False,
     init: str | None = None,
     levels: str | None = None,
     sets: Sequence[str] | str = (),
@@ -352,6 +398,7 @@ def reproduce(
     checkpoint_minutes: float | None = None,
     checkpoint_iters: int | None = None,
     workers: int | None = None,
+    keep_predictions: bool = True,
     tracker: Sequence[str] | str = (),
     pretrained: bool = True,
     share_teacher: bool | None = None,
@@ -387,6 +434,7 @@ def reproduce(
         only: Only this pair of the table; repeatable.
         scale: paper: the mmdet models as they are. tiny: minutes on two cores.
         data: A data set's name or YAML file; coco, or shapes at scale tiny.
+        allow_bad_data: Train even where the check of the data refuses: leakage, doubled boxes, corners as sizes.
         init: scratch, or inherit: start from the teacher's neck and head.
         levels: index (level i with i, the default), stride, or student:teacher levels such as 0:1,1:2.
         sets: Override any key of the resolved recipe.
@@ -400,6 +448,7 @@ def reproduce(
         checkpoint_minutes: Save the training state so often, besides at epoch ends (default 10; 0 for never).
         checkpoint_iters: Save it every so many steps too.
         workers: Loader processes.
+        keep_predictions: Keep the detections of the last evaluation, for `pkd compare`; a few MB on COCO.
         tracker: Also tell tensorboard, mlflow, wandb (offline), dvclive, aim, clearml or neptune; repeatable. Its files are in trackers/ of the run's folder.
         pretrained: Start from pretrained weights.
         share_teacher: Train students that differ only in loss, weight, temperature, levels or init in one process, which loads each image and asks the teacher once a step; the results are the same. By default wherever two such students or more are to be trained; as many at a time as fit into half of the free memory. On Slurm each run is a task of its own.
@@ -492,6 +541,7 @@ def report(
     seeds: str = 'each',
     paper: bool = False,
     compare: Sequence[str] | str | None = None,
+    verdict: bool = False,
     plot_dir: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     say: Callable[[str], None] | None = None,
@@ -511,8 +561,32 @@ def report(
         seeds: each seed, or their mean and standard deviation (mean).
         paper: Put the published numbers beside.
         compare: Two runs, or the beginnings of their names, side by side.
+        verdict: Is the gain real? GO, NO-GO or INCONCLUSIVE for each method, from its seeds and the baseline's.
         plot_dir: Also write the plots here, as PNG, SVG and PDF.
         output: Write here; html without it goes to report.html.
+    """
+    ...
+
+def compare(
+    *names: str | os.PathLike[str] | Run,
+    split: str = 'val',
+    resamples: int = 1000,
+    format: str | None = None,
+    output: str | os.PathLike[str] | None = None,
+    runs: str | os.PathLike[str] | None = None,
+    quiet: bool = False,
+    watcher: Watcher | None = None,
+) -> Comparison:
+    """Hold runs against each other, image by image: differences with intervals, classes, kinds of errors.
+
+    Args:
+        names: Runs: what is compared with, then the others. A beginning that means several runs is a group of seeds.
+        split: val; or test or train, if `pkd eval` has evaluated it.
+        resamples: How often images are drawn for the intervals; 0 for none.
+        format: table, md, csv, json or latex.
+        output: Write to a file instead of the terminal.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+        quiet: Print only the result.
     """
     ...
 
@@ -703,6 +777,59 @@ def benchmark(
         coco_images: Images of the annotations for coco; COCO has 118287.
         epochs: Of the experiment.
         sets: Override any key of the resolved recipe.
+    """
+    ...
+
+def data_check(
+    data: str | os.PathLike[str] | Run,
+    *,
+    decode: bool = True,
+    fix: str | os.PathLike[str] | None = None,
+    html: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    watcher: Watcher | None = None,
+) -> Checked:
+    """Look at a whole data set: counts and sizes by class, and every fault with file, id and remedy.
+
+    Args:
+        data: A data set's name or YAML file, or the folder of an import.
+        decode: Decode every image, and compare all with each other.
+        fix: Write repaired annotations and a data recipe there; the original stays.
+        html: Write a page of images with their boxes.
+        force: Replace what is there (--fix, --html).
+    """
+    ...
+
+def data_import(
+    *paths: str | os.PathLike[str] | Run,
+    form: str | None = None,
+    images: str | os.PathLike[str] | None = None,
+    first_pixel: int | None = None,
+    split: Sequence[float] | float | str = (),
+    seed: int = 0,
+    group_by: str | None = None,
+    classes: Sequence[str] | str = (),
+    renamed: Sequence[str] | str = (),
+    output: str | os.PathLike[str] | None = None,
+    name: str | None = None,
+    force: bool = False,
+    watcher: Watcher | None = None,
+) -> Imported:
+    """Make a data set of Pascal VOC, YOLO, COCO, CVAT, Open Images or LabelMe: links, COCO JSON and a data recipe.
+
+    Args:
+        paths: Folders or files of annotations; several become one data set.
+        form: The form of the annotations, where it can't be told.
+        images: Folder of the images, if not below PATH.
+        first_pixel: Of Pascal VOC: 1 as in the original, or 0; by default 0 where a box begins at 0.
+        split: Shares of train, val and test, stratified by class; by default the source's own splits, or 0.8,0.1,0.1.
+        seed: Seed of the split.
+        group_by: Keep images together in one split: folder, or a regular expression for a part of their names.
+        classes: Keep these classes, in this order; by their new names.
+        renamed: Rename classes, or merge several into one.
+        output: Folder that is made; default: NAME-coco here.
+        name: Of the data set; by default the folder's.
+        force: Replace what an earlier import wrote there.
     """
     ...
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["experiments", "plugin_probes"]  # tests/support
+pytest_plugins = ["experiments", "own_files", "plugin_probes"]  # tests/support
 
 # A process started in the background ignores Ctrl-C, and its children do: here Ctrl-C is tested.
 signal.signal(signal.SIGINT, signal.default_int_handler)

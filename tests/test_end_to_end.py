@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pkdcli.data.scoring import predictions
+from pkdcli.data.scoring.ground_truth import load_annotations
+from pkdcli.data.scoring.metrics import evaluated, metrics_of, rows_of_kept
 from pkdcli.runs.features import Features
 
 METRICS = ("mAP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
 FILES = {"recipe.yaml", "config.py", "job.json", "status.json", "metrics.jsonl", "log.txt", "env.json", "checkpoints",
-         "student.pth", "student.py", "result.json", "samples.json"}  # fmt: skip
+         "student.pth", "student.py", "result.json", "samples.json", "predictions.npz"}  # fmt: skip
 
 
 def read(path):
@@ -81,6 +84,18 @@ def test_the_result_is_of_the_last_epoch(lab):
     assert {name: last[name] for name in METRICS} == read(run / "result.json")["metrics"]
     samples = read(run / "samples.json")
     assert (samples["epoch"], samples["iter"], len(samples["images"])) == (2, 8, 8)
+
+
+def test_the_kept_detections_give_the_metrics_of_the_result_exactly(lab):
+    for run in [*lab.runs.iterdir(), *(lab.cache / "teachers").iterdir()]:
+        found = predictions.read(run / "predictions.npz")
+        data = yaml.safe_load((run / "recipe.yaml").read_text())["data"]
+        assert (found.data, found.split, found.fingerprint) == ("micro", "val", data["fingerprint"])
+        truth = load_annotations(data["val"]["annotations"])
+        metrics = metrics_of(evaluated(truth, rows_of_kept(found, truth), truth.class_numbers(found.classes)))
+        assert {name: None if value != value else value for name, value in metrics.items()} == read(
+            run / "result.json"
+        )["metrics"]
 
 
 def test_teacher_baseline_and_student_show_the_same_images(lab):
@@ -163,6 +178,7 @@ def test_eval_of_a_run_equals_its_result_exactly(lab):
     assert json.loads(answer.out)["metrics"] == read(run / "result.json")["metrics"]
     assert read(run / "eval" / "micro-val.json")["metrics"] == read(run / "result.json")["metrics"]
     assert read(run / "eval" / "micro-val.samples.json")["images"] == read(run / "samples.json")["images"]
+    assert (run / "eval" / "micro-val.predictions.npz").read_bytes() == (run / "predictions.npz").read_bytes()
     assert (run / "result.json").read_bytes() == before
     for path in sorted((run / "eval").iterdir(), reverse=True):
         path.unlink()

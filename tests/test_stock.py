@@ -9,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
+from mmengine.config import Config
 
 # Another head than the pair's, and averages of the weights, which are what is measured.
 ODD = ("--set", "config.model.architecture.bbox_head.stacked_convs=1", "--set", "student.set.test_cfg.score_thr=0.0",
@@ -157,3 +159,72 @@ def test_a_run_of_a_release_without_the_config_gets_it_from_eval(odd, lab, tmp_p
     assert answer.code == 0, answer.err
     assert answer.err == f"wrote {old / 'student.py'}\n"
     assert (old / "student.py").read_text() == text
+
+
+# A student that is trained and tested by its own config
+
+PADDED = """
+_base_ = ["mmdet::gfl/gfl_r50_fpn_1x_coco.py"]
+model = dict(test_cfg=dict(score_thr=0.0))
+load = [dict(type="LoadImageFromFile"), dict(type="LoadAnnotations", with_bbox=True)]
+pad = dict(type="Pad", size=(640, 640), pad_val=dict(img=(114, 114, 114)))
+fit = [dict(type="Resize", scale=(640, 640), keep_ratio=True), pad, dict(type="PackDetInputs")]
+mixed = [
+    dict(type="CachedMosaic", img_scale=(640, 640)),
+    dict(type="RandomResize", scale=(1280, 1280), ratio_range=(0.5, 2.0), keep_ratio=True),
+    dict(type="RandomCrop", crop_size=(640, 640)),
+    pad,
+    dict(type="PackDetInputs"),
+]
+train_dataloader = dict(dataset=dict(pipeline=load + mixed))
+val_dataloader = test_dataloader = dict(dataset=dict(pipeline=load[:1] + fit))
+custom_hooks = [dict(type="PipelineSwitchHook", switch_epoch=6, switch_pipeline=load + fit)]
+"""
+
+
+@pytest.fixture(scope="module")
+def flat(micro, tmp_path_factory) -> Path:
+    """The micro data set with pictures that are wider than high, so that something has to be padded."""
+    folder = tmp_path_factory.mktemp("flat")
+    for split in ("train", "val"):
+        truth = read(micro.parent / "annotations" / f"{split}.json")
+        (folder / split).mkdir()
+        for one in truth["images"]:
+            one["height"] = 112
+            pixels = cv2.imread(str(micro.parent / "images" / split / one["file_name"]))
+            cv2.imwrite(str(folder / split / one["file_name"]), pixels[:112])
+        for one in truth["annotations"]:
+            one["bbox"][3] = min(112, one["bbox"][1] + one["bbox"][3]) - one["bbox"][1]
+            one["area"] = one["bbox"][2] * one["bbox"][3]
+            one.pop("segmentation", None)
+        truth["annotations"] = [one for one in truth["annotations"] if one["bbox"][3] > 8]
+        (folder / f"{split}.json").write_text(json.dumps(truth))
+    splits = [f"{split}: {{images: {split}/, annotations: {split}.json}}\n" for split in ("train", "val")]
+    (folder / "flat.yaml").write_text("name: flat\nimage: 96\n" + "".join(splits))
+    return folder / "flat.yaml"
+
+
+def test_a_student_that_is_tested_as_its_own_config_tests_scores_the_same_everywhere(flat, pkd, tmp_path):
+    (tmp_path / "padded.py").write_text(PADDED)
+    words = ("--student", tmp_path / "padded.py", "--loss", "none", "--training", "own", "--data", flat)
+    sets = ("--epochs", "4", "--batch-size", "4", "--workers", "0")
+    done = pkd("train", *words, "--scale", "tiny", *sets)
+    assert done.code == 0, done.err
+    (run,) = (tmp_path / "runs").iterdir()
+    measured = read(run / "result.json")["metrics"]
+    assert measured["mAP"] > 1
+
+    folder = tmp_path / "stock"
+    folder.mkdir()
+    answer, _ = stock(run, next((flat.parent / "val").iterdir()), folder)
+    assert 100 * answer["metrics"]["coco/bbox_mAP"] == pytest.approx(measured["mAP"], abs=0.1)
+    steps = Config.fromfile(run / "student.py").test_dataloader.dataset.pipeline
+    assert [step["type"] for step in steps] == ["LoadImageFromFile", "Resize", "Pad", "PackDetInputs"]
+    assert steps[2]["size"] == (96, 96)
+
+    again = pkd("eval", run, "--json")
+    alone = pkd("eval", run / "student.pth", "--detector", tmp_path / "padded.py", "--scale", "tiny", "--data", flat,
+                "--json")  # fmt: skip
+    for evaluated in (again, alone):
+        assert evaluated.code == 0, evaluated.err
+        assert json.loads(evaluated.out)["metrics"] == pytest.approx(measured, abs=0.01)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkdcli.api.options import EvalOptions
 from pkdcli.api.options.keywords import options_of
-from pkdcli.config.data import check_sides, image_size, own_test_size, sides
+from pkdcli.config.data import check_sides, evaluation_size, own_test_size, sides
 from pkdcli.data.prepare import prepare, thinnest
 from pkdcli.errors import PkdError, unknown
 from pkdcli.experiment.derived_recipes import of_checkpoint, of_run, recipe_of
@@ -125,6 +125,7 @@ def evaluate(
         "columns": {**columns, "data": recipe.data.name, "scale": recipe.scale.name},
         "own_pipeline": paths is None and options.scale is None,
         "samples": str(samples) if samples is not None else None,
+        "predictions": str(paths.evaluation_predictions(name, split)) if paths is not None else None,
     }
     with (watcher or Watcher()).doing(f"evaluating {recipe.student.title} on {recipe.data.name}, {split} ..."):
         record = ask("pkdcli.engine.worker", content, "the evaluation", (".", "--eval"))
@@ -192,7 +193,7 @@ def said_of_size(recipe: Recipe, scale: str | None) -> list[str]:
         recipe: Names the detector as its student, and the scale.
         scale: What the user named.
     """
-    own, named = own_test_size(recipe.student), image_size(recipe)
+    own, named = own_test_size(recipe.student), evaluation_size(recipe)
     if own is None or own == named or (scale is not None and recipe.scale.rules):
         return []
     if scale is None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pkdcli.reporting.frame import Grouping
     from pkdcli.reporting.table import Table
+    from pkdcli.reporting.verdict.judge import Verdict
     from pkdcli.runs.record import Record
 
 LAYOUTS = ("auto", "table7", "table8", "runs")
@@ -47,6 +48,7 @@ class ReportOptions:
         seeds: One of `SEEDS`.
         paper: Put the published numbers beside.
         compare: Two runs, or the beginnings of their names, side by side.
+        verdict: Say of each method whether its gain over the baseline is real, in place of the tables.
         plot_dir: Also write the plots here.
         output: The file to write.
     """
@@ -88,6 +90,9 @@ class ReportOptions:
     paper: bool = option(False, "Put the published numbers beside.", names=("--paper/--no-paper",))
     compare: tuple[str, str] | None = option(
         None, "Two runs, or the beginnings of their names, side by side.", metavar="RUN RUN"
+    )
+    verdict: bool = option(
+        False, "Is the gain real? GO, NO-GO or INCONCLUSIVE for each method, from its seeds and the baseline's."
     )
     plot_dir: Path | None = option(None, "Also write the plots here, as PNG, SVG and PDF.", metavar="DIR")
     output: Path | None = option(
@@ -139,9 +144,19 @@ class Report:
             from pkdcli.reporting.tables.compare import COMPARED
 
             return self.compared, COMPARED
+        if self.options.verdict:
+            from pkdcli.reporting.verdict.tables import VERDICT_COLUMNS, verdict_rows
+
+            return verdict_rows(self.verdicts()), VERDICT_COLUMNS
         from pkdcli.reporting.frame import as_data
 
         return as_data(self.chosen, self.how, self.options.paper)
+
+    def verdicts(self) -> list[Verdict]:
+        """Whether the gain of each method among the chosen runs is real."""
+        from pkdcli.reporting.verdict.judge import judge
+
+        return judge(self.chosen, self.records)
 
     def tables(self) -> tuple[list[Table], list[str]]:
         """The tables for people, and the notes below them."""
@@ -151,6 +166,10 @@ class Report:
             return compare_tables(self.compared), []
         if self.nothing:
             return [], [self.nothing]
+        if self.options.verdict:
+            from pkdcli.reporting.verdict.tables import verdict_table
+
+            return [verdict_table(self.verdicts())], []
         from pkdcli.reporting.tables.build import as_tables
 
         return as_tables(self.chosen, self.records, self.options.layout, self.how, self.options.paper)

@@ -18,10 +18,14 @@ from pkdcli.folders import cache_root
 
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
 
+# Groups of commands: the modules of their sub-commands by their names, in a room of the group's name.
+GROUPS = {
+    "data": ("Import and check data sets.", {"check": "check", "import": "importing"}),
+}
 # Each is the function `command` of a module of its name, in the room of its panel's name.
 COMMANDS = {
     "run": ("train", "sweep", "reproduce", "eval", "resume", "cancel"),
-    "look": ("status", "logs", "report", "list", "show", "visualize", "verify", "bench", "doctor", "clean"),
+    "look": ("status", "logs", "report", "compare", "list", "show", "visualize", "verify", "bench", "doctor", "clean"),
     "use": ("predict", "export"),
 }
 
@@ -30,7 +34,7 @@ def build(only: str | None = None) -> typer.Typer:
     """The whole command line, or one command of it by itself, which is ready sooner.
 
     Args:
-        only: The command's name.
+        only: The command's name, with its group's before it.
     """
     made = typer.Typer(
         name="pkd",
@@ -46,15 +50,30 @@ def build(only: str | None = None) -> typer.Typer:
             if only in (None, name):
                 function = import_module(f"pkdcli.cli.{room}.{name}").command
                 made.command(name, rich_help_panel=room.capitalize(), context_settings=_CONTEXT)(function)
+    for group, (text, modules) in GROUPS.items():
+        if only in (None, group, *(f"{group} {name}" for name in modules)):
+            made.add_typer(_group(group, text, modules, only), name=group, rich_help_panel=group.capitalize())
     made.callback()(_main)
+    return made
+
+
+def _group(group: str, text: str, modules: dict[str, str], only: str | None) -> typer.Typer:
+    """The commands of a group, or the one that was typed."""
+    made = typer.Typer(help=text, no_args_is_help=True, rich_markup_mode="rich", context_settings=_CONTEXT)
+    for name, module in modules.items():
+        if only in (None, group, f"{group} {name}"):
+            function = import_module(f"pkdcli.cli.{group}.{module}").command
+            made.command(name, context_settings=_CONTEXT)(function)
     return made
 
 
 def command_typed(words: Sequence[str]) -> str | None:
     """The command among the words behind `pkd`; None where it has to be looked for by the whole command line."""
-    first = next((word for word in words if word != "--debug"), None)
+    typed = [word for word in words if word != "--debug"]
     known = [name for names in COMMANDS.values() for name in names]
-    return first if first in known and not any(name.endswith("_COMPLETE") for name in os.environ) else None
+    known += [f"{group} {name}" for group, (_, modules) in GROUPS.items() for name in modules]
+    first = next((text for text in (" ".join(typed[:2]), *typed[:1]) if text in known), None)
+    return None if any(name.endswith("_COMPLETE") for name in os.environ) else first
 
 
 def __getattr__(name: str) -> typer.Typer:

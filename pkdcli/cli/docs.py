@@ -19,12 +19,21 @@ def pages() -> dict[str, str]:
     from pkdcli.cli import app
 
     group = typer.main.get_command(app)
-    commands = {name: command for name, command in group.commands.items() if not command.hidden}
+    commands: dict[str, Any] = {}
+    for name, command in group.commands.items():
+        if not command.hidden:
+            commands |= {f"{name} {one}": inner for one, inner in getattr(command, "commands", {}).items()} or {
+                name: command
+            }
     lines = [_FIRST, "", "# Commands", "", "| command | what it does |", "| --- | --- |"]
-    lines += [f"| [`pkd {name}`]({name}.md) | {_summary(command)} |" for name, command in sorted(commands.items())]
+    lines += [f"| [`pkd {name}`]({_file(name)}) | {_summary(command)} |" for name, command in sorted(commands.items())]
     lines += ["", "Of `pkd` itself:", "", *_options(group)]
     found = {"index.md": "\n".join(lines).rstrip() + "\n"}
-    return found | {f"{name}.md": _page(name, command) for name, command in commands.items()}
+    return found | {_file(name): _page(name, command) for name, command in commands.items()}
+
+
+def _file(name: str) -> str:
+    return f"{name.replace(' ', '-')}.md"
 
 
 def write(folder: Path) -> list[Path]:

@@ -69,8 +69,10 @@ def carry_out(experiment: Experiment, output: OutputOptions, watch: Watch, *, sw
 
 
 def say_notes(experiment: Experiment) -> None:
-    """Say what a user may not expect of the runs: mask heads that are dropped, parts of their config left out."""
+    """Say what a user may not expect of the runs: mask heads that are dropped, code of their own."""
     from pkdcli.config.build import notes
+    from pkdcli.config.own import own_summary
+    from pkdcli.recipe.own import code_of
 
     dropped = {}
     for one in experiment.planned:
@@ -78,7 +80,11 @@ def say_notes(experiment: Experiment) -> None:
             if one.recipe.mask_head and detector is not None and detector.mask:
                 dropped[detector.title] = one.recipe.mask_head
     texts = [f"{title}'s mask head is {fate}." for title, fate in dropped.items()]
-    texts += [text for one in experiment.planned if not finished(one.paths) for text in notes(one.recipe)]
+    for one in experiment.planned:
+        if not finished(one.paths):
+            texts += [text for text in (own_summary(one.recipe),) if text] + notes(one.recipe)
+        if not one.paths.exists:  # once is enough
+            texts += code_of(one.recipe)
     for text in dict.fromkeys(texts):
         print(f"note: {text}", file=sys.stderr)
 

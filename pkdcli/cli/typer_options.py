@@ -102,10 +102,10 @@ def _complete(kind: str | None, choices: Sequence[str] = (), listed: bool = Fals
     """What the shell proposes: the names of a kind of recipes, or the only words there are."""
 
     def complete(incomplete: str) -> list[str]:
-        from pkdcli.recipe.library import names
+        from pkdcli.recipe.library import offered
 
         before, comma, word = incomplete.rpartition(",") if listed else ("", "", incomplete)
-        return [before + comma + name for name in choices or names(kind) if name.startswith(word)]
+        return [before + comma + name for name in choices or offered(kind, word) if name.startswith(word)]
 
     return complete
 

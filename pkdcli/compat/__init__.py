@@ -4,6 +4,7 @@ What is mended, and where:
 
 - `extension`: a stand-in for mmcv's compiled operators, `mmcv._ext`, over torchvision's kernels and plain torch.
 - `quantization`: absent parts of mmrazor, which fail to import on a current torch.ao.
+- `detr`: mmdet's DINO, which is written for 256 channels.
 - `checkpoints`: mmengine's checkpoints load with the restricted unpickler, from files and from addresses.
 
 Everything happens in the memory of this process; no file of an installed package is changed.

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
 
+from pkdcli.compat import detr, heads
+
 
 def _fill_extension(module: ModuleType) -> None:
     from pkdcli.compat import extension
@@ -20,6 +22,14 @@ def _fill_quantization(module: ModuleType) -> None:
     from pkdcli.compat import quantization
 
     quantization.fill(module)
+
+
+def _fill_model_index(module: ModuleType) -> None:
+    """mmpretrain lists its checkpoints with these when it is imported; some releases on PyPI are empty."""
+    if module.__name__ == "modelindex.load_model_index":
+        module.load = None
+    elif module.__name__ == "modelindex.models.Model":
+        module.Model = type("Model", (), {})
 
 
 class StandIn(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -85,18 +95,54 @@ class KeepRecursionLimit(importlib.abc.MetaPathFinder):
         return spec
 
 
+class Mended(importlib.abc.MetaPathFinder):
+    """Imports a module as it is, and then mends what is wrong with it.
+
+    Args:
+        name: The module's full name.
+        mend: Changes what was imported.
+    """
+
+    def __init__(self, name: str, mend: Callable[[ModuleType], None]) -> None:
+        self.name = name
+        self.mend = mend
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target) if fullname == self.name else None
+        if spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            execute(module)
+            self.mend(module)
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
 EXTENSION = StandIn("mmcv._ext", _fill_extension)
 QUANTIZATION = StandIn("mmrazor.structures.quantization", _fill_quantization, package=True)
+MODEL_INDEX = tuple(
+    StandIn(name, _fill_model_index, package=name in ("modelindex", "modelindex.models"))
+    for name in ("modelindex", "modelindex.load_model_index", "modelindex.models", "modelindex.models.Model")
+)
+MENDED = tuple(Mended(name, mend) for name, mend in heads.MENDS.items())
+NARROW_DINO = Mended("mmdet.models.layers.transformer.dino_layers", detr.any_width)
 LIMIT = KeepRecursionLimit("mmrazor.structures.graph.channel_flow", "mmrazor.models.task_modules.tracer.fx_tracer")
 
 
 def install() -> None:
     """Puts the finders into the import system, once."""
     # Last: wherever a compiled extension can be found, the ordinary finders have found it already.
-    if EXTENSION not in sys.meta_path:
-        sys.meta_path.append(EXTENSION)
+    for finder in (EXTENSION, *MODEL_INDEX):
+        if finder not in sys.meta_path:
+            sys.meta_path.append(finder)
     # First: the package is there, but fails to import.
     if QUANTIZATION not in sys.meta_path:
         sys.meta_path.insert(0, QUANTIZATION)
-    if LIMIT not in sys.meta_path:
-        sys.meta_path.insert(0, LIMIT)
+    for finder in (LIMIT, NARROW_DINO, *MENDED):
+        if finder not in sys.meta_path:
+            sys.meta_path.insert(0, finder)

@@ -7,15 +7,18 @@ import pprint
 from pathlib import Path
 from typing import Any
 
-from pkdcli.config import data, schedule, trackers, zoo
+from pkdcli.config import data, schedule, trackers
 from pkdcli.config.detector import detector_model
 from pkdcli.config.detector import notes as detector_notes
 from pkdcli.config.distill import distill_model
 from pkdcli.config.keys import set_key
-from pkdcli.config.levels import by_default, far_apart, pairing
+from pkdcli.config.levels import at_other_strides, by_default, far_apart, pairing
 from pkdcli.config.levels.look import looker
+from pkdcli.config.own import own_hooks, own_notes
 from pkdcli.config.zoo import entry
 from pkdcli.errors import PkdError
+from pkdcli.recipe.detectors.read import config_of
+from pkdcli.recipe.library import names
 from pkdcli.recipe.own import module_names
 from pkdcli.recipe.references import Import
 from pkdcli.recipe.schema import Detector, LossUse, Recipe
@@ -95,9 +98,14 @@ def build_config(
     if "custom_hooks" in recipe.config:  # beside those by which a run is followed, not in their place
         given = list(config["custom_hooks"] or [])
         named = [hook.get("type") for hook in given if isinstance(hook, dict)]
-        config["custom_hooks"] = [*(hook for hook in hooks(recipe) if hook["type"] not in named), *given]
+        config["custom_hooks"] = [*(hook for hook in hooks(recipe) if _mmdets(hook) not in named), *given]
     data.refuse_mixing(config)
     return config
+
+
+def _mmdets(hook: dict[str, Any]) -> str:
+    """The type of a hook; of one that stands for mmengine's EMAHook that of mmengine's."""
+    return "EMAHook" if hook["type"] == "PkdEMAHook" else hook["type"]
 
 
 def known(path: str, config: dict[str, Any]) -> None:
@@ -122,7 +130,7 @@ def imports_of(recipe: Recipe) -> list[Import]:
     found = recipe.named_imports
     for which in (recipe.teacher, recipe.student):
         if which is not None and which.config_content is None:  # of one's own they are among the detector's
-            wanted = zoo.config_of(which).get("custom_imports") or {}
+            wanted = config_of(which).get("custom_imports") or {}
             if not wanted.get("allow_failed_imports"):
                 found += [Import(module=name) for name in module_names(wanted)]
     return list({one.model_dump_json(): one for one in found}.values())
@@ -145,7 +153,7 @@ def notes(recipe: Recipe) -> list[str]:
     pretrained = recipe.pretrained and not recipe.weights
     found = [detector_notes(which, recipe.scale, pretrained=pretrained) for which in (recipe.teacher, recipe.student)
              if which is not None]  # fmt: skip
-    return [*(text for texts in found for text in texts), *_paired_otherwise(recipe)]
+    return [*(text for texts in found for text in texts), *_paired_otherwise(recipe), *own_notes(recipe)]
 
 
 def _paired_otherwise(recipe: Recipe) -> list[str]:
@@ -153,9 +161,11 @@ def _paired_otherwise(recipe: Recipe) -> list[str]:
     if recipe.teacher is None or "levels" in recipe.loss.model_fields_set or not recipe.data.classes:
         return []
     student, teacher = detector(recipe, recipe.student), detector(recipe, recipe.teacher)
-    far = far_apart(student, teacher, looker(imports_of(recipe)))
+    look = looker(imports_of(recipe))
+    far = far_apart(student, teacher, look, recipe.taps)
     if far is None:
-        return []
+        met = None if recipe.pair in names("pairs") else at_other_strides(student, teacher, look, recipe.taps)
+        return [f"{met}, by index as in mmrazor's configs; --levels stride compares equal strides."] if met else []
     if recipe.loss.levels == "stride":
         return [f"levels of equal stride are compared: by index, {far}. --levels index compares them by index."]
     return [f"{far}, and none is of equal stride; --levels 0:0,1:1 names the pairs yourself."]
@@ -175,9 +185,10 @@ def with_adapters(recipe: Recipe) -> Recipe:
     student, teacher = detector(recipe, recipe.student), detector(recipe, recipe.teacher)
     look = looker(imports_of(recipe))
     if "levels" not in recipe.loss.model_fields_set:
-        chosen = by_default(student, teacher, look)
+        chosen = by_default(student, teacher, look, recipe.taps)
         recipe = recipe.model_copy(update={"loss": _with_levels(recipe.loss, chosen)})
-    return recipe.model_copy(update={"adapters": pairing(recipe.loss.levels, student, teacher, look).adapters})
+    paired = pairing(recipe.loss.levels, student, teacher, look, recipe.taps)
+    return recipe.model_copy(update={"adapters": paired.adapters})
 
 
 def _with_levels(loss: LossUse, levels: str) -> LossUse:
@@ -188,8 +199,11 @@ def _with_levels(loss: LossUse, levels: str) -> LossUse:
 def hooks(recipe: Recipe) -> list[dict[str, Any]]:
     """Progress for every run; a distilled one is also measured and checked."""
     distilled = [{"type": "PkdSanityHook"}, {"type": "PkdDiagnosticsHook"}] if recipe.role == "distill" else []
+    until = schedule.taught_iters(recipe)
+    distilled += [{"type": "PkdTeachingHook", "until": until}] if until is not None else []
     tracked = [{"type": "PkdTrackerHook"}] if recipe.trackers else []
-    return [{"type": "PkdProgressHook"}, *distilled, *tracked]
+    own = own_hooks(recipe).sections if recipe.training == "own" and not recipe.weights else []
+    return [{"type": "PkdProgressHook"}, *distilled, *tracked, *own]
 
 
 def visualizer(recipe: Recipe, work_dir: Path | str) -> dict[str, Any]:
@@ -248,13 +262,18 @@ def detector(recipe: Recipe, which: Detector) -> dict[str, Any]:
     """
     if not recipe.data.classes:
         raise PkdError(f"data set {recipe.data.name}: its classes are not known yet.", "Its annotation file is needed.")
-    return detector_model(
+    model = detector_model(
         which,
         recipe.scale,
         len(recipe.data.classes),
         pretrained=recipe.pretrained and not recipe.weights,
         with_mask=bool(recipe.data.masks),
+        trained=not recipe.weights if which == recipe.student else recipe.trains_teacher,
     )
+    data.fit_augments(recipe, model)
+    if which == recipe.student:
+        schedule.shorten_phases(recipe, which, model)
+    return model
 
 
 def load_from(recipe: Recipe) -> str | None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from pkdcli.config import zoo
-from pkdcli.config.families import drop_masks, parts_of, types_of
+from pkdcli.config.families import check_data, check_packages, drop_extra, drop_masks, parts_of, types_of
+from pkdcli.config.fitting import fit_to_torch, set_classes, unfreeze, without_drawn_convolutions, without_pretrained
 from pkdcli.config.keys import set_key
 from pkdcli.errors import PkdError
+from pkdcli.recipe.detectors.read import config_of, modules
+from pkdcli.recipe.detectors.shrinking import matches, rules_for
 from pkdcli.recipe.schema import Detector, Rule, Scale
 
 
 def detector_model(
-    detector: Detector, scale: Scale, num_classes: int, *, pretrained: bool = True, with_mask: bool = True
+    detector: Detector,
+    scale: Scale,
+    num_classes: int,
+    *,
+    pretrained: bool = True,
+    with_mask: bool = True,
+    trained: bool = True,
 ) -> dict[str, Any]:
     """The mmdet model of a detector at a scale.
 
@@ -23,34 +30,41 @@ def detector_model(
         num_classes: Outputs of every classification head but the region proposals'.
         pretrained: Keep the backbone's pretrained weights; without them none of it is frozen.
         with_mask: Keep a mask head; False where the data has no segmentations.
+        trained: It is trained here, so that what no data set here can train is left out.
 
     Raises:
-        PkdError: The config or a key path of `set` does not exist.
+        PkdError: The config or a key path of `set` does not exist, a package that the detector needs is absent, or it
+            can't learn from such data.
     """
-    model = zoo.config_of(detector)["model"]
+    model = config_of(detector)["model"]
+    if trained:
+        drop_extra(model)
     if not with_mask and detector.mask:
         drop_masks(model)
-    for module in modules(model):
-        if "num_classes" in module:
-            module["num_classes"] = num_classes
-    before = neck_channels(model)
-    backbone_channels = shrink(model, scale.rules)
-    follow(model, before, scale.rules)
-    if scale.rules:
+    if trained:
+        check_data(model, f"detector {detector.name}", num_classes, with_mask)
+    check_packages(model, f"detector {detector.name}")
+    set_classes(model, num_classes, trained=trained)
+    before, fed = neck_channels(model), fed_by_neck(model)
+    rules = rules_for(detector, scale)
+    backbone_channels = shrink(model, rules)
+    follow(model, before, rules)
+    for section, key in fed:  # where a rule says otherwise, it is meant for another neck
+        if key in section:
+            section[key] = neck_channels(model)[-1]
+    if rules:
         choose_fewer(model)
     if backbone_channels:
         hand_on(model, backbone_channels, f"detector {detector.name}")
     if not pretrained:
-        for module in modules(model):
-            init = module.get("init_cfg")
-            if isinstance(init, dict) and init.get("type") == "Pretrained":
-                module["init_cfg"] = None
-                unfreeze(module)
+        for module in without_pretrained(model):
+            unfreeze(module)
     for module in modules(model):
         if module.get("dcn"):
             # mmdet's default draws the offsets' weights too, where deformable convolutions start from offsets of zero
             # (and draw their own weights so): gradients through 30 layers of offsets at random are infinite.
             module["init_cfg"] = without_drawn_convolutions(module.get("init_cfg", []))
+    fit_to_torch(model)
     for path, value in detector.set.items():
         if left_out(model, path, channels=backbone_channels is not None) is None:
             set_key(model, path, value, f"detector {detector.name}: set")
@@ -88,7 +102,7 @@ def notes(detector: Detector, scale: Scale, *, pretrained: bool = True) -> list[
     if not detector.set:
         return []
     plain = detector_model(detector.model_copy(update={"set": {}}), scale, 1, pretrained=pretrained)
-    channels = shrink(zoo.config_of(detector)["model"], scale.rules) is not None
+    channels = shrink(config_of(detector)["model"], rules_for(detector, scale)) is not None
     reasons = {path: left_out(plain, path, channels) for path in detector.set}
     return [f"{detector.title}: set {path} is left out: {why}." for path, why in reasons.items() if why]
 
@@ -97,7 +111,21 @@ def neck_channels(model: dict[str, Any]) -> list[Any]:
     """The channels that each neck of a model, or its only one, puts out; None where its config does not say."""
     neck = model.get("neck")
     necks = neck if isinstance(neck, (list, tuple)) else [neck]
-    return [one.get("out_channels") if isinstance(one, dict) else None for one in necks]
+    return [_puts_out(one) if isinstance(one, dict) else None for one in necks]
+
+
+def _puts_out(neck: dict[str, Any]) -> Any:
+    """As many as come in, where a neck (BFP) says that alone."""
+    given = neck.get("in_channels")
+    return neck.get("out_channels", given if isinstance(given, int) else None)
+
+
+def fed_by_neck(model: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
+    """The sections of heads, and their keys, that hold how many channels the last neck puts out."""
+    channels = neck_channels(model)[-1]
+    found = [(module, key) for part in parts_of(types_of(model)) for module in modules(model.get(part))
+             for key in _as_wide(module) if key.endswith("in_channels") or _extracts(module)]  # fmt: skip
+    return [(module, key) for module, key in found if channels is not None and module.get(key) == channels]
 
 
 def follow(model: dict[str, Any], at_full_size: list[Any], rules: list[Rule]) -> None:
@@ -116,14 +144,26 @@ def follow(model: dict[str, Any], at_full_size: list[Any], rules: list[Rule]) ->
         return
     for part in parts_of(types_of(model)):
         for module in modules(model.get(part)):
-            if any(_matches(module, {"type": rule.match.get("type")}) for rule in rules):
+            if any(matches(module, {"type": rule.match.get("type")}) for rule in rules):
                 continue
-            keys = ["out_channels"] if str(module["type"]).endswith("RoIExtractor") else [
-                key for key in module if key.endswith("in_channels")
-            ]  # fmt: skip
-            for key in keys:
-                if module.get(key) == before:
-                    module[key] = after
+            # Parts without a type are built by the module itself: CondInst's mask_feature_head.
+            untyped = [part for part in module.values() if isinstance(part, dict) and "type" not in part]
+            for section in (module, *untyped):
+                section.update({key: after for key in _as_wide(section) if section.get(key) == before})
+
+
+def _as_wide(module: dict[str, Any]) -> list[str]:
+    """The keys of a head's module that hold the number of channels of the neck, where they hold that number."""
+    if _extracts(module):
+        return ["out_channels"]
+    more = ["out_channels"] if module.get("type") in ("DynamicConv", "ConvModule") else []  # from as many as there come
+    ends = ("in_channels", "feature_channel", "feat_channels", "_out_channels", "out_conv_channels")
+    return [key for key in module if key.endswith(ends)] + more
+
+
+def _extracts(module: dict[str, Any]) -> bool:
+    """Whether a module cuts regions out of the neck's maps."""
+    return str(module.get("type")).endswith("RoIExtractor")
 
 
 QUERIES = 100
@@ -167,26 +207,9 @@ def hand_on(model: dict[str, Any], channels: list[int], who: str) -> None:
             "Give --scale paper, or choose a detector with a neck.",
         )
     before = first["in_channels"]
-    first["in_channels"] = given if isinstance(before, (list, tuple)) else given[-1]
-
-
-def without_drawn_convolutions(init: Any) -> Any:
-    """An `init_cfg` that leaves convolutions as they were built; pretrained weights stay."""
-    if isinstance(init, list):
-        return [one for one in init if one.get("layer") != "Conv2d"]
-    return [] if init is None else init
-
-
-def modules(node: Any) -> Iterator[dict[str, Any]]:
-    """Every module (a dict with a `type`) inside a model, outer ones first."""
-    if isinstance(node, dict):
-        if "type" in node:
-            yield node
-        for value in list(node.values()):
-            yield from modules(value)
-    elif isinstance(node, (list, tuple)):
-        for value in node:
-            yield from modules(value)
+    if isinstance(before, (list, tuple)) and before[0] > before[-1]:
+        given.reverse()  # YOLOv3's neck begins with the coarsest stage
+    first["in_channels"] = type(before)(given) if isinstance(before, (list, tuple)) else given[-1]
 
 
 def shrink(model: dict[str, Any], rules: list[Rule]) -> list[int] | None:
@@ -200,37 +223,40 @@ def shrink(model: dict[str, Any], rules: list[Rule]) -> list[int] | None:
         The backbone's number of channels of each stage where a rule has set it, else None.
     """
     channels = None
+    # Without a neck heads are as wide as the backbone, down to the blocks of a ResNet in them: both stay as they are.
+    as_wide = None if model.get("neck") else model.get("backbone")
     for module in modules(model):
-        rule = next((rule for rule in rules if _matches(module, rule.match)), None)
-        if rule is None:
+        rule = next((rule for rule in rules if matches(module, rule.match)), None)
+        if rule is None or module is as_wide:
             continue
         for key, value in rule.set.items():
+            if as_wide is not None and key in ("in_channels", "out_channels"):
+                continue
             if value is None and key not in ("init_cfg",):
                 module.pop(key, None)
             else:
                 set_key(module, key, _copy(value), f"scale's rule for {module['type']}: set")
-        channels = rule.channels or channels
+        channels = _with_bottlenecks(module, rule.channels) or channels
     return channels
 
 
-def _matches(module: dict[str, Any], match: dict[str, Any]) -> bool:
-    return all(key in module and module[key] == value for key, value in match.items())
+def _with_bottlenecks(backbone: dict[str, Any], channels: list[int] | None) -> list[int] | None:
+    """Keep a shrunk ResNet's bottlenecks where something is built into them; its output channels then.
+
+    mmdet's basic blocks, of depths 18 and 34, take neither plug-ins (attention, GCNet) nor deformable convolutions.
+
+    Args:
+        backbone: As a rule has left it; changed in place.
+        channels: As the rule has them.
+    """
+    built_in = backbone.get("dcn") or backbone.get("plugins")
+    if channels is None or not built_in or backbone.get("depth") not in (18, 34):
+        return channels
+    backbone["depth"] = 50
+    return [4 * number for number in channels]
 
 
 def _copy(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _copy(item) for key, item in value.items()}
     return [_copy(item) for item in value] if isinstance(value, list) else value
-
-
-def unfreeze(backbone: dict[str, Any]) -> None:
-    """Let a backbone that learns from nothing learn all of it, as mmdet's configs/scratch do.
-
-    Statistics and stages are frozen for the sake of pretrained weights. Frozen at their initial values, batch norm does
-    nothing, and the features of a ResNeXt-101 double with every block.
-    """
-    for key, value in (("frozen_stages", -1), ("norm_eval", False)):
-        if key in backbone:
-            backbone[key] = value
-    if isinstance(backbone.get("norm_cfg"), dict):
-        backbone["norm_cfg"] = {**backbone["norm_cfg"], "requires_grad": True}

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pkdcli.config.detector import modules
 from pkdcli.config.families import family_of, heads_of, types_of
+from pkdcli.config.fitting import without_pretrained
 from pkdcli.config.levels import Look, Outputs, pairing
 from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Recipe
@@ -34,9 +34,7 @@ def distill_model(
     Raises:
         PkdError: The levels can't be paired, the student can't inherit from this teacher, or this can't be compiled.
     """
-    for module in modules(teacher):
-        if isinstance(module.get("init_cfg"), dict) and module["init_cfg"].get("type") == "Pretrained":
-            module["init_cfg"] = None
+    without_pretrained(teacher)
     if recipe.init == "inherit":
         check_heads(student, teacher)
     backbone = teacher["backbone"]["type"].rpartition(".")[2]
@@ -46,7 +44,14 @@ def distill_model(
             "takes minutes each.",
             "Leave out --set teacher_speed.compile=true; --set teacher_speed.precision=bfloat16 is a faster way too.",
         )
-    paired = pairing(recipe.loss.levels, student, teacher, look)
+    inner = "." in (recipe.taps[1] or "")  # inside of the teacher's backbone or neck
+    if recipe.teacher_speed.compile and inner:
+        raise PkdError(
+            f"teacher_speed.compile: what the teacher's {recipe.taps[1]} (--tap) puts out can't be had from inside of "
+            "a compiled module.",
+            "Leave out --set teacher_speed.compile=true, or name the whole neck or backbone.",
+        )
+    paired = pairing(recipe.loss.levels, student, teacher, look, recipe.taps)
     losses, mappings, connectors = {}, {}, {}
     for student_level, teacher_level in paired.pairs:
         name = f"loss_{recipe.loss.name.replace('-', '_')}_fpn{student_level}"
@@ -70,10 +75,11 @@ def distill_model(
         "teacher": teacher,
         "teacher_ckpt": teacher_weights,
         "inherit": recipe.init == "inherit",
-        "teacher_speed": recipe.teacher_speed.model_dump(),
+        # Where norms are folded, a convolution puts out what its norm would.
+        "teacher_speed": {**recipe.teacher_speed.model_dump(), "fold": recipe.teacher_speed.fold and not inner},
         "distiller": {
             "type": "PkdDistiller",
-            "student_recorders": {"fpn": _recorder(paired.student)},
+            "student_recorders": {"fpn": _recorder(paired.student, student)},
             "teacher_recorders": {"fpn": _recorder(paired.teacher)},
             "connectors": connectors,
             "distill_losses": losses,
@@ -111,8 +117,17 @@ def _type_at(model: dict[str, Any], path: str) -> str | None:
     return node.get("type") if isinstance(node, dict) else None
 
 
-def _recorder(outputs: Outputs) -> dict[str, Any]:
-    """What keeps the outputs of a module for the losses; mmrazor's own takes the place of a level from tuples only."""
+def _recorder(outputs: Outputs, trained: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What keeps the outputs of a module for the losses; mmrazor's own takes the place of a level from tuples only.
+
+    Args:
+        outputs: Of which module, and whether it is one tensor.
+        trained: The detector, where it is in training mode, in which some have several branches.
+    """
+    backbone = (trained or {}).get("backbone") or {}
+    if branches := family_of(backbone.get("type")).branches:
+        number, index = (backbone.get(key, default) for key, default in branches)
+        return {"type": "mmrazor.PkdBranchOutputs", "source": outputs.module, "branches": number, "branch": index}
     return {"type": "mmrazor.PkdSingleOutput" if outputs.single else "mmrazor.ModuleOutputs", "source": outputs.module}
 
 

@@ -7,8 +7,9 @@ from typing import Any
 from pkdcli.errors import PkdError, nearest
 
 # YAML and JSON know no tuples, and these arguments of transforms have to be some (or lists of some: a list of lists).
+# `img` is what `Pad` fills with, inside of its `pad_val`.
 TUPLES = {"scale", "scales", "img_scale", "crop_size", "size", "scale_factor", "meta_keys", "short_edge_length",
-          "img_border_value", "n_holes", "n_patches"}  # fmt: skip
+          "img_border_value", "n_holes", "n_patches", "img"}  # fmt: skip
 
 
 def set_key(node: Any, path: str, value: Any, where: str) -> None:

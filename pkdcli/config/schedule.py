@@ -1,7 +1,8 @@
 """A recipe's schedule -> optimizer, learning rate by iteration, length of the run.
 
 What appendix A.2 does not name stays as in the student's mmdet config: the shape of the warm-up, parameter-wise
-factors, gradient clipping. A teacher is trained with all of its own config's.
+factors, gradient clipping. A teacher is trained with all of its own config's. Under `training: own` all is the config's
+(`pkdcli.config.own`).
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pkdcli.config import zoo
-from pkdcli.recipe.resolve import BASE_BATCH
-from pkdcli.recipe.schema import Recipe
+from pkdcli.config.own import own_optim_wrapper, own_param_scheduler
+from pkdcli.recipe.detectors.read import config_of
+from pkdcli.recipe.detectors.training import BASE_BATCH, own_schedulers
+from pkdcli.recipe.schema import Detector, Recipe
 
 
 def in_parts(recipe: Recipe, devices: int) -> Recipe:
@@ -42,10 +44,36 @@ def total_iters(recipe: Recipe) -> int:
     return min(whole, recipe.max_iters) if recipe.max_iters else whole
 
 
+def taught_iters(recipe: Recipe) -> int | None:
+    """Steps of a distilled run with its teacher, after which the student learns alone; None where it never does."""
+    if recipe.role != "distill" or recipe.distill_until is None:
+        return None
+    return max(1, round(recipe.distill_until * total_iters(recipe)))
+
+
+def shorten_phases(recipe: Recipe, which: Detector, model: dict[str, Any]) -> None:
+    """Have the first epochs of a head that learns otherwise at the beginning (TOOD's) be as large a share of the run.
+
+    Args:
+        recipe: The run's, which may be shorter than the config's own training.
+        which: The detector that is trained; a number in its `set` stays.
+        model: Its section; changed in place.
+    """
+    config = config_of(which)
+    whole = (config.get("train_cfg") or {}).get("max_epochs")
+    if not whole or whole <= recipe.schedule.epochs or any(key.endswith("initial_epoch") for key in which.set):
+        return
+    training = model.get("train_cfg")
+    if isinstance(training, dict) and isinstance(training.get("initial_epoch"), int):
+        training["initial_epoch"] = round(training["initial_epoch"] * recipe.schedule.epochs / whole)
+
+
 def learning_rate(recipe: Recipe) -> float:
     """The learning rate after warm-up, scaled linearly to the images of one optimizer step."""
-    if recipe.role == "teacher":
-        own = zoo.config_of(recipe.student)["optim_wrapper"]["optimizer"]
+    if recipe.training == "own" and recipe.role == "teacher":
+        base = recipe.student.lr
+    elif recipe.role == "teacher":
+        own = config_of(recipe.student)["optim_wrapper"]["optimizer"]
         base = recipe.scale.teacher.lr.get(own["type"], own["lr"])
     else:
         base = recipe.student.lr * recipe.scale.lr_factor
@@ -61,7 +89,11 @@ def warmup_iters(recipe: Recipe) -> int:
 
 def optim_wrapper(recipe: Recipe) -> dict[str, Any]:
     """The mmengine optimizer wrapper of a run."""
-    own = zoo.config_of(recipe.student)["optim_wrapper"]
+    kind = "PkdAmpOptimWrapper" if recipe.amp else "PkdOptimWrapper"
+    if recipe.training == "own":
+        whole = own_optim_wrapper(recipe, learning_rate(recipe))
+        return {"type": kind, "accumulative_counts": recipe.accumulate, **whole}
+    own = config_of(recipe.student)["optim_wrapper"]
     wrapper = {key: own[key] for key in ("paramwise_cfg", "clip_grad") if own.get(key) is not None}
     if recipe.scale.clip_grad is not None:
         wrapper.setdefault("clip_grad", {"max_norm": recipe.scale.clip_grad, "norm_type": 2})
@@ -74,12 +106,13 @@ def optim_wrapper(recipe: Recipe) -> dict[str, Any]:
             "momentum": recipe.schedule.momentum,
             "weight_decay": recipe.schedule.weight_decay,
         }
-    kind = "PkdAmpOptimWrapper" if recipe.amp else "PkdOptimWrapper"
     return {"type": kind, "optimizer": optimizer, "accumulative_counts": recipe.accumulate, **wrapper}
 
 
 def param_scheduler(recipe: Recipe) -> list[dict[str, Any]]:
-    """Warm-up and steps of the learning rate, by iteration."""
+    """Warm-up and steps of the learning rate, or the config's own course of it, by iteration."""
+    if recipe.training == "own":
+        return own_param_scheduler(recipe, learning_rate(recipe))
     per_epoch = iters_per_epoch(recipe)
     end = recipe.schedule.epochs * per_epoch
     warmup = _warmup_shape(recipe)
@@ -98,8 +131,9 @@ def param_scheduler(recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def _warmup_shape(recipe: Recipe) -> dict[str, Any]:
-    for scheduler in zoo.config_of(recipe.student).get("param_scheduler", []):
-        if scheduler["type"] in ("LinearLR", "ConstantLR"):
+    for scheduler in own_schedulers(config_of(recipe.student)):
+        # At its beginning alone: YOLOX's ConstantLR is its last epochs', of a factor of 1.
+        if scheduler["type"] in ("LinearLR", "ConstantLR") and not scheduler.get("begin"):
             return {key: scheduler[key] for key in ("type", "start_factor", "factor") if key in scheduler}
     return {"type": "LinearLR", "start_factor": 0.001}
 

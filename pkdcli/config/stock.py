@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pkdcli.config.build import build_config
-from pkdcli.config.detector import modules
 from pkdcli.errors import PkdError
+from pkdcli.recipe.detectors.read import modules
 from pkdcli.recipe.references import Import
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
@@ -57,7 +57,8 @@ def write(recipe: Recipe, paths: RunPaths, classes: Sequence[str], config: dict[
             f"# file, which is not that of these in {recipe.data.val.annotations!r}. `pkd eval` goes by names.",
         ]
     if folders := sorted({one.folder for one in _imports(recipe) if one.folder}):
-        lines += [f"# Its own modules lie in {', '.join(map(repr, folders))}: put that into PYTHONPATH."]
+        places = ", ".join(map(repr, folders))
+        lines += [f"# Its own modules lie in {places}, copies in `modules` beside this file: put that into PYTHONPATH."]
     # As mmengine says where a config lies, so that the folder may be moved; but it puts that in without quoting.
     movable = not set("\"'\\\n{}") & set(str(paths.root.absolute()))
     load_from = f'"{{{{ fileDirname }}}}/{weights.name}"' if movable else repr(str(weights.absolute()))

@@ -6,6 +6,8 @@ from typing import Any
 
 from pkdcli.config import zoo
 from pkdcli.errors import PkdError
+from pkdcli.recipe.detectors.read import config_of
+from pkdcli.recipe.detectors.training import own_by_default, own_rate, own_schedule
 from pkdcli.recipe.schema import LossUse, Recipe, Schedule, TeacherSpeed
 
 
@@ -21,13 +23,20 @@ def teacher_recipe(recipe: Recipe) -> Recipe:
     if recipe.teacher is None:
         raise PkdError(f"a {recipe.role} has no teacher.")
     from_zoo = zoo_weights(recipe) if recipe.teacher_checkpoint is None else None
+    config = config_of(recipe.teacher)
+    own = own_by_default(config, teacher=True)
+    given = recipe.teacher_checkpoint or from_zoo
+    rate = own_rate(config, recipe.scale, recipe.teacher.config) if own and not given else recipe.teacher.lr
     content: dict[str, Any] = {
         **recipe.model_dump(),
         "role": "teacher",
         "teacher": None,
-        "student": recipe.teacher.model_dump(),
+        "student": {**recipe.teacher.model_dump(), "lr": rate, "tap": None},
         "loss": LossUse(name="none", type="none").model_dump(),
-        "schedule": own_schedule(recipe).model_dump(),
+        "schedule": (own_schedule(config, recipe.scale) if own else steps_schedule(recipe)).model_dump(),
+        "training": "own" if own else "paper",
+        "distill_until": None,
+        "keep_predictions": True,
         "init": "scratch",
         # What the user asks of the student is not asked of the teacher: one teacher serves every student, on any number
         # of processes, which share its batch.
@@ -38,7 +47,7 @@ def teacher_recipe(recipe: Recipe) -> Recipe:
         "config": {},
         "teacher_checkpoint": None,
         "teacher_speed": TeacherSpeed().model_dump(),
-        "weights": recipe.teacher_checkpoint or from_zoo,
+        "weights": given,
         "weights_sha256": recipe.weights_sha256,
     }
     if content["weights"]:
@@ -60,9 +69,9 @@ def zoo_weights(recipe: Recipe) -> str | None:
     return weights
 
 
-def own_schedule(recipe: Recipe) -> Schedule:
-    """The teacher's own schedule, from its mmdet config, at the recipe's scale."""
-    config = zoo.config_of(recipe.teacher)
+def steps_schedule(recipe: Recipe) -> Schedule:
+    """The schedule of a teacher whose mmdet config has steps, at the recipe's scale."""
+    config = config_of(recipe.teacher)
     whole = config["train_cfg"]["max_epochs"]
     steps = next((s for s in config["param_scheduler"] if s["type"] == "MultiStepLR"), {"milestones": [], "gamma": 0.1})
     warmup = next((s["end"] for s in config["param_scheduler"] if not s.get("by_epoch", True)), 500)

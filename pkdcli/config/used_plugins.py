@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pkdcli import plugins
-from pkdcli.config import families, zoo
+from pkdcli.config import families
 from pkdcli.plugins import Plugin
+from pkdcli.recipe.detectors.read import config_of
 from pkdcli.recipe.schema import Recipe
 from pkdcli.recipe.sources import sources
 
@@ -24,7 +25,7 @@ def used_plugins(recipe: Recipe, launcher: Mapping[str, Any] | None = None) -> l
     named["launchers"] = {launcher.get("kind")}
     if plugins.offered("families"):
         detectors = [one for one in (recipe.teacher, recipe.student) if one is not None]
-        kinds = [kind for one in detectors for kind in families.types_of(zoo.config_of(one)["model"])]
+        kinds = [kind for one in detectors for kind in families.types_of(config_of(one)["model"])]
         named["families"] = {kind.rpartition(".")[2] for kind in kinds}
     found = [one for kind, words in named.items() for one in plugins.offered(kind) if one.name in words]
     for kind, names in _recipes_of(recipe, launcher).items():

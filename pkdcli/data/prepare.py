@@ -17,7 +17,7 @@ from pkdcli.runs.store import read_json, write_json
 if TYPE_CHECKING:
     from pkdcli.data.checks import coco
 
-_VERSION = 2  # of a kept check: one that says less than this check would is made again
+_VERSION = 3  # of a kept check: one that says less than this check would is made again
 
 
 def _say(warning: str) -> None:
@@ -41,11 +41,24 @@ def prepare(
     Raises:
         PkdError: Data that is absent (exit code 3 with how to get it) or wrong, naming file and remedy.
     """
+    return facts(present(data, cache, progress), cache, warn)
+
+
+def present(data: Data, cache: Path, progress: Callable[[int, int], None] | None = None) -> Data:
+    """The data recipe with absolute paths, after making sure that its files are there; they are not looked at.
+
+    Args:
+        data: As for `prepare`.
+        cache: The cache folder.
+        progress: Called with (done, total) while the embedded set is drawn.
+
+    Raises:
+        PkdError: Data that is absent (exit code 3 with how to get it).
+    """
     if data.generator == "shapes":
-        dataset.ensure_shapes(cache, progress)
-    else:
-        _present(data)
-    return facts(data, cache, warn)
+        return data.model_copy(update=_drawn_in(data, dataset.ensure_shapes(cache, progress)))
+    _present(data)
+    return data
 
 
 def facts(data: Data, cache: Path, warn: Callable[[str], None] = _say) -> Data:
@@ -57,13 +70,9 @@ def facts(data: Data, cache: Path, warn: Callable[[str], None] = _say) -> Data:
         warn: As for `prepare`.
     """
     if data.generator == "shapes":
-        root = cache / "data" / f"shapes-v{dataset.VERSION}"
-        update: dict[str, Any] = {
-            name: _under(root, getattr(data, name)) for name in ("train", "val", "test") if getattr(data, name)
-        }
         return data.model_copy(
             update={
-                **update,
+                **_drawn_in(data, cache / "data" / f"shapes-v{dataset.VERSION}"),
                 "classes": list(dataset.CLASSES),
                 "fingerprint": dataset.CHECKSUM[:16],
                 "train_images": data.train_images or dataset.COUNTS["train"],
@@ -111,6 +120,25 @@ def thinnest(data: Data, cache: Path) -> dict[str, list[Any]]:
     found = read_json(cache / "checks" / f"{data.name}-{data.fingerprint}.json")
     known = found.get("thinnest") if isinstance(found, dict) else None
     return {name: image for name, image in (known or {}).items() if image}
+
+
+def spoils(data: Data, cache: Path) -> dict[str, str]:
+    """What has been found that no training should start on, by the word of `accept` that lets it pass.
+
+    Args:
+        data: With its fingerprint; what its `accept` names, and the images that a public data set shares between its
+            splits, are left out.
+        cache: The cache's folder.
+    """
+    found = read_json(cache / "checks" / f"{data.name}-{data.fingerprint}.json")
+    known = (found.get("spoils") if isinstance(found, dict) else None) or {}
+    passed = {*data.accept, *(["leakage"] if data.get else [])}
+    return {word: text for word, text in known.items() if word not in passed}
+
+
+def _drawn_in(data: Data, root: Path) -> dict[str, Split]:
+    """The splits of the embedded data set in its folder; those that are there already have absolute paths, and stay."""
+    return {name: _under(root, split) for name, split in _splits(data).items()}
 
 
 def _under(root: Path, split: Split) -> Split:
@@ -207,13 +235,16 @@ def _check(data: Data) -> dict[str, Any]:
     pictures = [images.check(report, f"data set {data.name}, {name}", data) for name, report in reports.items()]
     reading, said = settle(pictures, data.exif, data.pixel_range)
     warnings += [f"data set {data.name}: {problem}" for problem in said]
+    shared = _shared(reports)
+    outside = [f"{one.annotations}: {one.mostly_outside}." for one in reports.values() if one.mostly_outside]
     return {
         **reading,
+        "spoils": {word: "\n".join(said) for word, said in (("outside", outside), ("leakage", shared)) if said},
         "thinnest": {name: images.thinnest(report) for name, report in reports.items()},
         "classes": classes,
         "masks": reports["train"].has_masks,
         "train_images": reports["train"].n_trainable,
-        "warnings": warnings + _shared(reports),
+        "warnings": warnings + shared,
     }
 
 

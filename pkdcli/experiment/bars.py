@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -37,6 +38,20 @@ class Bars(Watcher):
         self._bars: dict[str, Any] = {}
         self._data: Any = None
         self._done: frozenset[str] = frozenset()
+
+    @contextmanager
+    def counting(self, text: str) -> Iterator[Callable[[int, int], None]]:
+        """Show a bar of so many things."""
+        bar = self._bar(text, None)
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            self._set(bar, done)
+
+        try:
+            yield show
+        finally:
+            bar.close()
 
     def on_plan(self, runs: Mapping[str, Any], done: Sequence[str]) -> None:
         """Say what was done before."""

@@ -17,7 +17,13 @@ SLOW_SECONDS = 3.0  # after which it is said what is being done with a data set
 
 
 def with_data(
-    recipes: Sequence[Recipe], cache: Path, launcher: Launcher | None, watcher: Watcher, *, dry_run: bool = False
+    recipes: Sequence[Recipe],
+    cache: Path,
+    launcher: Launcher | None,
+    watcher: Watcher,
+    *,
+    dry_run: bool = False,
+    training: bool = False,
 ) -> list[Recipe]:
     """The recipes with the facts of their data, which is drawn or checked once.
 
@@ -27,6 +33,7 @@ def with_data(
         launcher: Where the runs will be carried out; None for this process.
         watcher: Told of data that is being drawn, or of a check that takes long.
         dry_run: Do without data that is not there.
+        training: Refuse what would spoil a training, such as images that are trained on and measured on.
 
     Raises:
         PkdError: Data that is wrong, a module of the user's that is not there, or a job without the GPU it needs.
@@ -43,7 +50,40 @@ def with_data(
     recipes = [recipe.model_copy(update={"data": known[recipe.data.model_dump_json()]}) for recipe in recipes]
     for recipe in recipes:
         check_sides(recipe, thinnest(recipe.data, cache))
+    if training:
+        for data in known.values():
+            refuse_spoilt(data, cache)
     return recipes
+
+
+_REMEDIES = {
+    "leakage": "Take the images out of one of the two splits: `pkd data check {data} --fix OUT` writes annotations "
+    "without them.",
+    "outside": "Boxes are in the pixels of their own picture: check that images and annotations belong together.",
+}
+
+
+def refuse_spoilt(data: Data, cache: Path) -> None:
+    """Refuse to train on data whose numbers would mean little.
+
+    Args:
+        data: With the facts of its check.
+        cache: Where the check is kept.
+
+    Raises:
+        PkdError: Images shared by splits, or boxes most of which leave their pictures, unless the recipe accepts it.
+    """
+    from pkdcli.data.prepare import spoils
+
+    found = spoils(data, cache)
+    if not found:
+        return
+    words = ", ".join(found)
+    hint = " ".join(_REMEDIES[word].format(data=data.name) for word in found)
+    raise PkdError(
+        f"data set {data.name}: a training on it would be spoilt.\n" + "\n".join(found.values()),
+        f"{hint} If it is meant so, add --allow-bad-data, or write `accept: [{words}]` into the data recipe.",
+    )
 
 
 def _prepared(data: Data, cache: Path, watcher: Watcher, dry_run: bool) -> Data:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from pkdcli.errors import PkdError
 from pkdcli.recipe.alone import alone
-from pkdcli.recipe.library import load, parse, read_yaml
+from pkdcli.recipe.detectors.read import config_of
+from pkdcli.recipe.detectors.training import own_by_default
+from pkdcli.recipe.library import load
+from pkdcli.recipe.modules.copies import read_recipe
 from pkdcli.recipe.own import with_content
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Recipe
@@ -21,7 +24,7 @@ def recipe_of(paths: RunPaths) -> Recipe:
     Raises:
         PkdError: It can't be read.
     """
-    return parse(Recipe, read_yaml(paths.recipe), str(paths.recipe))
+    return read_recipe(paths.recipe)
 
 
 def of_run(paths: RunPaths, model: str) -> tuple[Recipe, Path]:
@@ -74,4 +77,6 @@ def of_checkpoint(weights: Path, detector: str | None, scale: str | None, data: 
         raise PkdError(f"{weights}: what detector is it?", hint)
     which = with_content(load("detectors", detector))
     recipe = resolve(Request(loss="none", scale="paper" if scale is None else scale, data=data))
-    return alone(recipe.model_copy(update={"student": which})), weights.absolute()
+    # At a scale its images are prepared as a run of it at this scale prepares them.
+    training = "own" if own_by_default(config_of(which)) else "paper"
+    return alone(recipe.model_copy(update={"student": which, "training": training})), weights.absolute()

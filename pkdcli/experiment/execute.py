@@ -215,7 +215,8 @@ def experiment(
         require(name for recipe in recipes for name in recipe.trackers)
     # A checkpoint that is not there is said at once, not when the data has been drawn.
     recipes = [with_weights_hash(recipe) for recipe in recipes]
-    complete, runs = with_data(recipes, cache, machines, watcher, dry_run=dry_run), runs_root(output.runs)
+    complete = with_data(recipes, cache, machines, watcher, dry_run=dry_run, training=True)
+    runs = runs_root(output.runs)
     return Experiment(plan(complete, runs, cache), runs, cache, machines, command, complete, share, launch.wait)
 
 

@@ -7,14 +7,14 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 
-from pkdcli.config.data import wants_masks
+from pkdcli.config.data import train_dataloader, val_pipeline, wants_masks
 from pkdcli.config.trackers import one_per_process
 from pkdcli.experiment.plan import PlannedRun
 from pkdcli.recipe.schema import Recipe
 
 # What students that train together may differ in. Anything that is added to a recipe keeps them apart unless it is
 # named here.
-_OWN = {"role", "pair", "student", "loss", "init", "checkpoint_minutes", "checkpoint_iters"}
+_OWN = {"role", "pair", "student", "loss", "init", "distill_until", "checkpoint_minutes", "checkpoint_iters"}
 _OWN |= {"weights", "weights_sha256"}  # of the teacher, which has a key of its own
 
 
@@ -63,7 +63,10 @@ def _common(recipe: Recipe) -> str:
     whole = {key: value for key, value in whole.items() if key not in _OWN and not key.startswith("teacher")}
     # Modules may change what all in a process are built from.
     modules = [one.model_dump() for one in recipe.student.imports]
-    return json.dumps({**whole, "masks": wants_masks(recipe), "modules": modules}, sort_keys=True)
+    whole |= {"masks": wants_masks(recipe), "modules": modules}
+    if recipe.training == "own":  # each student's config has pictures of its own, and so may its batches be shown
+        whole["pictures"] = [train_dataloader(recipe)["dataset"], val_pipeline(recipe)]
+    return json.dumps(whole, sort_keys=True)
 
 
 def _teacher(planned: PlannedRun) -> str:

@@ -43,9 +43,10 @@ def plan(recipes: Sequence[Recipe], runs: Path, cache: Path) -> list[PlannedRun]
         cache: The folder of the cache, which has the teachers' runs.
 
     Raises:
-        PkdError: A teacher's weights can't be had, or its file is not there.
+        PkdError: A teacher's weights can't be had, or its file is not there; a config can't be trained its own way.
     """
     from pkdcli.config.build import with_adapters
+    from pkdcli.config.own import own_summary
     from pkdcli.config.teacher import teacher_recipe
 
     planned: dict[str, PlannedRun] = {}
@@ -58,6 +59,8 @@ def plan(recipes: Sequence[Recipe], runs: Path, cache: Path) -> list[PlannedRun]
             teacher = planned.setdefault(name, PlannedRun(own, RunPaths(teachers_root(cache) / name)))
         name = run_id(recipe)
         planned.setdefault(name, PlannedRun(recipe, RunPaths(runs / name), teacher))
+    for one in planned.values():
+        own_summary(one.recipe)  # before a teacher is trained for hours
     return list(planned.values())
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from pkdcli.config.environment import variables
-from pkdcli.errors import PkdError
+from pkdcli.errors import ExitCode, PkdError
 from pkdcli.experiment.plan import PlannedRun
 from pkdcli.launch.job import JobSpec
 from pkdcli.recipe.identity import run_id
@@ -69,10 +69,33 @@ def prepare(planned: PlannedRun, cache: Path, devices: int = 1, launcher: Launch
     if who := held_by(planned.paths):
         raise PkdError(f"{planned.run} is running already: {who}.", "Wait for it, or stop it first.")
     write_text(planned.paths.recipe, recipe_yaml(planned.recipe))
+    keep_modules(planned.recipe, planned.paths)
     write_text(planned.paths.config, config_py(planned, devices))
     launched = {"launcher": launcher.model_dump(mode="json", exclude_unset=True), **by_whom()} if launcher else {}
     write_json(planned.paths.job, {**job(planned, cache, devices), **launched})
     Status(planned.paths, planned.recipe).write(state=QUEUED, phase=None, error=None)
+
+
+def keep_modules(recipe: Recipe, paths: RunPaths) -> None:
+    """Copy the user's own modules into the run directory.
+
+    Args:
+        recipe: The run's.
+        paths: Its directory.
+
+    Raises:
+        PkdError: They can't be written.
+    """
+    from pkdcli.recipe.modules.copies import FOLDER, keep
+
+    try:
+        keep(recipe, paths.root)
+    except OSError as error:
+        raise PkdError(
+            f"can't copy the recipe's own modules to {paths.root / FOLDER}: {error.strerror or error}.",
+            "Make room there, or name another folder with --runs.",
+            ExitCode.MISSING,
+        ) from error
 
 
 def job(planned: PlannedRun, cache: Path, devices: int = 1) -> dict[str, Any]:
@@ -121,9 +144,9 @@ def restored(paths: RunPaths, cache: Path) -> tuple[list[PlannedRun], dict[str, 
         PkdError: Its recipe or its job.json is absent or damaged.
     """
     from pkdcli.config.teacher import teacher_recipe
-    from pkdcli.recipe.library import parse, read_yaml
+    from pkdcli.recipe.modules.copies import read_recipe
 
-    recipe = parse(Recipe, read_yaml(paths.recipe), str(paths.recipe))
+    recipe = read_recipe(paths.recipe)
     found = read_object(paths.job)
     if recipe.teacher is None:
         return [PlannedRun(recipe, paths)], found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pkdcli import plugins
 from pkdcli.errors import PkdError
+from pkdcli.recipe import library
 from pkdcli.recipe.references import Import, is_there
 from pkdcli.runs.liveness import finished
 
@@ -78,9 +79,10 @@ def prove(planned: Sequence[PlannedRun], launcher: Launcher, watcher: Watcher) -
 
 
 def has_own(recipe: Recipe) -> bool:
-    """Whether a run has something in it that only its building can prove."""
+    """Whether a run has something in it that only its building can prove, such as a detector that pkd does not ship."""
     from pkdcli.config.build import imports_of
 
+    shipped = {library.load("detectors", name).config for name in library.names("detectors")}
     detectors = [one for one in (recipe.teacher, recipe.student) if one is not None]
     return bool(
         recipe.amp
@@ -88,7 +90,7 @@ def has_own(recipe: Recipe) -> bool:
         or ":" in recipe.loss.type
         or recipe.loss.type in plugins.names("losses")
         or recipe.teacher_speed.precision == "float16"
-        or any(one.set or one.config_content for one in detectors)
+        or any(one.set or one.config_content or one.config not in shipped for one in detectors)
         or imports_of(recipe)
     )
 

@@ -100,8 +100,8 @@ def launcher(options: LaunchOptions | None = None, *, dry_run: bool = False) -> 
         PkdError: An option of the other kind of launcher, a value Slurm can't take, a device that is not there.
     """
     from pkdcli.launch.local.slots import devices_per_job
-    from pkdcli.recipe import library, sbatch
-    from pkdcli.recipe.schema import LOCAL_KEYS, SLURM_KEYS, Launcher
+    from pkdcli.recipe import library
+    from pkdcli.recipe.schema import LOCAL_KEYS, SLURM_KEYS, Launcher, sbatch
 
     given = dict(vars(options or LaunchOptions()))
     name = given.pop("launcher")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
@@ -66,6 +66,10 @@ class Watcher:
     def doing(self, text: str) -> AbstractContextManager[Any]:
         """Something that takes seconds is done inside this context."""
         return nullcontext()
+
+    def counting(self, text: str) -> AbstractContextManager[Callable[[int, int], None]]:
+        """Many things are done inside this context, which is told how many so far, and how many there are."""
+        return nullcontext(lambda done, total: None)
 
     def on_note(self, text: str) -> None:
         """A word about the machine, the data or a run, without a full stop."""

@@ -13,6 +13,7 @@ from pkdcli.errors import PkdError, unknown
 from pkdcli.launch.launcher import Launcher
 from pkdcli.recipe import library
 from pkdcli.recipe.schema import LOCAL_KEYS, SLURM_KEYS
+from pkdcli.recipe.schema.explain import explain
 from pkdcli.runs.store import read_object
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _check_own(cls: type, recipe: LauncherRecipe, where: str) -> None:
         try:
             keys.model_validate(recipe.own)
         except ValidationError as error:
-            raise PkdError(*library.explain(keys, error, where)) from None
+            raise PkdError(*explain(keys, error, where)) from None
 
 
 def _guard(plugin: plugins.Plugin, call: Callable[..., Any], what: str) -> Callable[..., Any]:

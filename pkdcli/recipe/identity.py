@@ -7,10 +7,11 @@ import json
 from typing import Any
 
 from pkdcli.recipe.configs import identity_of
-from pkdcli.recipe.schema import Recipe, TeacherSpeed
+from pkdcli.recipe.schema import OwnTraining, Recipe, TeacherSpeed
 
 # What does not change the result: where files lie, how often one looks, texts for people, what follows from the rest.
-_NOT_IDENTITY = {"pair", "val_interval", "workers", "checkpoint_minutes", "checkpoint_iters", "adapters", "trackers"}
+_NOT_IDENTITY = {"pair", "val_interval", "workers", "checkpoint_minutes", "checkpoint_iters", "adapters", "trackers",
+                 "keep_predictions"}
 _TEXTS = {"title", "notes", "summary", "get"}
 
 
@@ -28,11 +29,21 @@ def content(recipe: Recipe) -> dict[str, Any]:
     for part in ("teacher", "student", "schedule", "scale"):
         if whole[part] is not None:
             whole[part] = {key: value for key, value in whole[part].items() if key not in _TEXTS}
-    for key in ("val_interval", "workers", "batch", "batch_per_process", "data", "lr"):
+    for key in ("val_interval", "workers", "batch", "batch_per_process", "data", "lr", "families"):
         del whole["scale"][key]
+    # What came later than the first runs stands only where it is used.
+    if recipe.training == "paper":
+        del whole["training"]
+    if recipe.distill_until is None:
+        del whole["distill_until"]
+    if not recipe.trains_teacher or recipe.scale.own == OwnTraining():
+        del whole["scale"]["own"]  # what a training of its own took from it stands in its schedule and learning rate
     for part in ("teacher", "student"):
         if whole[part] is not None:
-            _own_config(whole[part])
+            _own_config(whole[part], by_its_own=part == "student" and recipe.training == "own")
+            for key in ("tap", "rules"):
+                if not whole[part][key]:
+                    del whole[part][key]
     for part in (whole, whole["loss"], whole["teacher"], whole["student"]):
         if part is not None:
             _own_imports(part)
@@ -52,11 +63,14 @@ def content(recipe: Recipe) -> dict[str, Any]:
     return whole
 
 
-def _own_config(part: dict[str, Any]) -> None:
-    """A config of one's own is known by what it says, wherever it lies; one of mmdet's by its name."""
+def _own_config(part: dict[str, Any], *, by_its_own: bool) -> None:
+    """A config of one's own is known by what it says, wherever it lies; one of mmdet's by its name.
+
+    Of one that is trained by its own settings more of it counts: its pipeline, hooks and tests.
+    """
     text = part.pop("config_content")
     if text is not None:
-        part["config"] = identity_of(text)
+        part["config"] = identity_of(text, own=by_its_own)
 
 
 def _own_imports(part: dict[str, Any]) -> None:
@@ -76,9 +90,12 @@ def comparable(recipe: Recipe) -> str:
     whole = content(recipe)
     given = ("teacher_checkpoint", "weights_sha256", "weights")
     # The same but for the last digits.
-    for key in ("deterministic", "role", "teacher", "loss", "init", "teacher_seed", "teacher_speed", *given):
+    for key in ("deterministic", "role", "teacher", "loss", "init", "teacher_seed", "teacher_speed",
+                "distill_until", *given):
         whole.pop(key, None)
     del whole["scale"]["teacher"], whole["scale"]["stat_chunk"]
+    whole["scale"].pop("own", None)
+    whole["student"].pop("tap", None)  # which of its modules is compared; alone nothing is
     whole["data"].pop("masks", None)
     return _hash(whole)
 

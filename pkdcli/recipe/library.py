@@ -8,7 +8,6 @@ recipes too (`pkdcli.recipe.sources`).
 from __future__ import annotations
 
 import os
-import re
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -17,11 +16,13 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from pkdcli.errors import ExitCode, PkdError, nearest, unknown
+from pkdcli.errors import ExitCode, PkdError, unknown
 from pkdcli.folders import recipes_root
 from pkdcli.recipe import schema
 from pkdcli.recipe.configs import beside
+from pkdcli.recipe.detectors.given import config_names, config_of_word, detector_of, unknown_detector
 from pkdcli.recipe.references import is_path, located
+from pkdcli.recipe.schema.explain import explain
 from pkdcli.recipe.sources import DEFAULTS, Source, source_of, sources
 
 KINDS: dict[str, type[schema.Strict]] = {
@@ -38,12 +39,21 @@ SINGULAR = {"pairs": "pair", "detectors": "detector", "losses": "loss", "schedul
             "scales": "scale", "tables": "table", "launchers": "launcher"}  # fmt: skip
 
 T = TypeVar("T", bound=BaseModel)
-_DICTIONARY = re.compile(r"a valid dictionary( or instance of \w+)?")
 
 
 def names(kind: str) -> list[str]:
     """The names of all recipes of a kind (`pairs`, `losses`, ...) that have one, pkd's own and plug-ins', sorted."""
     return list(sources(kind))
+
+
+def offered(kind: str, beginning: str = "") -> list[str]:
+    """What the shell proposes for a kind: the names of recipes, and for detectors also of mmdet's configs.
+
+    Args:
+        kind: As for `load`.
+        beginning: What is typed already: a config is proposed with its folder where that has been begun.
+    """
+    return names(kind) + (config_names(beginning) if kind == "detectors" else [])
 
 
 def path_of(kind: str, name: str, where: str | None = None) -> Path:
@@ -86,6 +96,8 @@ def find(kind: str, name: str, where: str | None = None) -> Source:
     if name not in known:
         if name and (there := Path(name).expanduser()).exists():
             raise _no_recipe(kind, name, there, where)
+        if kind == "detectors":
+            raise unknown_detector(name, known, where)
         raise unknown(SINGULAR[kind], name, known, where)
     return source_of(SINGULAR[kind], known[name])
 
@@ -119,13 +131,21 @@ def load(kind: str, name: str, where: str | None = None) -> Any:
 
     Args:
         kind: `pairs`, `detectors`, `losses`, `schedules`, `datasets`, `scales`, `tables` or `launchers`.
-        name: The recipe's name, or the path of a YAML file of the user's.
+        name: The recipe's name, or the path of a YAML file of the user's. Of a detector also the name of a config of
+            mmdet's, or the path of one's own.
         where: File and key path of the recipe that names it, for errors.
 
     Raises:
         PkdError: Unknown name, unreadable file, or every problem of its content at once, each with its key path.
     """
+    if kind == "detectors" and (config := config_of(name)) is not None:
+        return detector_of(config, where or name)
     return read(kind, find(kind, name, where))
+
+
+def config_of(detector: str) -> str | None:
+    """The config that names a detector where no recipe does; None where it is a recipe, or nothing."""
+    return None if is_path(detector) or detector in sources("detectors") else config_of_word(detector)
 
 
 def read(kind: str, source: Source) -> Any:
@@ -209,63 +229,6 @@ def parse(model: type[T], content: dict[str, Any], where: str, folder: Path | No
         return model.model_validate(content, context={"folder": folder})
     except ValidationError as error:
         raise PkdError(*explain(model, error, where)) from None
-
-
-def explain(model: type[BaseModel], error: ValidationError, where: str) -> tuple[str, str | None]:
-    """Turn pydantic's errors into (message, hint) for users: key path, allowed values, nearest match.
-
-    Args:
-        model: The class that the content was to become.
-        error: What pydantic says of it.
-        where: The file, for the message.
-    """
-    lines, hint = [], None
-    for problem in error.errors():
-        loc = [
-            str(part) for part in problem["loc"] if not str(part).startswith(("function-", "literal[", "constrained"))
-        ]
-        key = ".".join(loc) or "(the whole)"
-        if problem["type"] == "extra_forbidden":
-            allowed = _keys_at(model, loc[:-1])
-            guess = nearest(loc[-1], allowed)
-            text = "unknown key" + (f"; did you mean {guess!r}?" if guess else "")
-            hint = f"Allowed keys there: {', '.join(allowed)}." if allowed else hint
-        elif problem["type"] == "missing":
-            text = "is missing"
-        else:
-            text = problem["msg"].removeprefix("Value error, ").replace("Input should", "should")
-            text = _DICTIONARY.sub("a mapping of keys to values", text)
-            # Of scalars only: a few lines of YAML can stand for a list of a billion.
-            scalar = isinstance(problem["input"], (str, int, float, bool))
-            if loc and scalar and len(shown := repr(problem["input"])) < 80:
-                text += f", not {shown}"
-        line = f"{key}: {text}"
-        if line not in lines:
-            lines.append(line)
-    if len(lines) == 1:
-        return f"{where}: {lines[0]}{'' if lines[0].endswith('?') else '.'}", hint
-    return f"{where}: {len(lines)} problems:\n" + "\n".join(f"  {line}" for line in lines), hint
-
-
-def _keys_at(model: type[BaseModel], loc: list[str]) -> list[str]:
-    """The keys allowed at a key path of a schema class; none where the path leaves it."""
-    current: Any = model
-    for part in loc:
-        field = getattr(current, "model_fields", {}).get(part)
-        if field is None:
-            return sorted(getattr(current, "model_fields", {})) if part.isdigit() else []
-        current = _model_in(field.annotation)
-    return sorted(getattr(current, "model_fields", {}))
-
-
-def _model_in(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for part in getattr(annotation, "__args__", ()):
-        found = _model_in(part)
-        if found is not None:
-            return found
-    return None
 
 
 @cache

@@ -26,6 +26,7 @@ class CommonOptions:
         data: Name or file of the data set; None for the scale's own.
         init: How the student starts: scratch or inherit; None for the pair's own way.
         levels: Which pyramid levels are compared; None for level i with i.
+        allow_bad_data: Train even where the check of the data says that it would be spoilt.
         sets: Assignments to keys of the resolved recipe, `a.b.c=value`.
     """
 
@@ -34,6 +35,9 @@ class CommonOptions:
     )
     data: str | None = option(
         None, "A data set's name or YAML file; coco, or shapes at scale tiny.", panel=WHAT, names_of="datasets"
+    )
+    allow_bad_data: bool = option(
+        False, "Train even where the check of the data refuses: leakage, doubled boxes, corners as sizes.", panel=WHAT
     )
     init: str | None = option(None, "scratch, or inherit: start from the teacher's neck and head.", panel=WHAT)
     levels: str | None = option(
@@ -50,11 +54,43 @@ class CommonOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(CommonOptions):
+class StudentOptions(CommonOptions):
+    """What a run and a sweep have alike, and the recipe of a table says itself.
+
+    Attributes:
+        tap: Modules that are compared in place of the necks: of both, `teacher=` or `student=`.
+        training: By which settings students are trained: paper or own; None for what their configs suggest.
+        distill_until: The share of a run after which the student learns on without its teacher; None for never.
+    """
+
+    tap: tuple[str, ...] = option(
+        (),
+        "Compare what this module puts out and not the neck: backbone, neck.0, or any inside; of one detector by "
+        "student=MODULE or teacher=MODULE.",
+        metavar="[student=|teacher=]MODULE",
+        panel=WHAT,
+        repeatable=True,
+    )
+    training: str | None = option(
+        None,
+        "paper: by SGD and steps (appendix A.2). own: by the optimizer, schedule, augmentation, averages and hooks of "
+        "the student's config; the default where that is not SGD of mmdet's 1x family.",
+        panel=HOW,
+        choices=("paper", "own"),
+    )
+    distill_until: float | None = option(
+        None, "Learn without the teacher after this share of the run, such as 0.9.", metavar="SHARE", panel=HOW, above=0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(StudentOptions):
     """One student.
 
     Attributes:
         pair: Name or file of the pair of teacher and student.
+        teacher: In place of the pair's: a detector's name or file, a config of mmdet's, or the file of one's own.
+        student: The same.
         loss: Name of the distillation loss; none is the baseline.
         weight: Its weight; None for alpha by the teacher's kind.
         temperature: Of norm-kl; None for the loss's own.
@@ -63,6 +99,13 @@ class RunOptions(CommonOptions):
     """
 
     pair: str = option("gfl101-fcos50", "Teacher and student.", panel=WHAT, names_of="pairs")
+    teacher: str | None = option(
+        None,
+        "In place of the pair's: a detector's name or file, a config of mmdet's by its name, or a .py of your own.",
+        panel=WHAT,
+        names_of="detectors",
+    )
+    student: str | None = option(None, "The same of the student.", panel=WHAT, names_of="detectors")
     loss: str = option("pkd", "Distillation loss; none is the baseline.", panel=WHAT, names_of="losses")
     weight: float | None = option(
         None, "Loss weight; by default alpha: 6 with a two-stage teacher, 10 with a one-stage one.", panel=WHAT, min=0
@@ -73,7 +116,7 @@ class RunOptions(CommonOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepOptions(CommonOptions):
+class SweepOptions(StudentOptions):
     """One student for every combination of some lists; an empty one stands for its default.
 
     Attributes:
@@ -81,6 +124,8 @@ class SweepOptions(CommonOptions):
         weights: Loss weights.
         temperatures: Of the losses that have one.
         pairs: Names or files of pairs.
+        teachers: In place of the pairs': names or files of detectors, or configs.
+        students: The same.
         schedules: Names or files of schedules.
         seeds: A run each.
         baseline: Train each student alone too.
@@ -102,6 +147,17 @@ class SweepOptions(CommonOptions):
     )
     pairs: tuple[str, ...] = like(
         RunOptions, "pair", ("gfl101-fcos50",), help="Pairs.", names=("--pair", "--pairs"), panel=AXES
+    )
+    teachers: tuple[str, ...] = like(
+        RunOptions,
+        "teacher",
+        (),
+        help="In place of the pairs': names or files of detectors, configs of mmdet's, or .py of your own.",
+        names=("--teachers", "--teacher"),
+        panel=AXES,
+    )
+    students: tuple[str, ...] = like(
+        RunOptions, "student", (), help="The same of the students.", names=("--students", "--student"), panel=AXES
     )
     schedules: tuple[str, ...] = like(
         RunOptions, "schedule", (), help="Schedules.", names=("--schedule", "--schedules"), panel=AXES
@@ -146,6 +202,7 @@ class RecipeOptions:
         checkpoint_minutes: Between two training states that are saved besides those of epoch ends; 0 for never.
         checkpoint_iters: Steps between two of them; None for no more than those.
         workers: Loader processes; None for the scale's.
+        keep_predictions: Keep the detections of the last evaluation.
         tracker: Names of experiment trackers.
     """
 
@@ -169,6 +226,12 @@ class RecipeOptions:
     )
     checkpoint_iters: int | None = option(None, "Save it every so many steps too.", panel=HOW, min=1)
     workers: int | None = option(None, "Loader processes.", panel=HOW, min=0)
+    keep_predictions: bool = option(
+        True,
+        "Keep the detections of the last evaluation, for `pkd compare`; a few MB on COCO.",
+        names=("--keep-predictions/--no-keep-predictions",),
+        panel=WHERE,
+    )
     tracker: tuple[str, ...] = option(
         (),
         "Also tell tensorboard, mlflow, wandb (offline), dvclive, aim, clearml or neptune; repeatable. Its files "

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 from pkdcli.recipe import library
 from pkdcli.recipe.configs import as_text, config_path, is_own, read_config
-from pkdcli.recipe.references import Import, files_of, located
-from pkdcli.recipe.schema import Detector, Loss, LossUse, Modules
+from pkdcli.recipe.modules.files import files_of
+from pkdcli.recipe.references import Import, located
+from pkdcli.recipe.schema import Detector, Loss, LossUse, Modules, Recipe
 
 Part = TypeVar("Part", Detector, LossUse)
 
@@ -25,8 +26,12 @@ def with_imports(detector: Detector, imports: Sequence[Import]) -> Detector:
     return detector.model_copy(update={"imports": [*detector.imports, *more]}) if more else detector
 
 
-def with_content(detector: Detector) -> Detector:
+def with_content(detector: Detector, *, own: bool = False) -> Detector:
     """A detector with what its config says written into it, where that is a file of the user's.
+
+    Args:
+        detector: Of a recipe that is being resolved.
+        own: It is trained by the config's own settings.
 
     Raises:
         PkdError: It can't be read, or asks for modules that it can't ask for.
@@ -38,7 +43,8 @@ def with_content(detector: Detector) -> Detector:
     content = read_config(path, where)
     wanted = library.parse(Modules, {"imports": module_names(content.get("custom_imports"))}, f"{path}: custom_imports")
     detector = with_imports(detector, located(wanted.imports, path.resolve().parent))
-    return detector.model_copy(update={"config_content": as_text(content, f"detector {detector.name}: {path}")})
+    text = as_text(content, f"detector {detector.name}: {path}", own=own)
+    return detector.model_copy(update={"config_content": text})
 
 
 def loss_imports(loss: Loss, name: str) -> list[Import]:
@@ -80,6 +86,22 @@ def with_set_type(loss: LossUse, folder: Path) -> LossUse:
     if not colon or module in [one.module for one in loss.imports] or not files_of(module, folder):
         return loss
     return loss.model_copy(update={"imports": [*loss.imports, *located([Import(module=module)], folder)]})
+
+
+def code_of(recipe: Recipe) -> list[str]:
+    """What of a recipe is code of the user's own: a sentence for each config that was run to read it, and each module.
+
+    Args:
+        recipe: Resolved.
+    """
+    given = [one for one in (recipe.teacher, recipe.student) if one is not None and one.config_content is not None]
+    found = [f"{one.config} is Python, and was run to read it." for one in given]
+    found += [
+        f"{one.module}, in {one.folder}, is Python, and will be imported by the run."
+        for one in recipe.named_imports
+        if one.folder
+    ]
+    return list(dict.fromkeys(found))
 
 
 def custom_imports(config: dict[str, Any]) -> list[Any]:

@@ -6,7 +6,6 @@ as the context of a validation, so that what comes out has absolute paths, where
 
 from __future__ import annotations
 
-import hashlib
 import re
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationInfo
+
+from pkdcli.recipe.configs import full_name
+from pkdcli.recipe.modules.files import files_of, hash_of_module
 
 NAME = re.compile(r"[a-z0-9][a-z0-9.+_-]{0,63}")
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -43,9 +45,21 @@ def _reference(value: str, info: ValidationInfo) -> str:
     return _path(value, info) if is_path(value) else _name(value)
 
 
+def _detector(value: str, info: ValidationInfo) -> str:
+    if is_path(value) or not value:
+        return _reference(value, info)
+    folder = (info.context or {}).get("folder")
+    if value.endswith(".py") and folder is not None:
+        path = Path(folder) / Path(value).expanduser()
+        return str(path) if path.is_file() or full_name(value) is None else value
+    return value if full_name(value) is not None or value.endswith(".py") else _name(value)
+
+
 Name = Annotated[str, AfterValidator(_name)]
 Reference = Annotated[str, AfterValidator(_reference)]
 """The name of a recipe that comes with pkd, or the path of one's own, which ends in `.yaml`."""
+DetectorReference = Annotated[str, AfterValidator(_detector)]
+"""The same of a detector, or the name of a config of mmdet's, or the path of one's own, which ends in `.py`."""
 FilePath = Annotated[str, AfterValidator(_path)]
 
 
@@ -55,7 +69,8 @@ class Import(BaseModel):
     Attributes:
         module: Its name, with dots.
         folder: Where it lies, if beside the recipe that names it; else it is looked for as any module is.
-        sha256: Hash of its file, or of the Python files of its folder, so that a run is known by them.
+        sha256: Hash of its file, or of the Python files of its folder, and of what they import from beside them: a run
+            is known by it.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -92,34 +107,9 @@ def located(imports: Sequence[Import], folder: Path) -> list[Import]:
     """
     found = []
     for one in imports:
-        files = [] if one.folder else files_of(one.module, folder)
-        where = {"folder": str(folder), "sha256": hash_of(files)} if files else {}
-        found.append(one.model_copy(update=where))
+        sha256 = None if one.folder else hash_of_module(one.module, folder)
+        found.append(one.model_copy(update={"folder": str(folder), "sha256": sha256}) if sha256 else one)
     return found
-
-
-def files_of(module: str, folder: Path) -> list[Path]:
-    """The Python files of a module that lies in a folder, in a fixed order; none where there is no such module.
-
-    Args:
-        module: Dotted name.
-        folder: Where its first part would lie.
-    """
-    path = folder.joinpath(*module.split("."))
-    if (path / "__init__.py").is_file():
-        return sorted(path.rglob("*.py"))
-    single = path.with_name(f"{path.name}.py")
-    return [single] if single.is_file() else []
-
-
-def hash_of(files: Sequence[Path]) -> str:
-    """A SHA-256 over the contents of files."""
-    digest = hashlib.sha256()
-    for file in files:
-        content = file.read_bytes()
-        digest.update(f"{len(content)} ".encode())
-        digest.update(content)
-    return digest.hexdigest()
 
 
 def is_there(one: Import) -> bool:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pkdcli.errors import PkdError, unknown
 from pkdcli.recipe import library
 from pkdcli.recipe.assign import assign
+from pkdcli.recipe.carried_out import scaled, use_loss
 from pkdcli.recipe.configs import beside
+from pkdcli.recipe.detectors.pair import choose, tapped
+from pkdcli.recipe.detectors.read import config_of
+from pkdcli.recipe.detectors.shrinking import with_family_rules
+from pkdcli.recipe.detectors.training import own_batch, own_by_default, own_rate, own_schedule
 from pkdcli.recipe.own import (
     custom_imports,
     loss_imports,
     with_content,
-    with_imports,
     with_set_imports,
     with_set_type,
 )
@@ -26,17 +29,17 @@ from pkdcli.recipe.schema import (
     Detector,
     Loss,
     LossUse,
-    Pair,
+    OwnTraining,
     Recipe,
     Scale,
     Schedule,
     Split,
     TeacherSpeed,
 )
+from pkdcli.recipe.schema.kinds import Accepted
+from pkdcli.recipe.schema.types import Training
 
-ALPHA = {"two-stage": 6.0, "one-stage": 10.0}  # appendix A.2: by the teacher's kind
 DEFAULT_PAIR = "gfl101-fcos50"
-BASE_BATCH = 16  # appendix A.2: 8 GPUs with 2 images each
 
 
 @dataclass(frozen=True)
@@ -44,14 +47,18 @@ class Request:
     """What a user asked for; None means "the default"."""
 
     pair: str = DEFAULT_PAIR
+    teacher: str | None = None
+    student: str | None = None
     scale: str = "paper"
     data: str | None = None
+    allow_bad_data: bool = False
     loss: str = "pkd"
     weight: float | None = None
     temperature: float | None = None
     schedule: str | None = None
     init: str | None = None
     levels: str | None = None
+    tap: tuple[str, ...] = ()
     seed: int = 0
     epochs: int | None = None
     batch_size: int | None = None
@@ -68,6 +75,9 @@ class Request:
     teacher_checkpoint: str | None = None
     devices: int = 1
     trackers: tuple[str, ...] = ()
+    keep_predictions: bool = True
+    training: str | None = None
+    distill_until: float | None = None
     sets: tuple[str, ...] = field(default=())
 
 
@@ -79,22 +89,21 @@ def resolve(request: Request) -> Recipe:
     Raises:
         PkdError: A wrong name, value or key path; every problem of one stage at once.
     """
-    pair: Pair = library.load("pairs", request.pair)
+    chosen = choose(request.pair, request.teacher, request.student)
+    pair = chosen.pair
     scale: Scale = library.load("scales", request.scale)
     loss: Loss = library.load("losses", request.loss)
-    named = f"{library.path_of('pairs', request.pair)}: "
-    if request.schedule is None:
-        schedule: Schedule = library.load("schedules", pair.schedule, f"{named}schedule")
-    else:
-        schedule = library.load("schedules", request.schedule)
-    teacher: Detector = library.load("detectors", pair.teacher, f"{named}teacher")
-    student: Detector = library.load("detectors", pair.student, f"{named}student")
     if request.data is None:
         data = load_data(scale.data, f"{library.path_of('scales', request.scale)}: data")
     else:
         data = load_data(request.data)
-    teacher, student = (with_imports(one, pair.imports) for one in (teacher, student))
+    if request.allow_bad_data:
+        data = data.model_copy(update={"accept": list(get_args(Accepted))})
     distilled = loss.name != "none"
+    teacher, student = (
+        with_family_rules(_with_tap(one, tap, distilled), scale)
+        for one, tap in zip((chosen.teacher, chosen.student), tapped(request.tap), strict=True)
+    )
     if not distilled and (request.weight is not None or request.temperature is not None):
         raise PkdError(
             "loss none is the baseline and takes no weight or temperature.", "Leave them out, or name a loss."
@@ -103,22 +112,40 @@ def resolve(request: Request) -> Recipe:
         raise PkdError(
             "loss none is the baseline: it never inherits and compares no levels.", "Leave --init and --levels out."
         )
+    if not distilled and (request.tap or request.distill_until is not None):
+        raise PkdError("loss none is the baseline: it has no teacher.", "Leave --tap and --distill-until out.")
+    if request.distill_until is not None and not 0 < request.distill_until <= 1:
+        raise PkdError(
+            f"--distill-until: {request.distill_until:g} is no share of the run.",
+            "Give a number above 0 and up to 1, such as 0.9 to learn the last tenth without the teacher.",
+        )
     if request.init not in (None, "scratch", "inherit"):
         raise unknown("way to start (--init)", request.init, ["scratch", "inherit"])
+    training = training_of(request.training or pair.training, student)
+    if training == "own":
+        schedule, rate, images = _by_its_own(request, student, scale)
+    else:
+        asked = request.schedule
+        schedule = library.load("schedules", asked or pair.schedule, None if asked else f"{chosen.where}schedule")
+        schedule = scaled(schedule, scale, request.epochs)
+        rate, images = scale.lr or student.lr, scale.batch
+    by_own_teacher = distilled and scale.own != OwnTraining() and own_by_default(config_of(teacher), teacher=True)
     content: dict[str, Any] = {
         "role": "distill" if distilled else "baseline",
         "pair": pair.name,
         "teacher": teacher.model_dump() if distilled else None,
-        "student": {**student.model_dump(), "lr": scale.lr or student.lr},
+        "student": {**student.model_dump(), "lr": rate},
         "loss": {
             **use_loss(loss, teacher, scale, request.weight, request.temperature).model_dump(),
             "imports": [one.model_dump() for one in loss_imports(loss, request.loss)],
             "levels": "index" if request.levels is None else request.levels,
         },
-        "schedule": scaled(schedule, scale, request.epochs).model_dump(),
+        "schedule": schedule.model_dump(),
         "data": data.model_dump(),
-        "scale": scale.model_dump(),
-        "batch": request.batch_size or scale.batch * (request.devices if scale.batch_per_process else 1),
+        "scale": {**scale.model_dump(), "families": [], **({} if by_own_teacher else {"own": {}})},
+        "training": training,
+        "distill_until": None if request.distill_until == 1 else request.distill_until,
+        "batch": request.batch_size or images * (request.devices if scale.batch_per_process else 1),
         "accumulate": request.accumulate,
         "amp": request.amp,
         "deterministic": request.deterministic,
@@ -133,6 +160,7 @@ def resolve(request: Request) -> Recipe:
         "checkpoint_iters": request.checkpoint_iters,
         "teacher_seed": 0,
         "trackers": list(request.trackers),
+        "keep_predictions": request.keep_predictions,
         "teacher_checkpoint": (request.teacher_checkpoint or pair.teacher_checkpoint) if distilled else None,
         "teacher_speed": TeacherSpeed().model_dump(),
         "imports": [],
@@ -168,57 +196,38 @@ def resolve(request: Request) -> Recipe:
     return recipe.model_copy(update=update)
 
 
-def use_loss(loss: Loss, teacher: Detector, scale: Scale, weight: float | None, temperature: float | None) -> LossUse:
-    """The loss of one run, with alpha by the teacher's kind where no weight is given.
+def _with_tap(detector: Detector, tap: str | None, distilled: bool) -> Detector:
+    """A detector with the module that is compared; none of a baseline, which compares nothing."""
+    wanted = (tap or detector.tap) if distilled else None
+    return detector if wanted == detector.tap else detector.model_copy(update={"tap": wanted})
+
+
+def training_of(asked: str | None, student: Detector) -> str:
+    """By which settings a student is trained: as asked for, or as its config suggests.
 
     Args:
-        loss: Its recipe.
-        teacher: Its kind sets the default weight of losses that go by it.
-        scale: Says what statistics are taken over.
-        weight: As asked for; None for the default.
-        temperature: As asked for; None for the loss's own.
+        asked: `paper`, `own`, or None.
+        student: Whose config says whether it is one of mmdet's 1x family.
 
     Raises:
-        PkdError: The weight or temperature is not one the loss allows.
+        PkdError: Another word was asked for.
     """
-    if loss.name == "none":
-        return LossUse(name="none", type="none")
-    if weight is None:
-        weight = ALPHA[teacher.kind] if loss.weight.default == "by-teacher" else loss.weight.default
-    if not math.isfinite(weight) or weight < 0:
-        raise PkdError(f"--weight: {weight} is not a loss weight.", "Give a finite number of zero or more, such as 10.")
-    rule = loss.temperature
-    if rule is None and temperature is not None:
-        raise PkdError(f"loss {loss.name} has no temperature.", library.losses_with_temperature())
-    if rule is not None:
-        temperature = rule.default if temperature is None else temperature
-        if not rule.minimum <= temperature <= rule.maximum:
-            raise PkdError(
-                f"--temperature: {temperature:g} is not a temperature of {loss.name}.",
-                f"Give a number from {rule.minimum:g} to {rule.maximum:g}; the paper's is 50.",
-            )
-    return LossUse(
-        name=loss.name,
-        type=loss.type,
-        weight=weight,
-        temperature=temperature,
-        stat_chunk=scale.stat_chunk,
-        params=loss.params,
-    )
+    if asked not in (None, *get_args(Training)):
+        raise unknown("way to train (--training)", asked, list(get_args(Training)))
+    return asked or ("own" if own_by_default(config_of(student)) else "paper")
 
 
-def scaled(schedule: Schedule, scale: Scale, epochs: int | None = None) -> Schedule:
-    """A schedule at a scale: epochs times the scale's factor (or as given), milestones in proportion.
-
-    Args:
-        schedule: At full length.
-        scale: Has the factor.
-        epochs: As asked for; None to go by the factor.
-    """
-    length = epochs or max(1, round(schedule.epochs * scale.epoch_factor))
-    factor = length / schedule.epochs
-    milestones = [round(milestone * factor, 4) for milestone in schedule.milestones]
-    return schedule.model_copy(update={"epochs": length, "milestones": milestones})
+def _by_its_own(request: Request, student: Detector, scale: Scale) -> tuple[Schedule, float, int]:
+    """The schedule of a student that is trained by its own config, its learning rate at 16 images, and its images."""
+    if request.schedule is not None:
+        raise PkdError(
+            f"--schedule {request.schedule}: {student.name} is trained by its own config (--training own), whose "
+            "schedule it keeps.",
+            "Give --epochs to change its length, or --training paper to train it as appendix A.2 does.",
+        )
+    config = config_of(student)
+    images = own_batch(config) if scale.batch_per_process else scale.batch
+    return own_schedule(config, scale, request.epochs), own_rate(config, scale, student.config), images
 
 
 def load_data(name: str, where: str | None = None) -> Data:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pkdcli.errors import PkdError
@@ -17,6 +17,8 @@ class Grid:
     """The axes of a sweep; an empty axis means the default."""
 
     pairs: Sequence[str] = ()
+    teachers: Sequence[str] = ()
+    students: Sequence[str] = ()
     losses: Sequence[str] = ()
     weights: Sequence[float] = ()
     temperatures: Sequence[float] = ()
@@ -42,10 +44,10 @@ def expand(base: Request, grid: Grid) -> list[Recipe]:
     if grid.temperatures and not hot:
         raise PkdError(f"--temperatures: {', '.join(losses)} has no temperature.", library.losses_with_temperature())
     recipes: list[Recipe] = []
-    for pair in grid.pairs or [base.pair]:
+    for who in _detectors(base, grid):
         for schedule in grid.schedules or [base.schedule]:
             for seed in grid.seeds or [base.seed]:
-                here = replace(base, pair=pair, schedule=schedule, seed=seed, weight=None, temperature=None)
+                here = replace(base, **who, schedule=schedule, seed=seed, weight=None, temperature=None)
                 if grid.baseline and "none" not in losses:
                     recipes.append(baseline_of(here))
                 for loss in losses:
@@ -62,7 +64,16 @@ def expand(base: Request, grid: Grid) -> list[Recipe]:
     return list(unique.values())
 
 
+def _detectors(base: Request, grid: Grid) -> Iterator[dict[str, str | None]]:
+    """Which pair, and which detectors in place of the pair's, in every combination."""
+    for pair in grid.pairs or [base.pair]:
+        for teacher in grid.teachers or [base.teacher]:
+            for student in grid.students or [base.student]:
+                yield {"pair": pair, "teacher": teacher, "student": student}
+
+
 def baseline_of(request: Request) -> Recipe:
     """The student of a request alone; what was set for its loss and teacher is left out."""
     sets = tuple(text for text in request.sets if not text.split("=")[0].startswith(("loss.", "teacher.", "init")))
-    return resolve(replace(request, loss="none", weight=None, temperature=None, init=None, levels=None, sets=sets))
+    none = {"weight": None, "temperature": None, "init": None, "levels": None, "tap": (), "distill_until": None}
+    return resolve(replace(request, loss="none", sets=sets, **none))

@@ -52,9 +52,9 @@ def _config_in(text: str) -> str | None:
 @cache
 def _strides(config: str) -> tuple[int | None, ...]:
     from pkdcli.config.levels import neck_levels
-    from pkdcli.config.zoo import load_config
     from pkdcli.errors import PkdError
     from pkdcli.recipe.configs import from_text
+    from pkdcli.recipe.detectors.read import load_config
 
     if "\n" in config:  # what one's own said, which is kept in the recipe as literals
         with suppress(PkdError, KeyError, TypeError, AttributeError):

@@ -13,18 +13,19 @@ AVERAGED = (*METRICS, "gain", "baseline_mAP", *(f"teacher_{name}" for name in ME
 
 _GROUP = (
     *("pair", "teacher", "student", "role", "loss", "weight", "temperature", "schedule", "data", "scale", "split"),
-    *("batch", "init", "levels", "stat_chunk", "epoch", "comparable", "smoke", "foreign"),
+    *("batch", "init", "levels", "stat_chunk", "training", "distill_until", "epoch", "experiment", "smoke", "foreign"),
 )
-_OF_THE_PAIR = ("pair", "teacher", "weight", "temperature", "init", "levels", "stat_chunk")
+_OF_THE_PAIR = ("pair", "teacher", "weight", "temperature", "init", "levels", "stat_chunk", "distill_until")
 
-BEST_OF = ("pair", "teacher", "student", "role", "loss", "schedule", "data", "split", "scale", "batch", "foreign")
+BEST_OF = ("pair", "teacher", "student", "role", "loss", "schedule", "data", "split", "scale", "batch", "training",
+           "foreign")  # fmt: skip
 """What a group of `--best` shares where `--group-by` does not say."""
 
 MEAN_COLUMNS = (
     *("pair", "teacher", "student", "role", "loss", "weight", "temperature", "schedule", "data", "scale"),
     *("seeds", "n"),
     *(column for name in (*METRICS, "gain", "baseline_mAP", "teacher_mAP") for column in (name, f"{name}_std")),
-    *("split", "batch", "init", "levels", "stat_chunk", "epoch", "smoke", "foreign"),
+    *("split", "batch", "init", "levels", "stat_chunk", "training", "distill_until", "epoch", "smoke", "foreign"),
 )
 """The columns of `--seeds mean --format csv`: `seeds` lists the seeds, `n` counts them."""
 
@@ -140,7 +141,8 @@ def _equal(text: str, value: str) -> bool:
         return False
 
 
-def _identity(record: Record) -> tuple:
+def same_but_for_seed(record: Record) -> tuple:
+    """What the runs of one experiment have in common, whatever their seeds."""
     # Whatever pair a baseline was asked for with, it is the same experiment.
     skipped = _OF_THE_PAIR if record["role"] == "baseline" else ()
     return tuple(None if key in skipped else record[key] for key in _GROUP)
@@ -164,7 +166,7 @@ def mean_over_seeds(records: list[Record]) -> list[Record]:
     if not done:
         return []
     frame = pd.DataFrame({name: [record[name] for record in done] for name in AVERAGED}, dtype=float)
-    identity = [_identity(record) for record in done]
+    identity = [same_but_for_seed(record) for record in done]
     again = _repeated(identity, done)
     # A baseline run once for each of several pairs is no mystery: its pair tells them apart.
     identity = [(*i, r["pair"] if i in again else None) for i, r in zip(identity, done, strict=True)]

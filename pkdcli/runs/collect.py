@@ -15,9 +15,10 @@ from pkdcli.runs.record import COLUMNS, METRICS, Record, Warn, number_of, order,
 
 _TEXTS = (
     *("pair", "teacher", "student", "role", "loss", "schedule", "data", "scale", "split", "init", "levels"),
-    *("stat_chunk", "teacher_title", "student_title", "comparable"),
+    *("stat_chunk", "training", "teacher_title", "student_title", "comparable", "experiment"),
 )
-_NUMBERS = ("weight", "temperature", "seed", "batch", "epoch", "epochs", "seconds", "images_per_second")
+_NUMBERS = ("weight", "temperature", "distill_until", "seed", "batch", "epoch", "epochs", "seconds",
+            "images_per_second")  # fmt: skip
 _OF_THE_LOSS = ("weight", "temperature", "levels", "stat_chunk")
 
 GONE = "its process is gone"
@@ -36,7 +37,8 @@ def collect(root: Path, warn: Warn | None = None, foreign: Sequence[Path] = ()) 
 
     Returns:
         Flat records with at least the keys `COLUMNS`; a value that is not known is None. Besides: `epochs`,
-        `teacher_title`, `student_title`, `comparable` and the teacher's metrics as `teacher_AP50` and so on.
+        `teacher_title`, `student_title`, `comparable`, `experiment` (one for all seeds) and the teacher's metrics as
+        `teacher_AP50` and so on.
 
     Raises:
         PkdError: `root` is not a folder, or not one that may be read; there is no log where one is to be imported.
@@ -75,6 +77,7 @@ def _read(folder: str, warn: Warn) -> Record | None:
         record[key] = next((text for source in sources if (text := text_of(source.get(key))) is not None), None)
     for key in (*_NUMBERS, "peak_memory_mb"):
         record[key] = next((value for source in sources if (value := number_of(source.get(key))) is not None), None)
+    record["training"] = record["training"] or "paper"  # of runs from before there was another
     if record["loss"] == "none":
         record["role"] = record["role"] or "baseline"
     for prefix, key in (("", "metrics"), ("teacher_", "teacher_metrics")):

@@ -94,6 +94,11 @@ class RunPaths:
         """Objects and detections in a few images of the last evaluation."""
         return self.root / "samples.json"
 
+    @property
+    def predictions(self) -> Path:
+        """All detections of the last evaluation (`pkdcli.data.scoring.predictions`)."""
+        return self.root / "predictions.npz"
+
     def evaluation(self, data: str, split: str) -> Path:
         """The result of `pkd eval` on a split of a data set.
 
@@ -111,6 +116,15 @@ class RunPaths:
             split: `train`, `val` or `test`.
         """
         return self.root / "eval" / f"{data}-{split}.samples.json"
+
+    def evaluation_predictions(self, data: str, split: str) -> Path:
+        """All detections of that evaluation.
+
+        Args:
+            data: The data set's name.
+            split: `train`, `val` or `test`.
+        """
+        return self.root / "eval" / f"{data}-{split}.predictions.npz"
 
     def weights(self, role: str) -> Path:
         """The exported detector of a run with this role."""

@@ -16,7 +16,8 @@ METRICS = ("mAP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
 COLUMNS = (
     *("run", "pair", "teacher", "student", "role", "loss", "weight", "temperature", "schedule", "data", "scale"),
     *("seed", "state", *METRICS, "gain"),
-    *("split", "batch", "init", "levels", "stat_chunk", "epoch", "seconds", "images_per_second", "peak_memory_mb"),
+    *("split", "batch", "init", "levels", "stat_chunk", "training", "distill_until", "epoch", "seconds"),
+    *("images_per_second", "peak_memory_mb"),
     *("teacher_mAP", "baseline", "baseline_mAP", "smoke", "foreign", "error", "path"),
 )
 """The columns of `pkd report --format csv`, in order; AP in points (0 to 100), time in seconds.

@@ -64,10 +64,9 @@ class Run:
         Raises:
             PkdError: It can't be read.
         """
-        from pkdcli.recipe.library import parse, read_yaml
-        from pkdcli.recipe.schema import Recipe
+        from pkdcli.recipe.modules.copies import read_recipe
 
-        return parse(Recipe, read_yaml(self.paths.recipe), str(self.paths.recipe))
+        return read_recipe(self.paths.recipe)
 
     @property
     def status(self) -> dict[str, Any]:

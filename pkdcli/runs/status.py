@@ -69,6 +69,8 @@ def columns(recipe: Recipe, run: str) -> dict[str, Any]:
         "weight": recipe.loss.weight,
         "temperature": recipe.loss.temperature,
         "schedule": recipe.schedule.name,
+        "training": recipe.training,
+        "distill_until": recipe.distill_until,
         "data": recipe.data.name,
         "scale": recipe.scale.name,
         "seed": recipe.seed,
@@ -79,6 +81,7 @@ def columns(recipe: Recipe, run: str) -> dict[str, Any]:
         "mask_head": recipe.mask_head,
         "recipe_hash": digest(recipe),
         "comparable": comparable(recipe),
+        "experiment": digest(recipe.model_copy(update={"seed": 0})),  # the same for all seeds
     }
 
 

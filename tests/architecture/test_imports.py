@@ -31,7 +31,7 @@ TORCH = {"torch", "torchvision", "mmcv", "mmdet", "mmrazor"}
 
 # Imports that the law forbids and that stay, with the reason.
 EXCEPTIONS = {
-    ("pkdcli.recipe.configs", "compat"): "reading one of mmdet's configs needs the stack mended, and loads no torch",
+    ("pkdcli.recipe.configs.read", "compat"): "reading mmdet's configs needs the stack mended, and loads no torch",
     ("pkdcli.engine.worker.plugins", "launch"): "`pkd doctor` imports every plug-in in a process that has torch",
     ("pkdcli.runs.run", "engine"): "`Run.load_model()`, which is asked for where torch is wanted",
 }

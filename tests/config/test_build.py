@@ -35,26 +35,37 @@ def make(tmp_path):
 # Data
 
 
-@pytest.mark.parametrize(
-    ("name", "hint"),
-    [
-        ("Mosaic", "Take CachedMosaic, which mixes images that it has kept."),
-        ("MixUp", "Take CachedMixUp, which mixes images that it has kept."),
-        ("CopyPaste", "Leave it out."),
-    ],
-)
-def test_transforms_that_need_other_images_are_refused(make, tmp_path, name, hint):
+@pytest.mark.parametrize("name", ["Mosaic", "MixUp", "CopyPaste", "CachedMosaic", "CachedMixUp"])
+def test_a_transform_that_mixes_images_is_served_where_it_stands_in_the_pipeline_itself(make, tmp_path, name):
     recipe = make(sets=(f"config.train_dataloader.dataset.pipeline.3={{type: mmdet.{name}}}",))
+    steps = build_config(recipe, tmp_path, tmp_path / "teacher.pth")["train_dataloader"]["dataset"]["pipeline"]
+    assert steps[3] == {"type": f"mmdet.{name}"}
+
+    inside = f"{{type: RandomApply, transforms: [{{type: {name}}}]}}"
+    recipe = make(sets=(f"config.train_dataloader.dataset.pipeline.3={inside}",))
     with pytest.raises(PkdError) as caught:
         build_config(recipe, tmp_path, tmp_path / "teacher.pth")
     assert caught.value.message == (
-        f"config.train_dataloader.dataset.pipeline.3: {name} needs mmdet's MultiImageMixDataset, which hands it other "
-        "images; pkd's data set hands it none."
+        f"config.train_dataloader.dataset.pipeline.3.transforms.0: {name} stands inside of RandomApply, which hands it "
+        "no other images."
     )
-    assert caught.value.hint == hint
-    cached = make(sets=("config.train_dataloader.dataset.pipeline.3={type: CachedMosaic}",))
-    steps = build_config(cached, tmp_path, tmp_path / "teacher.pth")["train_dataloader"]["dataset"]["pipeline"]
-    assert steps[3] == {"type": "CachedMosaic"}
+    assert caught.value.hint == "Put it into the pipeline itself."
+
+
+def test_another_data_set_hands_them_no_images(make, tmp_path):
+    recipe = make(
+        sets=(
+            "config.train_dataloader.dataset.pipeline.3={type: Mosaic}",
+            "config.train_dataloader.dataset.type=CocoDataset",
+        )
+    )
+    with pytest.raises(PkdError) as caught:
+        build_config(recipe, tmp_path, tmp_path / "teacher.pth")
+    assert caught.value.message == (
+        "config.train_dataloader.dataset.pipeline.3: Mosaic needs other images of the data set, and CocoDataset hands "
+        "it none."
+    )
+    assert caught.value.hint == "Leave it out, or leave `type` as it is: pkd's own data set hands it some."
 
 
 def test_images_keep_their_size_unless_the_scale_enlarges(make):
@@ -175,7 +186,7 @@ def test_amp_and_accumulation(make):
 
 
 def test_what_the_paper_does_not_name_stays_as_in_the_students_config(make):
-    from pkdcli.config.zoo import load_config
+    from pkdcli.recipe.detectors.read import load_config
 
     recipe = make(scale="paper")
     own = load_config(recipe.student.config)["optim_wrapper"]

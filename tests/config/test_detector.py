@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from pkdcli.config.detector import detector_model, hand_on, modules, notes, shrink
+from pkdcli.config.detector import detector_model, hand_on, notes, shrink
 from pkdcli.config.keys import set_key
 from pkdcli.errors import PkdError
 from pkdcli.recipe import library
+from pkdcli.recipe.detectors.read import modules
+from pkdcli.recipe.detectors.shrinking import matches, with_family_rules
 from pkdcli.recipe.schema import Rule
 
 PAPER, TINY = library.load("scales", "paper"), library.load("scales", "tiny")
@@ -24,7 +26,7 @@ def pretrained(model):
 
 
 def test_scale_paper_is_mmdets_model_but_for_the_classes():
-    from pkdcli.config.zoo import load_config
+    from pkdcli.recipe.detectors.read import load_config
 
     which = detector("gfl101")
     theirs = load_config(which.config)["model"]
@@ -37,7 +39,8 @@ def test_scale_paper_is_mmdets_model_but_for_the_classes():
 
 def test_scale_tiny_keeps_the_families():
     for name in library.names("detectors"):
-        paper, tiny = (detector_model(detector(name), scale, 5, pretrained=False) for scale in (PAPER, TINY))
+        which = with_family_rules(detector(name), TINY)
+        paper, tiny = (detector_model(which, scale, 5, pretrained=False) for scale in (PAPER, TINY))
         assert tiny["type"] == paper["type"]
         for part in ("backbone", "neck", "bbox_head", "rpn_head", "roi_head"):
             assert (part in tiny) == (part in paper), (name, part)
@@ -96,6 +99,111 @@ def test_the_first_rule_that_matches_is_applied():
     assert model["neck"] == {"type": "FPN", "in_channels": [1], "norm_cfg": {"type": "GN"}}
     model["neck"]["norm_cfg"]["type"] = "BN"  # a rule's value is not shared between models
     assert rules[3].set["norm_cfg"] == {"type": "GN"}
+
+
+# Rules of families beyond the paper's
+
+PAPERS = ["faster101", "faster50", "fcos50", "fcos50-plain", "fcosx101", "gfl101", "gfl50", "maskswin", "reppoints50",
+          "reppointsx101", "retina50", "retinax101"]  # fmt: skip
+
+
+def shrunk(config):
+    """A detector of mmdet's own config at scale tiny: the types its families' rules match, and its model."""
+    which = with_family_rules(detector("gfl50", config=config), TINY)
+    return [rule.match["type"] for rule in which.rules], detector_model(which, TINY, 3, pretrained=False)
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_the_papers_detectors_have_none_of_them(name):
+    assert with_family_rules(detector(name), TINY).rules == []
+
+
+@pytest.mark.parametrize(
+    "config", ["yolof/yolof_r50-c5_8xb8-1x_coco.py", "detr/detr_r50_8xb2-150e_coco.py", "ssd/ssd300_coco.py"]
+)
+def test_nor_has_a_family_that_none_is_for(config):
+    assert shrunk(config)[0] == []
+
+
+NECKS, HEADS = ["CSPNeXtPAFPN", "YOLOXPAFPN"], ["RTMDetSepBNHead", "RTMDetHead", "YOLOXHead"]
+
+
+@pytest.mark.parametrize("family", ["rtmdet", "yolox"])
+@pytest.mark.parametrize(
+    ("size", "widen", "into_neck", "out_of_neck"),
+    [
+        ("tiny", 0.1875, (48, 96, 192), 48),
+        ("s", 0.1875, (48, 96, 192), 48),
+        ("m", 0.375, (96, 192, 384), 64),
+        ("l", 0.375, (96, 192, 384), 64),
+        ("x", 0.375, (96, 192, 384), 64),
+    ],
+)
+def test_the_size_of_an_rtmdet_or_yolox_tells_a_student_from_a_teacher(family, size, widen, into_neck, out_of_neck):
+    config = f"{family}/{family}_{size}_{'8xb32' if family == 'rtmdet' else '8xb8'}-300e_coco.py"
+    types, model = shrunk(config)
+    assert types == ["CSPNeXt" if family == "rtmdet" else "CSPDarknet", NECKS, HEADS]
+    assert (model["backbone"]["widen_factor"], tuple(model["neck"]["in_channels"])) == (widen, into_neck)
+    head = model["bbox_head"]
+    assert {model["neck"]["out_channels"], head["in_channels"], head["feat_channels"]} == {out_of_neck}
+    assert {model[part]["norm_cfg"]["type"] for part in ("backbone", "neck", "bbox_head")} == {"BN"}
+
+
+@pytest.mark.parametrize(
+    ("config", "types", "head"),
+    [
+        ("atss/atss_r50_fpn_1x_coco.py", ["ATSSHead"], (64, 64, 2)),
+        ("vfnet/vfnet_r50_fpn_1x_coco.py", ["VFNetHead"], (64, 64, 2)),
+        ("tood/tood_r50_fpn_1x_coco.py", ["TOODHead", "TOOD"], (64, 64, 3)),
+        ("retinanet/retinanet_r18_fpn_1x_coco.py", [18], (64, 64, 2)),
+    ],
+)
+def test_one_stage_heads_become_as_narrow_as_those_of_the_papers(config, types, head):
+    found, model = shrunk(config)
+    assert sorted(map(str, found)) == sorted("ResNet" if one == 18 else one for one in types)
+    assert tuple(model["bbox_head"][key] for key in ("in_channels", "feat_channels", "stacked_convs")) == head
+    small = 18 in types
+    assert model["neck"]["in_channels"] == ([8, 16, 32, 64] if small else [16, 32, 64, 128])
+    assert model["backbone"]["base_channels"] == (8 if small else 16)
+
+
+def test_a_cascade_has_fewer_proposals_in_each_of_its_stages():
+    types, model = shrunk("cascade_rcnn/cascade-rcnn_r101_fpn_20e_coco.py")
+    assert types == ["CascadeRCNN"]
+    assert [stage["sampler"]["num"] for stage in model["train_cfg"]["rcnn"]] == [32, 32, 32]
+    assert [one["fc_out_channels"] for one in model["roi_head"]["bbox_head"]] == [256, 256, 256]
+    assert (model["train_cfg"]["rpn_proposal"]["max_per_img"], model["test_cfg"]["rpn"]["max_per_img"]) == (100, 100)
+
+
+@pytest.mark.parametrize(
+    ("config", "depth", "in_channels"),
+    [
+        ("dino/dino-4scale_r50_8xb2-12e_coco.py", 34, [64, 128, 256]),
+        ("deformable_detr/deformable-detr_r50_16xb2-50e_coco.py", 18, [32, 64, 128]),
+    ],
+)
+def test_a_deformable_detr_is_narrow_from_its_neck_to_its_head(config, depth, in_channels):
+    _, model = shrunk(config)
+    assert (model["backbone"]["depth"], model["neck"]["in_channels"]) == (depth, in_channels)
+    encoder, decoder = model["encoder"]["layer_cfg"], model["decoder"]["layer_cfg"]
+    widths = [part["embed_dims"] for layer in (encoder, decoder) for part in layer.values() if "embed_dims" in part]
+    assert (widths, model["neck"]["out_channels"], model["bbox_head"]["embed_dims"]) == ([64] * 5, 64, 64)
+    assert (model["num_queries"], model["positional_encoding"]["num_feats"]) == (100, 32)
+
+
+def test_a_neck_keeps_a_tuple_of_channels_a_tuple():
+    """SSD's compares what goes in with what comes out."""
+    neck = shrunk("ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco.py")[1]["neck"]
+    assert (neck["in_channels"], neck["out_channels"]) == ((24, 1280), (24, 1280, 128, 64, 64, 32))
+
+
+def test_a_list_in_a_match_means_any_of_its_values():
+    rule = {"type": ["A", "B"], "sizes": [1, 2], "depth": [18, 34]}
+    assert matches({"type": "A", "sizes": [1, 2], "depth": 34}, rule)
+    assert matches({"type": "B", "sizes": 1, "depth": 18}, rule)
+    assert not matches({"type": "C", "sizes": [1, 2], "depth": 34}, rule)
+    assert not matches({"type": "A", "sizes": [1], "depth": 34}, rule)
+    assert not matches({"type": "A", "sizes": [1, 2]}, rule)
 
 
 # Detectors that no rule was written for

@@ -104,3 +104,12 @@ def test_a_list_grows_by_its_next_item_and_a_tuple_does_not():
     with pytest.raises(PkdError) as caught:
         set_key(model, "step.0", 3, "config")
     assert caught.value.hint == "Did you mean 'steps'? Keys there: size, steps."
+
+
+def test_sizes_and_values_of_padding_of_a_transform_are_tuples():
+    config = {"pipeline": [{"type": "Flip"}]}
+    mosaic = {"type": "CachedMosaic", "img_scale": [96, 96], "center_ratio_range": [0.5, 1.5]}
+    set_key(config, "pipeline.0", mosaic, "config")
+    set_key(config, "pipeline.1", {"type": "Pad", "size": [96, 96], "pad_val": {"img": [114, 114, 114]}}, "config")
+    assert config["pipeline"][0]["img_scale"] == (96, 96)
+    assert config["pipeline"][1] == {"type": "Pad", "size": (96, 96), "pad_val": {"img": (114, 114, 114)}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from pkdcli.config.detector import detector_model
 from pkdcli.config.teacher import teacher_recipe
 from pkdcli.folders import recipes_root
 from pkdcli.recipe import library
+from pkdcli.recipe.configs import config_path
+from pkdcli.recipe.detectors.read import load_config
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.runs.status import columns
 
@@ -47,6 +50,31 @@ PAIRS = {
     "maskswin-retina50": Golden("maskswin", "retina50", *TWO, 0.01, 6, "scratch"),
     "reppointsx101-reppoints50": Golden("reppointsx101", "reppoints50", *TWO, 0.01, 10, "inherit"),
     "retinax101-retina50": Golden("retinax101", "retina50", *TWO, 0.01, 10, "inherit"),
+}
+
+@dataclass(frozen=True)
+class Beyond:
+    """What a pair beyond the paper's must resolve to at scale paper: `lr` at 16 images a step."""
+
+    teacher: str
+    student: str
+    schedule: str
+    epochs: int
+    lr: float
+    alpha: float
+    init: str = "scratch"
+    training: str = "paper"
+
+
+OWN = {"schedule": "own", "epochs": 300, "training": "own"}  # as RTMDet's and YOLOX's configs say
+BEYOND = {
+    "atss101-atss50": Beyond("atss101", "atss50", "1x", 12, 0.01, 10, init="inherit"),
+    "cascade101-faster50": Beyond("cascade101", "faster50", "2x", 24, 0.02, 6),
+    "dino50-gfl50": Beyond("dino50", "gfl50", "1x", 12, 0.01, 10),
+    "gfl101-rtmdet-tiny": Beyond("gfl101", "rtmdet-tiny", lr=0.004 / 16, alpha=10, **OWN),
+    "rtmdet-l-rtmdet-tiny": Beyond("rtmdet-l", "rtmdet-tiny", lr=0.004 / 16, alpha=10, **OWN),
+    "rtmdet-l-yolox-tiny": Beyond("rtmdet-l", "yolox-tiny", lr=0.01 / 4, alpha=10, **OWN),
+    "yolox-l-yolox-tiny": Beyond("yolox-l", "yolox-tiny", lr=0.01 / 4, alpha=10, **OWN),
 }
 
 # detector: title, mmdet config, the checkpoint's file name in mmdet's metafile, its box AP there
@@ -88,6 +116,27 @@ DETECTORS = {
         "Retina-ResX101", "retinanet/retinanet_x101-64x4d_fpn_2x_coco.py",
         "retinanet_x101_64x4d_fpn_2x_coco_20200131-bca068ab.pth", 40.8),
 }  # fmt: skip
+MORE_DETECTORS = {
+    "atss101": ("ATSS-Res101", "atss/atss_r101_fpn_1x_coco.py", "atss_r101_fpn_1x_20200825-dfcadd6f.pth", 41.5),
+    "atss50": ("ATSS-Res50", "atss/atss_r50_fpn_1x_coco.py", "atss_r50_fpn_1x_coco_20200209-985f7bd0.pth", 39.4),
+    "cascade101": (
+        "CascadeRCNN-Res101", "cascade_rcnn/cascade-rcnn_r101_fpn_20e_coco.py",
+        "cascade_rcnn_r101_fpn_20e_coco_bbox_mAP-0.425_20200504_231812-5057dcc5.pth", 42.5),
+    "dino50": (
+        "DINO-Res50", "dino/dino-4scale_r50_8xb2-12e_coco.py",
+        "dino-4scale_r50_8xb2-12e_coco_20221202_182705-55b2bba2.pth", 49.0),
+    "rtmdet-l": (
+        "RTMDet-l", "rtmdet/rtmdet_l_8xb32-300e_coco.py",
+        "rtmdet_l_8xb32-300e_coco_20220719_112030-5a0be7c4.pth", 51.3),
+    "rtmdet-tiny": (
+        "RTMDet-tiny", "rtmdet/rtmdet_tiny_8xb32-300e_coco.py",
+        "rtmdet_tiny_8xb32-300e_coco_20220902_112414-78e30dcc.pth", 40.9),
+    "yolox-l": (
+        "YOLOX-l", "yolox/yolox_l_8xb8-300e_coco.py", "yolox_l_8x8_300e_coco_20211126_140236-d3bd2b23.pth", 49.4),
+    "yolox-tiny": (
+        "YOLOX-tiny", "yolox/yolox_tiny_8xb8-300e_coco.py",
+        "yolox_tiny_8x8_300e_coco_20211124_171234-b4047906.pth", 32.0),
+}  # fmt: skip
 
 # Table 8: pair, schedule, weights of mse
 TABLE8 = [
@@ -106,12 +155,33 @@ def paper(pair: str, **more):
 
 
 def test_no_recipe_is_missing_and_none_is_untested():
-    assert library.names("pairs") == sorted(PAIRS)
-    assert len(PAIRS) == 10
-    assert library.names("detectors") == sorted(DETECTORS)
-    assert len(DETECTORS) == 12
+    assert library.names("pairs") == sorted([*PAIRS, *BEYOND])
+    assert (len(PAIRS), len(BEYOND)) == (10, 7)
+    assert library.names("detectors") == sorted([*DETECTORS, *MORE_DETECTORS])
+    assert (len(DETECTORS), len(MORE_DETECTORS)) == (12, 8)
     assert library.names("scales") == ["paper", "tiny"]
     assert {d for g in PAIRS.values() for d in (g.teacher, g.student)} == set(DETECTORS)
+    used = {d for g in BEYOND.values() for d in (g.teacher, g.student)}
+    assert used >= set(MORE_DETECTORS)
+    assert used <= {*DETECTORS, *MORE_DETECTORS}
+
+
+@pytest.mark.parametrize("pair", BEYOND)
+def test_pair_beyond_the_papers_resolves(pair):
+    golden, recipe = BEYOND[pair], paper(pair)
+    assert (recipe.teacher.name, recipe.student.name) == (golden.teacher, golden.student)
+    assert (recipe.training, recipe.schedule.name, recipe.schedule.epochs) == (
+        golden.training, golden.schedule, golden.epochs,
+    )  # fmt: skip
+    assert recipe.student.lr == pytest.approx(golden.lr)
+    assert (recipe.loss.weight, recipe.init) == (golden.alpha, golden.init)
+
+
+@pytest.mark.parametrize("pair", BEYOND)
+def test_its_notes_say_what_the_zoo_reports(pair):
+    both, said = {**DETECTORS, **MORE_DETECTORS}, library.load("pairs", pair).notes
+    teacher, student = (both[name][3] for name in (BEYOND[pair].teacher, BEYOND[pair].student))
+    assert f"The zoo reports {teacher} for the teacher and {student} for the student." in said
 
 
 @pytest.mark.parametrize("pair", PAIRS)
@@ -210,16 +280,16 @@ def test_multi_scale_is_mmdets():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", [*DETECTORS, *MORE_DETECTORS])
 def test_detector_names_config_checkpoint_and_ap_of_one_model(name):
     """mmrazor's metafile lists Swin-T weights beside a Swin-S config; here the two come from one entry of mmdet's."""
-    title, config, checkpoint, box_ap = DETECTORS[name]
+    title, config, checkpoint, box_ap = {**DETECTORS, **MORE_DETECTORS}[name]
     recipe, entry = library.load("detectors", name), zoo.entry(config)
     assert (recipe.title, recipe.config) == (title, config)
-    assert recipe.kind == ("two-stage" if name.startswith(("faster", "mask")) else "one-stage")
+    assert recipe.kind == ("two-stage" if name.startswith(("faster", "mask", "cascade")) else "one-stage")
     assert recipe.mask == (name == "maskswin")
-    assert recipe.lr == (0.02 if name.startswith("faster") else 0.01)
-    assert zoo.config_path(config).is_file()
+    assert recipe.lr == (0.02 if name.startswith(("faster", "cascade")) else 0.01)
+    assert config_path(config).is_file()
     assert (entry.weights.rsplit("/", 1)[1], entry.box_ap) == (checkpoint, box_ap)
 
 
@@ -251,7 +321,7 @@ def test_the_zoo_provides_every_teacher_on_coco():
 
 
 def test_retina50_is_the_same_model_in_1x_and_2x():
-    one, two = (zoo.load_config(f"retinanet/retinanet_r50_fpn_{name}_coco.py")["model"] for name in ("1x", "2x"))
+    one, two = (load_config(f"retinanet/retinanet_r50_fpn_{name}_coco.py")["model"] for name in ("1x", "2x"))
     assert one == two
 
 
@@ -316,27 +386,58 @@ def test_at_tiny_2x_is_exactly_twice_1x(pair):
         assert schedule.warmup_iters(recipe) <= schedule.total_iters(recipe) / 10
 
 
-def test_every_pair_builds_its_config_at_every_scale_without_torch():
+# The students of another number of channels than their teacher: levels, the student's channels, the teacher's.
+ADAPTED = {
+    ("gfl101-rtmdet-tiny", "paper"): (3, 96, 256),
+    ("gfl101-rtmdet-tiny", "tiny"): (3, 48, 64),
+    ("rtmdet-l-rtmdet-tiny", "paper"): (3, 96, 256),
+    ("rtmdet-l-rtmdet-tiny", "tiny"): (3, 48, 64),
+    ("rtmdet-l-yolox-tiny", "paper"): (3, 96, 256),
+    ("rtmdet-l-yolox-tiny", "tiny"): (3, 48, 64),
+    ("yolox-l-yolox-tiny", "paper"): (3, 96, 256),
+    ("yolox-l-yolox-tiny", "tiny"): (3, 48, 64),
+}
+
+
+def test_every_pair_builds_its_config_at_every_scale_without_torch(tmp_path):
     code = """
-import sys
+import ast, sys
 from pkdcli.config import build
+from pkdcli.launch import request as asking
 from pkdcli.recipe import library
 from pkdcli.recipe.resolve import Request, resolve
-built = 0
+built, adapted = 0, {}
+
+def ask(module, request, what):  # in place of a process of the engine
+    necks = [ast.literal_eval(one["model"])["neck"] for one in request["models"]]
+    assert {neck["type"] for neck in necks} <= {"CSPNeXtPAFPN", "YOLOXPAFPN"}
+    levels = [[[stride, neck["out_channels"]] for stride in (8, 16, 32)] for neck in necks]
+    return {"found": [{"module": "neck", "single": False, "levels": one} for one in levels]}
+
+asking.ask = ask
 for pair in library.names("pairs"):
     for scale in library.names("scales"):
         recipe = resolve(Request(pair=pair, scale=scale))
         facts = {"train_images": 800, "classes": ["a", "b"], "masks": True}
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update=facts)})
+        recipe = build.with_adapters(recipe)
         config = build.build_config(recipe, "run", "teacher.pth")
         model = config["model"]
-        assert model["architecture"]["neck"]["out_channels"] == model["teacher"]["neck"]["out_channels"]
+        student, teacher = (model[part]["neck"]["out_channels"] for part in ("architecture", "teacher"))
+        if student != teacher:
+            assert set(recipe.adapters.values()) == {(student, teacher)}
+            adapted[pair, scale] = (len(recipe.adapters), student, teacher)
+        else:
+            assert not recipe.adapters
         built += 1
 assert not {"torch", "mmdet", "mmrazor"} & set(sys.modules), "torch was imported"
-print(built)
+print(built, adapted)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
-    assert (done.stdout.strip(), done.returncode) == ("20", 0), done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "PKD_CACHE": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.stdout.strip(), done.returncode) == (f"34 {ADAPTED}", 0), done.stderr
 
 
 class TestDataWithoutSegmentations:

@@ -81,3 +81,11 @@ def test_a_teachers_step_has_as_many_images_on_any_number_of_processes(recipe, b
         assert parts.batch == room * devices
     student = one.model_copy(update={"role": "baseline"})
     assert schedule.in_parts(student, devices) is student
+
+
+def test_a_scheduler_of_the_end_is_no_warm_up():
+    """YOLOX's ConstantLR is its last epochs'; taken for a warm-up it would be none, and the first steps too large."""
+    yolox = resolve(Request(student="yolox_tiny_8xb8-300e_coco", loss="none", training="paper", scale="tiny"))
+    data = yolox.data.model_copy(update={"train_images": 800})
+    warm_up = schedule.param_scheduler(yolox.model_copy(update={"data": data}))[0]
+    assert warm_up == {"type": "LinearLR", "start_factor": 0.001, "by_epoch": False, "begin": 0, "end": 60}

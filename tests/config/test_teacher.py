@@ -9,7 +9,7 @@ import pytest
 from pkdcli.config import data
 from pkdcli.config.build import build_config
 from pkdcli.config.schedule import in_parts, learning_rate
-from pkdcli.config.teacher import own_schedule, teacher_recipe
+from pkdcli.config.teacher import steps_schedule, teacher_recipe
 from pkdcli.errors import PkdError
 from pkdcli.recipe.identity import comparable, run_id
 from pkdcli.recipe.resolve import Request, resolve
@@ -26,7 +26,7 @@ from pkdcli.recipe.resolve import Request, resolve
     ],
 )
 def test_epochs_for_all_or_by_the_backbone(pair, sets, epochs, milestones):
-    schedule = own_schedule(resolve(Request(pair=pair, scale="tiny", sets=sets)))
+    schedule = steps_schedule(resolve(Request(pair=pair, scale="tiny", sets=sets)))
     assert (schedule.epochs, schedule.milestones) == (epochs, milestones)
 
 

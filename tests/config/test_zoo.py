@@ -6,6 +6,8 @@ import pytest
 
 from pkdcli.config import zoo
 from pkdcli.errors import ExitCode, PkdError
+from pkdcli.recipe.configs import configs_root
+from pkdcli.recipe.detectors.read import load_config
 
 
 def refused(call, *args) -> PkdError:
@@ -26,23 +28,23 @@ def test_a_config_without_a_word_in_the_metafile():
 
 
 def test_a_config_is_the_callers_own_copy():
-    first = zoo.load_config("gfl/gfl_r101_fpn_ms-2x_coco.py")
+    first = load_config("gfl/gfl_r101_fpn_ms-2x_coco.py")
     first["model"]["neck"]["out_channels"] = -1
-    assert zoo.load_config("gfl/gfl_r101_fpn_ms-2x_coco.py")["model"]["neck"]["out_channels"] == 256
+    assert load_config("gfl/gfl_r101_fpn_ms-2x_coco.py")["model"]["neck"]["out_channels"] == 256
 
 
 def test_inherited_keys_are_there_as_plain_data():
-    config = zoo.load_config("gfl/gfl_r101_fpn_ms-2x_coco.py")
+    config = load_config("gfl/gfl_r101_fpn_ms-2x_coco.py")
     assert config["model"]["backbone"]["depth"] == 101
     assert type(config["model"]["backbone"]) is dict
     assert config["train_cfg"]["max_epochs"] == 24
 
 
 def test_a_wrong_name_is_refused_with_the_nearest():
-    error = refused(zoo.load_config, "gfl/gfl_r101_fpn_ms_2x_coco.py", "detector x: config")
+    error = refused(load_config, "gfl/gfl_r101_fpn_ms_2x_coco.py", "detector x: config")
     assert error.message == "detector x: config: there is no mmdet config 'gfl/gfl_r101_fpn_ms_2x_coco.py'."
     assert error.hint == "Did you mean 'gfl/gfl_r101_fpn_ms-2x_coco.py'?"
-    assert refused(zoo.load_config, "nowhere/x.py").hint.startswith("Configs are named as in mmdet")
+    assert refused(load_config, "nowhere/x.py").hint.startswith("Configs are named as in mmdet")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,7 @@ def test_a_wrong_name_is_refused_with_the_nearest():
 def test_a_config_of_ones_own_that_is_none(tmp_path, text, says):
     path = tmp_path / "mine.py"
     path.write_text(text)
-    error = refused(zoo.load_config, str(path), "here")
+    error = refused(load_config, str(path), "here")
     assert error.message.startswith("here: " + says.format(path=path))
     assert error.code == ExitCode.USAGE
 
@@ -65,5 +67,5 @@ def test_mmdet_absent_is_what_the_machine_lacks(monkeypatch):
     import importlib.util
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    error = refused(zoo.configs_root.__wrapped__)
+    error = refused(configs_root.__wrapped__)
     assert (error.code, error.hint) == (ExitCode.MISSING, "pip install mmdet==3.3.0")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from pkdcli.data.prepare import facts
 from pkdcli.experiment import plan as experiment
 from pkdcli.experiment.groups import groups
+from pkdcli.recipe.configs import as_text
+from pkdcli.recipe.detectors.read import config_of
 from pkdcli.recipe.resolve import Request
 from pkdcli.recipe.sweep import Grid, expand
 
@@ -85,9 +89,7 @@ def test_whatever_else_differs_keeps_them_apart(plan, changes):
     assert names(groups(planned, share=True)) == [["mse 10"], ["mse 30"]]
 
 
-@pytest.mark.parametrize(
-    ("jobs", "sizes"), [(1, [5]), (2, [2, 3]), (3, [1, 2, 2]), (8, [1, 1, 1, 1, 1])]
-)
+@pytest.mark.parametrize(("jobs", "sizes"), [(1, [5]), (2, [2, 3]), (3, [1, 2, 2]), (8, [1, 1, 1, 1, 1])])
 def test_no_slot_stays_empty_for_the_sake_of_a_group(plan, jobs, sizes):
     planned = plan(losses=["mse"], weights=[10, 20, 30, 40])
     assert sorted(len(group) for group in groups(planned, jobs)) == sizes
@@ -104,3 +106,20 @@ def test_every_run_is_in_one_group(plan):
     for jobs in (1, 2, 5):
         runs = [one.run for group in groups(planned, jobs) for one in group]
         assert sorted(runs) == sorted(one.run for one in planned)
+
+
+def test_students_that_are_trained_on_other_pictures_are_kept_apart(plan):
+    alike = plan({"pair": "gfl101-rtmdet-tiny", "training": "own"}, losses=["mse"], weights=[10, 30], baseline=False)
+    (group,) = groups(alike)
+    assert len(group) == 2
+    others = []
+    for one, step in zip(alike, ("RandomFlip", "YOLOXHSVRandomAug"), strict=True):
+        content = config_of(one.recipe.student)
+        steps = content["train_dataloader"]["dataset"]["pipeline"]
+        steps[:] = [other for other in steps if other["type"] != step]
+        text = as_text(content, "config")
+        student = one.recipe.student.model_copy(update={"config_content": text})
+        recipe = one.recipe.model_copy(update={"student": student})
+        others.append(dataclasses.replace(one, recipe=recipe))
+    assert [len(group) for group in groups(others)] == [1, 1]
+    assert [len(group) for group in groups([others[0], others[0]])] == [2]

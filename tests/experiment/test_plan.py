@@ -178,3 +178,21 @@ def test_a_run_killed_by_a_second_ctrl_c_was_interrupted(plan, tmp_path):
 )
 def test_the_exit_code_of_many_runs(outcomes, code):
     assert execute.exit_code({str(number): outcome for number, outcome in enumerate(outcomes)}) is code
+
+
+def test_a_student_that_can_not_be_trained_its_own_way_is_refused_before_its_teacher_is_trained(tmp_path):
+    """Soft Teacher's hook, as it would be on a student of one's own."""
+    (tmp_path / "mine.py").write_text(
+        '_base_ = ["mmdet::gfl/gfl_r50_fpn_1x_coco.py"]\ncustom_hooks = [dict(type="MeanTeacherHook")]\n'
+    )
+    detector = f"name: mine\ntitle: Mine\nkind: one-stage\nconfig: {tmp_path / 'mine.py'}\nlr: 0.01\n"
+    (tmp_path / "mine.yaml").write_text(detector)
+    (tmp_path / "pair.yaml").write_text("name: pair\nteacher: gfl101\nstudent: mine.yaml\nschedule: 1x\n")
+    recipe = resolve(Request(pair=str(tmp_path / "pair.yaml"), scale="tiny"))
+    assert recipe.training == "own"
+    with pytest.raises(PkdError) as caught:
+        experiment.plan([recipe], tmp_path / "runs", tmp_path / "cache")
+    assert caught.value.message == (
+        "detector mine: custom_hooks.0: MeanTeacherHook: it trains from images without annotations, which data sets "
+        "here do not have."
+    )

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 COMMANDS = (
-    *("bench", "cancel", "clean", "doctor", "eval", "list", "logs", "reproduce"),
-    *("export", "predict", "report", "resume", "show", "status", "sweep", "train", "verify", "visualize"),
+    *("bench", "cancel", "clean", "compare", "doctor", "eval", "export", "list", "logs", "predict", "reproduce"),
+    *("report", "resume", "show", "status", "sweep", "train", "verify", "visualize"),
+    *("data", "data check", "data import"),
 )
 
 
@@ -39,15 +40,17 @@ def panels_sorted(page: str) -> list[str]:
 
 @pytest.mark.parametrize("name", ["pkd", *COMMANDS])
 def test_help(type_, golden, name):
-    code, out, err = type_(*([] if name == "pkd" else [name]), "--help")
+    code, out, err = type_(*([] if name == "pkd" else name.split()), "--help")
     assert (code, err) == (0, "")
-    golden(f"help/{name}.txt", "".join(f"{line.rstrip()}\n" for line in out.splitlines()), panels_sorted)
+    page = "".join(f"{line.rstrip()}\n" for line in out.splitlines())
+    golden(f"help/{name.replace(' ', '-')}.txt", page, panels_sorted)
 
 
 def test_there_is_a_file_for_every_command():
     page = (Path(__file__).parent / "help" / "pkd.txt").read_text()
     # Behind the panel of options, whose names begin with a dash.
-    assert sorted(re.findall(r"^│ ([a-z]+) ", page, re.MULTILINE)) == sorted(COMMANDS)
+    commands = sorted(name for name in COMMANDS if " " not in name)
+    assert sorted(re.findall(r"^│ ([a-z]+) ", page, re.MULTILINE)) == commands
 
 
 PAGE = """\

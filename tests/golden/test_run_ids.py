@@ -22,6 +22,10 @@ FILES = {
         "name: my-loss\ntitle: Mine\nsummary: Mine.\ntype: mse\nimports: [my_hooks]\nweight: {default: 4}\n"
     ),
     "scale.yaml": "name: mine\ndata: shapes\nimage: [320, 320]\nbatch: 4\nstat_chunk: 1\npretrained: false\n",
+    "own_scale.yaml": (
+        "name: mine\ndata: shapes\nimage: [320, 320]\nbatch: 4\npretrained: false\n"
+        "own: {epochs: 2, lr: {AdamW: 0.001}}\n"
+    ),
     "w.pth": "weights",
 }
 
@@ -102,14 +106,22 @@ COMMANDS = """\
 --set scale.teacher.lr.SGD=0.1
 --set scale.rules=[]
 --data own.yaml
+--pair rtmdet-l-rtmdet-tiny
+--pair rtmdet-l-rtmdet-tiny --scale own_scale.yaml
+--tap backbone
+--distill-until 0.5
+--teacher gfl101 --student retinanet_r50_fpn_1x_coco
+--teacher gfl50
 """
 
 # Where files lie, texts for people, how often one looks, and what follows from the rest of a recipe.
 IN_NO_NAME = {
     *("version", "val_interval", "workers", "checkpoint_minutes", "checkpoint_iters", "adapters", "trackers"),
+    "keep_predictions",
     *(f"data.{split}.{key}" for split in ("train", "val", "test") for key in ("images", "annotations")),
     *(f"data.{key}" for key in ("root", "train_images", "get", "notes", "accept", "warnings")),
     *(f"scale.{key}" for key in ("val_interval", "workers", "batch", "batch_per_process", "data", "lr", "notes")),
+    "scale.families",  # those that matter stand in the detectors' rules
     *("teacher.title", "teacher.notes", "student.title", "student.notes", "schedule.notes"),
 }
 

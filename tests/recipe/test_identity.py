@@ -20,6 +20,7 @@ from pkdcli.recipe.schema import (
     Data,
     Detector,
     LossUse,
+    OwnTraining,
     Recipe,
     Rule,
     Scale,
@@ -40,8 +41,10 @@ def explicit() -> Recipe:
         role="distill",
         pair="gfl101-fcos50",
         teacher=Detector(name="gfl101", title="GFL", kind="one-stage", config="gfl/a.py", set={"a.b": 1},
+                         rules=[Rule(match={"type": "A"})],
                          imports=imported("nets")),
         student=Detector(name="fcos50", title="FCOS", kind="one-stage", config="fcos/a.py", notes="n",
+                         rules=[Rule(match={"type": "B"})],
                          imports=imported("nets")),
         loss=LossUse(name="norm-kl", type="norm-kl", weight=50, temperature=2.5, stat_chunk=2, params={"p": 1},
                      imports=imported("losses")),
@@ -53,6 +56,8 @@ def explicit() -> Recipe:
             image=(320, 320),
             batch=8,
             teacher=TeacherTraining(epochs=12),
+            own=OwnTraining(epochs=9, lr={"AdamW": 0.1}),
+            families=[Rule(match={"type": "A"})],
             rules=[Rule(match={"type": "FPN"}, set={"out_channels": 64})],
         ),
         batch=8,
@@ -100,9 +105,9 @@ def changed(part: Any, path: str, value: Any) -> Any:
 # Where files lie, how often one looks, what can be read from the data's fingerprint, texts for people, and what a scale
 # says that stands elsewhere in a resolved recipe, or that follows from the rest of it.
 NOT_IN_THE_NAME = {
-    *("checkpoint_minutes", "checkpoint_iters", "adapters", "trackers"),
+    *("checkpoint_minutes", "checkpoint_iters", "adapters", "trackers", "keep_predictions"),
     *("val_interval", "workers", "scale.val_interval", "scale.workers", "scale.batch", "scale.data", "scale.lr"),
-    "scale.batch_per_process",
+    *("scale.batch_per_process", "scale.families"),
     *(f"data.{split}.{key}" for split in ("train", "val", "test") for key in ("images", "annotations")),
     *("data.root", "data.masks", "data.train_images", "data.get", "data.notes", "data.accept", "data.warnings"),
     *("teacher.title", "teacher.notes", "student.title", "student.notes", "schedule.notes", "scale.notes"),
@@ -134,8 +139,9 @@ def test_the_same_without_a_teacher(path, role):
     modified = changed(alone, path, CONTENT.get(path) or other(leaves(explicit())[path]))
     # A baseline is every pair's with this student, and nothing about a teacher touches it.
     speed = {key for key in leaves(alone) if key.startswith("teacher_speed.")}
-    # A teacher's own run says its batch in `batch`.
-    same = {*NOT_IN_THE_NAME, "pair", "teacher_seed", "scale.teacher.batch", *speed}
+    # A teacher's own run says its batch in `batch`, and any run what its config's own training takes from the scale.
+    own = {key for key in leaves(alone) if key.startswith("scale.own.")}
+    same = {*NOT_IN_THE_NAME, "pair", "teacher_seed", "scale.teacher.batch", *speed, *own}
     assert (run_id(modified) == run_id(alone)) == (path in same)
 
 
@@ -227,7 +233,9 @@ def alike(**changes):
 def test_pairs_with_the_same_student_share_its_baseline():
     students: dict[str, set[str]] = {}
     for pair in library.load_all("pairs"):
-        students.setdefault(pair.student, set()).add(run_id(resolve(alike(pair=pair.name, loss="none"))))
+        schedule = None if pair.training == "own" else "1x"
+        alone = Request(scale="tiny", schedule=schedule, pair=pair.name, loss="none")
+        students.setdefault(pair.student, set()).add(run_id(resolve(alone)))
     assert all(len(names) == 1 for names in students.values())
     assert len({name for names in students.values() for name in names}) == len(students)
 

@@ -8,6 +8,7 @@ import pytest
 from asking import refused
 
 from pkdcli.recipe import library, schema
+from pkdcli.recipe.schema import explain
 
 
 @pytest.fixture
@@ -143,6 +144,6 @@ def test_names_are_never_paths():
 
 
 def test_keys_of_nested_sections_are_known():
-    assert library._keys_at(schema.Recipe, ["scale", "teacher"]) == ["batch", "epochs", "lr"]
-    assert library._keys_at(schema.Recipe, ["data", "val"]) == ["annotations", "images"]
-    assert library._keys_at(schema.Recipe, ["nowhere"]) == []
+    assert explain._keys_at(schema.Recipe, ["scale", "teacher"]) == ["batch", "epochs", "lr"]
+    assert explain._keys_at(schema.Recipe, ["data", "val"]) == ["annotations", "images"]
+    assert explain._keys_at(schema.Recipe, ["nowhere"]) == []

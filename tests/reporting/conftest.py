@@ -13,7 +13,8 @@ def record():
 
     def make(run="run", mAP=30.0, **changes):
         blank = dict.fromkeys(
-            (*COLUMNS, "epochs", "teacher_title", "student_title", "comparable", *(f"teacher_{m}" for m in METRICS))
+            (*COLUMNS, "epochs", "teacher_title", "student_title", "comparable", "experiment",
+             *(f"teacher_{m}" for m in METRICS))
         )
         known = {
             **{"run": run, "role": "distill", "pair": "gfl101-fcos50", "teacher": "gfl101", "student": "fcos50"},

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from pkdcli.errors import PkdError
+from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.reporting.select import MEAN_COLUMNS, choose, mean_over_seeds, parse_where
+from pkdcli.runs.status import columns
 
 
 def names(records):
@@ -104,7 +106,7 @@ def test_whatever_differs_but_the_seed_parts_the_groups(record):
         {"epoch": 18},
         {"scale": "paper"},
     ]
-    changes += [{"comparable": "x"}, {"init": "inherit"}, {"stat_chunk": "batch"}, {"pair": "a-b"}, {"split": "test"}]
+    changes += [{"experiment": "x"}, {"init": "inherit"}, {"stat_chunk": "batch"}, {"pair": "a-b"}, {"split": "test"}]
     records = [record("run"), *(record(f"run{n}", **change) for n, change in enumerate(changes))]
     assert len(mean_over_seeds(records)) == 1 + len(changes)
 
@@ -122,3 +124,13 @@ def test_a_baseline_is_one_experiment_for_every_pair_unless_each_pair_has_its_ow
     assert [(mean["n"], mean["mAP"]) for mean in mean_over_seeds(shared)] == [(2, 31.0)]
     own = [*shared, record("2", role="baseline", pair=b, mAP=34.0)]
     assert [(mean["pair"], mean["n"], mean["mAP"]) for mean in mean_over_seeds(own)] == [(a, 1, 30.0), (b, 2, 33.0)]
+
+
+def test_real_runs_of_several_seeds_are_averaged(record):
+    """The columns that runs write: their hash of what a baseline must share holds the seed, and must not part them."""
+    recipes = [resolve(Request(scale="tiny", seed=seed)) for seed in (0, 1)]
+    recipes.append(resolve(Request(scale="tiny", seed=2, sets=("student.lr=0.5",))))
+    records = [record(mAP=30.0 + one.seed) | columns(one, f"run{one.seed}") for one in recipes]
+    means = mean_over_seeds(records)
+    # The third differs in what no column tells.
+    assert [(mean["seeds"], mean["mAP"]) for mean in means] == [("0 1", 30.5), ("2", 32.0)]

@@ -49,6 +49,7 @@ def test_a_finished_run_is_one_flat_record(tmp_path):
         **{"loss": "mse", "weight": 10.0, "temperature": None, "schedule": "2x", "data": "shapes", "scale": "tiny"},
         **{"seed": 0, "state": "done", "mAP": 30.125, "AP50": 50.125, "AP75": 31.125, "AP_S": None, "AP_M": 30.125},
         **{"AP_L": 35.125, "gain": None, "split": "val", "batch": 8, "init": "scratch", "levels": "index"},
+        **{"training": "paper", "distill_until": None},
         **{"stat_chunk": "2", "epoch": 6, "seconds": 81.5, "images_per_second": 60.25, "peak_memory_mb": 900},
         **{"teacher_mAP": 70.25, "baseline": None, "baseline_mAP": None, "smoke": None, "foreign": None},
         **{"error": None, "path": str(tmp_path / "a")},

@@ -68,6 +68,7 @@ def test_the_columns_of_a_distilled_run():
         **{"weight": 3.0, "temperature": 50.0, "schedule": "2x", "data": "shapes", "scale": "tiny", "seed": 0},
         **{"batch": 8, "levels": "index", "init": "scratch", "stat_chunk": recipe.loss.stat_chunk},
         **{"recipe_hash": digest(recipe), "comparable": comparable(recipe)},
+        "experiment": digest(recipe),
     }
     assert {key: found[key] for key in wanted} == wanted
     assert run_id(recipe).endswith(found["recipe_hash"])

@@ -94,6 +94,8 @@ def _row(kind: str, recipe: Any) -> dict[str, Any]:
         from pkdcli.config.zoo import entry
 
         row["box AP on COCO"] = entry(recipe.config).box_ap
+    if kind == "pairs" and recipe.training == "own":
+        row["schedule"] = "own"  # its student's config has the schedule
     if kind == "losses":
         rule = recipe.weight.default
         row["weight"] = "alpha by the teacher's kind" if rule == "by-teacher" else rule

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from pkdcli.cli.console import metrics_table, out
 from pkdcli.cli.typer_options import spread
-from pkdcli.errors import PkdError, unknown
+from pkdcli.errors import PkdError, nearest, unknown
 from pkdcli.options import Only, OutputOptions, option
 from pkdcli.runs.find import all_runs, named, run_at
 from pkdcli.runs.paths import RunPaths
 
 if TYPE_CHECKING:
+    from pkdcli.recipe.schema import Detector
     from pkdcli.runs.run import Run
 
 
@@ -22,12 +23,14 @@ class ShowOptions:
     """What is shown.
 
     Attributes:
-        name: A recipe's name, a run's id or its beginning, a run's folder, or a file of one's own.
+        name: A recipe's name, a run's id or its beginning, a run's folder, a file of one's own, or a config's name.
     """
 
     name: str = option(
-        help="A recipe's name or a run's id (its beginning is enough); a run's folder, or a recipe's file.",
+        help="A recipe's name or a run's id (its beginning is enough); a run's folder, a recipe's file, or a "
+        "detector's config (mmdet's by its name, a .py of your own).",
         argument=True,
+        names_of="detectors",
     )
 
 
@@ -35,11 +38,16 @@ class ShowOptions:
 def command(options: ShowOptions, output: Annotated[OutputOptions, Only("runs")]) -> None:
     """Show a recipe as it stands in its file, or a run: its state, result and recipe.
 
+    Of a detector also what was found: kind, levels, how it is trained, the zoo's AP. A config of mmdet's, or of your
+    own, is shown as the recipe that it would have.
+
     [bold]Examples[/bold]
 
       pkd show gfl101-fcos50
 
       pkd show norm-kl
+
+      pkd show rtmdet_tiny_8xb32-300e_coco
 
       pkd show runs/fcos50__baseline__2x__shapes-tiny__s0-0123abcd
     """
@@ -57,10 +65,12 @@ def command(options: ShowOptions, output: Annotated[OutputOptions, Only("runs")]
 
 def _recipes(name: str) -> list[tuple[str, str]]:
     """The recipes that a word names, pkd's, a plug-in's or a file of one's own: where each is from, and its text."""
-    from pkdcli.recipe.library import KINDS, names
+    from pkdcli.recipe.library import KINDS, config_of, names
 
     found = [_text_of(kind, name) for kind in KINDS if name in names(kind)]
     path = Path(name).expanduser()
+    if not found and (config := config_of(name)) is not None and not run_at(path.parent):
+        return [(config, _given(name))]
     if found or not path.is_file() or run_at(path.parent):
         return found
     if path.suffix not in (".yaml", ".yml"):
@@ -68,7 +78,7 @@ def _recipes(name: str) -> list[tuple[str, str]]:
             f"{path} is no recipe: those are YAML files.",
             "`pkd show` takes a recipe's name or file, or a run's id or folder; `pkd eval FILE` takes weights.",
         )
-    return [(str(path), path.read_text(encoding="utf-8"))]
+    return [(str(path), path.read_text(encoding="utf-8") + _found_of_file(path))]
 
 
 def _text_of(kind: str, name: str) -> tuple[str, str]:
@@ -81,7 +91,35 @@ def _text_of(kind: str, name: str) -> tuple[str, str]:
 
         content = read(kind, source).model_dump(mode="json", exclude_unset=True)
         return str(source), yaml.safe_dump(content, sort_keys=False)
-    return str(source if source.plugin else source.path), source.path.read_text(encoding="utf-8")
+    text = source.path.read_text(encoding="utf-8")
+    if kind == "detectors":
+        text += _found(read(kind, source))
+    return str(source if source.plugin else source.path), text
+
+
+def _given(name: str) -> str:
+    """The recipe that a detector would have that is given by its config, and what was found out about it."""
+    import yaml
+
+    from pkdcli.recipe.library import load
+
+    detector = load("detectors", name)
+    shown = detector.model_dump(mode="json", include={"name", "title", "kind", "config", "lr", "mask"})
+    return yaml.safe_dump(shown, sort_keys=False) + _found(detector)
+
+
+def _found_of_file(path: Path) -> str:
+    """What was found out about the detector of a recipe's file; nothing of a recipe of another kind."""
+    from pkdcli.recipe.library import load, read_yaml
+
+    content = read_yaml(path)
+    return _found(load("detectors", str(path))) if {"config", "kind"} <= content.keys() else ""
+
+
+def _found(detector: Detector) -> str:
+    from pkdcli.config.found import found
+
+    return "".join(f"# {what}: {said}\n" for what, said in found(detector).items())
 
 
 def _runs(name: str, runs: Path | None) -> list[RunPaths]:
@@ -92,10 +130,13 @@ def _runs(name: str, runs: Path | None) -> list[RunPaths]:
     among = all_runs(runs)
     found = named(name, [paths.run for paths in among])
     if not found:
+        from pkdcli.recipe.detectors.given import near_configs
         from pkdcli.recipe.library import KINDS, names
 
-        recipes = [word for kind in KINDS for word in names(kind)]
-        raise unknown("recipe or run", name, recipes + [paths.run for paths in among])
+        known = [word for kind in KINDS for word in names(kind)] + [paths.run for paths in among]
+        if not nearest(name, known) and (near := near_configs(name)):
+            raise PkdError(f"unknown recipe or run {name!r}.", f"Did you mean mmdet's {' or '.join(map(repr, near))}?")
+        raise unknown("recipe or run", name, known)
     return [paths for paths in among if paths.run in found]
 
 

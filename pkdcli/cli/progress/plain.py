@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from pkdcli.cli.progress.base import Watch, describe
@@ -34,6 +34,34 @@ class Spoken(Watch):
         from pkdcli.cli.console import err
 
         return err().status(text)
+
+    @contextmanager
+    def counting(self, text: str) -> Iterator[Callable[[int, int], None]]:
+        """Draw a bar on a terminal; elsewhere print a line now and then."""
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        from pkdcli.cli.console import err
+
+        console = err()
+        if not console.is_terminal:
+            yield _said_now_and_then(text)
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True) as progress:
+            task = progress.add_task(text, total=None)
+            yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _said_now_and_then(text: str) -> Callable[[int, int], None]:
+    last = time.monotonic()
+
+    def say(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= LINE_SECONDS:
+            last = time.monotonic()
+            print(f"{text}: {done}/{total}", file=sys.stderr, flush=True)
+
+    return say
 
 
 def sharing(runs: Sequence[str], teacher: str) -> str:

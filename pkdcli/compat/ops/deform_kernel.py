@@ -78,7 +78,7 @@ def _unread(gradient: Tensor | None, like: Tensor | None) -> Tensor | None:
     if gradient is None or like is None or gradient.shape == like.shape:
         return gradient
     whole = gradient.new_zeros(like.shape)
-    whole.flatten(1)[:, : gradient[0].numel()] = gradient.flatten(1)
+    whole.view(like.size(0), -1)[:, : gradient[0].numel()] = gradient.flatten(1)
     return whole
 
 
@@ -98,7 +98,8 @@ def _product(samples: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geo
     """The convolution's output (N, D, h, w) from its samples (N, G, C / G, taps, h, w)."""
     number, _, _, _, rows, columns = samples.shape
     samples = samples.reshape(number, geometry.groups, -1, rows * columns)
-    output = (weight.view(geometry.groups, weight.size(0) // geometry.groups, -1) @ samples).view(
+    # Weights of a model that is laid out channels last can't be viewed as rows.
+    output = (weight.reshape(geometry.groups, weight.size(0) // geometry.groups, -1) @ samples).view(
         number, weight.size(0), rows, columns
     )
     return output if bias is None else output + bias.view(1, -1, 1, 1)
@@ -144,7 +145,7 @@ def deform_forward(
     y, x = tap_positions(offset, weight.shape[2:], geometry)
     samples = _samples(wide, y, x)
     if mask is not None:
-        samples = samples * mask.view(y.shape).unsqueeze(2)
+        samples = samples * mask.reshape(y.shape).unsqueeze(2)
     return _product(samples, weight, bias, geometry)
 
 
@@ -184,7 +185,8 @@ def deform_backward(
         )
         y, x = tap_positions(offset.to(arguments[0].dtype), weight.shape[2:], geometry)
         inside = inside_map(y, x, input.shape[2:]).unsqueeze(3)
-        found = found._replace(offset=(found.offset.view(*y.shape[:3], 2, *y.shape[3:]) * inside).view_as(offset))
+        offsets = found.offset.reshape(*y.shape[:3], 2, *y.shape[3:]) * inside
+        found = found._replace(offset=offsets.reshape(offset.shape))
     return found._replace(offset=_unread(found.offset, given_offset), mask=_unread(found.mask, given_mask))
 
 
@@ -202,7 +204,7 @@ def _cpu_backward(
         y, x = tap_positions(leaves["offset"], weight.shape[2:], geometry)
         samples = _samples(leaves["input"], y, x, slopes="offset" in wanted)
         if mask is not None:
-            samples = samples * leaves["mask"].view(y.shape).unsqueeze(2)
+            samples = samples * leaves["mask"].reshape(y.shape).unsqueeze(2)
         output = _product(samples, leaves["weight"], leaves["bias"], geometry)
     sources = [name for name, leaf in leaves.items() if leaf is not None and name in wanted]
     found = torch.autograd.grad(output, [leaves[name] for name in sources], grad_output.to(wide.dtype))

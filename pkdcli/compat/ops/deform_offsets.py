@@ -18,7 +18,7 @@ OUTSIDE = -2.0  # a row or column without a pixel in reach: value and slope are 
 ROUNDING = 0.5
 """What the normalised grid can be off by at a map of one pixel, in units of the format's epsilon; grows with the map.
 
-Found by trying every whole pixel of maps up to 1,400 wide: 0.375 is enough (tests/compat/test_deform_offsets.py).
+Found by trying every whole pixel of maps up to 1,400 wide: 0.375 is enough (tests/compat/ops/test_deform_offsets.py).
 """
 
 

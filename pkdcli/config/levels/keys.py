@@ -44,8 +44,20 @@ class Outputs:
     single: bool = False
 
 
-Named = tuple[dict[str, Any], str]
-"""An mmdet model section, and what to call it in errors: `student` or `teacher`."""
+class Named(NamedTuple):
+    """A detector whose levels are asked for.
+
+    Attributes:
+        model: mmdet model section.
+        who: What to call it in errors: `student` or `teacher`.
+        tap: The module whose outputs are meant, by its name; None for the neck, or without one the backbone.
+    """
+
+    model: dict[str, Any]
+    who: str
+    tap: str | None = None
+
+
 Look = Callable[[Sequence[Named]], list[Outputs]]
 """Finds out what comes out of detectors by running them (`config.levels.look`), all of them at once."""
 
@@ -61,7 +73,7 @@ def outputs(model: dict[str, Any], who: str, look: Look | None = None) -> Output
     Raises:
         PkdError: Neither tells.
     """
-    return outputs_of([(model, who)], look)[0]
+    return outputs_of([Named(model, who)], look)[0]
 
 
 def outputs_of(models: Sequence[Named], look: Look | None = None) -> list[Outputs]:
@@ -71,10 +83,10 @@ def outputs_of(models: Sequence[Named], look: Look | None = None) -> list[Output
         models: Their sections, with names for errors.
         look: As for `outputs`.
     """
-    untold = [] if look is None else [number for number, (model, _) in enumerate(models) if not _told(model)]
+    untold = [] if look is None else [number for number, one in enumerate(models) if one.tap or not _told(one.model)]
     looked = look([models[number] for number in untold]) if look and untold else []
     found = dict(zip(untold, looked, strict=True))
-    return [found.get(number) or Outputs(neck_levels(*named)) for number, named in enumerate(models)]
+    return [found.get(number) or Outputs(neck_levels(one.model, one.who)) for number, one in enumerate(models)]
 
 
 def _told(model: dict[str, Any]) -> bool:

@@ -42,16 +42,17 @@ def look(models: Sequence[Named], imports: Sequence[Import] = ()) -> list[Output
     Raises:
         PkdError: One has no backbone, can't be built or run, or puts out no feature maps; with the cause.
     """
-    sections = [pformat(_plain({key: model.get(key) for key in _READ}), width=1000) for model, _ in models]
-    kept = [_place(section, imports) for section in sections]
+    models = [Named(*one) for one in models]
+    sections = [pformat(_plain({key: one.model.get(key) for key in _READ}), width=1000) for one in models]
+    kept = [_place(section, one.tap, imports) for section, one in zip(sections, models, strict=True)]
     found = [_read(read_json(path)) for path in kept]
     missing = [number for number, one in enumerate(found) if one is None]
     if missing:
         from pkdcli.launch.request import ask
 
-        names = [models[number][1] for number in missing]
+        names = [models[number].who for number in missing]
         request = {
-            "models": [{"model": sections[number], "who": models[number][1]} for number in missing],
+            "models": [_asked(sections[number], models[number]) for number in missing],
             "imports": [one.model_dump() for one in imports],
         }
         what = f"looking at the levels of the {' and the '.join(names)}"
@@ -62,9 +63,14 @@ def look(models: Sequence[Named], imports: Sequence[Import] = ()) -> list[Output
     return [one for one in found if one is not None]
 
 
-def _place(section: str, imports: Sequence[Import]) -> Path:
-    """Where the answer is kept: by what the detector is built from."""
-    parts = [_FORMAT, section, [[one.module, one.sha256] for one in imports], version("mmdet")]
+def _asked(section: str, one: Named) -> dict[str, str]:
+    """One detector of a request to the engine."""
+    return {"model": section, "who": one.who, **({"tap": one.tap} if one.tap else {})}
+
+
+def _place(section: str, tap: str | None, imports: Sequence[Import]) -> Path:
+    """Where the answer is kept: by what the detector is built from, and which of its modules was looked at."""
+    parts = [_FORMAT, section, [[one.module, one.sha256] for one in imports], version("mmdet"), *([tap] if tap else [])]
     return cache_root() / "levels" / f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}.json"
 
 

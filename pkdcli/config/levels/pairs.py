@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from pkdcli.config.levels.keys import Level, Look, Outputs, outputs_of
+from pkdcli.config.levels.keys import Level, Look, Named, Outputs, outputs_of
 from pkdcli.errors import PkdError
 
 # mmrazor's official PKD configs pair the first four levels: (0, 0) to (3, 3).
@@ -39,7 +39,14 @@ class Pairing:
     warnings: list[str] = field(default_factory=list)
 
 
-def pairing(levels: str, student: dict[str, Any], teacher: dict[str, Any], look: Look | None = None) -> Pairing:
+Taps = tuple[str | None, str | None]
+"""The modules of student and teacher that are compared in place of their necks, by name; None for the neck."""
+NO_TAPS: Taps = (None, None)
+
+
+def pairing(
+    levels: str, student: dict[str, Any], teacher: dict[str, Any], look: Look | None = None, taps: Taps = NO_TAPS
+) -> Pairing:
     """Pair the levels of two detectors.
 
     Args:
@@ -48,11 +55,12 @@ def pairing(levels: str, student: dict[str, Any], teacher: dict[str, Any], look:
         student: mmdet model section.
         teacher: mmdet model section.
         look: Asked where the config of a detector does not tell its levels; None refuses such a detector.
+        taps: What is compared in place of the necks.
 
     Raises:
         PkdError: No level has a partner, a level does not exist or stands twice, or the strides can't be told.
     """
-    student_outputs, teacher_outputs = outputs_of([(student, "student"), (teacher, "teacher")], look)
+    student_outputs, teacher_outputs = _outputs(student, teacher, look, taps)
     ours, theirs = student_outputs.levels, teacher_outputs.levels
     if levels == "index":
         count = min(len(ours), len(theirs), OFFICIAL_LEVELS)
@@ -84,7 +92,13 @@ def pairing(levels: str, student: dict[str, Any], teacher: dict[str, Any], look:
     )
 
 
-def far_apart(student: dict[str, Any], teacher: dict[str, Any], look: Look | None = None) -> str | None:
+def _outputs(student: dict[str, Any], teacher: dict[str, Any], look: Look | None, taps: Taps) -> list[Outputs]:
+    return outputs_of([Named(student, "student", taps[0]), Named(teacher, "teacher", taps[1])], look)
+
+
+def far_apart(
+    student: dict[str, Any], teacher: dict[str, Any], look: Look | None = None, taps: Taps = NO_TAPS
+) -> str | None:
     """Why level i should not be compared with level i, in words; None where all that meet are near.
 
     The official way pairs a one-stage student's P3 with a two-stage teacher's P2, a factor of two. Beyond that levels
@@ -94,25 +108,48 @@ def far_apart(student: dict[str, Any], teacher: dict[str, Any], look: Look | Non
         student: mmdet model section.
         teacher: mmdet model section.
         look: As in `pairing`.
+        taps: The same.
     """
-    ours, theirs = outputs_of([(student, "student"), (teacher, "teacher")], look)
+    ours, theirs = _outputs(student, teacher, look, taps)
     for index, (one, other) in enumerate(zip(ours.levels[:OFFICIAL_LEVELS], theirs.levels, strict=False)):
         if one.stride and other.stride and not 0.5 <= one.stride / other.stride <= 2:
             return f"the student's level {index}{one} would meet the teacher's level {index}{other}"
     return None
 
 
-def by_default(student: dict[str, Any], teacher: dict[str, Any], look: Look | None = None) -> str:
+def at_other_strides(
+    student: dict[str, Any], teacher: dict[str, Any], look: Look | None = None, taps: Taps = NO_TAPS
+) -> str | None:
+    """Which strides meet by index, in words; None where they are equal, or not known.
+
+    Args:
+        student: mmdet model section.
+        teacher: mmdet model section.
+        look: As in `pairing`.
+        taps: The same.
+    """
+    ours, theirs = _outputs(student, teacher, look, taps)
+    met = [(one.stride, other.stride) for one, other in zip(ours.levels, theirs.levels, strict=False)][:OFFICIAL_LEVELS]
+    if all(one == other or None in (one, other) for one, other in met):
+        return None
+    strides = (", ".join(str(pair[side] or "?") for pair in met) for side in (0, 1))
+    return "the student's levels of strides {} meet the teacher's of strides {}".format(*strides)
+
+
+def by_default(
+    student: dict[str, Any], teacher: dict[str, Any], look: Look | None = None, taps: Taps = NO_TAPS
+) -> str:
     """`index`, or `stride` where levels of one index are far apart and some of equal stride are there.
 
     Args:
         student: mmdet model section.
         teacher: mmdet model section.
         look: As in `pairing`.
+        taps: The same.
     """
-    if far_apart(student, teacher, look) is None:
+    if far_apart(student, teacher, look, taps) is None:
         return "index"
-    ours, theirs = outputs_of([(student, "student"), (teacher, "teacher")], look)
+    ours, theirs = _outputs(student, teacher, look, taps)
     strides = {level.stride for level in theirs.levels}
     return "stride" if any(level.stride in strides for level in ours.levels if level.stride) else "index"
 

@@ -63,11 +63,47 @@ def check_form(truth: Annotations, accept: Collection[str], found: Findings) -> 
     odd = []
     for name, text, hint in (*_other_form(truth), *_doubled(truth)):
         if hint and name not in accept:
-            hint = f"{hint} If they are right all the same, write `accept: [{name}]` into the data recipe."
+            hint = f"{hint} {let_pass(name)}"
             found.add(text, "", hint)
         else:
             odd.append(f"{text}.")
     return odd
+
+
+def let_pass(name: str) -> str:
+    """How to do with what the check refuses, in a sentence.
+
+    Args:
+        name: One of the words of `accept` in a data recipe.
+    """
+    return (
+        f"If they are right all the same, write `accept: [{name}]` into the data recipe, or add --allow-bad-data to "
+        "the command."
+    )
+
+
+def form_of(truth: Annotations) -> str | None:
+    """How boxes are written, if it is another form than [x, y, width, height] in which they would fit: as `accept`."""
+    return next((name for name, _, _ in _other_form(truth) if name), None)
+
+
+def beyond(truth: Annotations) -> np.ndarray:
+    """bool (M,): boxes that reach beyond their picture by more than a pixel and a hundredth of its side."""
+    size = truth.size[truth.image]
+    return ~_fits(truth.bbox[:, :2], truth.bbox[:, :2] + truth.bbox[:, 2:], size, 1 + 0.01 * size)
+
+
+def mostly_outside(truth: Annotations) -> str | None:
+    """What to say of a split most of whose boxes leave their picture; None of another."""
+    judged = ~truth.iscrowd & (truth.bbox[:, 2:] > 0).all(axis=1)
+    out = beyond(truth)[judged]
+    if len(out) < _ENOUGH or 2 * out.sum() <= len(out):
+        return None
+    first = int(np.flatnonzero(judged)[out][0])
+    return (
+        f"{int(out.sum())} of {len(out)} boxes reach beyond their picture, the first is annotations[{first}] (id "
+        f"{int(truth.id[first])}) in {truth.file_name[truth.image[first]]}"
+    )
 
 
 def _other_form(truth: Annotations) -> list[tuple[str, str, str]]:
@@ -110,26 +146,39 @@ def _fits(begin: np.ndarray, end: np.ndarray, size: np.ndarray, slack: np.ndarra
     return (begin >= -slack).all(axis=1) & (end <= size + slack).all(axis=1)
 
 
-def _doubled(truth: Annotations) -> list[tuple[str, str, str]]:
-    """Boxes that stand more than once in the same image with the same class."""
-    n = len(truth.image)
-    if not n:
-        return []
+def copies(truth: Annotations) -> np.ndarray:
+    """bool (M,): boxes that stand before in the same image with the same class and numbers."""
+    again = np.ones(len(truth.image), dtype=bool)
+    again[_first_of_equals(truth)[0]] = False
+    return again
+
+
+def _first_of_equals(truth: Annotations) -> tuple[np.ndarray, np.ndarray]:
+    """The place of the first of each set of equal boxes, and how many there are of it."""
     columns = np.column_stack([truth.image, truth.category, (truth.bbox + 0.0).view(np.int64)]).view(np.uint64)
-    mixed = np.zeros(n, dtype=np.uint64)
+    mixed = np.zeros(len(truth.image), dtype=np.uint64)
     with np.errstate(over="ignore"):
         for column in columns.T:  # a hash: 64 bits, by the multiplier of Knuth's generator
             mixed = (mixed ^ column) * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
             mixed ^= mixed >> np.uint64(29)
     _, first, counts = np.unique(mixed, return_index=True, return_counts=True)
-    copies = n - len(first)
-    if not copies:
+    return first, counts
+
+
+def _doubled(truth: Annotations) -> list[tuple[str, str, str]]:
+    """Boxes that stand more than once in the same image with the same class."""
+    n = len(truth.image)
+    if not n:
+        return []
+    first, counts = _first_of_equals(truth)
+    again = n - len(first)
+    if not again:
         return []
     index = int(np.min(first[counts > 1]))
     image = truth.file_name[truth.image[index]]
-    text = f"{copies} of {n} boxes stand there before, with the same image, class and numbers, the first in {image}"
+    text = f"{again} of {n} boxes stand there before, with the same image, class and numbers, the first in {image}"
     hint = "Of two equal boxes a detector finds one, so half of them count as missed: remove the copies."
-    return [("doubled", text, hint if copies >= n / 4 else "")]
+    return [("doubled", text, hint if again >= n / 4 else "")]
 
 
 def check_names(truth: Annotations) -> list[str]:

@@ -11,12 +11,12 @@ import numpy as np
 
 from pkdcli.data.annotations.masks import NO_MASK
 from pkdcli.data.annotations.read import Annotations, read, read_classes
-from pkdcli.data.checks.boxes import check_form, check_names, unusable_why
+from pkdcli.data.checks.boxes import check_form, check_names, mostly_outside, unusable_why
 from pkdcli.data.checks.findings import Findings, prefix, quoted
 from pkdcli.data.checks.image_files import check_files, renamed
 from pkdcli.errors import ExitCode, PkdError, nearest
 
-__all__ = ["MIN_SIDE", "SplitReport", "check_split", "read_classes", "same_classes"]
+__all__ = ["MIN_SIDE", "SplitReport", "check_split", "examine", "read_classes", "same_classes"]
 
 MIN_SIDE = 32  # pixels; mmdet's configs leave smaller images out of training
 
@@ -44,6 +44,7 @@ class SplitReport:
         sizes: Of each image, the annotated (width, height) in pixels.
         odd_masks: Run lengths of another size than their image, a place each.
         problems: What is odd but does not stand in the way, one sentence each.
+        mostly_outside: What to say where most boxes leave their pictures, on which no training should start.
     """
 
     images: Path
@@ -64,6 +65,7 @@ class SplitReport:
     sizes: list[tuple[float, float]] = field(default_factory=list, repr=False)
     odd_masks: list[str] = field(default_factory=list, repr=False)
     problems: list[str] = field(default_factory=list)
+    mostly_outside: str | None = None
 
 
 def check_split(
@@ -95,7 +97,7 @@ def check_split(
         remedy: What to do about an absent file or folder, for a data set that is known.
         only: The classes asked for; all of the file's by default.
         use: What the split is for, which decides what there is to say of what is left out; None says less.
-        accept: What the data recipe lets pass: `corners`, `swapped`, `swapped-sizes`, `centres`, `doubled`.
+        accept: What the data recipe lets pass, by the words of its `accept`.
         background: Whether images without objects are trained on.
 
     Raises:
@@ -107,6 +109,40 @@ def check_split(
         kind = "is not a folder" if images.exists() else "does not exist"
         hint = remedy or "`images` in a data recipe names the folder of the image files, relative to the recipe."
         raise PkdError(f"{prefix(where)}the image folder {images} {kind}.", hint, absent)
+    report = examine(
+        truth, images, found, may_be_empty=may_be_empty, only=only, use=use, accept=accept, background=background
+    )
+    found.refuse(truth.file, where)
+    assert report is not None  # else something was found
+    return report
+
+
+def examine(
+    truth: Annotations,
+    images: Path,
+    found: Findings,
+    *,
+    may_be_empty: bool = False,
+    only: Collection[str] | None = None,
+    use: Literal["learn", "measure"] | None = None,
+    accept: Collection[str] = (),
+    background: bool = False,
+) -> SplitReport | None:
+    """Check a split that has been read, without stopping at what is wrong.
+
+    Args:
+        truth: The split.
+        images: The folder that `file_name` is relative to, which is there.
+        found: Takes what is wrong; what reading has found stands in it already.
+        may_be_empty: As for `check_split`.
+        only: The same.
+        use: The same.
+        accept: The same.
+        background: The same.
+
+    Returns:
+        What the split holds; None where something is wrong, so that it can't be said.
+    """
     taken = check_files([name for name in truth.file_name if name], images, found)
     total, kept = len(truth.image), ~truth.iscrowd
     if not len(truth.image_id):
@@ -118,13 +154,14 @@ def check_split(
             "Nothing can be learned from images without boxes, or measured on them: label them, or name another file.",
         )
     if found:  # columns hold what is no number where something is wrong
-        found.refuse(truth.file, where)
+        return None
     tiny, outside = truth.tiny & kept, truth.outside & ~truth.tiny & kept
     if total and not (kept & truth.loaded).any() and not may_be_empty:
         found.add(f"none of its {total} annotations is a usable box", "", unusable_why(truth))
-        found.refuse(truth.file, where)
+        return None
     odd = check_form(truth, accept, found)
-    found.refuse(truth.file, where)
+    if found:
+        return None
 
     large, with_object = truth.size.min(axis=1) >= MIN_SIDE, np.zeros(len(truth.image_id), dtype=bool)
     # Crowds and boxes without area count as well: mmdet drops those boxes, but only later.
@@ -149,6 +186,7 @@ def check_split(
         file_names=truth.file_name,
         sizes=[(width, height) for width, height in truth.size.tolist()],
         odd_masks=_odd_masks(truth) if use != "measure" else [],
+        mostly_outside=mostly_outside(truth),
     )
     report.problems.extend([*renamed(taken), *_odd(report, truth, masks, use), *odd, *check_names(truth)])
     if use == "learn":

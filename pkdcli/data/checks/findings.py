@@ -48,6 +48,10 @@ class Findings:
         """Whether anything is wrong."""
         return bool(self._found)
 
+    def items(self) -> list[tuple[str, list[str], int, str]]:
+        """Each kind of problem with its first places, its count and its remedy."""
+        return [(kind, list(places), count, hint) for kind, (places, (count,), hint) in self._found.items()]
+
     def refuse(self, file: Path, where: str | None) -> None:
         """Raise one error for everything found so far.
 

@@ -129,7 +129,14 @@ def thinnest(report: SplitReport) -> list[Any] | None:
     return [report.file_names[place], float(widths[place]), float(heights[place])]
 
 
-def look(folder: Path, names: Sequence[str], sizes: Sequence[Any], found: Any, reading: Reading = USUAL) -> Pictures:
+def look(
+    folder: Path,
+    names: Sequence[str],
+    sizes: Sequence[Any],
+    found: Any,
+    reading: Reading = USUAL,
+    sample: int | None = None,
+) -> Pictures:
     """Look at the image files of a split.
 
     Args:
@@ -138,8 +145,10 @@ def look(folder: Path, names: Sequence[str], sizes: Sequence[Any], found: Any, r
         sizes: N annotated (width, height), in pixels.
         found: Takes what is wrong (`Findings`).
         reading: What the data recipe says of them.
+        sample: At most so many are looked at, evenly spread; None for `SAMPLE`.
     """
-    places = np.unique(np.linspace(0, len(names) - 1, min(len(names), SAMPLE)).round().astype(int)).tolist()
+    most = SAMPLE if sample is None else sample
+    places = np.unique(np.linspace(0, len(names) - 1, min(len(names), most)).round().astype(int)).tolist()
     paths = {place: path_of(folder, names[place]) for place in places}
     with ThreadPoolExecutor(_THREADS) as pool:
         headers = dict(zip(places, pool.map(read_header, paths.values(), chunksize=64), strict=True))

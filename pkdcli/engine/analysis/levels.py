@@ -42,8 +42,8 @@ def find(request: Mapping[str, Any]) -> dict[str, Any]:
     """Carry out the request of `pkdcli.config.levels.look`.
 
     Args:
-        request: `models`, each with `model`, a section as Python literals, and `who` (`student`, `teacher`) for errors;
-            `imports`, modules of the user's own.
+        request: `models`, each with `model`, a section as Python literals, and `who` (`student`, `teacher`) for errors
+            and, where another module than the neck is meant, `tap`; `imports`, modules of the user's own.
 
     Returns:
         `found`: for each as `look`.
@@ -58,7 +58,8 @@ def find(request: Mapping[str, Any]) -> dict[str, Any]:
         import_one(Import(**one))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return {"found": [look(ast.literal_eval(one["model"]), one["who"]) for one in request["models"]]}
+        asked = request["models"]
+        return {"found": [look(ast.literal_eval(one["model"]), one["who"], one.get("tap")) for one in asked]}
 
 
 def look(model: Mapping[str, Any], who: str, tap: str | None = None) -> dict[str, Any]:
@@ -131,6 +132,8 @@ def _run(parts: nn.Module, device: str, whole: str, tap: str | None) -> list[tup
     if source not in known or not source:
         guess = nearest(source, list(known))
         hint = (f"Did you mean {guess!r}? " if guess else "") + f"Modules: {', '.join(_names(parts))}."
+        if source.partition(".")[0] not in dict(parts.named_children()):
+            hint += " No more than these of a teacher is run, so what a head or an encoder puts out can't be compared."
         raise PkdError(f"--tap: {whole} has no module {source!r} in its backbone and neck.", hint)
     found: list[tuple[str, Any]] = []
     hook = known[source].register_forward_hook(lambda _module, _inputs, outputs: found.append((source, outputs)))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pkdcli.engine.checkpoint.read import read_checkpoint
+from pkdcli.recipe.detectors.read import modules
 
 
 def classes_of(path: str | Path) -> list[str] | None:
@@ -61,6 +62,34 @@ def in_order_of(theirs: Sequence[str], ours: Sequence[str]) -> list[str] | None:
     if len(theirs) != len(ours) or {same_name(name) for name in theirs} != set(by_name):
         return None
     return [by_name[same_name(name)] for name in theirs]
+
+
+def among(theirs: Sequence[str], ours: Sequence[str]) -> list[str | None] | None:
+    """What a checkpoint's labels are called in a data set that has some of its classes.
+
+    Args:
+        theirs: The checkpoint's.
+        ours: The data set's.
+
+    Returns:
+        The data set's name of each label, None for classes that it has not. None where the checkpoint lacks one.
+    """
+    by_name = {same_name(name): name for name in ours}
+    found = [by_name.get(same_name(name)) for name in theirs]
+    known = [name for name in found if name is not None]
+    return found if len(known) == len(set(known)) == len(ours) else None
+
+
+def with_classes(model: dict[str, Any], number: int) -> None:
+    """Give a detector's heads as many classes as a checkpoint has.
+
+    Args:
+        model: The mmdet model section of a detector alone, changed in place.
+        number: Of classes.
+    """
+    for module in modules(model):
+        if "num_classes" in module:
+            module["num_classes"] = number
 
 
 def same_name(name: str) -> str:

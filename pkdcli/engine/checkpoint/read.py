@@ -21,33 +21,46 @@ from pkdcli.errors import PkdError
 
 # Where the weights are: mmengine and Lightning, Swin's authors, PyTorch's own tutorials; an average of the weights only
 # where there is nothing else, since mmengine writes what it measured into `state_dict`.
-_PLACES = ("state_dict", "model", "model_state_dict", "ema_state_dict")
+_PLACES = ("state_dict", "model", "model_state_dict")
+_AVERAGES = ("ema_state_dict", "state_dict_ema", "model_ema", "ema_state", "ema")
 
 
 def load_state(path: str | Path) -> OrderedDict[str, torch.Tensor]:
     """The tensors of a checkpoint, on the CPU, by their names in the detector.
 
-    Understands the files of mmengine, mmdet, mmrazor (only the student is taken), torchvision, Swin's authors and
-    safetensors, and the names that DistributedDataParallel and torch.compile give.
+    Understands the files of mmengine, mmdet 3 and 2, mmrazor (only the student is taken), torchvision, Swin's authors
+    and safetensors, and the names that DistributedDataParallel and torch.compile give.
 
     Raises:
         PkdError: The file is absent, damaged, not a checkpoint, or holds something that could run code.
     """
+    return without_wrappers(load_whole(path))
+
+
+def load_whole(path: str | Path) -> OrderedDict[str, torch.Tensor]:
+    """The same by the names that the file has for them, with all that it may hold beside the detector.
+
+    Raises:
+        PkdError: As `load_state`.
+    """
     path = Path(path)
-    content, place = read_checkpoint(path), None
-    for place in _PLACES:
+    content, average = read_checkpoint(path), False
+    for place in (*_PLACES, *_AVERAGES):
         if isinstance(content, Mapping) and isinstance(content.get(place), Mapping):
-            content = content[place]
+            content, average = content[place], place in _AVERAGES
             break
+    if average and isinstance(content.get("module"), Mapping):  # beside how often it was taken
+        content = content["module"]
     state = OrderedDict()
     if isinstance(content, Mapping):
         state.update((key, value) for key, value in content.items() if isinstance(value, torch.Tensor))
         state._metadata = getattr(content, "_metadata", None)  # versions of the layers, by which they rename old keys
-    if place == "ema_state_dict":
-        state.pop("steps", None)  # how often the average was taken
+    if average:
+        for count in ("steps", "n_averaged", "num_updates"):  # how often it was taken
+            state.pop(count, None)
     if not state:
         raise PkdError(f"{path} holds no tensors by name: it is not a checkpoint.", WANTED)
-    return without_wrappers(state)
+    return state
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> Any:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 import shlex
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from torch import nn
 
+from pkdcli.engine.checkpoint.explain import reason, shapes_of, shares
 from pkdcli.engine.checkpoint.names import as_named_by, foreign_prefix, without_wrappers
-from pkdcli.engine.checkpoint.read import load_state
+from pkdcli.engine.checkpoint.read import load_whole
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.runs import store
 from pkdcli.runs.store import write_bytes
@@ -32,12 +34,14 @@ class LoadReport:
         missing: Tensors of the model that the checkpoint has not; the model keeps its own.
         unexpected: Tensors of the checkpoint that the model has not.
         mismatched: Tensors of both with different shapes, as (checkpoint's, model's); the model keeps its own.
+        part: What part of the checkpoint was taken, where it holds more than one detector: "its teacher".
     """
 
     loaded: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
     mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
+    part: str | None = None
 
     def counts(self) -> str:
         """One line, such as "12 loaded, 0 missing, 0 unexpected, 2 of another shape"."""
@@ -45,6 +49,24 @@ class LoadReport:
             f"{len(self.loaded)} loaded, {len(self.missing)} missing, {len(self.unexpected)} unexpected, "
             f"{len(self.mismatched)} of another shape"
         )
+
+    def said(self) -> str:
+        """The same with the first names of each kind: "12 loaded, 1 missing (head.bins), 0 unexpected, ..."."""
+        kinds = (self.missing, self.unexpected, list(self.mismatched))
+        words = ("missing", "unexpected", "of another shape")
+        counted = [f"{len(self.loaded)} loaded", *(f"{len(keys)} {word}{_first(keys)}"
+                                                   for word, keys in zip(words, kinds, strict=True))]  # fmt: skip
+        return ", ".join(counted)
+
+
+def _first(keys: Sequence[str]) -> str:
+    """The first names in brackets, and how many more there are."""
+    return f" ({_named(keys)})" if keys else ""
+
+
+def _named(keys: Sequence[str]) -> str:
+    more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+    return f"{', '.join(keys[:_SHOWN])}{more}"
 
 
 def load_into(
@@ -72,17 +94,20 @@ def load_into(
         PkdError: The file can't be read (see `load_state`), or belongs to another architecture; then the model may
             already hold some of its tensors.
     """
-    own = [name for name, _ in model.named_parameters() if name.startswith(only)]
-    state = as_named_by(own, load_state(path))
+    own = {name: one.shape for name, one in model.state_dict().items() if name.startswith(only)}
+    part, state = as_named_by(own, load_whole(path))
     prefix = foreign_prefix(own, state)
     for key in [key for key in state if not key.startswith(only)]:
         del state[key]
     _copy(model, state)
     report = _compare(model, state, only)
+    report.part = part
     if _fits(model, report, strict):
+        of = f", {part} alone" if part else ""
+        print_log(f"{what}: {path}{of}: {report.said()}", "current")
         return report
     message = f"{path} is a checkpoint of another architecture than {what}: {report.counts()}."
-    raise PkdError(message, _rename(path, prefix) if prefix else _explain(report, strict))
+    raise PkdError(message, _rename(path, prefix) if prefix else _explain(model, state, report, strict))
 
 
 def _rename(path: str | Path, prefix: str) -> str:
@@ -131,8 +156,7 @@ def _fits(model: nn.Module, report: LoadReport, strict: str) -> bool:
     learned |= {name for name, _ in model.named_buffers() if name.endswith(("running_mean", "running_var"))}
     if learned.intersection(report.missing):
         return False
-    # mmdet 2 kept the moving averages of training (ema_...) among the weights.
-    if any(not key.startswith("ema_") and not key.endswith("num_batches_tracked") for key in report.unexpected):
+    if not all(_superfluous(key) for key in report.unexpected):
         return False
     if strict == "exact":
         return not report.mismatched
@@ -141,11 +165,23 @@ def _fits(model: nn.Module, report: LoadReport, strict: str) -> bool:
     return 2 * kept <= sum(sizes.values()) and _only_classes_differ(report)
 
 
+def _superfluous(key: str) -> bool:
+    """Whether a tensor that a model has no place for says nothing against a checkpoint.
+
+    mmdet 2 kept the moving averages of training (ema_...) among the weights; a preprocessor's mean and std are in its
+    config.
+    """
+    return key.startswith(("ema_", "data_preprocessor.")) or key.endswith("num_batches_tracked")
+
+
 def _only_classes_differ(report: LoadReport) -> bool:
-    return all(theirs[1:] == ours[1:] and theirs and ours for theirs, ours in report.mismatched.values())
+    return all(
+        theirs[1:] == ours[1:] and theirs and ours and not key.startswith(("backbone.", "neck."))
+        for key, (theirs, ours) in report.mismatched.items()
+    )
 
 
-def _explain(report: LoadReport, strict: str) -> str:
+def _explain(model: nn.Module, state: Mapping[str, torch.Tensor], report: LoadReport, strict: str) -> str:
     lines = []
     for label, keys in (
         ("In the model, not in the file", report.missing),
@@ -153,11 +189,15 @@ def _explain(report: LoadReport, strict: str) -> str:
         ("Of another shape", [f"{key} {a} in the file, {b} in the model" for key, (a, b) in report.mismatched.items()]),
     ):
         if keys:
-            more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
-            lines.append(f"{label}: {', '.join(keys[:_SHOWN])}{more}.")
+            lines.append(f"{label}: {_named(keys)}.")
     if strict == "exact" and not report.missing and not report.unexpected and _only_classes_differ(report):
         lines.append("Only the number of classes differs: give a checkpoint trained on this data set's classes.")
     else:
+        counted = {*report.loaded, *report.missing, *report.mismatched}
+        ours = {key: shape for key, shape in shapes_of(model.state_dict()).items() if key in counted}
+        theirs = shapes_of(state)
+        why = reason(theirs, ours)
+        lines.append(f"What fits: {', '.join(shares(theirs, ours))}.{f' {why}' if why else ''}")
         lines.append("Give a checkpoint of this architecture, or name the pair and scale that the checkpoint is of.")
     return "\n".join(lines)
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-_STEP, _IMAGE = 0, 1  # what a stream is for, so that a step and an image of equal numbers share no stream
+_STEP, _IMAGE, _SIZE = 0, 1, 2  # what a stream is for, so that a step and an image of equal numbers share no stream
 
 
 def seed_step(seed: int, step: int, rank: int) -> None:
@@ -51,6 +51,18 @@ def drawing_for_image(seed: int, epoch: int, index: int) -> Iterator[None]:
         random.setstate(before[0])
         np.random.set_state(before[1])
         torch.set_rng_state(before[2])
+
+
+def whole_number(seed: int, period: int, low: int, high: int) -> int:
+    """A number for some steps, the same in all processes; generators in use are left where they are.
+
+    Args:
+        seed: The run's.
+        period: Which steps these are, counted from 0.
+        low: The smallest.
+        high: The largest.
+    """
+    return int(np.random.default_rng((_SIZE, seed, period)).integers(low, high + 1))
 
 
 def order(seed: int, epoch: int, count: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from mmdet.registry import MODELS
@@ -30,15 +31,19 @@ class PkdDistill(FpnTeacherDistill):
         - losses keep the student's own names, so that logs of a baseline and a distilled run compare.
 
     Args:
-        teacher_ckpt: A checkpoint of exactly the teacher's architecture.
+        teacher_ckpt: A checkpoint of exactly the teacher's architecture, whatever its classes.
         inherit: The student starts from the teacher's neck and heads (`pkdcli.engine.distill.inherit`).
         teacher_speed: `fold`, `precision`, `channels_last` and `compile` of a recipe; none of it without.
         kwargs: As for mmrazor's SingleTeacherDistill.
 
     Attributes:
+        taught: Whether the next steps are with the teacher (`--distill-until`).
+        taught_until: Steps that are; None for all.
         shared_teacher: Shared with other students of the same teacher (`pkdcli.engine.worker.group`), or None.
     """
 
+    taught: bool = True
+    taught_until: int | None = None
     shared_teacher: SharedTeacher | None = None
 
     def __init__(
@@ -52,7 +57,8 @@ class PkdDistill(FpnTeacherDistill):
         super().__init__(*args, teacher_ckpt=None, **{"teacher_module_inplace": True, **kwargs})
         teacher = self._modules.pop("teacher")
         if teacher_ckpt is not None:
-            load_into(teacher, teacher_ckpt, strict="exact", what="the teacher")
+            # One of other classes teaches by its features; to inherit its head is refused before (`train.checks`).
+            load_into(teacher, teacher_ckpt, strict="resized-heads", what="the teacher")
         self.inheritance = inheritance(self.architecture, teacher) if inherit else None
         for part in parts_of(type(one).__name__ for one in (teacher, getattr(teacher, "backbone", None))):
             if getattr(teacher, part, None) is not None:
@@ -63,6 +69,13 @@ class PkdDistill(FpnTeacherDistill):
         speed = dict(teacher_speed or {"fold": False})
         self._teacher_format = teaching.FORMATS[speed.pop("channels_last", None)]
         teaching.prepare(teacher, **speed)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> PkdDistill:
+        """A copy of what is trained, as averages of the weights need one; the teacher stays one and the same."""
+        memo[id(self.teacher)] = self.teacher
+        copied = memo[id(self)] = type(self).__new__(type(self))
+        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return copied
 
     def _apply(self, fn: Any, recurse: bool = True) -> nn.Module:
         self.teacher._apply(fn)
@@ -109,12 +122,30 @@ class PkdDistill(FpnTeacherDistill):
         """
         if mode != "loss":
             return self.architecture(inputs, data_samples, mode=mode)
+        if not self.taught:
+            return self._untaught_losses(inputs, data_samples)
         if teacher_inputs is None:
             raise ValueError("mode 'loss' needs teacher_inputs: use PkdPreprocessor as the data_preprocessor")
         self.record_teacher(teacher_inputs)
         with self.distiller.student_recorders:
             losses = dict(self.student(inputs, data_samples, mode="loss"))
         losses.update(add_prefix(self.distiller.compute_distill_losses(), "distill"))
+        return losses
+
+    def set_taught(self, taught: bool) -> None:
+        """Say whether the next steps are with the teacher; without, its view of a batch is not made either."""
+        self.taught = taught
+        if hasattr(self.data_preprocessor, "for_teacher"):
+            self.data_preprocessor.for_teacher = taught
+
+    def _untaught_losses(self, inputs: Tensor, data_samples: list | None) -> dict[str, Any]:
+        """The student's own losses; what is trained beside it has a gradient of zero, for which DDP would wait."""
+        losses = dict(self.student(inputs, data_samples, mode="loss"))
+        beside = [one for one in self.distiller.parameters() if one.requires_grad]
+        if beside:
+            nothing = sum(one.flatten()[:0].sum() for one in beside)
+            name, value = next((name, value) for name, value in losses.items() if "loss" in name)
+            losses[name] = value + nothing if isinstance(value, Tensor) else [value[0] + nothing, *value[1:]]
         return losses
 
     def share_teacher(self, shared_teacher: SharedTeacher) -> None:

@@ -11,14 +11,15 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import hotcoco
 import numpy as np
 import torch
 
 from pkdcli.compat import activate
+from pkdcli.data.scoring.ground_truth import GroundTruth, load_annotations
+from pkdcli.data.scoring.metrics import MAX_DETS, evaluated, metrics_of, rows_of
+from pkdcli.data.scoring.predictions import Detections
 from pkdcli.engine.distributed import processes
 from pkdcli.engine.metrics import predictions, samples
-from pkdcli.engine.metrics.ground_truth import GroundTruth, load_annotations
 from pkdcli.engine.metrics.predictions import Predictions
 from pkdcli.errors import PkdError
 from pkdcli.runs.store import write_text
@@ -28,21 +29,6 @@ activate()
 from mmdet.registry import METRICS  # noqa: E402  (mmdet is importable only after activate)
 from mmengine.evaluator import BaseMetric  # noqa: E402
 from mmengine.logging import print_log  # noqa: E402
-
-MAX_DETS = (1, 10, 100)
-"""Detections kept per image and class, as in COCO; the six metrics use the last one."""
-
-# Places in the precision table (IoU, recall, class, area, detections), which has COCO's thresholds and areas.
-_EVERY_IOU, _IOU_50, _IOU_75 = slice(None), 0, 5
-_ALL, _SMALL, _MEDIUM, _LARGE = range(4)
-_METRICS = {
-    "mAP": (_EVERY_IOU, _ALL),
-    "AP50": (_IOU_50, _ALL),
-    "AP75": (_IOU_75, _ALL),
-    "AP_S": (_EVERY_IOU, _SMALL),
-    "AP_M": (_EVERY_IOU, _MEDIUM),
-    "AP_L": (_EVERY_IOU, _LARGE),
-}
 
 
 def evaluate_detections(
@@ -75,27 +61,8 @@ def evaluate_detections(
     truth = ann_file if isinstance(ann_file, GroundTruth) else load_annotations(ann_file)
     rows = _numbered(truth, detections)
     numbers = None if images is None else [truth.image_number(image) for image in images]
-    return _evaluate(truth, rows, None if classes is None else truth.class_numbers(classes), numbers, max_dets)
-
-
-def _evaluate(
-    truth: GroundTruth,
-    rows: np.ndarray,
-    classes: Sequence[int] | None,
-    images: Sequence[int] | None,
-    max_dets: Sequence[int],
-) -> dict[str, float]:
-    """The six metrics, all by numbers: rows are image number, x, y, width, height, score, class number."""
-    evaluation = hotcoco.COCOeval(truth.coco, truth.coco.load_res(rows), "bbox")
-    evaluation.params.maxDets = [int(number) for number in max_dets]
-    if classes is not None:
-        evaluation.params.catIds = sorted(classes)
-    if images is not None:
-        evaluation.params.imgIds = sorted(images)
-    evaluation.evaluate()
-    evaluation.accumulate()
-    precision = evaluation.eval["precision"]
-    return {name: _average(precision[iou, ..., area, -1]) for name, (iou, area) in _METRICS.items()}
+    wanted = None if classes is None else truth.class_numbers(classes)
+    return metrics_of(evaluated(truth, rows, wanted, numbers, max_dets))
 
 
 def _numbered(truth: GroundTruth, detections: np.ndarray | Sequence[Mapping[str, Any]]) -> np.ndarray:
@@ -121,12 +88,6 @@ def _stranger(ids: Collection[Any]) -> PkdError:
     )
 
 
-def _average(precision: np.ndarray) -> float:
-    """AP points of one slice of the precision table, where -1 marks classes without objects."""
-    valid = precision[precision > -1]
-    return 100 * float(np.mean(valid)) if len(valid) else float("nan")
-
-
 @METRICS.register_module()
 class PkdCocoMetric(BaseMetric):
     """mmdet evaluator metric: `evaluate_detections` on a detector's predictions.
@@ -138,6 +99,7 @@ class PkdCocoMetric(BaseMetric):
         partial: Evaluate only the images that were predicted (a smoke run's first few), not the whole file.
         images: The folder of the images; given, a few of them with their detections are kept as `samples`.
         reading: How the images are read, where not as usual; kept with the samples.
+        keep: Keep all detections as `kept`; its `data`, `split` and `fingerprint` are noted down with them.
 
     Raises:
         PkdError: The annotation file is absent, not COCO's, or lacks one of the data set's classes.
@@ -151,6 +113,7 @@ class PkdCocoMetric(BaseMetric):
         partial: bool = False,
         images: str | None = None,
         reading: Mapping[str, Any] | None = None,
+        keep: Mapping[str, Any] | None = None,
     ) -> None:
         # "gpu" gathers through the process group, also on the CPU; "cpu" would write files into the current folder.
         super().__init__(collect_device="gpu", prefix="unused")
@@ -160,13 +123,18 @@ class PkdCocoMetric(BaseMetric):
         self.partial = partial
         self.images = images
         self.reading = reading
+        self.keep = keep
         self.samples: list[dict[str, Any]] = []  # of the last evaluation, in the first process
+        self.kept: Detections | None = None  # the same
         self._found = Predictions()
         self._truth = load_annotations(ann_file)
 
     @BaseMetric.dataset_meta.setter
     def dataset_meta(self, meta: dict) -> None:
-        """Take the data set's classes, and refuse at once, not after an epoch, those the annotations lack."""
+        """Take the data set's classes, and refuse at once, not after an epoch, those the annotations lack.
+
+        `places`, where a detector knows more classes, has the place among them of each of its labels, or -1.
+        """
         self._truth.class_numbers(meta["classes"])
         self._dataset_meta = meta
 
@@ -183,6 +151,9 @@ class PkdCocoMetric(BaseMetric):
             columns = [found["bboxes"].reshape(-1, 4), found["scores"][:, None], found["labels"][:, None]]
             # Put together on the device: one copy, and one wait, an image.
             array = torch.cat([column.detach().float() for column in columns], dim=1).cpu().numpy()
+            if "places" in self.dataset_meta:
+                array[:, 5] = np.array(self.dataset_meta["places"])[array[:, 5].astype(np.int64)]
+                array = array[array[:, 5] >= 0]
             number = self._truth.image_number(sample["img_id"])
             if not number:
                 raise _stranger([sample["img_id"]])
@@ -220,15 +191,18 @@ class PkdCocoMetric(BaseMetric):
                 self.images,
                 self.reading,
             )
-        rows = predictions.rows_of(results.boxes, numbers, spans, np.array(classes))
+        rows = rows_of(results.boxes, numbers, spans, np.array(classes))
         finite = np.isfinite(rows).all(axis=1)
         if not finite.all():
             print_log(f"{np.sum(~finite)} detections with a NaN or infinite box or score are left out.", "current", 30)
             rows = rows[finite]
+        if self.keep is not None:
+            names = tuple(self.dataset_meta["classes"])
+            self.kept = predictions.kept(results.boxes, self._truth.image_ids(numbers), spans, names, self.keep)
         if self.outfile is not None:
             write_text(Path(self.outfile), json.dumps(_as_dicts(self._truth, rows)))
         images = numbers.tolist() if self.partial else None
-        return _evaluate(self._truth, rows, classes, images, self.max_dets)
+        return metrics_of(evaluated(self._truth, rows, classes, images, self.max_dets))
 
 
 def _as_dicts(truth: GroundTruth, rows: np.ndarray) -> list[dict[str, Any]]:

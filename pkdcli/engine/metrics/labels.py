@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.runner import Runner
 
-from pkdcli.engine.checkpoint import classes_of, in_order_of, told_by_mmdet
+from pkdcli.engine.checkpoint import among, classes_of, in_order_of, told_by_mmdet, with_classes
 from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Data
 
-Orders = list[list[str]]
-"""The classes of a data set in the order of a checkpoint's labels: one, or two where it can't be known which."""
+Orders = list[list[str | None]]
+"""The classes of a data set in the order of a checkpoint's labels: one, or two where it can't be known which.
+
+None stands for a class of the checkpoint that the data set has not.
+"""
 
 SHOWN = 4  # names of classes that a message gives
 
@@ -26,17 +30,22 @@ def orders_of(weights: Path, data: Data) -> tuple[Orders, list[str]]:
         data: With its classes.
 
     Raises:
-        PkdError: It was trained for other classes.
+        PkdError: It was not trained for one of them.
     """
     theirs, ours = classes_of(weights), list(data.classes or [])
     if theirs is None:
         return [ours], [f"{weights} names no classes: its labels are taken in the order of {data.name}, {some(ours)}."]
     ordered = in_order_of(theirs, ours)
+    if ordered is None and (some_of_them := among(theirs, ours)) is not None:
+        left = [name for name, known in zip(theirs, some_of_them, strict=True) if known is None]
+        said = f"labels are matched by the names in {weights}; what it finds of {some(left)} is left out."
+        return [some_of_them], [said]
     if ordered is None:
         raise PkdError(
             f"{weights} was trained for other classes than those of data set {data.name}: {some(theirs)} instead of "
             f"{some(ours)}.",
-            "Evaluate it on data with its classes, in whatever order, or give a checkpoint trained on this data's.",
+            "Evaluate it on data with its classes, all or some in whatever order, or give a checkpoint trained on this "
+            "data's.",
         )
     if ordered == ours:
         return [ours], []
@@ -45,7 +54,23 @@ def orders_of(weights: Path, data: Data) -> tuple[Orders, list[str]]:
     return [ordered], [f"labels are matched by the names in {weights}: {some(ordered)}."]
 
 
-def measure(runner: Runner, orders: Orders, weights: Path) -> tuple[dict[str, float], list[str], list[str]]:
+def as_many_classes(config: dict[str, Any], data: Data, weights: Path) -> None:
+    """Have a detector that is built for a data set know as many classes as a checkpoint names.
+
+    Args:
+        config: The whole config of a detector alone; changed in place where the numbers differ.
+        data: With its classes.
+        weights: The checkpoint.
+
+    Raises:
+        PkdError: It can't be read.
+    """
+    theirs = classes_of(weights)
+    if theirs is not None and len(theirs) != len(data.classes or []):
+        with_classes(config["model"], len(theirs))
+
+
+def measure(runner: Runner, orders: Orders, weights: Path) -> tuple[dict[str, float], list[str | None], list[str]]:
     """Evaluate a detector whose labels stand for classes in one of several orders.
 
     Args:
@@ -72,9 +97,13 @@ def measure(runner: Runner, orders: Orders, weights: Path) -> tuple[dict[str, fl
     return found[best], orders[best], [said]
 
 
-def _evaluated(runner: Runner, order: list[str]) -> dict[str, float]:
+def _evaluated(runner: Runner, order: list[str | None]) -> dict[str, float]:
     evaluator = runner.val_loop.evaluator
-    evaluator.dataset_meta = {**(evaluator.dataset_meta or {}), "classes": tuple(order)}
+    known = [name for name in order if name is not None]
+    meta = {**(evaluator.dataset_meta or {}), "classes": tuple(known)}
+    if len(known) < len(order):
+        meta["places"] = [-1 if name is None else known.index(name) for name in order]
+    evaluator.dataset_meta = meta
     return runner.val()
 
 

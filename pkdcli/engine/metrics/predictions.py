@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+
+from pkdcli.data.scoring.predictions import Detections
 
 COLUMNS = 6  # x1, y1, x2, y2, score, label
 
@@ -90,29 +93,24 @@ class Predictions:
         return numbers[first], np.column_stack([ends - counts, ends])[first]
 
 
-def rows_of(boxes: np.ndarray, numbers: np.ndarray, spans: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Detections in the form of COCO's results.
+def kept(
+    boxes: np.ndarray, images: np.ndarray, spans: np.ndarray, classes: Sequence[str], facts: Mapping[str, Any]
+) -> Detections:
+    """Detections in the form in which a run keeps them; those that are not finite count nowhere and are left out.
 
     Args:
         boxes: float32 (n, 6), see `Predictions`.
-        numbers: int64 (m,), the images.
+        images: int64 (m,), the ids of the images.
         spans: int64 (m, 2), begin and end of each image's detections.
-        classes: The number of each label's class.
-
-    Returns:
-        float64 (N, 7): image number, x, y, width, height, score, class number.
+        classes: The names of the labels.
+        facts: `data`, `split` and `fingerprint`.
     """
-    counts = spans[:, 1] - spans[:, 0]
-    kept = np.repeat(spans[:, 0] - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
-    found = boxes[kept]
-    rows = np.empty((len(found), 7), dtype=np.float64)
-    rows[:, 0] = np.repeat(numbers, counts)
-    # Widths are subtracted in float64, as pycocotools would see them from JSON.
-    rows[:, 1:5] = found[:, :4]
-    rows[:, 3:5] -= rows[:, 1:3]
-    rows[:, 5] = found[:, 4]
-    rows[:, 6] = np.asarray(classes, dtype=np.float64)[found[:, 5].astype(np.int64)]
-    return rows
+    found = np.concatenate([boxes[begin:end] for begin, end in spans.tolist()] or [boxes[:0]])
+    owner = np.repeat(np.arange(len(images)), spans[:, 1] - spans[:, 0])
+    finite = np.isfinite(found).all(axis=1)
+    found, counts = found[finite], np.bincount(owner[finite], minlength=len(images))
+    labels = found[:, 5].astype(np.int64)
+    return Detections(images, counts, found[:, :4], found[:, 4], labels, tuple(classes), **facts)
 
 
 def joined(parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> Predictions:

@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 
 from pkdcli.data.annotations.read import Annotations
 from pkdcli.data.images.file_names import path_of
-from pkdcli.engine.metrics.ground_truth import GroundTruth
+from pkdcli.data.scoring.ground_truth import GroundTruth
 from pkdcli.runs.store import write_json
 
 IMAGES = 8

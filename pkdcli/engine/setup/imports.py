@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pkdcli.config.build import imports_of
 from pkdcli.errors import ExitCode, PkdError
-from pkdcli.recipe.references import Import, files_of, hash_of
+from pkdcli.recipe.modules.files import files_of, has_hash
+from pkdcli.recipe.references import Import
 from pkdcli.recipe.schema import Recipe
 
 
@@ -41,11 +42,21 @@ def import_one(one: Import) -> None:
     except Exception as error:
         raise _explained(one, error) from error
     file = getattr(module, "__file__", None)
-    if one.folder is not None and file and not Path(file).resolve().is_relative_to(Path(one.folder).resolve()):
+    if one.folder is not None and file and not _is_of(one, Path(file).resolve()):
         raise PkdError(
             f"imports: {one.module}: {Path(one.folder)} has a module of this name, but {file} was imported.",
             "Give it another name.",
         )
+
+
+def _is_of(one: Import, file: Path) -> bool:
+    """Whether the file that was imported lies in the module's folder, or is a copy of what does."""
+    if file.is_relative_to(Path(one.folder).resolve()):
+        return True
+    place = file.parent if file.name == "__init__.py" else file.with_suffix("")
+    parts = one.module.split(".")
+    root = place.parents[len(parts) - 1]
+    return one.sha256 is not None and place == root.joinpath(*parts) and has_hash(one.module, root, one.sha256)
 
 
 def _unchanged(one: Import) -> None:
@@ -55,7 +66,7 @@ def _unchanged(one: Import) -> None:
             f"imports: {one.module}: there is no such module in {one.folder}.",
             "Put it back, or correct the folder in the run's recipe.yaml.",
         )
-    if one.sha256 is not None and hash_of(files) != one.sha256:
+    if not has_hash(one.module, Path(one.folder), one.sha256):
         place = files[0] if len(files) == 1 else files[0].parent
         raise PkdError(
             f"imports: {one.module}: {place} has changed since this run was made.",

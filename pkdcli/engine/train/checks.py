@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pkdcli.config.data import image_size, own_test_size, sides
+from pkdcli.config.data import evaluation_size, image_size, own_test_size, sides
 from pkdcli.engine.metrics.labels import some
 from pkdcli.errors import PkdError
 from pkdcli.recipe.identity import comparable
@@ -92,12 +92,14 @@ def class_warnings(recipe: Recipe, checkpoint: Path) -> list[str]:
     Raises:
         PkdError: They differ, and the student would inherit the head.
     """
-    from pkdcli.engine.checkpoint import classes_of, in_order_of
+    from pkdcli.engine.checkpoint import among, classes_of, in_order_of
 
     theirs, ours = classes_of(checkpoint), list(recipe.data.classes or [])
     ordered = theirs and in_order_of(theirs, ours)
     if theirs is None or ordered == ours:
         return []
+    if recipe.init != "inherit" and among(theirs, ours) is not None and not ordered:
+        return []  # it knows more classes: features are what it teaches
     remedy = "Give a checkpoint trained on this data set's classes"
     if ordered:
         what = f"has the classes of data set {recipe.data.name} in another order"
@@ -115,9 +117,15 @@ def size_warnings(recipe: Recipe) -> list[str]:
     """What the image size of the recipe says against a teacher that was given, and was trained for another."""
     if recipe.teacher_checkpoint is None or recipe.teacher is None or recipe.scale.rules:
         return []
-    own, here = own_test_size(recipe.teacher), image_size(recipe)
+    own, here = own_test_size(recipe.teacher), evaluation_size(recipe)
     if own is None or own == here:
         return []
+    if recipe.training == "own":
+        remedy = " Give --training paper to show it those." if own == image_size(recipe) else ""
+        return [
+            f"the teacher {recipe.teacher.title} looks at images of {sides(here)}, as the config of "
+            f"{recipe.student.title} has them; its own config tests at {sides(own)}.{remedy}"
+        ]
     return [
         f"the teacher {recipe.teacher.title} looks at images of {sides(here)} (scale {recipe.scale.name}); its own "
         f"config tests at {sides(own)}. Give --scale a recipe of yours with image: [{own[0]}, {own[1]}], or "

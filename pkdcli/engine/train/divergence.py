@@ -113,7 +113,7 @@ def locate_nonfinite(runner: Any, batch: Any) -> dict[str, Any]:
         found["weights"] = nonfinite[:10]
     seed_step(runner.seed, runner.iter, runner.rank)
     student = getattr(model, "architecture", model)
-    teacher = getattr(model, "teacher", None)
+    teacher = model.teacher if getattr(model, "taught", False) else None
     features: dict[str, Sequence[Tensor]] = {}
     with torch.no_grad(), runner.optim_wrapper.optim_context(runner.model):
         data = model.data_preprocessor(batch, True)

@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 
 from pkdcli.compat import activate
 from pkdcli.config import stock
-from pkdcli.engine.checkpoint import export_student
+from pkdcli.engine.checkpoint import export_student, with_classes
 from pkdcli.engine.distributed import processes
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
@@ -30,8 +30,13 @@ def remember(runner: Runner) -> None:
 
     Hooks may put other weights into the model for the time of an evaluation, as mmengine's EMAHook does.
     """
-    if is_main_process() and (runner.iter >= runner.max_iters if runner.max_iters else True):
+    if is_main_process() and is_last(runner):
         runner.pkd_measured = _copied(runner)
+
+
+def is_last(runner: Runner) -> bool:
+    """Whether an evaluation now is the run's last."""
+    return runner.iter >= runner.max_iters if runner.max_iters else True
 
 
 def measured_weights(runner: Runner) -> Weights | None:
@@ -82,5 +87,8 @@ def write(recipe: Recipe, paths: RunPaths, weights: Weights, classes: Sequence[s
     """
     names = list(classes or recipe.data.classes or [])
     meta: dict[str, Any] = {"dataset_meta": {"classes": names, "palette": stock.palette(names)}, "run": paths.run}
-    stock.write(recipe, paths, names, run_config(recipe, paths.root)[0])
+    config, _ = run_config(recipe, paths.root)
+    if recipe.weights and len(names) != len(recipe.data.classes or []):
+        with_classes(config["model"], len(names))
+    stock.write(recipe, paths, names, config)
     export_student(weights, paths.weights(recipe.role), meta)

@@ -17,6 +17,7 @@ from pkdcli.engine.distributed.stop import StopRequested
 from pkdcli.engine.train.batches import Batches, TrainingContext, TrainingCoroutine, run_to_end
 from pkdcli.engine.train.divergence import stopped
 from pkdcli.engine.train.hooks.checkpoint import checkpoints_of
+from pkdcli.engine.train.hooks.own import tell_epoch
 from pkdcli.engine.train.optimizer import NotFinite
 from pkdcli.errors import PkdError
 from pkdcli.runs.paths import RunPaths
@@ -77,6 +78,7 @@ class PkdTrainLoop(EpochBasedTrainLoop):
         """Train to the end of the epoch, from wherever in it the runner stands."""
         begin = self._epoch * len(self.dataloader)
         self.runner.call_hook("before_train_epoch")
+        tell_epoch(self.runner.model, self._epoch)
         self.runner.model.train()
         while self._iter < min(begin + len(self.dataloader), self._max_iters):
             batch = yield from self._ask()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import resource
 import sys
 import time
@@ -36,6 +37,7 @@ from pkdcli.engine.train.runner import PkdRunner, detector
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.record import METRICS
 from pkdcli.runs.store import read_jsonl, write_text
 
 
@@ -104,6 +106,9 @@ def run_steps(
     content, said = run_config(recipe, paths.root, teacher_weights, processes.world_size())
     if said and processes.rank() == 0:  # stock tools shall build what is built here
         write_text(paths.config, as_python(content, paths.run))
+    given = model_zoo.resolve_weights(recipe.weights, cache) if recipe.weights else None
+    if given is not None:
+        labels.as_many_classes(content, recipe.data, given)
     config = Config(content)
     start = config.pop("load_from")
     loaders = fit_loaders(config, recipe)
@@ -118,18 +123,17 @@ def run_steps(
     if recipe.mask_head:
         print_log(f"mask head {recipe.mask_head}", "current")
     for text in [*said, *notes(recipe)]:
-        print_log(text, "current", logging.WARNING)
-        if is_main_process():
-            status_of(runner).warn(text)
+        _say(runner, text)
     facts = distillation_facts(runner.model)
     if recipe.role == "distill":
         _look_before(recipe, paths, runner, teacher_weights)
     if recipe.weights:
         say_phase(runner, "weights")
-        weights = model_zoo.resolve_weights(recipe.weights, cache)
-        checkpoint.load_into(detector(runner.model), weights, strict="exact", what="the teacher")
+        # A file that names no classes may be of another number of them: its backbone and neck can teach.
+        strict = "exact" if checkpoint.classes_of(given) else "resized-heads"
+        report = checkpoint.load_into(detector(runner.model), given, strict=strict, what="the teacher")
         say_phase(runner, "data")
-        metrics, classes = _measure_given(recipe, runner, weights)
+        metrics, classes = _measure_given(recipe, runner, given, list(report.mismatched))
     else:
         say_phase(runner, "data")
         _same_length(runner, recipe, context)
@@ -156,7 +160,7 @@ def run_steps(
         export.write(recipe, paths, measured, classes)
     iters = runner.iter if not recipe.weights else 0
     return Outcome(
-        metrics={name: metrics[name] for name in ("mAP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")},
+        metrics={name: metrics[name] for name in METRICS},
         epoch=0 if recipe.weights else -(-iters // schedule.iters_per_epoch(recipe)),
         train_seconds=train_seconds(paths),
         images_seen=iters * recipe.batch,
@@ -165,19 +169,31 @@ def run_steps(
     )
 
 
-def _measure_given(recipe: Recipe, runner: PkdRunner, weights: Path) -> tuple[dict[str, float], list[str]]:
-    """The metrics of a teacher that was given, its labels taken by the names of its classes, and these in order."""
+def _measure_given(
+    recipe: Recipe, runner: PkdRunner, weights: Path, resized: list[str]
+) -> tuple[dict[str, float], list[str]]:
+    """The metrics of a teacher that was given, its labels taken by the names of its classes, and these in order.
+
+    NaN where it does not know the data's classes: its features may teach all the same, and that it is another's is said
+    with each student.
+    """
     theirs = checkpoint.classes_of(weights)
-    if theirs is not None and checkpoint.in_order_of(theirs, recipe.data.classes or []) is None:
-        # Its features may teach all the same: that it is another's is said with each student.
-        return runner.val(), theirs
+    if resized or (theirs is not None and checkpoint.among(theirs, recipe.data.classes or []) is None):
+        what = f"was trained for {labels.some(theirs)}" if theirs else "names no classes and has another number of them"
+        ours = labels.some(recipe.data.classes or [])
+        _say(runner, f"{weights} {what}: the teacher's own AP on {recipe.data.name} ({ours}) is not measured.")
+        return dict.fromkeys(METRICS, math.nan), theirs or ["(not named)"]
     orders, said = labels.orders_of(weights, recipe.data)
     metrics, order, more = labels.measure(runner, orders, weights)
     for text in (*said, *more):
-        print_log(text, "current", logging.WARNING)
-        if is_main_process():
-            status_of(runner).warn(text)
-    return metrics, order
+        _say(runner, text)
+    return metrics, [name or theirs[place] for place, name in enumerate(order)]
+
+
+def _say(runner: PkdRunner, text: str) -> None:
+    print_log(text, "current", logging.WARNING)
+    if is_main_process():
+        status_of(runner).warn(text)
 
 
 def fit_loaders(config: Config | dict[str, Any], recipe: Recipe) -> int:
@@ -216,7 +232,7 @@ def _look_before(recipe: Recipe, paths: RunPaths, runner: PkdRunner, teacher_wei
     """Say what speaks against a distilled run, in its log and its status."""
     model = runner.cfg["model"]
     look = looker(imports_of(recipe))
-    unpaired = pairing(recipe.loss.levels, model["architecture"], model["teacher"], look).warnings
+    unpaired = pairing(recipe.loss.levels, model["architecture"], model["teacher"], look, recipe.taps).warnings
     teacher = teacher_weights.parent if teacher_weights else None
     for text in before_training(recipe, paths, teacher, unpaired):
         print_log(text, "current", logging.WARNING)

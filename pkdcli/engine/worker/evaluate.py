@@ -13,7 +13,7 @@ import pkdcli.engine.register  # noqa: F401
 from pkdcli.config import data as data_section
 from pkdcli.data.images.loading_error import as_wrong_file
 from pkdcli.engine import checkpoint
-from pkdcli.engine.metrics import labels, samples
+from pkdcli.engine.metrics import kept, labels, samples
 from pkdcli.engine.setup.config import run_config
 from pkdcli.engine.train.runner import PkdRunner
 from pkdcli.engine.train.trainer import fit_loaders
@@ -30,6 +30,7 @@ def evaluate_request(request: dict[str, Any]) -> None:
     Args:
         request: `recipe` (of a detector alone: role `baseline` or `teacher`), `weights` (file), `split`,
             `answer` (file to write), `columns` (written along), `samples` (file for a few images' detections, or None),
+            `predictions` (file for all detections, or None),
             `own_pipeline` (whether images are prepared as the detector's own config says).
 
     Raises:
@@ -46,6 +47,7 @@ def evaluate_request(request: dict[str, Any]) -> None:
             Path(request["answer"]).parent,
             Path(keep) if keep else None,
             request.get("own_pipeline", False),
+            Path(request["predictions"]) if request.get("predictions") else None,
         )
     if is_main_process():
         written = {
@@ -63,7 +65,13 @@ def evaluate_request(request: dict[str, Any]) -> None:
 
 
 def evaluate(
-    recipe: Recipe, weights: Path, split: str, work_dir: Path, keep: Path | None = None, own_pipeline: bool = False
+    recipe: Recipe,
+    weights: Path,
+    split: str,
+    work_dir: Path,
+    keep: Path | None = None,
+    own_pipeline: bool = False,
+    detections: Path | None = None,
 ) -> tuple[dict[str, float], list[str]]:
     """The six metrics of a detector alone, in AP points; NaN where the data has no object of that size.
 
@@ -74,6 +82,7 @@ def evaluate(
         work_dir: An existing folder; nothing is written to it.
         keep: A file for the detections in a few images.
         own_pipeline: Prepare images as the detector's own config does, not as the scale says.
+        detections: A file for all detections.
 
     Returns:
         The metrics, and what is to be said of them.
@@ -83,6 +92,7 @@ def evaluate(
     # What the user has set in the config speaks of its section for the val split, whatever is evaluated.
     data = recipe.data.model_copy(update={"val": where})
     config, _ = run_config(recipe.model_copy(update={"data": data}), work_dir)
+    labels.as_many_classes(config, recipe.data, weights)
     own = data_section.own_test_pipeline(recipe.student, data_section.load_image(recipe)) if own_pipeline else None
     if own is not None:
         config["val_dataloader"]["dataset"]["pipeline"] = own
@@ -96,4 +106,6 @@ def evaluate(
     metrics, _, more = labels.measure(runner, orders, weights)
     if keep is not None:
         samples.write(runner, keep, split=split)
+    if detections is not None:
+        kept.write(runner, detections, split=split)
     return {name: metrics[name] for name in METRICS}, [*notes, *more]

@@ -138,10 +138,10 @@ class _Group:
         for number, member in enumerate(together, 1):
             if self.broken or self._asked_to_stop:
                 return
-            before = self.shared_teacher.seconds
+            before, asked = self.shared_teacher.seconds, self.shared_teacher.asked
             # A student's preprocessing and heads may write into its batch.
             member.step(batch if number == len(together) else copy.deepcopy(batch), waited)
-            if member.has_teacher:
+            if self.shared_teacher.asked > asked:
                 taught.append((member, self.shared_teacher.seconds - before))
         for member, seconds in taught:
             member.exclude_time(seconds - sum(seconds for _, seconds in taught) / len(taught))

@@ -58,7 +58,6 @@ class Member(TrainingContext):
         code: Its exit code, once it has ended.
         error_file: Where another process than the first leaves its error.
         weights: Bytes of its weights, once it is built.
-        has_teacher: Whether it has a teacher.
         cancelled: It alone was asked to stop.
     """
 
@@ -68,7 +67,7 @@ class Member(TrainingContext):
         self.code: int | None = None
         self.error_file = lifecycle.error_file(paths)
         self.weights = 0
-        self.has_teacher = self.cancelled = self._began = False
+        self.cancelled = self._began = False
         self._group: Group | None = None
         self._isolation: ProcessIsolation | None = None
         self._steps: TrainingCoroutine[None] | None = None
@@ -184,7 +183,6 @@ class Member(TrainingContext):
         self._group.join(runner)
         self._runner = runner
         self.weights = sum(one.numel() * one.element_size() for one in runner.model.parameters())
-        self.has_teacher = hasattr(unwrapped(runner), "share_teacher")
         others = self.facts()["shared_with"]
         print_log(f"shares images and teacher with {', '.join(others) or 'nobody any more'}", "current")
         if processes.rank() == 0:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import torch
@@ -106,7 +107,8 @@ def build(recipe: Recipe, devices: int) -> list[str]:
         if hook is not None and not str(hook["type"]).startswith("Pkd"):
             HOOKS.build({key: value for key, value in hook.items() if key != "priority"})
     for loader in (config.train_dataloader, config.val_dataloader):
-        for transform in loader.dataset.get("pipeline", []):
+        later = [one["pipeline"] for one in loader.dataset.get("later", [])]
+        for transform in chain(loader.dataset.get("pipeline", []), *later):
             TRANSFORMS.build(transform)
     return said
 

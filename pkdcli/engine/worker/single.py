@@ -43,10 +43,12 @@ def run_steps(paths: RunPaths, job: dict[str, Any], context: TrainingContext, be
     from pkdcli.engine.setup import environment
     from pkdcli.engine.train import trainer
     from pkdcli.engine.worker import result
-    from pkdcli.recipe.library import parse, read_yaml
-    from pkdcli.recipe.schema import Recipe
+    from pkdcli.recipe.modules.copies import copies_used, read_recipe
 
-    recipe = parse(Recipe, read_yaml(paths.recipe), str(paths.recipe))
+    recipe = read_recipe(paths.recipe)
+    if copied := copies_used(recipe, paths.root):
+        names = ", ".join(copied)
+        print(f"modules that are not beside their recipes as they were: the run's own copies are used: {names}")
     if processes.rank() == 0:
         status = Status(paths, recipe)
         status.write()  # what identifies the run, in case the file was lost or damaged

@@ -14,7 +14,7 @@ from pkdcli.launch.job import JobSpec
 from pkdcli.launch.run_state import SUBMITTED
 from pkdcli.launch.slurm import cluster
 from pkdcli.launch.slurm.script import TASK_FILE, render
-from pkdcli.recipe import sbatch
+from pkdcli.recipe.schema import sbatch
 from pkdcli.runs.status import now
 from pkdcli.runs.store import write_json, write_text
 

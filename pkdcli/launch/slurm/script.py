@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pkdcli.errors import PkdError
 from pkdcli.launch.job import JobSpec
 from pkdcli.launch.torchrun import MODULE
-from pkdcli.recipe import sbatch
+from pkdcli.recipe.schema import sbatch
 
 if TYPE_CHECKING:
     from pkdcli.recipe.schema import Launcher

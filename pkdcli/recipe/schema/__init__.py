@@ -9,16 +9,14 @@ from pkdcli.recipe.schema.kinds import (
     Loss,
     Modules,
     Pair,
-    Rule,
-    Scale,
     Schedule,
     Split,
     TableRecipe,
     TableRow,
-    TeacherTraining,
 )
 from pkdcli.recipe.schema.launcher import LOCAL_KEYS, SLURM_KEYS, Launcher
 from pkdcli.recipe.schema.recipe import LossUse, Recipe, TeacherSpeed
+from pkdcli.recipe.schema.scale import OwnTraining, Rule, Scale, TeacherTraining
 from pkdcli.recipe.schema.types import Strict
 
 __all__ = [
@@ -30,6 +28,7 @@ __all__ = [
     "Loss",
     "LossUse",
     "Modules",
+    "OwnTraining",
     "Pair",
     "Recipe",
     "Rule",

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from pkdcli.recipe.references import FilePath, Imports, Name, Reference
+from pkdcli.recipe.references import DetectorReference, FilePath, Imports, Name, Reference
+from pkdcli.recipe.schema.scale import Rule
 from pkdcli.recipe.schema.types import (
     Count,
     Init,
@@ -16,6 +17,7 @@ from pkdcli.recipe.schema.types import (
     Positive,
     Strict,
     Text,
+    Training,
     ascending,
     two_numbers,
 )
@@ -39,6 +41,8 @@ class Detector(Strict):
         lr: Learning rate of a student at 16 images a step (appendix A.2).
         set: Keys of the mmdet `model` to replace, with dots: `bbox_head.norm_on_bbox`.
         mask: Trains on segmentations, so the data needs them or the mask head is dropped.
+        tap: The module whose outputs are compared in place of the neck's, by its name in the detector: `backbone`.
+        rules: Of the scale's `families`, those that shrink this detector (filled in when the recipe is resolved).
     """
 
     name: Name
@@ -50,6 +54,8 @@ class Detector(Strict):
     lr: Positive = 0.01
     set: dict[str, Any] = {}
     mask: bool = False
+    tap: Text | None = None
+    rules: list[Rule] = []
     notes: str = ""
 
 
@@ -57,17 +63,19 @@ class Pair(Strict):
     """recipes/pairs: a teacher, a student, and what the paper did with them.
 
     Attributes:
-        teacher: A detector's name, or the path of its file.
+        teacher: A detector's name, or the path of its file; or of a config, mmdet's or one's own.
         student: The same.
-        schedule: The one it has unless another is asked for: a name or a path.
+        schedule: The one it has, trained by the paper's settings, unless another is asked for: a name or a path.
         teacher_checkpoint: The teacher's weights, in place of the zoo's or a training here.
+        training: How the student is trained, where nobody asks for another way; by default as its config suggests.
         imports: Python modules that both detectors need.
     """
 
     name: Name
-    teacher: Reference
-    student: Reference
-    schedule: Reference
+    teacher: DetectorReference
+    student: DetectorReference
+    schedule: Reference = "1x"
+    training: Training | None = None
     init: Init = "scratch"
     teacher_checkpoint: FilePath | None = None
     imports: Imports = []
@@ -130,6 +138,10 @@ class Schedule(Strict):
     notes: str = ""
 
 
+Accepted = Literal["corners", "swapped", "swapped-sizes", "centres", "doubled", "outside", "leakage"]
+"""What the check of data refuses, and lets pass where `accept` names it."""
+
+
 class Split(Strict):
     """One split of a data set: a folder of images and a COCO annotation file."""
 
@@ -150,7 +162,8 @@ class Data(Strict):
         fingerprint: A hash of the annotation files: another content is another experiment.
         background: Train also on images without objects, which mmdet's configs leave out.
         accept: What the check would refuse and is right here: boxes that look like `corners` or `centres`, with width
-            and height `swapped` (or those of the images, `swapped-sizes`), or that stand there `doubled`.
+            and height `swapped` (or those of the images, `swapped-sizes`), that stand there `doubled` or most of which
+            lie `outside`; images that are trained on and measured on (`leakage`).
         warnings: What the check found odd (said with every training and kept in its result).
         exif: Which way up boxes were drawn on photos whose EXIF orientation leaves the size as it is: on the picture as
             `shown`, upright, or as `stored`; by default as on the photos whose size tells (found out by the check).
@@ -170,82 +183,11 @@ class Data(Strict):
     train_images: Count | None = None
     fingerprint: str | None = None
     background: bool = False
-    accept: list[Literal["corners", "swapped", "swapped-sizes", "centres", "doubled"]] = []
+    accept: list[Accepted] = []
     warnings: list[str] = []
     exif: Literal["shown", "stored"] | None = None
     pixel_range: Annotated[tuple[Number, Number], BeforeValidator(two_numbers), AfterValidator(ascending)] | None = None
     get: str = ""
-    notes: str = ""
-
-
-class Rule(Strict):
-    """One rule of a scale: wherever a module matches, set these keys.
-
-    Attributes:
-        match: Keys and values a module (a dict with a `type`) of the mmdet model must have.
-        set: Keys to replace, with dots for those inside: `anchor_generator.scales`; `null` removes a key.
-        channels: The output channels of a backbone by stage, handed on to the neck.
-    """
-
-    match: dict[str, Any]
-    set: dict[str, Any] = {}
-    channels: list[int] | None = None
-
-
-class TeacherTraining(Strict):
-    """How a teacher is trained where no weights exist; its optimizer is its own config's.
-
-    Attributes:
-        epochs: Length of the training, for all or by the type of the backbone; by default its own config's, times the
-            scale's `epoch_factor`.
-        batch: Images per optimizer step over all processes; by default the scale's `batch`.
-        lr: The learning rate at 16 images by the optimizer's name, in place of its own config's.
-    """
-
-    epochs: Count | dict[str, Count] | None = None
-    batch: Count | None = None
-    lr: dict[str, Positive] = {}
-
-
-class Scale(Strict):
-    """recipes/scales: how large the models and images are, and what that implies.
-
-    Attributes:
-        data: The data set where none is given: a name or a path.
-        image: (longest, shorter) side in pixels, as mmdet's `Resize(scale=...)` with the ratio kept.
-        upscale: Enlarge smaller images to `image`; otherwise a data set's own `image` is the limit.
-        batch: Images per step, over all processes.
-        batch_per_process: `batch` is of each process instead, as in the paper: more of them make a larger batch.
-        val_batch: Images per device and step of an evaluation.
-        epoch_factor: Epochs of a schedule are multiplied by this; milestones follow.
-        warmup_share: Warm-up takes at most this share of the run.
-        lr: The learning rate at 16 images of every student, in place of each detector's own.
-        lr_factor: Students' learning rates are multiplied by this.
-        channels_last: Memory format of weights and feature maps; a tenth faster on a CPU, equal but for rounding.
-        clip_grad: Largest norm of a gradient, where the detector's own config names none.
-        pretrained: Start from pretrained weights (backbones from the zoo; on COCO teachers too).
-        rules: How modules shrink; none at scale `paper`.
-    """
-
-    name: Name
-    data: Reference
-    image: tuple[Count, Count]
-    upscale: bool = True
-    batch: Count
-    batch_per_process: bool = False
-    val_batch: Count = 1
-    epoch_factor: Positive = 1.0
-    warmup_share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    lr: Positive | None = None
-    lr_factor: Positive = 1.0
-    channels_last: bool = False
-    clip_grad: Positive | None = None
-    pretrained: bool = True
-    val_interval: Count = 1
-    workers: Annotated[int, Field(ge=0)] = 2
-    stat_chunk: Literal["batch"] | Count = 2
-    teacher: TeacherTraining = TeacherTraining()
-    rules: list[Rule] = []
     notes: str = ""
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, model_validator
 
 from pkdcli import plugins
-from pkdcli.recipe import sbatch
 from pkdcli.recipe.references import Name
+from pkdcli.recipe.schema import sbatch
 from pkdcli.recipe.schema.types import Count, Strict
 
 

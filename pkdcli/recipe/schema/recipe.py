@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from pkdcli.recipe.references import Import, Imports, Name
-from pkdcli.recipe.schema.kinds import Data, Detector, Scale, Schedule
-from pkdcli.recipe.schema.types import Count, Init, Levels, NonNegative, Positive, Role, Strict
+from pkdcli.recipe.schema.kinds import Data, Detector, Schedule
+from pkdcli.recipe.schema.scale import Scale
+from pkdcli.recipe.schema.types import Count, Init, Levels, NonNegative, Positive, Role, Share, Strict, Training
 
 
 class LossUse(Strict):
@@ -52,6 +53,9 @@ class Recipe(Strict):
     For a teacher's own training `student` is the detector that is trained and `teacher` is null.
 
     Attributes:
+        training: By which settings: `paper`, appendix A.2's; or `own`, those of the student's config, with its
+            optimizer, schedule, augmentation, hooks and averages.
+        distill_until: The share of the run after which the student learns on without its teacher; null for never.
         batch: Images per optimizer step over all devices, before accumulation.
         accumulate: Steps whose gradients are added before the optimizer moves.
         deterministic: The same numbers again from the same GPU, by slower algorithms where there are such.
@@ -67,6 +71,7 @@ class Recipe(Strict):
         weights_sha256: The hash of the weights the user gave, so that a run is known by their content.
         adapters: Found out by comparing the two necks: the student's levels that need a 1x1 convolution to be compared,
             each with its channels and its partner's. They are trained along and left out of student.pth.
+        keep_predictions: Write the detections of the last evaluation into the run's folder.
         trackers: Experiment trackers that are told what metrics.jsonl holds; they change no result. Which there are is
             looked up where they are used, so that a run stays readable without the plug-in that has one.
         imports: Python modules to import before anything is built, beside those that detectors and loss name.
@@ -82,6 +87,8 @@ class Recipe(Strict):
     schedule: Schedule
     data: Data
     scale: Scale
+    training: Training = "paper"
+    distill_until: Share | None = None
     batch: Count
     accumulate: Count = 1
     amp: bool = False
@@ -101,6 +108,7 @@ class Recipe(Strict):
     weights: str | None = None
     weights_sha256: str | None = None
     adapters: dict[int, tuple[Count, Count]] = {}
+    keep_predictions: bool = True
     trackers: list[Name] = []
     imports: Imports = []
     config: dict[str, Any] = {}
@@ -110,6 +118,11 @@ class Recipe(Strict):
         """Whether the teacher is trained here: its weights are neither given nor the zoo's, which are COCO's."""
         from_zoo = self.data.name == "coco" and not self.scale.rules and self.pretrained
         return self.teacher is not None and self.teacher_checkpoint is None and not from_zoo
+
+    @property
+    def taps(self) -> tuple[str | None, str | None]:
+        """The modules of student and teacher that are compared in place of their necks; None for the neck."""
+        return self.student.tap, self.teacher and self.teacher.tap
 
     @property
     def named_imports(self) -> list[Import]:
@@ -132,6 +145,8 @@ class Recipe(Strict):
             raise ValueError("loss `none` is the baseline's, and a distilled run needs another")
         if self.role == "distill" and self.loss.weight is None:
             raise ValueError("loss.weight: a distilled run needs one")
+        if self.role != "distill" and self.distill_until is not None:
+            raise ValueError(f"distill_until: a {self.role} has no teacher; leave it out")
         if self.role != "distill" and self.init != "scratch":
             raise ValueError(f"init: a {self.role} has no teacher to inherit from; only `scratch` is possible")
         return self

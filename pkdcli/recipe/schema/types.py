@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 Role = Literal["distill", "baseline", "teacher"]
 Kind = Literal["one-stage", "two-stage"]
 Init = Literal["scratch", "inherit"]
+Training = Literal["paper", "own"]
 
 
 def _finite(value: float) -> float:
@@ -53,6 +54,7 @@ def ascending(value: tuple[float, float]) -> tuple[float, float]:
 Number = Annotated[float, AfterValidator(_finite)]
 Text = Annotated[str, Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0), AfterValidator(_finite)]
+Share = Annotated[float, Field(gt=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0), AfterValidator(_finite)]
 Count = Annotated[int, Field(ge=1)]
 Levels = Annotated[str, BeforeValidator(_levels)]

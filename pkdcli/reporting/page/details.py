@@ -19,7 +19,7 @@ from pkdcli.runs.store import read_object
 
 MANY = 60  # from so many runs on, curves and detections are thinned
 _FACTS = ("pair", "teacher", "student", "loss", "weight", "temperature", "schedule", "data", "split", "scale", "seed",
-          "batch", "init", "levels", "stat_chunk")  # fmt: skip
+          "batch", "init", "levels", "stat_chunk", "training", "distill_until")  # fmt: skip
 _TOP = re.compile(r"^(?=[^\s#-])", re.MULTILINE)
 
 

@@ -9,8 +9,10 @@ from statistics import fmean, stdev
 from pkdcli.reporting.tables.names import method_name
 from pkdcli.runs.record import Record, order
 
-_SAME = ("data", "split", "scale", "pair", "schedule", "batch", "epoch", "init", "levels", "stat_chunk")
-_SHOWN = {"batch": "batch", "epoch": "epochs", "init": "init", "levels": "levels", "stat_chunk": "chunk"}
+_SAME = ("data", "split", "scale", "pair", "schedule", "batch", "epoch", "init", "levels", "stat_chunk", "training",
+         "distill_until")  # fmt: skip
+_SHOWN = {"batch": "batch", "epoch": "epochs", "init": "init", "levels": "levels", "stat_chunk": "chunk",
+          "training": "training", "distill_until": "taught until"}  # fmt: skip
 
 
 @dataclass(frozen=True)

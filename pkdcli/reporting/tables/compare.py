@@ -11,7 +11,7 @@ from pkdcli.runs.record import METRICS, Record, plain
 
 _IDENTITY = (
     *("role", "pair", "teacher", "student", "loss", "weight", "temperature", "schedule", "data", "split", "scale"),
-    *("seed", "batch", "init", "levels", "stat_chunk", "epoch", "smoke", "foreign"),
+    *("seed", "batch", "init", "levels", "stat_chunk", "training", "distill_until", "epoch", "smoke", "foreign"),
 )
 
 COMPARED = ("kind", "key", "a", "b", "difference")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pkdcli.runs.record import Record, plain
 
-_VARYING = {"batch": "batch", "init": "init", "levels": "levels", "stat_chunk": "chunk", "seed": "seed", "n": "seeds"}
+_VARYING = {"batch": "batch", "init": "init", "levels": "levels", "stat_chunk": "chunk", "training": "training",
+            "seed": "seed", "n": "seeds"}  # fmt: skip
 SMOKE_NOTE = "A smoke run evaluates few images: its AP shows that the code runs, and is compared with no whole run's."
 
 
@@ -14,6 +15,8 @@ def differing(records: list[Record]) -> dict[str, str]:
     for key, heading in _VARYING.items():
         if len({record.get(key) for record in records} - {None}) > 1:
             extra[key] = heading
+    if len({record.get("distill_until") for record in records if record["role"] not in ("baseline", "teacher")}) > 1:
+        extra["distill_until"] = "taught until"
     epochs: dict[str | None, set] = {}
     for record in records:
         epochs.setdefault(record["schedule"], set()).add(record["epoch"])

@@ -68,6 +68,20 @@ def test_a_changed_network_is_not_answered_by_the_old_ones_run(type_, files, own
     assert "'depth': 34" in changed["recipe"]["student"]["config_content"]
 
 
+def test_code_of_the_users_own_is_said_to_be_code_until_there_is_a_run(type_, files, own, worker):
+    words = ("train", "--scale", "tiny", "--pair", files / "pair.yaml", "--loss", "none", "--data", own)
+    lines = [
+        f"note: {files}/own.py is Python, and was run to read it.",
+        f"note: own_hooks, in {files}, is Python, and will be imported by the run.",
+    ]
+    for _ in range(2):
+        assert [line for line in said(type_(*words, "--dry-run")).splitlines() if " is Python" in line] == lines
+    worker()
+    assert [line for line in said(type_(*words)).splitlines() if " is Python" in line] == lines
+    assert " is Python" not in type_(*words).err
+    assert " is Python" not in type_("train", "--scale", "tiny", "--loss", "none", "--data", own, "--dry-run").err
+
+
 def test_a_changed_module_is_another_run_too(type_, files, own):
     words = ("--pair", files / "pair.yaml", "--loss", "none", "--data", own)
     (before,) = plan(type_, *words)
@@ -198,11 +212,15 @@ def test_a_run_of_ones_own_files_goes_on_and_is_evaluated_from_anywhere(lab, fil
         assert (folder / "log.txt").read_text().count("TOLD") == 2
         (folder / "result.json").unlink()
     shutil.rmtree(folders[0])
-    (files / "own.py").unlink()
+    shutil.rmtree(files)  # as on another machine
+    runs = runs.rename(tmp_path / "moved")
+    folders = [runs / folder.name for folder in folders]
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     answer = lab.pkd("resume", "--all", "--runs", runs, cwd=elsewhere)
     assert answer.code == 0, answer.err
+    copies = "modules that are not beside their recipes as they were: the run's own copies are used: own_hooks"
+    assert copies in (folders[1] / "log.txt").read_text()
     answer = lab.pkd("eval", folders[1], "--json", cwd=elsewhere)
     assert answer.code == 0, answer.err
     assert json.loads(answer.out)["metrics"] == json.loads((folders[1] / "result.json").read_text())["metrics"]

@@ -6,12 +6,13 @@ import sys
 
 import pytest
 
-from pkdcli.config.build import with_adapters
-from pkdcli.config.levels import Level, Outputs, outputs
+from pkdcli.config.build import model, with_adapters
+from pkdcli.config.levels import Level, Named, Outputs, outputs
+from pkdcli.config.levels.keys import outputs_of
 from pkdcli.config.levels.look import look, looker
-from pkdcli.config.zoo import load_config
 from pkdcli.launch import request as asking
 from pkdcli.recipe import library
+from pkdcli.recipe.detectors.read import load_config
 from pkdcli.recipe.references import Import
 from pkdcli.recipe.resolve import Request, resolve
 
@@ -66,19 +67,62 @@ def test_what_is_built_otherwise_is_looked_at_anew(asked):
     ]  # fmt: skip
 
 
+def test_a_tap_is_asked_for_and_kept_by_itself(asked):
+    look([(PROBE, "student"), Named(PROBE, "teacher", "backbone.last")])
+    look([Named(PROBE, "teacher", "backbone.last")])
+    look([Named(PROBE, "teacher", "backbone.first")])
+    taps = [[one.get("tap") for one in request["models"]] for _, request, _ in asked]
+    assert taps == [[None, "backbone.last"], ["backbone.first"]]
+
+
+def test_keys_tell_nothing_of_a_tap(asked):
+    section = load_config("gfl/gfl_r50_fpn_1x_coco.py")["model"]
+    assert outputs_of([Named(section, "student", "backbone")], looker())[0].module == "backbone"
+    assert len(asked) == 1
+    assert outputs_of([Named(section, "student")], looker())[0].module == "neck"
+    assert len(asked) == 1
+
+
+def test_a_real_process_looks_at_the_module_of_a_tap(tmp_path, monkeypatch):
+    monkeypatch.setenv("PKD_CACHE", str(tmp_path))
+    made = resolve(Request(scale="tiny", tap=("student=neck.fpn_convs.1", "teacher=backbone"), levels="stride"))
+    made = made.model_copy(update={"data": made.data.model_copy(update={"classes": ["a"]})})
+    assert with_adapters(made).adapters == {0: (64, 128)}
+    distiller = model(made)["distiller"]
+    assert distiller["student_recorders"]["fpn"] == {"type": "mmrazor.PkdSingleOutput", "source": "neck.fpn_convs.1"}
+    assert distiller["teacher_recorders"]["fpn"] == {"type": "mmrazor.ModuleOutputs", "source": "backbone"}
+    (mapping,) = distiller["loss_forward_mappings"].values()
+    assert (mapping["preds_S"]["data_idx"], mapping["preds_T"]["data_idx"]) == (0, 2)  # of stride 16 both
+
+
 def test_a_cache_that_can_not_be_written_costs_no_more_than_time(asked, tmp_path):
     (tmp_path / "levels").write_text("a file where the folder would be")
     assert look([(PROBE, "student")]) == look([(PROBE, "student")])
     assert len(asked) == 2
 
 
-@pytest.mark.parametrize("pair", library.names("pairs"))
+LOOKED_AT = ("gfl101-rtmdet-tiny", "rtmdet-l-rtmdet-tiny", "rtmdet-l-yolox-tiny", "yolox-l-yolox-tiny")
+"""The shipped pairs with a detector whose config does not say how many levels it has."""
+
+
+@pytest.mark.parametrize("pair", sorted({*library.names("pairs")} - {*LOOKED_AT}))
 @pytest.mark.parametrize("scale", ["tiny", "paper"])
 def test_keys_tell_the_levels_of_every_shipped_pair(pair, scale, asked):
     made = resolve(Request(pair=pair, scale=scale))
     made = made.model_copy(update={"data": made.data.model_copy(update={"classes": ["a"]})})
     assert with_adapters(made).loss.levels == "index"
     assert asked == []
+
+
+@pytest.mark.parametrize("pair", LOOKED_AT)
+def test_the_others_are_looked_at_once(pair, asked):
+    made = resolve(Request(pair=pair, scale="tiny"))
+    made = made.model_copy(update={"data": made.data.model_copy(update={"classes": ["a"]})})
+    with_adapters(made)
+    with_adapters(made)
+    assert [what for *_, what in asked] == [
+        "looking at the levels of the student" + ("" if made.teacher.name == "gfl101" else " and the teacher")
+    ]
 
 
 @pytest.mark.parametrize(

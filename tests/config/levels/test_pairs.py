@@ -8,12 +8,12 @@ from pydantic import ValidationError
 from pkdcli.config.build import with_adapters
 from pkdcli.config.detector import detector_model
 from pkdcli.config.distill import distill_model
-from pkdcli.config.levels import backbone_strides, neck_levels, pairing
+from pkdcli.config.levels import Level, Outputs, at_other_strides, backbone_strides, neck_levels, pairing
 from pkdcli.errors import PkdError
 from pkdcli.recipe import library
 from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.resolve import Request, resolve
-from pkdcli.recipe.schema import LossUse
+from pkdcli.recipe.schema import LossUse, TeacherSpeed
 from pkdcli.recipe.sweep import Grid, expand
 
 
@@ -192,3 +192,46 @@ def test_heads_of_other_types_are_refused_before_the_teacher_is_trained(pair):
     one = library.load("pairs", pair)
     with pytest.raises(PkdError, match=r"bbox_head is a .*Head, the teacher has (a .*Head|none):"):
         distill_model(recipe(pair=pair, init="inherit"), section(one.student), section(one.teacher), None)
+
+
+TAPPED = Outputs([Level(16, 64)], "backbone.layer3.0.conv1", single=True)
+
+
+def tapped(**more):
+    """The section of a run whose detectors both have a tap, and their one level."""
+    made = recipe()
+    taps = {part: getattr(made, part).model_copy(update={"tap": TAPPED.module}) for part in ("student", "teacher")}
+    made = made.model_copy(update={**taps, **more})
+    return distill_model(made, model(), model(), "teacher.pth", lambda models: [TAPPED for _ in models])
+
+
+def test_what_a_tap_puts_out_is_recorded_and_its_norm_is_not_folded_into_it():
+    """Behind a convolution that has taken its norm over stands what the norm would put out."""
+    section = tapped()
+    for who in ("student", "teacher"):
+        recorder = section["distiller"][f"{who}_recorders"]["fpn"]
+        assert recorder == {"type": "mmrazor.PkdSingleOutput", "source": "backbone.layer3.0.conv1"}
+    assert section["teacher_speed"]["fold"] is False
+    assert distill_model(recipe(), model(), model(), "teacher.pth")["teacher_speed"]["fold"] is True
+
+
+def test_a_compiled_teacher_tells_nothing_from_inside():
+    with pytest.raises(PkdError) as caught:
+        tapped(teacher_speed=TeacherSpeed(compile=True))
+    assert caught.value.message == (
+        "teacher_speed.compile: what the teacher's backbone.layer3.0.conv1 (--tap) puts out can't be had from inside "
+        "of a compiled module."
+    )
+    assert caught.value.hint.startswith("Leave out --set teacher_speed.compile=true")
+
+
+@pytest.mark.parametrize(
+    ("student", "teacher", "said"),
+    [
+        (ONE_STAGE, TWO_STAGE, "8, 16, 32, 64 meet the teacher's of strides 4, 8, 16, 32"),
+        (TWO_STAGE, ONE_STAGE, "4, 8, 16, 32 meet the teacher's of strides 8, 16, 32, 64"),
+        (ONE_STAGE, ONE_STAGE, None),
+    ],
+)
+def test_strides_that_differ_by_index_are_told(student, teacher, said):
+    assert at_other_strides(student, teacher) == (said and f"the student's levels of strides {said}")

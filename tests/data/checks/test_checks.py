@@ -18,7 +18,9 @@ from pkdcli.errors import PkdError
 from pkdcli.recipe.resolve import load_data
 
 WIDTH, HEIGHT = 160, 120
-ACCEPT = "If they are right all the same, write `accept: [{}]` into the data recipe."
+ACCEPT = (
+    "If they are right all the same, write `accept: [{}]` into the data recipe, or add --allow-bad-data to the command."
+)
 
 
 class Pictures:

@@ -10,10 +10,10 @@ from torch import nn
 
 import pkdcli.engine.register  # noqa: F401  before mmdet, which does not import without it
 from pkdcli.config import build
-from pkdcli.config.zoo import load_config
 from pkdcli.engine.analysis import levels
 from pkdcli.errors import PkdError
 from pkdcli.launch import request as asking
+from pkdcli.recipe.detectors.read import load_config
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Detector
 
@@ -83,6 +83,19 @@ def test_another_module_can_be_looked_at():
         levels.look(section(RTMDET), "student", "nek")
     assert error.value.message == "--tap: the student (RTMDet) has no module 'nek' in its backbone and neck."
     assert error.value.hint.startswith("Did you mean 'neck'? Modules: backbone, backbone.stem, ")
+    assert error.value.hint.endswith("so what a head or an encoder puts out can't be compared.")
+    with pytest.raises(PkdError) as error:
+        levels.look(section(RTMDET), "teacher", "neck.reduce_layer.0")
+    assert error.value.hint.startswith("Did you mean 'neck.reduce_layers.0'? Modules: ")
+    assert "encoder" not in error.value.hint
+
+
+def test_a_request_may_name_another_module():
+    asked = {"model": repr({"type": "D", "backbone": {"type": "ResNet", "depth": 18}}), "who": "student"}
+    request = {"models": [asked, {**asked, "tap": "backbone.layer2"}], "imports": []}
+    whole, tapped = levels.find(request)["found"]
+    assert (whole["module"], whole["levels"]) == ("backbone", [[4, 64], [8, 128], [16, 256], [32, 512]])
+    assert tapped == {"module": "backbone.layer2", "single": True, "levels": [[8, 128]]}
 
 
 class Slow(nn.Module):

@@ -216,6 +216,7 @@ def test_a_deeper_network_is_refused_both_ways(path, strict):
         f"{path} is a checkpoint of another architecture than teacher gfl101: "
         "14 loaded, 0 missing, 10 unexpected, 0 of another shape.\n"
         "In the file, not in the model: neck.2.weight, neck.2.bias, neck.3.weight and 7 more.\n"
+        "What fits: bins 1 of 1, backbone 7 of 7, neck 4 of 4, head 2 of 2.\n"
         "Give a checkpoint of this architecture, or name the pair and scale that the checkpoint is of."
     )
     torch.save(net(depth=2).state_dict(), path)
@@ -225,6 +226,7 @@ def test_a_deeper_network_is_refused_both_ways(path, strict):
         f"{path} is a checkpoint of another architecture than teacher gfl101: "
         "14 loaded, 2 missing, 0 unexpected, 0 of another shape.\n"
         "In the model, not in the file: neck.2.weight, neck.2.bias.\n"
+        "What fits: bins 1 of 1, backbone 7 of 7, neck 4 of 6, head 2 of 2.\n"
         "Give a checkpoint of this architecture, or name the pair and scale that the checkpoint is of."
     )
     assert caught.value.code == ExitCode.USAGE

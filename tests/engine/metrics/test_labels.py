@@ -63,7 +63,57 @@ def test_no_names_are_taken_by_place_and_that_is_said(weights):
     )
 
 
-@pytest.mark.parametrize("theirs", [("a", "d"), ("a", "b", "c"), ("a",)])
+def test_a_checkpoint_of_more_classes_is_measured_on_those_that_the_data_has(weights):
+    path = weights(**named("A", "c", "b", "d"))
+    assert labels.orders_of(path, data("b", "a")) == (
+        [["a", None, "b", None]],
+        [f"labels are matched by the names in {path}; what it finds of c, d is left out."],
+    )
+
+
+def test_a_detector_is_built_with_as_many_classes_as_its_checkpoint_names(weights):
+    def built(*classes: str) -> dict:
+        model = {"type": "X", "rpn_head": {"type": "R"}, "roi_head": [{"type": "H", "num_classes": 2}]}
+        labels.as_many_classes({"model": model}, data("b", "a"), weights(**named(*classes)))
+        return model["roi_head"][0]
+
+    assert built("a", "b", "c") == {"type": "H", "num_classes": 3}
+    assert built("b", "a") == {"type": "H", "num_classes": 2}
+    assert built() == {"type": "H", "num_classes": 2}
+
+
+def test_what_a_detector_finds_of_other_classes_counts_nowhere(tmp_path):
+    """Two labels of three are the data's: the same detections as of a detector of two, and the same metrics."""
+    from pkdcli.engine.metrics.coco import PkdCocoMetric
+
+    categories = [{"id": 7, "name": "a"}, {"id": 3, "name": "b"}]
+    boxes = [
+        {"id": n, "image_id": 1, "category_id": c["id"], "bbox": [9 * n, 1, 20, 20], "area": 400, "iscrowd": 0}
+        for n, c in enumerate(categories)
+    ]
+    path = tmp_path / "a.json"
+    picture = {"id": 1, "file_name": "1.jpg", "width": 64, "height": 64}
+    path.write_text(json.dumps({"images": [picture], "annotations": boxes, "categories": categories}))
+
+    def metrics(order: list[str | None], found: list[int]) -> dict[str, float]:
+        metric = PkdCocoMetric(str(path))
+        known = [name for name in order if name is not None]
+        metric.dataset_meta = {"classes": known}
+        if len(known) < len(order):
+            metric.dataset_meta = {"classes": known, "places": [known.index(one) if one else -1 for one in order]}
+        place = torch.tensor([[9.0 * (n % 2), 1, 9 * (n % 2) + 20, 21] for n in range(len(found))])
+        scores = torch.tensor([0.9, 0.8, 0.95])[: len(found)]
+        sample = {"bboxes": place, "scores": scores, "labels": torch.tensor(found)}
+        metric.process(None, [{"img_id": 1, "pred_instances": sample}])
+        return metric.evaluate(1)
+
+    two = metrics(["a", "b"], [0, 1])
+    assert two["mAP"] == pytest.approx(100)
+    assert metrics(["b", None, "a"], [2, 0, 1]) == pytest.approx(two, nan_ok=True)
+    assert metrics(["b", None, "a"], [0, 2, 1])["mAP"] == 0  # the labels the other way round
+
+
+@pytest.mark.parametrize("theirs", [("a", "d"), ("a", "c", "d"), ("a",), ("a", "a", "b")])
 def test_other_classes_are_refused(weights, theirs):
     path = weights(**named(*theirs))
     with pytest.raises(PkdError) as caught:

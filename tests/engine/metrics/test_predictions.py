@@ -6,7 +6,8 @@ import tracemalloc
 
 import numpy as np
 
-from pkdcli.engine.metrics.predictions import Predictions, joined, rows_of
+from pkdcli.data.scoring.metrics import rows_of
+from pkdcli.engine.metrics.predictions import Predictions, joined
 
 
 def boxes(random, count):

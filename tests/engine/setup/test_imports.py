@@ -11,7 +11,8 @@ import pkdcli.engine.register  # noqa: F401  before mmdet, which does not import
 from pkdcli.config.build import build_config, imports_of
 from pkdcli.engine.setup.imports import import_for, import_one
 from pkdcli.errors import ExitCode, PkdError
-from pkdcli.recipe.references import Import, hash_of, is_there, located
+from pkdcli.recipe.modules.files import hash_of
+from pkdcli.recipe.references import Import, is_there, located
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Detector
 
@@ -88,6 +89,20 @@ def test_a_module_that_has_changed_or_gone_is_refused(module, tmp_path):
 def test_a_module_whose_name_another_has_is_refused(tmp_path, module):
     one = module("", "json")
     assert refused(one).message.startswith(f"imports: json: {tmp_path} has a module of this name, but ")
+
+
+def test_a_copy_of_what_is_imported_already_is_the_same_module(tmp_path, module):
+    """Two runs of one notebook, each with its own copy."""
+    one = module("x = 1\n", "probe_twice")
+    import_one(one)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / "probe_twice.py").write_text("x = 1\n")
+    import_one(located([Import(module="probe_twice")], copy)[0])
+    (copy / "probe_twice.py").write_text("x = 2\n")
+    assert refused(located([Import(module="probe_twice")], copy)[0]).message == (
+        f"imports: probe_twice: {copy} has a module of this name, but {tmp_path}/probe_twice.py was imported."
+    )
 
 
 def test_a_package_is_known_by_all_its_files(tmp_path):

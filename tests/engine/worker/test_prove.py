@@ -45,7 +45,8 @@ def refused(*sets: str, **request) -> PkdError:
 
 @pytest.mark.parametrize("pair", library.names("pairs"))
 def test_every_pair_that_is_shipped_can_be_built(pair):
-    assert proven(pair=pair) == []
+    own = library.load("pairs", pair).training == "own"
+    assert proven(pair=pair, schedule=None if own else "1x") == []
 
 
 def test_what_is_left_out_is_said():

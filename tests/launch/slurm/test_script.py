@@ -13,10 +13,9 @@ from pkdcli.errors import PkdError
 from pkdcli.launch.job import JobSpec
 from pkdcli.launch.slurm import memory
 from pkdcli.launch.slurm.arrays import batches
-from pkdcli.recipe import sbatch
 from pkdcli.recipe.library import parse
 from pkdcli.recipe.resolve import Request, resolve
-from pkdcli.recipe.schema import Launcher
+from pkdcli.recipe.schema import Launcher, sbatch
 
 # As the Go runtime of a container does: it takes every signal for itself, and what it executes has the defaults.
 GO = """\

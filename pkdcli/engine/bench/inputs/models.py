@@ -17,8 +17,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from pkdcli.config import data, schedule
 from pkdcli.config.build import model
-from pkdcli.config.detector import modules
 from pkdcli.engine.speedups.frozen_norms import apply_speedups
+from pkdcli.recipe.detectors.read import modules
 from pkdcli.recipe.schema import Recipe
 
 LR = 1e-9  # so that no step of a bench leads random weights to where a loss is infinite

@@ -23,6 +23,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from pkdcli.engine.distill.level_stats import LevelMeasures
+from pkdcli.engine.train.hooks.teaching import last_taught_step
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import append_jsonl
 
@@ -45,7 +46,7 @@ def record(measured: dict[int, LevelMeasures]) -> dict[str, float]:
 
 @HOOKS.register_module()
 class PkdDiagnosticsHook(Hook):
-    """Measures the levels in some steps of a distilled run, the first and the last among them.
+    """Measures the levels in some steps of a distilled run, the first and the last with the teacher among them.
 
     Args:
         records: About how many times in the run; 0 for never.
@@ -83,8 +84,8 @@ class PkdDiagnosticsHook(Hook):
             append_jsonl(RunPaths(Path(runner.work_dir)).metrics, {**head, **record(distiller_of(runner).measured)})
 
     def _due(self, runner: Runner) -> bool:
-        step = runner.iter + 1
-        return step in (1, runner.max_iters) or step % max(1, runner.max_iters // self.records) == 0
+        step, last = runner.iter + 1, last_taught_step(runner)
+        return step <= last and (step in (1, last) or step % max(1, runner.max_iters // self.records) == 0)
 
 
 def distiller_of(runner: Runner) -> Any:

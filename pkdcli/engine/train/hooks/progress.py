@@ -17,7 +17,7 @@ from mmengine.runner import Runner
 
 from pkdcli.engine.checkpoint import training_state
 from pkdcli.engine.distributed import processes
-from pkdcli.engine.metrics import samples
+from pkdcli.engine.metrics import kept, samples
 from pkdcli.engine.train import export
 from pkdcli.engine.train.hooks.run_status import status_of
 from pkdcli.engine.train.loss_log import LossLog
@@ -193,5 +193,7 @@ class PkdProgressHook(Hook):
                 self._begin += seconds  # the speed is that of training
             # Before the metrics: where they are on record, nothing is evaluated again.
             samples.write(runner, RunPaths(Path(runner.work_dir)).samples, epoch=runner.epoch, iter=runner.iter)
+            if export.is_last(runner):
+                kept.write(runner, RunPaths(Path(runner.work_dir)).predictions)
             record = {"kind": "val", "epoch": runner.epoch, "iter": runner.iter, "val_seconds": round(seconds, 3)}
             append_jsonl(RunPaths(Path(runner.work_dir)).metrics, {**record, **metrics})

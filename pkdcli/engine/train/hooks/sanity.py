@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 
 from pkdcli.engine.train.hooks.diagnostics import LevelMeasures, distiller_of
 from pkdcli.engine.train.hooks.run_status import status_of
+from pkdcli.engine.train.hooks.teaching import has_teacher, last_taught_step
 from pkdcli.errors import ExitCode, PkdError
 
 ITERATIONS = 10  # the first so many steps are looked at
@@ -147,7 +148,7 @@ class PkdSanityHook(Hook):
             batch_idx: The batch's place in its epoch, from 0.
             data_batch: As the loader gave it.
         """
-        if self._seen == 0:
+        if self._seen == 0 and has_teacher(runner):
             distiller_of(runner).measuring = True
 
     def after_train_iter(
@@ -161,7 +162,7 @@ class PkdSanityHook(Hook):
             data_batch: As the loader gave it.
             outputs: What the step returned: losses by name, or detections.
         """
-        if self._seen >= self.iterations:
+        if self._seen >= self.iterations or not has_teacher(runner):
             return
         if self._seen == 0:
             self._measured = dict(distiller_of(runner).measured)
@@ -170,7 +171,7 @@ class PkdSanityHook(Hook):
             # Kept on their device: reading them would wait for it in every step.
             self._values[level].append(outputs[f"distill.{name}"].detach())
         self._seen += 1
-        if self._seen == self.iterations or runner.iter + 1 == runner.max_iters:
+        if self._seen == self.iterations or runner.iter + 1 == last_taught_step(runner):
             self._judge(runner)
 
     def _judge(self, runner: Runner) -> None:

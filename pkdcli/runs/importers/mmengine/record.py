@@ -43,7 +43,8 @@ def read_work_dirs(folders: Sequence[Path], warn: Warn) -> list[Record]:
 def _record(folder: Path, name: str, warn: Warn) -> Record:
     starts = read_starts(folder, warn)
     config, config_name = config_of(folder, starts, warn)
-    keys = (*COLUMNS, "epochs", "teacher_title", "student_title", "comparable", *(f"teacher_{m}" for m in METRICS))
+    more = ("epochs", "teacher_title", "student_title", "comparable", "experiment")
+    keys = (*COLUMNS, *more, *(f"teacher_{metric}" for metric in METRICS))
     record: Record = dict.fromkeys(keys)
     record |= identity(config, config_name, starts[-1].environment)
     record |= {"run": name, "path": str(folder)}

@@ -175,6 +175,14 @@ def test_other_classes_are_a_warning_and_an_error_where_the_head_is_inherited(tm
         checks.class_warnings(recipe(pair="gfl101-gfl50"), teacher / "teacher.pth")
 
 
+def test_a_teacher_that_knows_more_classes_teaches_without_a_word_and_bequeaths_no_head(tmp_path):
+    ours = recipe().data.classes
+    teacher = teacher_run(tmp_path / "teacher", ("more", *reversed(ours)))
+    assert checks.class_warnings(recipe(), teacher / "teacher.pth") == []
+    with pytest.raises(PkdError, match="init: inherit: the teacher was trained for other classes"):
+        checks.class_warnings(recipe(pair="gfl101-gfl50"), teacher / "teacher.pth")
+
+
 def test_a_smoke_runs_numbers_are_not_held_against_the_teacher(tmp_path):
     paths = RunPaths(tmp_path / "runs" / "x")
     assert checks.before_training(recipe(), paths, teacher_run(tmp_path / "t", None, 0.0, max_iters=4), []) == []

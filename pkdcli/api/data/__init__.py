@@ -1,0 +1,1 @@
+"""What is done with data sets before a training: imported, and checked."""

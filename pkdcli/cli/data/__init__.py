@@ -1,0 +1,1 @@
+"""Commands about data sets: `pkd data check`, `pkd data import`."""

@@ -1,0 +1,55 @@
+"""A detector's whole config: mmdet's own, or what a file of the user's said when the recipe was resolved."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pkdcli.recipe.configs import config_path, configs_root, from_text, read_config
+from pkdcli.recipe.schema import Detector
+
+_MMDETS: dict[Path, dict[str, Any]] = {}
+"""Configs of mmdet's that this process has read."""
+
+
+def load_config(config: str, where: str = "config") -> dict[str, Any]:
+    """An mmdet config as plain nested dicts; the caller's own copy.
+
+    Args:
+        config: mmdet's own by its relative name, or the absolute path of a file.
+        where: File and key path that name it, for messages.
+
+    Raises:
+        PkdError: There is no such config, or it can't be read.
+    """
+    path = config_path(config, where)
+    if not path.is_relative_to(configs_root()):
+        return read_config(path, where)
+    if path not in _MMDETS:
+        _MMDETS[path] = read_config(path, where)
+    return copy.deepcopy(_MMDETS[path])
+
+
+def config_of(detector: Detector) -> dict[str, Any]:
+    """A detector's config: of a config of one's own, what it said when the recipe was resolved. The caller's own copy.
+
+    Raises:
+        PkdError: It can't be read.
+    """
+    if detector.config_content is not None:
+        return from_text(detector.config_content, f"detector {detector.name}: config_content")
+    return load_config(detector.config, f"detector {detector.name}: config")
+
+
+def modules(node: Any) -> Iterator[dict[str, Any]]:
+    """Every module (a dict with a `type`) inside a model, outer ones first."""
+    if isinstance(node, dict):
+        if "type" in node:
+            yield node
+        for value in list(node.values()):
+            yield from modules(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            yield from modules(value)

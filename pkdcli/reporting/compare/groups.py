@@ -1,0 +1,192 @@
+"""Groups of runs that differ in their seeds alone, one group held against another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+import numpy as np
+
+from pkdcli.errors import PkdError
+from pkdcli.reporting.compare.pairs import NORMAL, alike
+from pkdcli.reporting.compare.resamples import RESAMPLES, resampled, standard_error
+from pkdcli.reporting.compare.scored import Scored
+from pkdcli.reporting.statistics import Interval, permutation_test, t_interval
+from pkdcli.runs.record import METRICS
+
+MANY = 12
+"""Images that are named where two groups differ most."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one recipe, a seed each.
+
+    Attributes:
+        word: What somebody called them by: an id, or the beginning of several.
+        runs: In the order of their seeds.
+    """
+
+    word: str
+    runs: tuple[Scored, ...]
+
+    @property
+    def seeds(self) -> list[int]:
+        """Their seeds."""
+        return [run.recipe.seed for run in self.runs]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The mean of each metric over the runs, in AP points."""
+        return _mean([run.metrics for run in self.runs])
+
+    @property
+    def by_class(self) -> dict[str, float]:
+        """The mean AP of each class over the runs."""
+        return _mean([run.by_class for run in self.runs])
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """TIDE's kinds of errors, the mean over the runs of the AP points that each costs."""
+        return _mean([run.errors()["points"] for run in self.runs])
+
+    @property
+    def calibration_error(self) -> float:
+        """The mean expected calibration error, 0 to 1."""
+        return fmean(run.calibration()["ece"] for run in self.runs)
+
+
+@dataclass(frozen=True)
+class MetricDifference:
+    """B less A in one metric.
+
+    Attributes:
+        a: The mean over A's runs that have a partner, in AP points.
+        b: That over B's.
+        by_images: The interval that the choice of validation images leaves, with these seeds.
+        by_seeds: The interval that the choice of seeds leaves, on these images; infinite for one pair.
+    """
+
+    a: float
+    b: float
+    by_images: Interval
+    by_seeds: Interval
+
+
+@dataclass(frozen=True)
+class Against:
+    """Group B held against group A.
+
+    Attributes:
+        a: What is compared with.
+        b: The other.
+        pairs: The runs that were held against each other, A's first: of equal seeds, or the only two.
+        metrics: By metric.
+        differences: By metric, one a pair, in AP points.
+        p_value: Of the permutation test over the pairs' mAP; None below five pairs.
+        better: The share of resamples of images in which B's mAP is higher; None without resamples.
+        by_image: (image id, A's AP at IoU 0.5, B's) of the images where the first pair differs most, 0 to 1.
+    """
+
+    a: Group
+    b: Group
+    pairs: list[tuple[Scored, Scored]]
+    metrics: dict[str, MetricDifference]
+    differences: dict[str, list[float]]
+    p_value: float | None
+    better: float | None
+    by_image: list[tuple[int, float, float]] = field(default_factory=list)
+
+
+def grouped(word: str, runs: Sequence[Scored]) -> Group:
+    """Runs that a word means as one group.
+
+    Args:
+        word: What somebody has called them by.
+        runs: Those that it means.
+
+    Raises:
+        PkdError: They differ in more than their seeds.
+    """
+    by_seed: dict[int, Scored] = {}
+    for run in sorted(runs, key=lambda one: (one.recipe.seed, one.run)):
+        seed = run.recipe.seed
+        if seed in by_seed or run.recipe.model_copy(update={"seed": 0}).model_dump(
+            exclude={"teacher_checkpoint", "workers", "trackers"}
+        ) != runs[0].recipe.model_copy(update={"seed": 0}).model_dump(
+            exclude={"teacher_checkpoint", "workers", "trackers"}
+        ):
+            first = by_seed.get(seed, runs[0])
+            raise PkdError(
+                f"{word!r} means runs that differ in more than their seeds: {first.run} and {run.run}.",
+                "Give more of the name, so that it means one run, or one recipe's runs of several seeds.",
+            )
+        by_seed[seed] = run
+    return Group(word, tuple(by_seed.values()))
+
+
+def against(a: Group, b: Group, resamples: int = RESAMPLES, seed: int = 0) -> Against:
+    """Hold one group against another, seed by seed.
+
+    Args:
+        a: What is compared with, such as a baseline's runs.
+        b: The other.
+        resamples: How often images are drawn; 0 for no intervals over images.
+        seed: Of the drawing.
+
+    Raises:
+        PkdError: The groups have several runs and no seed in common, or were evaluated on other images.
+    """
+    pairs = _paired(a, b)
+    for one, other in pairs:
+        alike(pairs[0][0], one)
+        alike(one, other)
+    count = len(pairs)
+    runs = [one for one, _ in pairs] + [other for _, other in pairs]
+    drawn = resampled(runs, resamples, seed) if resamples else None
+    measured = [run.metrics for run in runs]
+    metrics, differences, better = {}, {}, None
+    for name in METRICS:
+        values = [one[name] for one in measured]
+        differences[name] = [values[count + place] - values[place] for place in range(count)]
+        mean, half = fmean(differences[name]), math.inf
+        if drawn is not None:
+            means = np.mean(drawn[name][count:] - drawn[name][:count], axis=0)
+            half = NORMAL * standard_error(means)
+            better = float(np.mean(means > 0)) if name == "mAP" else better
+        by_images = Interval(mean, mean - half, mean + half, len(pairs[0][0].found.images))
+        metrics[name] = MetricDifference(
+            fmean(values[:count]), fmean(values[count:]), by_images, t_interval(differences[name])
+        )
+    return Against(a, b, pairs, metrics, differences, permutation_test(differences["mAP"]), better, _apart(*pairs[0]))
+
+
+def _paired(a: Group, b: Group) -> list[tuple[Scored, Scored]]:
+    if len(a.runs) == len(b.runs) == 1:
+        return [(a.runs[0], b.runs[0])]
+    theirs = {run.recipe.seed: run for run in b.runs}
+    pairs = [(run, theirs[run.recipe.seed]) for run in a.runs if run.recipe.seed in theirs]
+    if not pairs:
+        raise PkdError(
+            f"{a.word} has seeds {_listed(a.seeds)} and {b.word} seeds {_listed(b.seeds)}: none is in both.",
+            "Runs are compared seed by seed; train one of them with the other's: --seed N.",
+        )
+    return pairs
+
+
+def _apart(a: Scored, b: Scored) -> list[tuple[int, float, float]]:
+    """The images where two runs differ most, by AP at IoU 0.5 of the image alone."""
+    first, second = a.by_image(), b.by_image()
+    both = [(image, first[image], second[image]) for image in first if image in second]
+    apart = [one for one in both if one[1] != one[2]]
+    return sorted(apart, key=lambda one: (-abs(one[2] - one[1]), one[0]))[:MANY]
+
+
+def _mean(rows: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {name: fmean(row[name] for row in rows) for name in rows[0]}
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    return ", ".join(map(str, seeds))

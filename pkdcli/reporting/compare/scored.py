@@ -1,0 +1,156 @@
+"""A run's kept detections, held against the annotations again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkdcli.data.scoring import predictions
+from pkdcli.data.scoring.ground_truth import GroundTruth, load_annotations
+from pkdcli.data.scoring.metrics import ap_by_class, evaluated, metrics_of, rows_of_kept
+from pkdcli.data.scoring.predictions import Detections
+from pkdcli.errors import ExitCode, PkdError
+from pkdcli.runs.paths import RunPaths
+
+if TYPE_CHECKING:
+    import hotcoco
+
+    from pkdcli.recipe.schema import Data, Recipe
+
+POINTS = 100.0
+"""AP points of one: hotcoco's metrics are shares."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One run, evaluated anew from what it has kept.
+
+    Attributes:
+        run: Its id.
+        recipe: Its resolved recipe.
+        split: The split that was evaluated.
+        truth: The annotations.
+        found: Its detections.
+    """
+
+    run: str
+    recipe: Recipe
+    split: str
+    truth: GroundTruth
+    found: Detections
+
+    @cached_property
+    def evaluation(self) -> hotcoco.COCOeval:
+        """Matched and accumulated, over the images that it was evaluated on."""
+        rows = rows_of_kept(self.found, self.truth)
+        images = [self.truth.image_number(image) for image in self.found.images.tolist()]
+        return evaluated(self.truth, rows, self.truth.class_numbers(self.found.classes), images)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The six metrics in AP points, as result.json has them."""
+        return metrics_of(self.evaluation)
+
+    @property
+    def by_class(self) -> dict[str, float]:
+        """AP points by the name of the class, in the order of the annotation file; NaN without objects."""
+        numbers = sorted(self.truth.class_numbers(self.found.classes))
+        places = self.truth.classes
+        names = [self.truth.annotations.classes[places[number - 1]] for number in numbers]
+        return dict(zip(names, ap_by_class(self.evaluation), strict=True))
+
+    def errors(self) -> dict[str, dict[str, float]]:
+        """TIDE's kinds of errors at IoU 0.5 (Bolya et al., ECCV 2020): AP points lost by each, and how many there are.
+
+        Returns:
+            `points` by kind (Cls, Loc, Both, Dupe, Bkg, Miss, FP, FN): what AP50 would gain without them; and `counts`.
+        """
+        found = self.evaluation.tide_errors(pos_thr=0.5, bg_thr=0.1)
+        return {
+            "points": {kind: POINTS * value for kind, value in found["delta_ap"].items()},
+            "counts": dict(found["counts"]),
+        }
+
+    def calibration(self, bins: int = 10) -> dict[str, Any]:
+        """How far scores are from the share of detections that are right at IoU 0.5: `ece`, `mce`, `bins`."""
+        return self.evaluation.calibration(n_bins=bins, iou_threshold=0.5)
+
+    def confusion(self, score: float = 0.3) -> np.ndarray:
+        """(K + 1, K + 1): how often objects of one class (rows) were found as another (columns); the last is none.
+
+        Args:
+            score: Detections below do not count.
+        """
+        return self.evaluation.confusion_matrix(iou_thr=0.5, min_score=score)["matrix"].astype(np.int64)
+
+    def by_image(self) -> dict[int, float]:
+        """AP at IoU 0.5 of each image by itself, by its id, 0 to 1."""
+        summary = self.evaluation.image_diagnostics(iou_thr=0.5)["img_summary"]
+        numbers = np.array(sorted(summary), dtype=np.int64)
+        ids = self.truth.image_ids(numbers).tolist() if len(numbers) else []
+        return {image: float(summary[number]["ap"]) for image, number in zip(ids, numbers.tolist(), strict=True)}
+
+
+def score(paths: RunPaths, cache: Path, split: str = "val") -> Scored:
+    """Read what a finished run has kept, and make sure that it fits the data as it is now.
+
+    Args:
+        paths: The run.
+        cache: The cache folder, where the embedded data and notes on checked files are.
+        split: `val`, of its last evaluation, or another that `pkd eval` has evaluated.
+
+    Raises:
+        PkdError: It has kept nothing, its data is gone, or the annotations are others than it was evaluated with.
+    """
+    from pkdcli.data.prepare import facts
+    from pkdcli.recipe.library import parse, read_yaml
+    from pkdcli.recipe.schema import Recipe
+
+    recipe = parse(Recipe, read_yaml(paths.recipe), str(paths.recipe))
+    found = _kept(paths, recipe, split)
+    data = facts(recipe.data, cache, lambda warning: None)
+    where = {"train": data.train, "val": data.val, "test": data.test}[split]
+    if where is None or not Path(where.annotations).is_file():
+        raise PkdError(
+            f"{paths.run}: its annotations are not there: {where.annotations if where else split}.",
+            "Put the data back; runs are compared against it.",
+            ExitCode.MISSING,
+        )
+    _unchanged(paths, found, data)
+    return Scored(paths.run, recipe, split, _truth(where.annotations), found)
+
+
+def _kept(paths: RunPaths, recipe: Recipe, split: str) -> Detections:
+    """The newest detections of a split that a run has."""
+    places = [paths.evaluation_predictions(recipe.data.name, split)]
+    if split == "val":
+        places.insert(0, paths.predictions)
+    kept = next((path for path in places if path.is_file()), None)
+    if kept is None:
+        more = "" if split == "val" else f" --split {split}"
+        raise PkdError(
+            f"{paths.run} has kept no detections of its {split} split.",
+            f"pkd eval {paths.run}{more} evaluates it and keeps them; every run does so at its end, unless it was "
+            "started with --no-keep-predictions or by an older release.",
+            ExitCode.MISSING,
+        )
+    return predictions.read(kept)
+
+
+def _unchanged(paths: RunPaths, found: Detections, data: Data) -> None:
+    if found.fingerprint is not None and data.fingerprint is not None and found.fingerprint != data.fingerprint:
+        raise PkdError(
+            f"{paths.run}: the annotations of data set {data.name} have changed since it was evaluated (their "
+            f"fingerprint was {found.fingerprint}, and is {data.fingerprint}).",
+            f"pkd eval {paths.run} evaluates it again, on the annotations as they are now.",
+        )
+
+
+@lru_cache(maxsize=4)
+def _truth(annotations: str) -> GroundTruth:
+    """The annotations of a split, read once for all runs that are compared on it."""
+    return load_annotations(annotations)

@@ -1,0 +1,131 @@
+"""A comparison as tables, and as plain data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pkdcli.reporting.compare.groups import Against
+from pkdcli.reporting.compare.pairs import recovered
+from pkdcli.reporting.statistics import Interval
+from pkdcli.reporting.table import Table, points, signed
+from pkdcli.runs.record import METRICS
+
+KINDS = {
+    "Cls": "found where it is, as another class",
+    "Loc": "of its class, but too far off",
+    "Both": "of another class and too far off",
+    "Dupe": "found a second time",
+    "Bkg": "nothing is there",
+    "Miss": "not found at all",
+    "FP": "all that is found and wrong",
+    "FN": "all that is there and not found",
+}
+"""TIDE's kinds of errors in words."""
+DATA_COLUMNS = ("against", "kind", "key", "a", "b", "difference", "images_lower", "images_upper", "seeds_lower",
+                "seeds_upper")  # fmt: skip
+_SHOWN = 6
+
+
+def compared_tables(found: Sequence[Against], teacher: Mapping[str, float] | None = None) -> list[Table]:
+    """The tables of a comparison: metrics, classes, errors and images of each group held against the first.
+
+    Args:
+        found: The groups, each against the same A.
+        teacher: The metrics of their teacher, where its detections are kept or its result is known.
+    """
+    tables = []
+    for one in found:
+        tables += [_metrics(one, teacher), _classes(one), _errors(one)]
+        if one.by_image:
+            tables.append(_images(one))
+    return tables
+
+
+def _metrics(one: Against, teacher: Mapping[str, float] | None) -> Table:
+    rows = []
+    for name in METRICS:
+        metric = one.metrics[name]
+        cells = [name, points(_known(metric.a)), points(_known(metric.b)), signed(_known(metric.by_images.mean))]
+        rows.append([*cells, _interval(metric.by_images), _interval(metric.by_seeds)])
+    columns = ["metric", "A", "B", "B - A", "95 % over images", "95 % over seeds"]
+    table = Table(f"A: {one.a.word}, B: {one.b.word}", columns, 1, [rows])
+    images, seeds = len(one.pairs[0][0].found.images), len(one.pairs)
+    table.notes.append(
+        f"{seeds} pair{'s' if seeds > 1 else ''} of runs, {images} images. Over images: with these seeds, on other "
+        "images of the same kind. Over seeds: on these images, with other seeds"
+        + (", of which one pair tells nothing." if seeds == 1 else ".")
+    )
+    if one.better is not None:
+        table.notes.append(f"B's mAP is higher in {100 * one.better:.0f} % of the resamples of images.")
+    if one.p_value is not None:
+        table.notes.append(f"Permutation test over seeds: p = {one.p_value:.3g}.")
+    share = None if teacher is None else recovered(one.a.metrics, one.b.metrics, teacher)
+    if share is not None and one.b.metrics["mAP"] != teacher["mAP"]:  # nor is it the teacher itself
+        table.notes.append(
+            f"The teacher has {points(teacher['mAP'])} mAP: B makes up {100 * share:.0f} % of its lead over A."
+        )
+    return table
+
+
+def _classes(one: Against) -> Table:
+    a, b = one.a.by_class, one.b.by_class
+    order = sorted(a, key=lambda name: (math.isnan(b[name] - a[name]), a[name] - b[name], name))
+    rows = [[name, points(_known(a[name])), points(_known(b[name])), signed(_known(b[name] - a[name]))]
+            for name in order]  # fmt: skip
+    return Table("AP by class", ["class", "A", "B", "B - A"], 1, [rows])
+
+
+def _errors(one: Against) -> Table:
+    a, b = one.a.errors, one.b.errors
+    rows = [[kind, words, points(a[kind]), points(b[kind]), signed(b[kind] - a[kind])] for kind, words in KINDS.items()]
+    table = Table("Errors (TIDE): AP50 that each kind costs", ["kind", "what it is", "A", "B", "B - A"], 2, [rows])
+    table.notes.append("Below zero: B makes fewer of them.")
+    ours, theirs = one.a.calibration_error, one.b.calibration_error
+    table.notes.append(f"Expected calibration error: A {ours:.3f}, B {theirs:.3f} (0: scores are as often right).")
+    return table
+
+
+def _images(one: Against) -> Table:
+    truth = one.pairs[0][0].truth
+    rows = []
+    for image, a, b in one.by_image[:_SHOWN]:
+        name = truth.annotations.file_name[truth.image_place(image)]
+        rows.append([name, points(100 * a), points(100 * b), signed(100 * (b - a))])
+    return Table("Images where they differ most (AP50 of the image)", ["image", "A", "B", "B - A"], 1, [rows])
+
+
+def compared_rows(found: Sequence[Against]) -> list[dict[str, Any]]:
+    """The same as rows with the columns `DATA_COLUMNS`; what is not known is None."""
+    return [{"against": one.b.word, **row} for one in found for row in _rows(one)]
+
+
+def _rows(one: Against) -> Iterator[dict[str, Any]]:
+    yield _row("run", "A and B", one.a.word, one.b.word)
+    for name, metric in one.metrics.items():
+        yield _row("metric", name, metric.a, metric.b, metric.by_images, metric.by_seeds)
+    for kind, a, b in (("class", one.a.by_class, one.b.by_class), ("error", one.a.errors, one.b.errors)):
+        for name, value in a.items():
+            yield _row(kind, name, value, b[name])
+    for image, first, second in one.by_image:
+        yield _row("image", str(image), 100 * first, 100 * second)
+
+
+def _row(kind: str, key: str, a: Any, b: Any, images: Interval | None = None, seeds: Interval | None = None) -> Any:
+    numbers = isinstance(a, float) and isinstance(b, float)
+    row = {"kind": kind, "key": key, "a": a, "b": b, "difference": b - a if numbers else None}
+    for name, bound in (("images", images), ("seeds", seeds)):
+        if bound is not None:
+            row |= {f"{name}_lower": bound.lower, f"{name}_upper": bound.upper}
+    return {name: _known(value) if isinstance(value, float) else value for name, value in row.items()}
+
+
+def _interval(interval: Interval) -> str:
+    if not math.isfinite(interval.lower):
+        return ""
+    return f"{signed(interval.lower)} to {signed(interval.upper)}"
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else value

@@ -1,0 +1,142 @@
+"""GO, NO-GO or INCONCLUSIVE for each method among the runs of a folder."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pkdcli.reporting.select import same_but_for_seed
+from pkdcli.reporting.statistics import Interval, holm, permutation_test, seeds_to_decide, t_interval, t_test
+from pkdcli.runs.record import Record, plain
+
+GO, NO_GO, INCONCLUSIVE, NOT_JUDGED = "GO", "NO-GO", "INCONCLUSIVE", "NOT JUDGED"
+LEVEL = 0.05
+"""The share of false verdicts that is taken: one of twenty tables in which nothing works."""
+_BUDGET = {"schedule": "schedule", "batch": "batch size", "scale": "scale", "data": "data set", "split": "split",
+           "epoch": "length", "smoke": "smoke run's size"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be said of one method.
+
+    Attributes:
+        method: One of its runs, as `runs.collect` gives it.
+        word: `GO`: better than its baseline. `NO-GO`: worse. `INCONCLUSIVE`: the runs so far do not tell.
+            `NOT JUDGED`: there is nothing it can be held against.
+        gains: AP points over the baseline, by seed.
+        interval: 95 % of the mean gain over seeds, by itself, not corrected for other methods; None without gains.
+        p_value: Of the t-test, corrected by Holm's method for how many were judged; None below two seeds.
+        permutation: p-value of the sign-flip test, not corrected; None below five seeds.
+        more_seeds: How many further seeds would part the interval from zero, at the spread so far; None where that
+            can't be told.
+        why: What speaks against a verdict, or how to come to one.
+    """
+
+    method: Record
+    word: str
+    gains: dict[int, float] = field(default_factory=dict)
+    interval: Interval | None = None
+    p_value: float | None = None
+    permutation: float | None = None
+    more_seeds: int | None = None
+    why: str = ""
+
+    @property
+    def corrected(self) -> bool:
+        """Whether there was a p-value to be corrected."""
+        return self.p_value is not None
+
+
+def judge(chosen: Sequence[Record], everything: Sequence[Record]) -> list[Verdict]:
+    """A verdict for each method among some runs.
+
+    A method is GO or NO-GO where the corrected p-value of its gains over seeds is below 0.05.
+
+    Args:
+        chosen: The runs to judge; baselines and teachers among them are passed over.
+        everything: Every run there, to say what is missing.
+    """
+    groups: dict[tuple, list[Record]] = {}
+    for record in chosen:
+        if record["role"] not in ("baseline", "teacher") and record["mAP"] is not None:
+            groups.setdefault(same_but_for_seed(record), []).append(record)
+    gains = {key: _gains(members) for key, members in groups.items()}
+    known = {str(number): list(gains[key].values()) for number, key in enumerate(groups)}
+    tested = {number: t_test(values) for number, values in known.items() if len(values) > 1}
+    corrected = holm(tested)
+    return [_one(members, gains[key], corrected.get(str(number)), everything)
+            for number, (key, members) in enumerate(groups.items())]  # fmt: skip
+
+
+def _gains(members: Sequence[Record]) -> dict[int, float]:
+    found = {one["seed"]: one["gain"] for one in members if one["gain"] is not None and one["seed"] is not None}
+    return dict(sorted(found.items()))
+
+
+def _one(members: Sequence[Record], gains: dict[int, float], p_value: float | None, runs: Sequence[Record]) -> Verdict:
+    method = members[0]
+    if method["smoke"]:
+        return Verdict(method, NOT_JUDGED, why=f"a smoke run ({method['smoke']}) says nothing of a method.")
+    if not gains:
+        return Verdict(method, NOT_JUDGED, why=_missing(members, runs))
+    values = list(gains.values())
+    interval = t_interval(values)
+    if p_value is None:
+        seed = next(number for number in range(len(runs) + 2) if number not in gains)
+        why = "one seed tells nothing of the spread; run another of both: " + _command(method, seed)
+        return Verdict(method, INCONCLUSIVE, gains, interval, why=why)
+    more = seeds_to_decide(values)
+    word = INCONCLUSIVE if p_value >= LEVEL else GO if interval.mean > 0 else NO_GO
+    why = _next(word, more, members)
+    return Verdict(method, word, gains, interval, p_value, permutation_test(values), more, why)
+
+
+def _next(word: str, more: int | None, members: Sequence[Record]) -> str:
+    """What would decide it, and which of its runs were left out."""
+    alone = sorted(one["seed"] for one in members if one["gain"] is None and one["seed"] is not None)
+    left = f"seeds {', '.join(map(str, alone))} have no baseline and are left out. " if alone else ""
+    if word != INCONCLUSIVE:
+        return left.strip()
+    if more is None:
+        return left + "a hundred further seeds would not tell at this spread: the difference is too small."
+    if more == 0:
+        return left + "decided by itself, but not among so many methods (Holm)."
+    return left + f"about {more} more seed{'s' if more > 1 else ''} of both would decide it, at this spread."
+
+
+def _missing(members: Sequence[Record], runs: Sequence[Record]) -> str:
+    """Why none of a method's runs has a baseline: the nearest one and in what it differs, and what makes one."""
+    method = members[0]
+    alone = [one for one in runs if one["role"] == "baseline" and one["student"] == method["student"]]
+    finished = [one for one in alone if one["mAP"] is not None]
+    seeds = {one["seed"] for one in finished}
+    if finished:
+        nearest = min(finished, key=lambda one: len(_unlike(method, one)))
+        unlike = _unlike(method, nearest)
+        if unlike:
+            return f"its baseline was run with another {' and '.join(unlike)}; {_command(method, method['seed'])}"
+        if method["seed"] not in seeds:
+            return (
+                f"the baselines have seeds {', '.join(map(str, sorted(seeds, key=str)))}, and none of its own; "
+                f"{_command(method, method['seed'])}"
+            )
+        return f"its baseline was trained in another way; {_command(method, method['seed'])}"
+    if alone:
+        return f"its baseline is not finished: {alone[0]['run']}; pkd resume {alone[0]['run']}"
+    return f"there is no baseline; {_command(method, method['seed'])}"
+
+
+def _unlike(method: Record, baseline: Record) -> list[str]:
+    return [word for key, word in _BUDGET.items() if method[key] != baseline[key]]
+
+
+def _command(method: Record, seed: int | None) -> str:
+    """What makes the baseline of a method's run, as far as its columns tell."""
+    words = ["pkd", "train", "--pair", str(method["pair"] or f"{method['teacher']}-{method['student']}")]
+    words += ["--loss", "none", "--scale", str(method["scale"])]
+    if method["schedule"] not in (None, "own"):
+        words += ["--schedule", str(method["schedule"])]
+    words += ["--data", str(method["data"]), "--seed", plain(seed)]
+    return shlex.join(words)

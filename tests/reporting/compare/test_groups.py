@@ -1,0 +1,104 @@
+"""Groups of seeds held against each other, pair by pair, and the tables of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from pkdcli.data.scoring.predictions import Detections
+from pkdcli.errors import PkdError
+from pkdcli.reporting.compare.groups import against, grouped
+from pkdcli.reporting.compare.resamples import resampled
+from pkdcli.reporting.compare.scored import Scored
+from pkdcli.reporting.compare.tables import DATA_COLUMNS, compared_rows, compared_tables
+
+
+class Recipe(SimpleNamespace):
+    """As much of a recipe as a group asks for."""
+
+    def model_copy(self, update):
+        return Recipe(**{**vars(self), **update})
+
+    def model_dump(self, exclude=()):
+        return dict(vars(self))
+
+
+def run(base: Scored, name: str, seed: int, noise: float = 0.0, **recipe) -> Scored:
+    """A run whose boxes are those of another, moved a little."""
+    random = np.random.default_rng(100 + seed)
+    found: Detections = base.found
+    boxes = found.boxes + random.normal(0, noise, found.boxes.shape).astype(np.float32)
+    moved = dataclasses.replace(found, boxes=boxes)
+    return Scored(name, Recipe(seed=seed, **recipe), "val", base.truth, moved)
+
+
+@pytest.fixture(scope="module")
+def groups(two):
+    _, a, b = two
+    first = grouped("base", [run(a, f"base-s{seed}", seed, 1.0, loss="none") for seed in (2, 0, 1)])
+    second = grouped("pkd", [run(b, f"pkd-s{seed}", seed, 1.0, loss="pkd") for seed in (0, 1, 3)])
+    return first, second
+
+
+def test_pairs_have_equal_seeds(groups):
+    found = against(*groups, resamples=0)
+    assert [(a.run, b.run) for a, b in found.pairs] == [("base-s0", "pkd-s0"), ("base-s1", "pkd-s1")]
+    metric = found.metrics["mAP"]
+    differences = [b.metrics["mAP"] - a.metrics["mAP"] for a, b in found.pairs]
+    assert found.differences["mAP"] == pytest.approx(differences)
+    expected = stats.t.interval(0.95, 1, loc=np.mean(differences), scale=stats.sem(differences))
+    assert (metric.by_seeds.lower, metric.by_seeds.upper) == pytest.approx(expected)
+    assert metric.b - metric.a == pytest.approx(np.mean(differences))
+    assert found.p_value is None
+
+
+def test_the_interval_over_images_is_of_the_mean_over_pairs(groups):
+    found = against(*groups, resamples=200, seed=3)
+    runs = [one for one, _ in found.pairs] + [other for _, other in found.pairs]
+    drawn = resampled(runs, 200, seed=3)["mAP"]
+    half = 1.959964 * np.std((drawn[2:] - drawn[:2]).mean(axis=0), ddof=1)
+    assert found.metrics["mAP"].by_images.half_width == pytest.approx(half)
+    assert 0 < found.better <= 1
+
+
+def test_a_single_pair_needs_no_common_seed(two):
+    _, a, b = two
+    found = against(grouped("a", [run(a, "a", 4)]), grouped("b", [run(b, "b", 7)]), resamples=0)
+    assert len(found.pairs) == 1
+    assert math.isinf(found.metrics["mAP"].by_seeds.upper)
+
+
+def test_no_common_seed_is_said(two):
+    _, a, b = two
+    first = grouped("a", [run(a, f"a{seed}", seed) for seed in (0, 1)])
+    second = grouped("b", [run(b, f"b{seed}", seed) for seed in (2, 3)])
+    with pytest.raises(PkdError, match="a has seeds 0, 1 and b seeds 2, 3: none is in both"):
+        against(first, second)
+
+
+def test_a_word_for_two_recipes_is_no_group(two):
+    _, a, _ = two
+    with pytest.raises(PkdError, match="'x' means runs that differ in more than their seeds: x1 and x2"):
+        grouped("x", [run(a, "x1", 0, loss="mse"), run(a, "x2", 1, loss="pkd")])
+    with pytest.raises(PkdError, match="x1 and x2"):
+        grouped("x", [run(a, "x1", 0, loss="mse"), run(a, "x2", 0, loss="mse")])
+
+
+def test_the_tables_say_what_the_rows_hold(groups):
+    found = [against(*groups, resamples=50)]
+    rows = compared_rows(found)
+    assert all(set(row) <= set(DATA_COLUMNS) for row in rows)
+    by_key = {(row["kind"], row["key"]): row for row in rows}
+    assert by_key["metric", "mAP"]["difference"] == pytest.approx(found[0].metrics["mAP"].by_images.mean)
+    metrics, classes, errors, images = compared_tables(found, {"mAP": 99.0})
+    assert metrics.sections[0][0][3] == f"{by_key['metric', 'mAP']['difference']:+.1f}"
+    share = 100 * (found[0].b.metrics["mAP"] - found[0].a.metrics["mAP"]) / (99 - found[0].a.metrics["mAP"])
+    assert f"The teacher has 99.0 mAP: B makes up {share:.0f} % of its lead over A." in metrics.notes
+    assert {row[0] for row in classes.sections[0]} == {"car", "person"}
+    assert [row[0] for row in errors.sections[0]] == ["Cls", "Loc", "Both", "Dupe", "Bkg", "Miss", "FP", "FN"]
+    assert len(images.sections[0]) <= 6

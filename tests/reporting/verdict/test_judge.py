@@ -1,0 +1,134 @@
+"""Verdicts: what is called better, worse or undecided, and what is not judged."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from pkdcli.reporting.verdict.judge import GO, INCONCLUSIVE, NO_GO, NOT_JUDGED, judge
+from pkdcli.reporting.verdict.tables import VERDICT_COLUMNS, verdict_rows, verdict_table
+from pkdcli.runs.baselines import add_gains
+
+
+@pytest.fixture
+def runs(record):
+    """A factory of the runs of methods and their baseline, with gains: {weight: {seed: gain}}."""
+
+    def make(gains, baseline=(0, 1, 2, 3, 4), **changes):
+        found = [record(f"none-s{seed}", 30.0 + seed / 10, role="baseline", seed=seed) for seed in baseline]
+        for weight, by_seed in gains.items():
+            found += [record(f"mse-w{weight}-s{seed}", 30.0 + seed / 10 + gain, weight=weight, seed=seed, **changes)
+                      for seed, gain in by_seed.items()]  # fmt: skip
+        add_gains(found)
+        return found
+
+    return make
+
+
+def of(verdicts):
+    return {one.method["weight"]: one for one in verdicts}
+
+
+def test_better_worse_and_undecided(runs):
+    found = of(judge(*[runs({10.0: {0: 3.0, 1: 3.3, 2: 2.8}, 30.0: {0: -2.0, 1: -2.2, 2: -1.9},
+                             50.0: {0: 0.4, 1: -0.3, 2: 0.2}})] * 2))  # fmt: skip
+    assert {weight: one.word for weight, one in found.items()} == {10.0: GO, 30.0: NO_GO, 50.0: INCONCLUSIVE}
+    expected = stats.t.interval(0.95, 2, loc=np.mean([3.0, 3.3, 2.8]), scale=stats.sem([3.0, 3.3, 2.8]))
+    assert (found[10.0].interval.lower, found[10.0].interval.upper) == pytest.approx(expected)
+    # Three were judged; the second smallest p-value counts twice.
+    p = [stats.ttest_1samp(values, 0).pvalue for values in ([3.0, 3.3, 2.8], [-2.0, -2.2, -1.9], [0.4, -0.3, 0.2])]
+    order = sorted(p[:2])
+    assert sorted(found[weight].p_value for weight in (10.0, 30.0)) == pytest.approx(
+        [3 * order[0], max(3 * order[0], 2 * order[1])]
+    )
+
+
+def test_what_one_method_alone_would_pass_many_do_not(runs):
+    gains = {0: 1.2, 1: 2.2, 2: 1.4}
+    p = stats.ttest_1samp(list(gains.values()), 0).pvalue
+    assert 0.0125 < p < 0.05
+    alone = of(judge(*[runs({10.0: gains})] * 2))
+    among = of(judge(*[runs({10.0: gains, 20.0: gains, 30.0: gains, 40.0: gains})] * 2))
+    assert alone[10.0].word == GO
+    assert {one.word for one in among.values()} == {INCONCLUSIVE}
+    assert among[10.0].why == "decided by itself, but not among so many methods (Holm)."
+
+
+def test_seeds_that_would_decide_are_counted(runs):
+    (found,) = judge(*[runs({10.0: {0: 0.2, 1: 1.0, 2: 0.3}})] * 2)
+    assert found.more_seeds == 3
+    assert found.why == "about 3 more seeds of both would decide it, at this spread."
+
+
+def test_five_seeds_have_a_permutation_test(runs):
+    (found,) = judge(*[runs({10.0: {0: 1.0, 1: 1.2, 2: 0.9, 3: 1.1, 4: 1.3}})] * 2)
+    assert (found.word, found.permutation) == (GO, 2 / 32)
+
+
+def test_one_seed_is_undecided_and_names_the_next_run(runs):
+    (found,) = judge(*[runs({10.0: {0: 3.0}})] * 2)
+    assert (found.word, found.interval.mean, found.interval.upper) == (INCONCLUSIVE, pytest.approx(3.0), math.inf)
+    typed = "pkd train --pair gfl101-fcos50 --loss none --scale tiny --schedule 2x --data shapes --seed 1"
+    assert found.why.endswith(typed)
+
+
+def test_seeds_without_a_baseline_are_left_out_and_said(runs):
+    (found,) = judge(*[runs({10.0: {0: 3.0, 1: 3.1, 2: 2.9, 7: 50.0}}, baseline=(0, 1, 2))] * 2)
+    assert list(found.gains) == [0, 1, 2]
+    assert (found.word, found.why) == (GO, "seeds 7 have no baseline and are left out.")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"batch": 16}, "its baseline was run with another batch size; pkd train --pair gfl101-fcos50 --loss none"),
+        ({"schedule": "1x"}, "its baseline was run with another schedule; pkd train"),
+        ({"data": "bccd", "scale": "paper"}, "its baseline was run with another scale and data set; pkd train"),
+        ({"student": "gfl50"}, "there is no baseline; pkd train --pair gfl101-fcos50 --loss none"),
+        ({"smoke": "2 steps"}, "a smoke run (2 steps) says nothing of a method."),
+        ({"comparable": "another"}, "its baseline was trained in another way; pkd train"),
+    ],
+)
+def test_what_is_not_comparable_is_refused_with_the_reason(runs, changes, why):
+    records = runs({10.0: {0: 3.0, 1: 3.1}}, **changes)
+    if "comparable" in changes:
+        for one in records:
+            one["comparable"] = one["comparable"] or "ours"
+        for one in records:
+            one["gain"] = None
+    (found,) = judge(records, records)
+    assert found.word == NOT_JUDGED
+    assert found.why.startswith(why)
+
+
+def test_an_unfinished_baseline_is_named(record):
+    records = [record("m", 33.0), record("b", None, role="baseline", state="interrupted")]
+    (found,) = judge(records, records)
+    assert found.why == "its baseline is not finished: b; pkd resume b"
+
+
+def test_table_and_rows_say_the_same(runs):
+    verdicts = judge(*[runs({10.0: {0: 3.0, 1: 3.3, 2: 2.8}, 30.0: {0: 1.0}})] * 2)
+    table = verdict_table(verdicts)
+    assert table.sections[0][0][:4] == ["gfl101-fcos50 mse-w10 2x shapes-tiny", "GO", "3", "+3.0"]
+    assert table.sections[0][1][:5] == ["gfl101-fcos50 mse-w30 2x shapes-tiny", "INCONCLUSIVE", "1", "+1.0", ""]
+    rows = verdict_rows(verdicts)
+    assert all(tuple(row) == VERDICT_COLUMNS for row in rows)
+    assert [(row["verdict"], row["seeds"], row["gain_upper"]) for row in rows] == [
+        ("GO", "0 1 2", verdicts[0].interval.upper),
+        ("INCONCLUSIVE", "0", None),
+    ]
+
+
+def test_of_methods_that_do_nothing_one_table_in_twenty_has_a_verdict(runs):
+    random = np.random.default_rng(0)
+    trials, wrong = 400, 0
+    for _ in range(trials):
+        drawn = {float(weight): dict(enumerate(random.normal(0, 0.7, 4))) for weight in range(1, 4)}
+        wrong += any(one.word in (GO, NO_GO) for one in judge(*[runs(drawn)] * 2))
+    # Three standard errors of a share of 400 around 5 %.
+    assert wrong / trials < 0.05 + 3 * math.sqrt(0.05 * 0.95 / trials)
+    assert wrong > 0
