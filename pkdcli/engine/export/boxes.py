@@ -85,12 +85,13 @@ def suppressed(boxes: Tensor, scores: Tensor, labels: Tensor, iou: float, groups
         iou: Above which the lower score of two boxes goes.
     """
     flat, known = boxes.flatten(0, 1).double(), scores.flatten()
+    there = (known > 0).nonzero().flatten()
     image = torch.arange(scores.shape[0], device=boxes.device).unsqueeze(1)
     apart = (image * groups + labels).flatten().double()
     span = flat.max() - flat.min() + 1
-    kept = torchvision.ops.nms(flat + (apart * span).unsqueeze(1), known.double(), iou)
-    left = torch.full_like(known, -1.0).scatter(0, kept, known[kept])
-    return torch.where(left > 0, left, -torch.ones_like(left)).reshape(scores.shape)
+    shifted = flat + (apart * span).unsqueeze(1)
+    kept = there[torchvision.ops.nms(shifted[there], known[there].double(), iou)]
+    return torch.full_like(known, -1.0).scatter(0, kept, known[kept]).reshape(scores.shape)
 
 
 def best(boxes: Tensor, scores: Tensor, labels: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -45,8 +45,8 @@ class Sampler(nn.Module):
         taps, depth = height * width, x.shape[1] // self.deform_groups
         rows = torch.arange(offset.shape[2], device=x.device).to(x.dtype) * self.stride[0] - self.padding[0]
         columns = torch.arange(offset.shape[3], device=x.device).to(x.dtype) * self.stride[1] - self.padding[1]
-        # Of a side of one position, -1 to 1 would be no length.
-        high, wide = (torch.arange(side, device=x.device).to(x.dtype).max().clamp(min=1) for side in x.shape[2:])
+        # Sides as numbers of a graph; -1 to 1 is from edge to edge, so that a side of one position has a length too.
+        high, wide = (torch.arange(side, device=x.device).to(x.dtype).max() + 1 for side in x.shape[2:])
         sampled = []
         for group in range(self.deform_groups):
             part = x[:, group * depth : (group + 1) * depth]
@@ -55,8 +55,8 @@ class Sampler(nn.Module):
                 at = group * taps + tap
                 y = rows.reshape(1, -1, 1) + (tap // width) * self.dilation[0] + offset[:, 2 * at]
                 x_ = columns.reshape(1, 1, -1) + (tap % width) * self.dilation[1] + offset[:, 2 * at + 1]
-                grid = torch.stack([x_ * (2 / wide) - 1, y * (2 / high) - 1], -1)
-                value = functional.grid_sample(part, grid, "bilinear", "zeros", align_corners=True)
+                grid = torch.stack([(2 * x_ + 1) / wide - 1, (2 * y + 1) / high - 1], -1)
+                value = functional.grid_sample(part, grid, "bilinear", "zeros", align_corners=False)
                 values.append(value if mask is None else value * mask[:, at : at + 1])
             sampled.append(torch.stack(values, 2).flatten(1, 2))
         weight = self.weight.flatten(2).reshape(self.weight.shape[0], -1, 1, 1)

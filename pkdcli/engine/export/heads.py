@@ -22,6 +22,7 @@ from pkdcli.engine.export.boxes import around, clipped, deltas_decoded
 
 COVERED = "FCOS, GFL, RetinaNet, ATSS, RTMDet, YOLOX, RepPoints"
 """Whose boxes are decoded inside the graph; others that decode as one of these do are covered too."""
+CANDIDATES = 4096  # of a level; RTMDet's config allows 30,000, of which none so far down is ever kept
 MOST = 300  # detections of an image where the detector's own config sets no limit
 
 
@@ -165,7 +166,7 @@ def top(scores: Tensor, config: Any) -> tuple[Tensor, Tensor, Tensor]:
     Returns:
         Scores, labels and the priors' places, each (N, k).
     """
-    count, classes = int(config.get("nms_pre", 1000)), scores.shape[-1]
+    count, classes = min(int(config.get("nms_pre", 1000)), CANDIDATES), scores.shape[-1]
     flat = scores.flatten(1)
     flat = torch.where(flat > config.get("score_thr", 0.0), flat, -torch.ones_like(flat))
     # A level may have fewer pairs than that.

@@ -14,6 +14,7 @@ from onnxscript import opset18 as op
 from torch import nn
 
 from pkdcli.engine.export.graph import example
+from pkdcli.errors import ExitCode, PkdError
 
 OPSET = 18
 """Of the files that are written: the least that the exporter makes without converting between versions."""
@@ -45,7 +46,7 @@ def keep_best(boxes: FLOAT, scores: FLOAT, labels: INT64, iou: float, groups: in
 
 
 def write(graph: nn.Module, model: nn.Module, path: Path, divisor: int, names: Sequence[str]) -> dict[str, Any]:
-    """Export a graph whose batch, height and width are free; where they can't be, with those that can.
+    """Export a graph whose batch, height and width are free.
 
     Args:
         graph: As `graph_of` makes it.
@@ -56,6 +57,9 @@ def write(graph: nn.Module, model: nn.Module, path: Path, divisor: int, names: S
 
     Returns:
         What is free: `batch` and `size`, and the `opset`.
+
+    Raises:
+        PkdError: PyTorch's exporter has fixed one of these, as it does where a layer asks for it as a number.
     """
     arguments = example(model, divisor)
     batch = torch.export.Dim("batch", min=1, max=1024)
@@ -72,7 +76,24 @@ def write(graph: nn.Module, model: nn.Module, path: Path, divisor: int, names: S
         verbose=False,
     )
     program.save(str(path))
+    fixed = _fixed(path)
+    if fixed:
+        raise PkdError(
+            f"PyTorch's exporter makes {type(model).__name__} a graph of fixed sizes: {fixed}.",
+            "A layer of it asks for its input's size as a number. --format torchscript may do.",
+            ExitCode.RUN_FAILED,
+        )
     return {"opset": OPSET, "batch": "any", "size": "any"}
+
+
+def _fixed(path: Path) -> str:
+    """The sizes of a file's inputs that are numbers where they should be free, in words."""
+    import onnx
+
+    dims = {one.name: one.type.tensor_type.shape.dim for one in onnx.load(path, load_external_data=False).graph.input}
+    free = {"images": {0: "batch", 2: "height", 3: "width"}, "sizes": {0: "batch of sizes"}}
+    found = [(name, dims[key][at]) for key, places in free.items() for at, name in places.items() if key in dims]
+    return ", ".join(f"{name} {dim.dim_value}" for name, dim in found if not dim.dim_param)
 
 
 def session(path: Path) -> Callable[[np.ndarray, np.ndarray], Sequence[np.ndarray]]:

@@ -32,7 +32,7 @@ HEADS = {
     "reppoints": "reppoints/reppoints-moment_r50_fpn-gn_head-gn_1x_coco.py",
     "vfnet": "vfnet/vfnet_r50_fpn_1x_coco.py",  # decodes as FCOS does
 }
-SIZES = [(100, 160), (128, 121)]
+SIZES = [(120, 160), (128, 150)]  # a wide margin would give many equal scores
 
 
 def built(config: str) -> torch.nn.Module:
@@ -48,7 +48,8 @@ def built(config: str) -> torch.nn.Module:
     generator = torch.Generator().manual_seed(0)
     for name, weight in model.named_parameters():
         if "head" in name and weight.dim() > 1:
-            weight.data += 0.1 * weight.std() * torch.randn(weight.shape, generator=generator)
+            last = "cls" in name and weight.shape[0] <= 27  # what tells the scores: so far apart that none are equal
+            weight.data += (0.05 if last else weight.std()) * torch.randn(weight.shape, generator=generator)
         elif "cls" in name and name.endswith("bias"):
             weight.data.fill_(-1.0)
         elif "obj" in name and name.endswith("bias"):
@@ -131,6 +132,8 @@ def test_a_sampler_is_the_deformable_convolution(layer, masked):
         given = (x, 3 * torch.randn(2, layer.deform_groups * 18, *size))
     with torch.no_grad():
         assert torch.allclose(Sampler(layer)(*given), layer(*given), atol=1e-4)
+        if len(given) == 1:
+            assert torch.allclose(Sampler(layer)(x[:, :, :1]), layer(x[:, :, :1]), atol=1e-4)  # a coarse level's row
 
 
 def test_a_head_that_is_not_covered_is_refused_and_raw_works():
