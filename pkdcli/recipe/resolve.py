@@ -126,7 +126,8 @@ def resolve(request: Request) -> Recipe:
         schedule, rate, images = _by_its_own(request, student, scale)
     else:
         asked = request.schedule
-        schedule = library.load("schedules", asked or pair.schedule, None if asked else f"{chosen.where}schedule")
+        named = pair.schedule if asked is None else asked
+        schedule = library.load("schedules", named, f"{chosen.where}schedule" if asked is None else None)
         schedule = scaled(schedule, scale, request.epochs)
         rate, images = scale.lr or student.lr, scale.batch
     by_own_teacher = distilled and scale.own != OwnTraining() and own_by_default(config_of(teacher), teacher=True)

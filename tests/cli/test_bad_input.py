@@ -45,9 +45,10 @@ PAIRS, LOSSES = ", ".join(names("pairs")), ", ".join(names("losses"))
         (
             "train --set sed=1",
             "error: --set sed: the recipe has no key 'sed'.\nDid you mean 'seed'? Keys of the recipe: accumulate, amp, "
-            "batch, checkpoint_iters, checkpoint_minutes, config, data, deterministic, imports, init, loss, max_iters, "
-            "pair, pretrained, role, scale, schedule, seed, student, teacher, "
-            "teacher_checkpoint, teacher_seed, teacher_speed, trackers, val_images, val_interval, workers.\n",
+            "batch, checkpoint_iters, checkpoint_minutes, config, data, deterministic, distill_until, imports, init, "
+            "keep_predictions, loss, max_iters, pair, pretrained, role, scale, schedule, seed, student, teacher, "
+            "teacher_checkpoint, teacher_seed, teacher_speed, trackers, training, val_images, val_interval, "
+            "workers.\n",
         ),
         (
             "train --set seed=x",

@@ -39,6 +39,19 @@ HOMONYMS = {
     ("verify", "--output"): "a folder",
     ("visualize", "--output"): "a folder",
     ("eval", "--scale"): "of a bare checkpoint",
+    ("predict", "--scale"): "of a bare checkpoint",
+    ("export", "--scale"): "of a bare checkpoint",
+    ("compare", "--format"): "of the tables that are shown",
+    ("export", "--format"): "what the detector becomes",
+    ("compare", "--output"): "a file",
+    ("predict", "--output"): "a folder of pictures and detections",
+    ("export", "--output"): "a folder of the detector",
+    ("compare", "--split"): "one that was evaluated, which is not done here",
+    ("predict", "--model"): "also both",
+    ("export", "--model"): "which one becomes a file",
+    ("export", "--image"): "what the file is checked on",
+    ("predict", "--batch"): "images at a time, not what is measured",
+    ("export", "--force"): "of a folder of an export",
     ("resume", "--all"): "every run that ended without a result",
     ("list", "--all"): "also the losses that no recipe can name",
     ("bench", "--only"): "sections of the measurements",
@@ -86,9 +99,12 @@ def test_every_homonym_is_there_and_another_option():
     for command, word, declared in declarations():
         found.setdefault(word, {})[command] = declared
     for command, word in HOMONYMS:
-        others = [declared for name, declared in found[word].items() if name != command]
+        ours = found[word][command]
+        # Another homonym may be the same option: a bare checkpoint's scale, of eval as of predict.
+        others = [declared for name, declared in found[word].items() if name != command
+                  and not (declared == ours and (name, word) in HOMONYMS)]  # fmt: skip
         assert others, word
-        assert found[word][command] not in others
+        assert ours not in others
 
 
 GROUPS = (RunOptions, SweepOptions, TableOptions, RecipeOptions, TeacherOptions, LaunchOptions, OutputOptions)
