@@ -50,9 +50,9 @@ def test_a_wrong_name_is_refused_with_the_nearest():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("model = (", "can't read {path}: "),
-        ("raise ValueError('no')", "can't read {path}: "),
-        ("a = 1", "{path} has no model, optim_wrapper, train_cfg, param_scheduler."),
+        ("model = (", "can't read {path}, line 1: SyntaxError: '(' was never closed."),
+        ("raise ValueError('no')", "can't read {path}, line 1: ValueError: no."),
+        ("a = 1", "{path} is no config of a detector: it has no `model`."),
     ],
 )
 def test_a_config_of_ones_own_that_is_none(tmp_path, text, says):
