@@ -88,7 +88,9 @@ def test_every_loss_on_the_features_of_the_pair(pair, gpu):
         constants = [level.detach().requires_grad_() for level in levels]
         distiller.student_recorders.recorders["fpn"]._data_buffer = [type(record)(constants)]
         for key, module in distiller.distill_losses.items():
-            channels = {"channels": levels[0].shape[1]} if name == "mgd" else {}
+            # What an adapter makes of the student's level is as wide as the teacher's.
+            wide = distiller.adapters().get("0", [0, levels[0].shape[1]])[1]
+            channels = {"channels": wide} if name == "mgd" else {}
             distiller.distill_losses[key] = build_loss(name, weight=1.0, stat_chunk=2, **channels).to("cuda")
             kept = module
         distiller.measuring = name == "pkd"

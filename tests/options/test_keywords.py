@@ -49,7 +49,7 @@ def test_keywords_become_the_groups():
 def test_an_unknown_keyword_gets_the_nearest():
     message, hint = wrong(TRAIN, wieght=5)
     assert message == "unknown keyword 'wieght'."
-    assert hint.startswith("Did you mean 'weight'? Allowed: account, accumulate, amp, batch_size, ")
+    assert hint.startswith("Did you mean 'weight'? Allowed: account, accumulate, allow_bad_data, amp, batch_size, ")
     assert wrong(TRAIN, no_pretrained=True)[1].startswith("Did you mean 'pretrained'? ")
 
 

@@ -40,6 +40,8 @@ class SizeByStep(BatchSyncRandomResize):
             Both; the height is a multiple of `size_divisor`, the width as far as H and W are equal.
         """
         hub = MessageHub.get_current_instance()
+        if hub.get_info("iter") is None:  # outside of a training, where mmdet's would fail for want of a step
+            hub.update_info("iter", 0)
         height, width = inputs.shape[-2:]
         self._input_size = self.size(hub.get_info("seed", 0) or 0, hub.get_info("iter", 0) or 0, height, width)
         inputs, data_samples = super().forward(inputs, data_samples)

@@ -140,16 +140,16 @@ def test_csv(runs):
     runs.add("mse-30", weight=30.0, state="failed", epoch=2, error={"message": "loss is NaN", "hint": "-"})
     head = (
         "run,pair,teacher,student,role,loss,weight,temperature,schedule,data,scale,seed,state,mAP,AP50,AP75,AP_S,AP_M,"
-        "AP_L,gain,split,batch,init,levels,stat_chunk,epoch,seconds,images_per_second,peak_memory_mb,teacher_mAP,"
+        "AP_L,gain,split,batch,init,levels,stat_chunk,training,distill_until,epoch,seconds,images_per_second,peak_memory_mb,teacher_mAP,"
         "baseline,baseline_mAP,smoke,foreign,error,path\n"
     )
     who = "gfl101-fcos50,gfl101,fcos50"
     assert runs.report("--format", "csv").stdout == (
-        f"{head}base,{who},baseline,none,,,2x,shapes,tiny,0,done,16.0,36.5,17.0,,15.0,21.0,,val,8,scratch,index,,6,,,,,"
+        f"{head}base,{who},baseline,none,,,2x,shapes,tiny,0,done,16.0,36.5,17.0,,15.0,21.0,,val,8,scratch,index,,paper,,6,,,,,"
         f",,,,,{runs.root / 'base'}\n"
-        f"mse-10,{who},distill,mse,10,,2x,shapes,tiny,0,done,31.5,52.0,32.5,,30.5,36.5,15.5,val,8,scratch,index,,6,,,,"
+        f"mse-10,{who},distill,mse,10,,2x,shapes,tiny,0,done,31.5,52.0,32.5,,30.5,36.5,15.5,val,8,scratch,index,,paper,,6,,,,"
         f"70.26,base,16.0,,,,{runs.root / 'mse-10'}\n"
-        f"mse-30,{who},distill,mse,30,,2x,shapes,tiny,0,failed,,,,,,,,val,8,scratch,index,,2,,,,,base,16.0,"
+        f"mse-30,{who},distill,mse,30,,2x,shapes,tiny,0,failed,,,,,,,,val,8,scratch,index,,paper,,2,,,,,base,16.0,"
         f",,loss is NaN,{runs.root / 'mse-30'}\n"
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 from unittest import mock
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import optimizer
 from torch.utils import _foreach_utils, dlpack
 from torch.utils.data._utils.pin_memory import pin_memory
@@ -111,6 +111,7 @@ def _methods() -> list[Patch]:
 def _functions() -> list[Patch]:
     """Functions that make a tensor of Python's numbers, or take one by its memory."""
     plain_tensor, plain_dlpack, plain_autocast = torch.tensor, dlpack.from_dlpack, torch.autocast.__init__
+    plain_one_hot = nn.functional.one_hot
 
     def make_tensor(data: Any, *, device: Any = None, requires_grad: bool = False, **kwargs: Any) -> Tensor:
         if device is None or torch.device(device).type != "cuda":
@@ -129,6 +130,13 @@ def _functions() -> list[Patch]:
     def from_dlpack(value: Any, *args: Any, **kwargs: Any) -> Tensor:
         return FakeGpuTensor(plain_dlpack(value.inner)) if on_gpu(value) else plain_dlpack(value, *args, **kwargs)
 
+    def one_hot(value: Tensor, num_classes: int = -1) -> Tensor:
+        if not on_gpu(value):  # of others C++ makes the classes' numbers where it takes them to be: on the CPU
+            return plain_one_hot(value, num_classes)
+        count = num_classes if num_classes >= 0 else int(value.max()) + 1
+        made = torch.zeros((*value.shape, count), dtype=torch.int64, device=CUDA)
+        return made.scatter_(-1, value[..., None], 1)
+
     def autocast(self: Any, device_type: str, dtype: Any = None, **kwargs: Any) -> None:
         if device_type == "cuda":
             device_type, dtype = "cpu", dtype or torch.float16
@@ -137,6 +145,7 @@ def _functions() -> list[Patch]:
     return [
         (torch, "tensor", make_tensor),
         (torch, "as_tensor", as_tensor),
+        (nn.functional, "one_hot", one_hot),
         (dlpack, "from_dlpack", from_dlpack),
         (torch.autocast, "__init__", autocast),
     ]
