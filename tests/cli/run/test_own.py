@@ -150,6 +150,7 @@ def test_a_loss_that_can_not_be_imported_is_found_before_its_teacher_is_trained(
     answer = pkd("train", "--loss", files / "loss.yaml", "--scale", "tiny", "--data", micro)
     assert (answer.code, answer.out) == (2, "")
     assert answer.err == (
+        f"note: own_hooks, in {files}, is Python, and will be imported by the run.\n"
         "error: loss 'own_hooks:Mine' cannot be imported: module 'own_hooks' has no attribute 'Mine'.\n"
         "Write module:Class; the module must be on PYTHONPATH.\n"
     )
