@@ -135,6 +135,7 @@ class Pair(nn.Module):
         super().__init__()
         self.architecture = student
         object.__setattr__(self, "teacher", teacher)
+        self.taught = True
 
     def data_preprocessor(self, batch, training):
         return {"inputs": batch["inputs"], "teacher_inputs": batch["inputs"]}

@@ -149,6 +149,7 @@ class Runner:
     def __init__(self, work_dir, max_iters):
         self.work_dir, self.max_iters, self.iter, self.epoch = str(work_dir), max_iters, 0, 0
         self.model = torch.nn.Module()
+        self.model.taught_until = None  # it has its teacher to the end
         self.model.distiller = torch.nn.Module()
         self.model.distiller.measuring = False
         self.model.distiller.measured = {}
