@@ -12,6 +12,7 @@ from pkdcli.config.families import family_of, heads_of, types_of
 from pkdcli.config.fitting import without_pretrained
 from pkdcli.config.levels import Look, Outputs, pairing
 from pkdcli.errors import PkdError
+from pkdcli.recipe.detectors.read import bare
 from pkdcli.recipe.schema import Recipe
 
 
@@ -37,7 +38,7 @@ def distill_model(
     without_pretrained(teacher)
     if recipe.init == "inherit":
         check_heads(student, teacher)
-    backbone = teacher["backbone"]["type"].rpartition(".")[2]
+    backbone = bare(teacher["backbone"])
     if recipe.teacher_speed.compile and family_of(backbone).compiled_by_size:
         raise PkdError(
             f"teacher_speed.compile: the teacher's {backbone} would be compiled anew for each size of images, which "

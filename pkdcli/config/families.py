@@ -203,15 +203,6 @@ def drop_masks(model: dict[str, Any]) -> None:
         module["type"] = family.without_masks or module["type"]
 
 
-def has_masks(model: dict[str, Any]) -> bool:
-    """Whether a detector learns from segmentations, where the data have them."""
-    found = [family_of(module["type"]) for module in modules(model)]
-    if any(one.learns_from_masks or one.without_masks for one in found):
-        return True
-    roi_head = model.get("roi_head")
-    return bool((isinstance(roi_head, dict) and roi_head.get("mask_head")) or model.get("mask_head"))
-
-
 def drop_extra(model: dict[str, Any]) -> None:
     """Turn detectors with a teacher or a task of their own into the plain ones inside them."""
     for module in modules(model):

@@ -7,10 +7,11 @@ factors, gradient clipping. A teacher is trained with all of its own config's. U
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from pkdcli.config.own import own_optim_wrapper, own_param_scheduler
+from pkdcli.config.own.length import iters_per_epoch
+from pkdcli.config.own.optimizer import kept_settings
 from pkdcli.recipe.detectors.read import config_of
 from pkdcli.recipe.detectors.training import BASE_BATCH, own_schedulers
 from pkdcli.recipe.schema import Detector, Recipe
@@ -31,11 +32,6 @@ def in_parts(recipe: Recipe, devices: int) -> Recipe:
     if recipe.role != "teacher" or recipe.weights or not recipe.scale.batch_per_process or rest or odd or parts < 2:
         return recipe
     return recipe.model_copy(update={"batch": recipe.batch // parts, "accumulate": recipe.accumulate * parts})
-
-
-def iters_per_epoch(recipe: Recipe) -> int:
-    """Steps of one pass over the training data."""
-    return math.ceil((recipe.data.train_images or 1) / recipe.batch)
 
 
 def total_iters(recipe: Recipe) -> int:
@@ -94,9 +90,7 @@ def optim_wrapper(recipe: Recipe) -> dict[str, Any]:
         whole = own_optim_wrapper(recipe, learning_rate(recipe))
         return {"type": kind, "accumulative_counts": recipe.accumulate, **whole}
     own = config_of(recipe.student)["optim_wrapper"]
-    wrapper = {key: own[key] for key in ("paramwise_cfg", "clip_grad") if own.get(key) is not None}
-    if recipe.scale.clip_grad is not None:
-        wrapper.setdefault("clip_grad", {"max_norm": recipe.scale.clip_grad, "norm_type": 2})
+    wrapper = kept_settings(recipe)
     if recipe.role == "teacher":
         optimizer = {**own["optimizer"], "lr": learning_rate(recipe)}
     else:

@@ -15,7 +15,6 @@ from pkdcli.config.families import (
     drop_extra,
     drop_masks,
     family_of,
-    has_masks,
     heads_of,
     needs_of,
     parts_of,
@@ -25,6 +24,7 @@ from pkdcli.config.levels import backbone_strides, neck_levels
 from pkdcli.config.used_plugins import used_plugins
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.plugins import GROUPS
+from pkdcli.recipe.detectors.given import detector_of
 from pkdcli.recipe.detectors.read import load_config
 from pkdcli.recipe.resolve import Request, resolve
 
@@ -77,8 +77,8 @@ def section(config: str) -> dict:
     ],
 )
 def test_a_detector_without_its_masks_is_the_one_of_boxes_inside_it(config, kinds):
+    assert detector_of(config, "here").mask
     model = section(config)
-    assert has_masks(model)
     drop_extra(model)
     drop_masks(model)
     assert (model["type"], model["roi_head"]["type"]) == kinds
@@ -102,9 +102,9 @@ def test_a_cascade_with_semantics_drops_them_with_its_masks():
 def test_a_mask_head_counts_as_one_wherever_it_is():
     with_masks = ("solo/solo_r50_fpn_1x_coco.py", "rtmdet/rtmdet-ins_tiny_8xb32-300e_coco.py",
                   "boxinst/boxinst_r50_fpn_ms-90k_coco.py", "mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py")  # fmt: skip
-    assert [has_masks(section(config)) for config in with_masks] == [True] * 4
-    assert not has_masks(section("atss/atss_r50_fpn_1x_coco.py"))
-    assert not has_masks(section("cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco.py"))
+    assert [detector_of(config, "here").mask for config in with_masks] == [True] * 4
+    assert not detector_of("atss/atss_r50_fpn_1x_coco.py", "here").mask
+    assert not detector_of("cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco.py", "here").mask
 
 
 def test_a_detector_that_distils_by_itself_is_the_student_inside_it():

@@ -6,14 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from pkdcli.errors import PkdError
+from pkdcli.recipe.detectors.read import bare
 
 MIXING = ("Mosaic", "MixUp", "CopyPaste", "CachedMosaic", "CachedMixUp")
 """Transforms that draw other images: of a data set that mmdet's MultiImageMixDataset hands them, or that they keep."""
-
-
-def bare(section: Any) -> str:
-    """The type of a section without the registry that it is looked up in; empty where there is none."""
-    return str(section.get("type", "")).rpartition(".")[2] if isinstance(section, dict) else ""
 
 
 def refuse_mixing(config: dict[str, Any]) -> None:

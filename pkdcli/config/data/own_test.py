@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pkdcli.recipe.detectors.read import config_of
+from pkdcli.recipe.detectors.read import bare, config_of, unwrapped
 from pkdcli.recipe.schema import Detector
 
 META = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")
@@ -22,13 +22,9 @@ def own_test_pipeline(detector: Detector, load: dict[str, Any] | None = None) ->
     """
     config = config_of(detector)
     for name in ("test_dataloader", "val_dataloader"):
-        dataset = (config.get(name) or {}).get("dataset")
-        while isinstance(dataset, dict) and "pipeline" not in dataset:  # inside a wrapper
-            inner = dataset.get("datasets") or [dataset.get("dataset")]
-            dataset = inner[0]
-        if not isinstance(dataset, dict):
-            continue
-        steps = {step["type"].rpartition(".")[2]: step for step in dataset["pipeline"]}
+        inside = unwrapped((config.get(name) or {}).get("dataset"))
+        pipeline = next((dataset["pipeline"] for dataset in inside if "pipeline" in dataset), [])
+        steps = {bare(step): step for step in pipeline}
         if not {"LoadImageFromFile", "PackDetInputs"} <= set(steps):
             continue
         load = {**steps.pop("LoadImageFromFile"), "type": "PkdLoadImage", "backend_args": None, **(load or {})}

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from pkdcli.config.data.mixing import bare
 from pkdcli.errors import PkdError
-from pkdcli.recipe.detectors.read import config_of
+from pkdcli.recipe.detectors.read import bare, config_of, unwrapped
 from pkdcli.recipe.detectors.training import own_length
 from pkdcli.recipe.schema import Detector
 
@@ -77,7 +76,7 @@ def own_training(
         begin = epoch_of_switch(detector, hook, epochs)
         if begin is not None:
             stages.append((begin, _after(hook, first)))
-    wrapped = len(pipelines) > 1 and any(bare(one) == "MultiImageMixDataset" for one in _wrappers(loader["dataset"]))
+    wrapped = len(pipelines) > 1 and any(bare(one) == "MultiImageMixDataset" for one in unwrapped(loader["dataset"]))
     pasting = any(bare(step) == "CopyPaste" for step in first)
     serve = partial(_served, load=load, masks=masks or (pasting and data_masks), who=detector.name)
     served = [(begin, [serve(step) for step in steps]) for begin, steps in sorted(stages, key=lambda stage: stage[0])]
@@ -119,16 +118,8 @@ def _after(hook: dict[str, Any], steps: list[dict[str, Any]]) -> list[dict[str, 
     return [step for step in steps if step["type"] not in skipped and bare(step) not in skipped]
 
 
-def _wrappers(dataset: Any) -> Iterator[dict[str, Any]]:
-    """A data set and what it wraps, the outermost first; of several that are put one behind the other, the first."""
-    while isinstance(dataset, dict):
-        yield dataset
-        inner = dataset.get("dataset") or dataset.get("datasets")
-        dataset = inner[0] if isinstance(inner, (list, tuple)) and inner else inner
-
-
 def _pipelines(dataset: Any) -> Iterator[list[dict[str, Any]]]:
-    for one in _wrappers(dataset):
+    for one in unwrapped(dataset):
         skipped = one.get("skip_type_keys") or ()
         if one.get("pipeline"):
             yield [step for step in one["pipeline"] if step["type"] not in skipped]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from pkdcli.config.data import epoch_of_switch
-from pkdcli.config.own.length import Length, bare
+from pkdcli.config.own.length import Length
 from pkdcli.errors import PkdError
-from pkdcli.recipe.detectors.read import config_of
+from pkdcli.recipe.detectors.read import bare, config_of
 from pkdcli.recipe.schema import Recipe
 
 Section = dict[str, Any]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from pkdcli.recipe.detectors.read import config_of
 from pkdcli.recipe.detectors.training import base_images, steps_of_epoch
 from pkdcli.recipe.schema import Recipe
+
+
+def iters_per_epoch(recipe: Recipe) -> int:
+    """Steps of one pass over the training data."""
+    return math.ceil((recipe.data.train_images or 1) / recipe.batch)
 
 
 class Length:
@@ -26,8 +30,7 @@ class Length:
     def __init__(self, recipe: Recipe) -> None:
         config, name = config_of(recipe.student), recipe.student.config
         cfg = config.get("train_cfg") or {}
-        per_epoch = math.ceil((recipe.data.train_images or 1) / recipe.batch)
-        self.steps = recipe.schedule.epochs * per_epoch
+        self.steps = recipe.schedule.epochs * iters_per_epoch(recipe)
         self._batch = recipe.batch
         self._images = base_images(config, name)
         self.longest_warmup = int(recipe.scale.warmup_share * self.steps)
@@ -64,8 +67,3 @@ class Length:
             steps: From the config.
         """
         return min(round(steps * self._images / self._batch), self.longest_warmup)
-
-
-def bare(section: Any) -> str:
-    """The type of a section without the registry that it is looked up in."""
-    return str(section["type"]).rpartition(".")[2]

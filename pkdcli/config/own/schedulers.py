@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pkdcli.config.own.length import Length, bare
+from pkdcli.config.own.length import Length
 from pkdcli.errors import PkdError
-from pkdcli.recipe.detectors.read import config_of
+from pkdcli.recipe.detectors.read import bare, config_of
 from pkdcli.recipe.detectors.training import own_schedulers
 from pkdcli.recipe.schema import Recipe
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pkdcli.config.own.hooks import own_hooks
-from pkdcli.config.own.length import bare
 from pkdcli.config.own.schedulers import own_param_scheduler
-from pkdcli.recipe.detectors.read import config_of
+from pkdcli.recipe.detectors.read import bare, config_of
 from pkdcli.recipe.detectors.training import own_length, own_schedulers, unusual_transforms
 from pkdcli.recipe.schema import Recipe
 

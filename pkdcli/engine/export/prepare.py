@@ -10,6 +10,7 @@ import numpy as np
 from torch import nn
 
 from pkdcli.errors import PkdError
+from pkdcli.recipe.detectors.read import bare
 
 LEAST = 32  # the graph takes images whose sides are multiples of this at least, so that levels of all strides fit
 
@@ -53,7 +54,7 @@ def described(model: nn.Module) -> dict[str, Any]:
         "inside": "colours, mean, standard deviation, and what is beside an image",
     }
     for step in steps_of(model):
-        kind = str(step["type"]).rpartition(".")[2]
+        kind = bare(step)
         if kind == "Resize" and step.get("scale") is not None:
             found["resize"] = {
                 "size": list(step["scale"]), "keep_ratio": bool(step.get("keep_ratio")),

@@ -53,3 +53,16 @@ def modules(node: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(node, (list, tuple)):
         for value in node:
             yield from modules(value)
+
+
+def bare(section: Any) -> str:
+    """The type of a section without the registry that it is looked up in; empty where there is none."""
+    return str(section.get("type", "")).rpartition(".")[2] if isinstance(section, dict) else ""
+
+
+def unwrapped(dataset: Any) -> Iterator[dict[str, Any]]:
+    """A data set's section and what it wraps, the outermost first; of several side by side the first."""
+    while isinstance(dataset, dict):
+        yield dataset
+        inner = dataset.get("dataset") or dataset.get("datasets")
+        dataset = inner[0] if isinstance(inner, (list, tuple)) and inner else inner

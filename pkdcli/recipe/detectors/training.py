@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from pkdcli.recipe.detectors.read import bare, unwrapped
 from pkdcli.recipe.schema import Scale, Schedule
 
 BASE_BATCH = 16
@@ -38,7 +39,7 @@ def own_by_default(config: dict[str, Any], *, teacher: bool = False) -> bool:
         return True
     if own_length(config) > FAMILY_EPOCHS:
         return True
-    if not {_bare(one) for one in own_schedulers(config)} <= _PLAIN_SCHEDULERS:
+    if not {bare(one) for one in own_schedulers(config)} <= _PLAIN_SCHEDULERS:
         return True
     if config.get("custom_hooks"):
         return True
@@ -128,30 +129,21 @@ def own_schedule(config: dict[str, Any], scale: Scale, epochs: int | None = None
     """
     given = scale.own.epochs
     if isinstance(given, dict):
-        given = given.get(config["model"]["backbone"]["type"].rpartition(".")[2])
+        given = given.get(bare(config["model"]["backbone"]))
     length = epochs or given or max(1, round(own_length(config) * scale.epoch_factor))
     return Schedule(name="own", epochs=length, milestones=[])
 
 
-def _bare(section: Any) -> str:
-    """The type of a section without the registry that it is of."""
-    return str(section.get("type", "")).rpartition(".")[2] if isinstance(section, dict) else ""
-
-
 def _datasets(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A config's training data set and those that it wraps, outer ones first; of several side by side the first."""
-    dataset = (config.get("train_dataloader") or {}).get("dataset")
-    while isinstance(dataset, dict):
-        yield dataset
-        inner = dataset.get("dataset") or dataset.get("datasets")
-        dataset = inner[0] if isinstance(inner, (list, tuple)) and inner else inner
+    """A config's training data set and those that it wraps, outer ones first."""
+    return unwrapped((config.get("train_dataloader") or {}).get("dataset"))
 
 
 def _repeats(config: dict[str, Any]) -> int:
     """How many times an epoch of a config goes over its data."""
     times = 1
     for dataset in _datasets(config):
-        if _bare(dataset) == "RepeatDataset":
+        if bare(dataset) == "RepeatDataset":
             times *= int(dataset.get("times") or 1)
     return times
 
@@ -160,4 +152,4 @@ def _transforms(config: dict[str, Any]) -> Iterator[str]:
     """The types of a config's training transforms, without the registries they are of."""
     for dataset in _datasets(config):
         for step in dataset.get("pipeline") or []:
-            yield _bare(step)
+            yield bare(step)
