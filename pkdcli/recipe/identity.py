@@ -85,6 +85,11 @@ def digest(recipe: Recipe) -> str:
     return _hash(content(recipe))
 
 
+def experiment(recipe: Recipe) -> str:
+    """Eight hex digits over everything that changes the result but the seed: the same for all runs of an experiment."""
+    return digest(recipe.model_copy(update={"seed": 0}))
+
+
 def comparable(recipe: Recipe) -> str:
     """Eight hex digits over what a run must share with its baseline for a gain to mean anything."""
     whole = content(recipe)

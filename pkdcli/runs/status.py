@@ -53,7 +53,11 @@ def columns(recipe: Recipe, run: str) -> dict[str, Any]:
         recipe: The run's.
         run: Its id.
     """
-    from pkdcli.recipe.identity import comparable, digest  # with pydantic, which whoever only reads does without
+    from pkdcli.recipe.identity import (  # with pydantic, which whoever only reads does without
+        comparable,
+        digest,
+        experiment,
+    )
 
     distilled = recipe.role == "distill"
     return {
@@ -81,7 +85,7 @@ def columns(recipe: Recipe, run: str) -> dict[str, Any]:
         "mask_head": recipe.mask_head,
         "recipe_hash": digest(recipe),
         "comparable": comparable(recipe),
-        "experiment": digest(recipe.model_copy(update={"seed": 0})),  # the same for all seeds
+        "experiment": experiment(recipe),
     }
 
 

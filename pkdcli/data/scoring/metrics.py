@@ -72,6 +72,12 @@ def _average(precision: np.ndarray) -> float:
     return 100 * float(np.mean(valid)) if len(valid) else float("nan")
 
 
+def places_of(spans: np.ndarray) -> np.ndarray:
+    """int64 (N,): the places of detections by where those of each image begin and end, int64 (m, 2), image by image."""
+    counts = spans[:, 1] - spans[:, 0]
+    return np.repeat(spans[:, 0] - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+
+
 def rows_of(boxes: np.ndarray, numbers: np.ndarray, spans: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Detections in the form of COCO's results.
 
@@ -85,8 +91,7 @@ def rows_of(boxes: np.ndarray, numbers: np.ndarray, spans: np.ndarray, classes: 
         float64 (N, 7): image number, x, y, width, height, score, class number.
     """
     counts = spans[:, 1] - spans[:, 0]
-    kept = np.repeat(spans[:, 0] - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
-    found = boxes[kept]
+    found = boxes[places_of(spans)]
     rows = np.empty((len(found), 7), dtype=np.float64)
     rows[:, 0] = np.repeat(numbers, counts)
     # Widths are subtracted in float64, as pycocotools would see them from JSON.

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pkdcli.data.scoring.metrics import places_of
 from pkdcli.data.scoring.predictions import Detections
 
 COLUMNS = 6  # x1, y1, x2, y2, score, label
@@ -105,7 +106,7 @@ def kept(
         classes: The names of the labels.
         facts: `data`, `split` and `fingerprint`.
     """
-    found = np.concatenate([boxes[begin:end] for begin, end in spans.tolist()] or [boxes[:0]])
+    found = boxes[places_of(spans)]
     owner = np.repeat(np.arange(len(images)), spans[:, 1] - spans[:, 0])
     finite = np.isfinite(found).all(axis=1)
     found, counts = found[finite], np.bincount(owner[finite], minlength=len(images))

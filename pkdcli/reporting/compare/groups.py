@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import fmean
 
 import numpy as np
 
 from pkdcli.errors import PkdError
-from pkdcli.reporting.compare.pairs import NORMAL, alike
+from pkdcli.recipe.identity import experiment
+from pkdcli.reporting.compare.pairs import alike
 from pkdcli.reporting.compare.resamples import RESAMPLES, resampled, standard_error
 from pkdcli.reporting.compare.scored import Scored
-from pkdcli.reporting.statistics import Interval, permutation_test, t_interval
+from pkdcli.reporting.statistics import NORMAL, Interval, permutation_test, t_interval
 from pkdcli.runs.record import METRICS
 
 MANY = 12
@@ -37,22 +39,22 @@ class Group:
         """Their seeds."""
         return [run.recipe.seed for run in self.runs]
 
-    @property
+    @cached_property
     def metrics(self) -> dict[str, float]:
         """The mean of each metric over the runs, in AP points."""
         return _mean([run.metrics for run in self.runs])
 
-    @property
+    @cached_property
     def by_class(self) -> dict[str, float]:
         """The mean AP of each class over the runs."""
         return _mean([run.by_class for run in self.runs])
 
-    @property
+    @cached_property
     def errors(self) -> dict[str, float]:
         """TIDE's kinds of errors, the mean over the runs of the AP points that each costs."""
         return _mean([run.errors()["points"] for run in self.runs])
 
-    @property
+    @cached_property
     def calibration_error(self) -> float:
         """The mean expected calibration error, 0 to 1."""
         return fmean(run.calibration()["ece"] for run in self.runs)
@@ -113,11 +115,7 @@ def grouped(word: str, runs: Sequence[Scored]) -> Group:
     by_seed: dict[int, Scored] = {}
     for run in sorted(runs, key=lambda one: (one.recipe.seed, one.run)):
         seed = run.recipe.seed
-        if seed in by_seed or run.recipe.model_copy(update={"seed": 0}).model_dump(
-            exclude={"teacher_checkpoint", "workers", "trackers"}
-        ) != runs[0].recipe.model_copy(update={"seed": 0}).model_dump(
-            exclude={"teacher_checkpoint", "workers", "trackers"}
-        ):
+        if seed in by_seed or experiment(run.recipe) != experiment(runs[0].recipe):
             first = by_seed.get(seed, runs[0])
             raise PkdError(
                 f"{word!r} means runs that differ in more than their seeds: {first.run} and {run.run}.",

@@ -1,72 +1,11 @@
-"""Two runs on the same images: by how much one is better, and how much of that could be the choice of images."""
+"""Which runs can be held against each other, and how much of a teacher's lead one has made up."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-
-import numpy as np
 
 from pkdcli.errors import PkdError
-from pkdcli.reporting.compare.resamples import RESAMPLES, resampled, standard_error
 from pkdcli.reporting.compare.scored import Scored
-from pkdcli.reporting.statistics import Interval
-from pkdcli.runs.record import METRICS
-
-NORMAL = 1.959964
-"""Standard errors to each side of a 95 % interval of a normal distribution."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """B less A.
-
-    Attributes:
-        a: The run that is compared with, such as a baseline.
-        b: The other.
-        metrics: Each metric's difference in AP points with its interval over images; NaN where the data has no object
-            of that size.
-        by_class: Differences in AP points by the name of the class.
-        better: The share of resamples in which B has the higher mAP, 0 to 1; None without resamples.
-    """
-
-    a: Scored
-    b: Scored
-    metrics: dict[str, Interval]
-    by_class: dict[str, float]
-    better: float | None
-
-
-def difference(a: Scored, b: Scored, resamples: int = RESAMPLES, seed: int = 0) -> Difference:
-    """Compare two runs by a paired bootstrap over images.
-
-    The interval is the difference ± 1.96 standard errors, which are the spread over resamples (`resamples`).
-
-    Args:
-        a: What is compared with.
-        b: The other.
-        resamples: How often images are drawn; 0 for no intervals.
-        seed: Of the drawing.
-
-    Raises:
-        PkdError: They were evaluated on other data, splits, images or classes.
-    """
-    alike(a, b)
-    ours, theirs = a.metrics, b.metrics
-    drawn = resampled((a, b), resamples, seed) if resamples else None
-    metrics, better = {}, None
-    for name in METRICS:
-        mean, half = theirs[name] - ours[name], math.inf
-        if drawn is not None:
-            differences = drawn[name][1] - drawn[name][0]
-            half = NORMAL * standard_error(differences)
-            if name == "mAP":
-                better = float(np.mean(differences > 0))
-        metrics[name] = Interval(mean, mean - half, mean + half, len(a.found.images))
-    first, second = a.by_class, b.by_class
-    by_class = {name: second[name] - value for name, value in first.items()}
-    return Difference(a, b, metrics, by_class, better)
 
 
 def alike(a: Scored, b: Scored) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pkdcli.reporting.table import Table, signed
-from pkdcli.reporting.verdict.judge import GO, INCONCLUSIVE, Verdict
+from pkdcli.reporting.verdict.judge import GO, Verdict
 from pkdcli.runs.record import Record, plain
 
 VERDICT_COLUMNS = ("verdict", "pair", "student", "loss", "weight", "temperature", "schedule", "data", "scale", "seeds",
@@ -60,8 +60,3 @@ def verdict_rows(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
             row[f"gain_{end}"] = bound if bound is not None and math.isfinite(bound) else None
         rows.append(row)
     return rows
-
-
-def undecided(verdicts: Sequence[Verdict]) -> bool:
-    """Whether another seed might decide one of them."""
-    return any(one.word == INCONCLUSIVE for one in verdicts)

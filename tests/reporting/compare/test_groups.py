@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,20 +11,11 @@ from scipy import stats
 
 from pkdcli.data.scoring.predictions import Detections
 from pkdcli.errors import PkdError
+from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.reporting.compare.groups import against, grouped
 from pkdcli.reporting.compare.resamples import resampled
 from pkdcli.reporting.compare.scored import Scored
 from pkdcli.reporting.compare.tables import DATA_COLUMNS, compared_rows, compared_tables
-
-
-class Recipe(SimpleNamespace):
-    """As much of a recipe as a group asks for."""
-
-    def model_copy(self, update):
-        return Recipe(**{**vars(self), **update})
-
-    def model_dump(self, exclude=()):
-        return dict(vars(self))
 
 
 def run(base: Scored, name: str, seed: int, noise: float = 0.0, **recipe) -> Scored:
@@ -34,7 +24,7 @@ def run(base: Scored, name: str, seed: int, noise: float = 0.0, **recipe) -> Sco
     found: Detections = base.found
     boxes = found.boxes + random.normal(0, noise, found.boxes.shape).astype(np.float32)
     moved = dataclasses.replace(found, boxes=boxes)
-    return Scored(name, Recipe(seed=seed, **recipe), "val", base.truth, moved)
+    return Scored(name, resolve(Request(scale="tiny", seed=seed, **recipe)), "val", base.truth, moved)
 
 
 @pytest.fixture(scope="module")

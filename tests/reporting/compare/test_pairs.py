@@ -14,7 +14,13 @@ from pycocotools.cocoeval import COCOeval
 
 from pkdcli.data.scoring.predictions import Detections
 from pkdcli.errors import PkdError
-from pkdcli.reporting.compare.pairs import difference, recovered
+from pkdcli.reporting.compare.groups import Group, against
+from pkdcli.reporting.compare.pairs import recovered
+
+
+def difference(a, b, *resamples, **changes):
+    """Two single runs held against each other."""
+    return against(Group("a", (a,)), Group("b", (b,)), *resamples, **changes)
 
 
 def slow_map(content, found: Detections, images) -> float:
@@ -46,9 +52,9 @@ def test_the_difference_is_that_of_the_metrics(two):
     found = difference(a, b, resamples=0)
     images = a.found.images.tolist()
     expected = slow_map(content, b.found, images) - slow_map(content, a.found, images)
-    assert found.metrics["mAP"].mean == pytest.approx(expected, abs=1e-9)
+    assert found.metrics["mAP"].by_images.mean == pytest.approx(expected, abs=1e-9)
     assert found.better is None
-    assert found.metrics["mAP"].lower == -np.inf
+    assert found.metrics["mAP"].by_images.lower == -np.inf
 
 
 def test_the_interval_is_that_of_a_slow_paired_bootstrap(two):
@@ -61,8 +67,9 @@ def test_the_interval_is_that_of_a_slow_paired_bootstrap(two):
         drawn.append(slow_map(content, b.found, images) - slow_map(content, a.found, images))
     # The spread of 150 draws is known to 1/sqrt(300) = 6 % of itself: three of those.
     spread = np.std(drawn, ddof=1)
-    assert found.metrics["mAP"].half_width == pytest.approx(1.96 * spread, rel=0.18)
-    assert (found.metrics["mAP"].lower + found.metrics["mAP"].upper) / 2 == pytest.approx(found.metrics["mAP"].mean)
+    assert found.metrics["mAP"].by_images.half_width == pytest.approx(1.96 * spread, rel=0.18)
+    interval = found.metrics["mAP"].by_images
+    assert (interval.lower + interval.upper) / 2 == pytest.approx(interval.mean)
     theirs = hotcoco.compare(a.evaluation, b.evaluation, n_bootstrap=2000, seed=0, confidence=0.95)["ci"]["AP"]
     assert 100 * theirs["std_err"] < 0.85 * spread, "hotcoco counts an image once however often it was drawn"
     assert found.better == pytest.approx(np.mean(np.array(drawn) > 0), abs=0.02)
@@ -77,8 +84,9 @@ def test_the_same_seed_draws_the_same_images(two):
 def test_classes_and_sizes(two):
     _, a, b = two
     found = difference(a, b, 0)
-    assert list(found.by_class) == ["car", "person"]
-    assert np.mean(list(found.by_class.values())) == pytest.approx(found.metrics["mAP"].mean)
+    by_class = {name: value - found.a.by_class[name] for name, value in found.b.by_class.items()}
+    assert list(by_class) == ["car", "person"]
+    assert np.mean(list(by_class.values())) == pytest.approx(found.metrics["mAP"].by_images.mean)
     assert np.mean(list(a.by_class.values())) == pytest.approx(a.metrics["mAP"])
 
 
