@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from xml.etree import ElementTree
 
-from pkdcli.data.importers.files import Tree, sizes_of
+from pkdcli.data.importers.files import Tree, located, skip_unlisted
 from pkdcli.data.importers.polygons import area_of, box_of, turned_box
-from pkdcli.data.importers.source import Picture, Source, Thing, in_order, split_in
+from pkdcli.data.importers.source import Picture, Source, Thing, finite, in_order, split_in
 
 FORM = "CVAT"
 _OTHER = ("polyline", "points", "cuboid", "skeleton", "ellipse", "tag")
@@ -44,24 +43,17 @@ def read(tree: Tree, files: list[Path]) -> Source:
                 found.pictures.append(picture)
     used = {thing.label for picture in found.pictures for thing in picture.things}
     found.classes = in_order(used, [name for name in labels if name])
-    for path in tree.images:
-        if path not in taken:
-            found.skip(tree.name_of(path), "no <image> is about this image", wrong=False)
+    skip_unlisted(tree, found, taken, "no <image> is about this image")
     return found
 
 
 def _picture(item: ElementTree.Element, file: Path, tree: Tree, found: Source) -> Picture | None:
-    name = item.get("name", "")
     where = f"{tree.relative(file)}, image {item.get('id', '?')}"
-    path = tree.image(name, file)
-    if path is None:
-        found.skip(where, f"its image {name!r} is not there, or several have that name")
+    image = located(tree, found, where, file, item.get("name", ""))
+    if image is None:
         return None
-    sizes = sizes_of(path)
-    if isinstance(sizes, str):
-        found.skip(where, f"its image {tree.name_of(path)} {sizes}")
-        return None
-    written = (_number(item.get("width")), _number(item.get("height")))
+    path, sizes = image
+    written = (finite(item.get("width")), finite(item.get("height")))
     if None in written:
         written = sizes[1]
     if written not in sizes:
@@ -87,11 +79,11 @@ def _thing(shape: ElementTree.Element) -> Thing | str | None:
     """An object, what is wrong with it, or None for an element that is no shape."""
     label = shape.get("label", "").strip()
     if shape.tag == "box":
-        sides = [_number(shape.get(key)) for key in ("xtl", "ytl", "xbr", "ybr")]
+        sides = [finite(shape.get(key)) for key in ("xtl", "ytl", "xbr", "ybr")]
         if None in sides:
             return "has no four corners"
         left, top, right, bottom = sides
-        points, degrees = None, _number(shape.get("rotation")) or 0.0
+        points, degrees = None, finite(shape.get("rotation")) or 0.0
         box = (left, top, right - left, bottom - top)
         if degrees:
             points = turned_box(left, top, right, bottom, degrees)
@@ -105,7 +97,7 @@ def _thing(shape: ElementTree.Element) -> Thing | str | None:
             return "has fewer than three points"
         box = box_of(points)
     elif shape.tag == "mask":
-        sides = [_number(shape.get(key)) for key in ("left", "top", "width", "height")]
+        sides = [finite(shape.get(key)) for key in ("left", "top", "width", "height")]
         if None in sides:
             return "has no left, top, width and height"
         points, box = None, tuple(sides)
@@ -119,11 +111,3 @@ def _thing(shape: ElementTree.Element) -> Thing | str | None:
     if points is None:
         return Thing(label, box)
     return Thing(label, box, segmentation=[points], area=round(area_of(points), 3))
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None

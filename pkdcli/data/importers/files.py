@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from pkdcli.data.checks.images import read_header
 from pkdcli.data.images.file_names import folded
 from pkdcli.data.images.formats import why_unusable
 from pkdcli.data.images.loading_error import ImageError
-from pkdcli.data.images.pixels import SIDEWAYS, read
+from pkdcli.data.images.pixels import read
+from pkdcli.data.importers.source import Source
 
 IMAGES = frozenset(
     (
@@ -107,8 +108,51 @@ def _nearest(found: list[Path], name: str, beside: Path) -> Path | None:
     return found[scores.index(best)] if scores.count(best) == 1 else None
 
 
-def sizes_of(path: Path) -> tuple[tuple[int, int], tuple[int, int]] | str:
-    """Width and height of an image as its pixels are stored, and as it is shown; or what is wrong with it, in words."""
+Sizes = tuple[tuple[int, int], tuple[int, int]]
+"""Width and height of an image as its pixels are stored, and as it is shown."""
+
+
+def located(
+    tree: Tree, found: Source, said: str, beside: Path, *names: str, what: str = "its image"
+) -> tuple[Path, Sizes] | None:
+    """The image that an annotation is about, and its sizes; None where it can't be used, which is then noted down.
+
+    Args:
+        tree: The files of the source.
+        found: Where what is left out is noted down.
+        said: What is left out then.
+        beside: The annotation file.
+        names: What the image may be called there, the likeliest first; empty ones are passed over.
+        what: What to call it.
+    """
+    called = [name for name in names if name]
+    path = next((one for name in called if (one := tree.image(name, beside)) is not None), None)
+    if path is None:
+        found.skip(said, f"{what} {next(iter(called), '')!r} is not there, or several have that name")
+        return None
+    sizes = sizes_of(path)
+    if isinstance(sizes, str):
+        found.skip(said, f"{what} {tree.name_of(path)} {sizes}")
+        return None
+    return path, sizes
+
+
+def skip_unlisted(tree: Tree, found: Source, taken: Container[Path], why: str) -> None:
+    """Leave out the images that no annotation is about.
+
+    Args:
+        tree: The files of the source.
+        found: Where they are noted down.
+        taken: Those that one is about.
+        why: In words, without a full stop.
+    """
+    for path in tree.images:
+        if path not in taken:
+            found.skip(tree.name_of(path), why, wrong=False)
+
+
+def sizes_of(path: Path) -> Sizes | str:
+    """The sizes of an image, or what is wrong with it, in words."""
     header = read_header(path)
     if why := why_unusable(header.kind):
         return why[0]
@@ -118,5 +162,4 @@ def sizes_of(path: Path) -> tuple[tuple[int, int], tuple[int, int]] | str:
         except ImageError as error:
             return error.message.removeprefix(f"image {path} ").rstrip(".")
         return (width, height), (width, height)
-    shown = header.stored[::-1] if header.orientation in SIDEWAYS else header.stored
-    return header.stored, shown
+    return header.stored, header.shown

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from pkdcli.data.importers.files import Tree, sizes_of
+from pkdcli.data.importers.files import Tree, located, skip_unlisted
 from pkdcli.data.importers.polygons import area_of, box_of, circle
 from pkdcli.data.importers.source import Picture, Source, Thing, in_order, split_in
 
@@ -29,9 +29,7 @@ def read(tree: Tree, files: list[Path]) -> Source:
             taken.add(picture.path)
             found.pictures.append(picture)
     found.classes = in_order(thing.label for picture in found.pictures for thing in picture.things)
-    for path in tree.images:
-        if path not in taken:
-            found.skip(tree.name_of(path), "no JSON file is about this image", wrong=False)
+    skip_unlisted(tree, found, taken, "no JSON file is about this image")
     return found
 
 
@@ -44,16 +42,12 @@ def _picture(file: Path, tree: Tree, found: Source, taken: set[Path]) -> Picture
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         found.skip(said, f"is no whole JSON of LabelMe: {error}")
         return None
-    path = (tree.image(name, file) if name else None) or tree.image(file.stem, file)
-    if path is None:
-        found.skip(said, f"its image {name or file.stem!r} is not there, or several have that name")
+    image = located(tree, found, said, file, name, file.stem)
+    if image is None:
         return None
+    path, sizes = image
     if path in taken:
         found.skip(said, f"another JSON file is about {tree.name_of(path)} already")
-        return None
-    sizes = sizes_of(path)
-    if isinstance(sizes, str):
-        found.skip(said, f"its image {tree.name_of(path)} {sizes}")
         return None
     size = (content.get("imageWidth") or sizes[1][0], content.get("imageHeight") or sizes[1][1])
     if size not in sizes:

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from pkdcli.data.importers.files import Tree, sizes_of
+from pkdcli.data.importers.files import Tree, located, skip_unlisted
 from pkdcli.data.importers.source import Picture, Source, Thing, in_order, split_in
 
 FORM = "Open Images"
@@ -65,22 +65,15 @@ def read(tree: Tree, files: list[Path]) -> Source:
             "Classes go by Open Images' own signs, such as /m/01g317: put class-descriptions-boxable.csv into the "
             "folder for their names."
         )
-    taken = {picture.path for picture in found.pictures}
-    for path in tree.images:
-        if path not in taken:
-            found.skip(tree.name_of(path), "no line is about this image", wrong=False)
+    skip_unlisted(tree, found, {picture.path for picture in found.pictures}, "no line is about this image")
     return found
 
 
 def _picture(name: str, file: Path, tree: Tree, found: Source, place: str) -> Picture | None:
-    path = tree.image(name, file)
-    if path is None:
-        found.skip(place, f"the image {name!r} is not there, or several have that name")
+    image = located(tree, found, place, file, name, what="the image")
+    if image is None:
         return None
-    sizes = sizes_of(path)
-    if isinstance(sizes, str):
-        found.skip(place, f"the image {tree.name_of(path)} {sizes}")
-        return None
+    path, sizes = image
     split = split_in(tree.name_of(path)) or split_in(Path(tree.relative(file)).with_suffix(""))
     return Picture(path, tree.name_of(path), *sizes[1], split=split)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -121,3 +122,12 @@ def in_order(labels: Iterable[str], first: Iterable[str] = ()) -> list[str]:
     """
     known = list(dict.fromkeys(first))
     return known + sorted(set(labels) - set(known))
+
+
+def finite(text: str | None) -> float | None:
+    """The number that a text is; None where it is none, or not finite."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from pkdcli.data.importers.files import Tree, sizes_of
-from pkdcli.data.importers.source import Picture, Source, Thing, in_order, split_in
+from pkdcli.data.importers.files import Tree, located, skip_unlisted
+from pkdcli.data.importers.source import Picture, Source, Thing, finite, in_order, split_in
 
 FORM = "Pascal VOC"
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -69,9 +68,7 @@ def read(tree: Tree, files: list[Path], first_pixel: int | None = None) -> Sourc
     labels = {thing.label for picture in found.pictures for thing in picture.things}
     names = [line.strip() for line in listed.read_text(errors="replace").splitlines()] if listed else []
     found.classes = in_order(labels, [name for name in names if name])
-    for path in tree.images:
-        if path not in taken:
-            found.skip(tree.name_of(path), "no XML file is about this image", wrong=False)
+    skip_unlisted(tree, found, taken, "no XML file is about this image")
     return found
 
 
@@ -89,18 +86,14 @@ def _picture(file: Path, tree: Tree, found: Source, taken: set[Path]) -> tuple[P
         found.skip(said, f"begins with <{top.tag}>, not with <annotation>", wrong=False)
         return None
     name = (top.findtext("filename") or "").strip()
-    path = (tree.image(name, file) if name else None) or tree.image(file.stem, file)
-    if path is None:
-        found.skip(said, f"its image {name or file.stem!r} is not there, or several have that name")
+    image = located(tree, found, said, file, name, file.stem)
+    if image is None:
         return None
+    path, sizes = image
     if path in taken:
         found.skip(said, f"another XML file is about {tree.name_of(path)} already")
         return None
-    sizes = sizes_of(path)
-    if isinstance(sizes, str):
-        found.skip(said, f"its image {tree.name_of(path)} {sizes}")
-        return None
-    written = (_number(top.findtext("size/width")), _number(top.findtext("size/height")))
+    written = (finite(top.findtext("size/width")), finite(top.findtext("size/height")))
     size = sizes[1]
     if all(side and side > 0 for side in written):
         if written not in sizes:
@@ -115,7 +108,7 @@ def _picture(file: Path, tree: Tree, found: Source, taken: set[Path]) -> tuple[P
     for number, item in enumerate(top.findall("object"), 1):
         place = f"{said}, object {number}"
         label = (item.findtext("name") or "").strip()
-        corners = [_number(item.findtext(f"bndbox/{corner}")) for corner in _CORNERS]
+        corners = [finite(item.findtext(f"bndbox/{corner}")) for corner in _CORNERS]
         if not label:
             found.skip(place, "has no <name>")
         elif any(corner is None for corner in corners):
@@ -124,14 +117,6 @@ def _picture(file: Path, tree: Tree, found: Source, taken: set[Path]) -> tuple[P
             hard = (item.findtext("difficult") or "").strip().lower() in ("1", "true")
             things.append(_Corners(label, tuple(corners), hard, place))
     return Picture(path, tree.name_of(path), *size), things
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
 
 
 def _image_sets(tree: Tree) -> dict[str, str]:
