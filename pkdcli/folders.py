@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from pkdcli.errors import PkdError
+
 
 def runs_root(given: Path | None = None) -> Path:
     """The folder of run directories: `given`, or $PKD_RUNS, or ./runs."""
@@ -18,6 +20,22 @@ def cache_root() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("pkd", appauthor=False)
+
+
+def make_room(folder: Path, force: bool) -> None:
+    """Make sure that nothing is written over, in a folder that a user names, without a word.
+
+    Args:
+        folder: Where files are to be written.
+        force: The user has said so.
+
+    Raises:
+        PkdError: It is a file, or there is something in it.
+    """
+    if folder.is_file():
+        raise PkdError(f"{folder} is a file.", "Give a folder with -o DIR.")
+    if folder.is_dir() and any(folder.iterdir()) and not force:
+        raise PkdError(f"{folder} is there already.", "Give another with -o DIR, or write into it with --force.")
 
 
 def recipes_root() -> Path:

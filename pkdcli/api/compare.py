@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pkdcli.reporting.table import Table
 
 SPLITS = ("val", "test", "train")
+FORMATS = ("table", "md", "csv", "json", "latex")
 _Runs = Annotated[OutputOptions, Only("runs", "quiet")]
 
 
@@ -44,9 +45,9 @@ class CompareOptions:
         argument=True,
         repeatable=True,
     )
-    split: str = option("val", "val; or test or train, if `pkd eval` has evaluated it.")
+    split: str = option("val", "val; or test or train, if `pkd eval` has evaluated it.", choices=SPLITS)
     resamples: int = option(1000, "How often images are drawn for the intervals; 0 for none.", min=0)
-    format: str | None = option(None, "table, md, csv, json or latex.", metavar="FORMAT")
+    format: str | None = option(None, "table, md, csv, json or latex.", metavar="FORMAT", choices=FORMATS)
     output: Path | None = option(
         None, "Write to a file instead of the terminal.", names=("--output", "-o"), metavar="FILE"
     )
@@ -107,10 +108,6 @@ def compare(options: CompareOptions, output: _Runs, *, watcher: Watcher | None =
     from pkdcli.reporting.compare.groups import against, grouped
     from pkdcli.reporting.compare.scored import score
 
-    if options.split not in SPLITS:
-        from pkdcli.errors import unknown
-
-        raise unknown("split", options.split, SPLITS)
     if len(options.names) < 2:
         raise PkdError("give two runs or more: what is compared with first.", "`pkd status` lists the runs.")
     cache, among = cache_root(), all_runs(output.runs)

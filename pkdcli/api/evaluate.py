@@ -15,7 +15,7 @@ from pkdcli.data.prepare import prepare, thinnest
 from pkdcli.errors import PkdError, unknown
 from pkdcli.experiment.derived_recipes import of_checkpoint, of_run, recipe_of
 from pkdcli.folders import cache_root, runs_root
-from pkdcli.launch.outcome import Watcher
+from pkdcli.launch.outcome import Watcher, unheard
 from pkdcli.launch.request import ask
 from pkdcli.recipe.alone import on_other_data
 from pkdcli.recipe.resolve import load_data
@@ -101,7 +101,7 @@ def evaluate(
         PkdError: Nothing of that name, no such split, weights that don't fit, or the evaluation failed.
     """
     options = options_of(EvalOptions, options, keywords)
-    tell = say or _ignore
+    tell = say or unheard
     split, model = options.split, options.model
     for kind, word, allowed in (("split", split, SPLITS), ("model", model, MODELS)):
         if word not in allowed:
@@ -213,7 +213,3 @@ def _for_stock_mmdet(paths: RunPaths) -> Path | None:
 
         return stock.write(recipe, paths, recipe.data.classes or [])
     return None
-
-
-def _ignore(line: str) -> None:
-    """Nobody listens."""

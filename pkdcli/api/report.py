@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pkdcli.errors import PkdError
 from pkdcli.folders import runs_root
+from pkdcli.launch.outcome import unheard
 from pkdcli.options import OutputOptions, like, option
 from pkdcli.reporting.write import DATA, FORMATS, PAGE, Shown, format_of, render, save
 
@@ -206,7 +207,7 @@ def find_report(options: ReportOptions, warn: Callable[[str], None] | None = Non
     format = format_of(options.format, options.output)
     root = runs_root(options.runs)
     _check(root)
-    records = collect(root, warn or _ignored, options.imports)
+    records = collect(root, warn or unheard, options.imports)
     how = Grouping(options.seeds == "mean", parse_group_by(options.group_by), options.best)
     if options.compare:
         from pkdcli.reporting.tables.compare import compare_runs
@@ -238,7 +239,7 @@ def report(options: ReportOptions, *, say: Callable[[str], None] | None = None) 
     found = find_report(options, say and (lambda line: say(f"warning: {line}")))
     if options.plot_dir is not None:
         for path in write_plots(found, Path(options.plot_dir)):
-            (say or _ignored)(f"Wrote {path}")
+            (say or unheard)(f"Wrote {path}")
     if options.format is None and options.output is None:
         return found.frame()
     text = render(found.format, *found.content(), found.shown)
@@ -283,7 +284,3 @@ def _check(root: Path) -> None:
         raise PkdError(f"{root} is a file, not a folder of runs.", "Give the folder with --runs DIR.")
     if any((root / name).is_file() for name in ("status.json", "result.json")):
         raise PkdError(f"{root} is itself a run.", f"Give the folder of runs: --runs {root.parent}")
-
-
-def _ignored(line: str) -> None:
-    """Nobody listens."""

@@ -12,7 +12,7 @@ from pkdcli.api.options import VerifyOptions
 from pkdcli.api.options.keywords import options_of
 from pkdcli.config.teacher import teacher_recipe
 from pkdcli.data.images.file_names import path_of
-from pkdcli.errors import PkdError
+from pkdcli.data.images.given import given_images
 from pkdcli.experiment.data import with_data
 from pkdcli.experiment.plan import with_weights_hash
 from pkdcli.folders import cache_root, runs_root
@@ -101,7 +101,7 @@ def verify(
     recipe = with_weights_hash(resolve(request))
     if options.images:
         recipe = recipe.model_copy(update={"data": facts(recipe.data, cache, watcher.on_warning)})
-        files = _given(options.images)
+        files = given_images(options.images)
     else:
         (recipe,) = with_data([recipe], cache, None, watcher)
         files = _first_images(recipe.data)
@@ -125,13 +125,6 @@ def _write(found: dict[str, Any], stem: Path) -> tuple[Path, ...]:
     write_text(kept[1], formats.to_csv(rows_of(found), LIMIT_COLUMNS))
     write_json(kept[2], found)
     return kept
-
-
-def _given(images: Sequence[Path]) -> list[Path]:
-    for path in images:
-        if not path.expanduser().is_file():
-            raise PkdError(f"--image: there is no file {path}.", "Give JPEG or PNG files.")
-    return [path.expanduser().absolute() for path in images]
 
 
 def _first_images(data: Data) -> list[Path]:

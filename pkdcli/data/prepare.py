@@ -78,7 +78,7 @@ def facts(data: Data, cache: Path, warn: Callable[[str], None] = _say) -> Data:
                 "train_images": data.train_images or dataset.COUNTS["train"],
             }
         )
-    if not all(Path(split.annotations).exists() for split in _splits(data).values()):
+    if not all(Path(split.annotations).exists() for split in data.splits.values()):
         return data
     fingerprint = _fingerprint(data)
     known = cache / "checks" / f"{data.name}-{fingerprint}.json"
@@ -138,23 +138,18 @@ def spoils(data: Data, cache: Path) -> dict[str, str]:
 
 def _drawn_in(data: Data, root: Path) -> dict[str, Split]:
     """The splits of the embedded data set in its folder; those that are there already have absolute paths, and stay."""
-    return {name: _under(root, split) for name, split in _splits(data).items()}
+    return {name: _under(root, split) for name, split in data.splits.items()}
 
 
 def _under(root: Path, split: Split) -> Split:
     return Split(images=str(root / split.images), annotations=str(root / split.annotations))
 
 
-def _splits(data: Data) -> dict[str, Split]:
-    splits = {"train": data.train, "val": data.val, "test": data.test}
-    return {name: split for name, split in splits.items() if split is not None}
-
-
 def _folders(data: Data) -> dict[str, Any]:
     """Where the images lie and when their folders last changed: a check holds as long as that does."""
     return {
         name: [split.images, Path(split.images).stat().st_mtime_ns if Path(split.images).is_dir() else None]
-        for name, split in _splits(data).items()
+        for name, split in data.splits.items()
     }
 
 
@@ -168,7 +163,7 @@ def _reading(data: Data) -> list[Any]:
 def _present(data: Data) -> None:
     absent = [
         path
-        for split in _splits(data).values()
+        for split in data.splits.values()
         for path in (split.annotations, split.images)
         if not Path(path).exists()
     ]
@@ -188,7 +183,7 @@ def _present(data: Data) -> None:
 
 def _fingerprint(data: Data) -> str:
     digest = hashlib.sha256()
-    for name, split in _splits(data).items():
+    for name, split in data.splits.items():
         digest.update(name.encode())
         try:
             with open(split.annotations, "rb") as file:
@@ -208,7 +203,7 @@ def _check(data: Data) -> dict[str, Any]:
 
     reports: dict[str, coco.SplitReport] = {}
     warnings: list[str] = []
-    for name, split in _splits(data).items():
+    for name, split in data.splits.items():
         reports[name] = coco.check_split(
             Path(split.images),
             Path(split.annotations),
@@ -221,7 +216,7 @@ def _check(data: Data) -> dict[str, Any]:
         warnings += [f"{split.annotations}: {problem}" for problem in reports[name].problems]
     classes = reports["train"].classes
     for name, report in reports.items():
-        coco.same_classes(classes, report.classes, data.train.annotations, _splits(data)[name].annotations)
+        coco.same_classes(classes, report.classes, data.train.annotations, data.splits[name].annotations)
     for name in data.classes or ():
         if data.classes.count(name) > 1:
             raise PkdError(f"data set {data.name}: classes: {name!r} is listed twice.", "List each class once.")

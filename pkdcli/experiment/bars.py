@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
 from pkdcli.errors import ExitCode
 from pkdcli.launch.job import JobSpec
-from pkdcli.launch.outcome import Outcome, Watcher
+from pkdcli.launch.outcome import Counted, Outcome, Watcher
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.record import number_of
 from pkdcli.runs.store import read_object
@@ -40,11 +40,11 @@ class Bars(Watcher):
         self._done: frozenset[str] = frozenset()
 
     @contextmanager
-    def counting(self, text: str) -> Iterator[Callable[[int, int], None]]:
+    def counting(self, text: str) -> Iterator[Counted]:
         """Show a bar of so many things."""
         bar = self._bar(text, None)
 
-        def show(done: int, total: int) -> None:
+        def show(done: int, total: int | None, name: str = "") -> None:
             bar.total = total
             self._set(bar, done)
 

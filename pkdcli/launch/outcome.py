@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pkdcli.errors import ExitCode
 
@@ -45,6 +45,23 @@ class Outcome:
         return cause
 
 
+class Counted(Protocol):
+    """Told how many of many things are done."""
+
+    def __call__(self, done: int, total: int | None, name: str = "") -> None:
+        """So many are done.
+
+        Args:
+            done: So far.
+            total: In all; None where nobody knows.
+            name: Of the last one.
+        """
+
+
+def unheard(line: str) -> None:
+    """What is said where nobody listens."""
+
+
 class Watcher:
     """Told of everything that happens while runs are carried out. This one keeps it to itself; heirs show it.
 
@@ -67,9 +84,9 @@ class Watcher:
         """Something that takes seconds is done inside this context."""
         return nullcontext()
 
-    def counting(self, text: str) -> AbstractContextManager[Callable[[int, int], None]]:
+    def counting(self, text: str) -> AbstractContextManager[Counted]:
         """Many things are done inside this context, which is told how many so far, and how many there are."""
-        return nullcontext(lambda done, total: None)
+        return nullcontext(lambda done, total, name="": None)
 
     def on_note(self, text: str) -> None:
         """A word about the machine, the data or a run, without a full stop."""

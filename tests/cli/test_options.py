@@ -51,7 +51,6 @@ HOMONYMS = {
     ("export", "--model"): "which one becomes a file",
     ("export", "--image"): "what the file is checked on",
     ("predict", "--batch"): "images at a time, not what is measured",
-    ("export", "--force"): "of a folder of an export",
     ("resume", "--all"): "every run that ended without a result",
     ("list", "--all"): "also the losses that no recipe can name",
     ("bench", "--only"): "sections of the measurements",

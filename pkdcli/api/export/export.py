@@ -12,9 +12,10 @@ from typing import Any
 from pkdcli.api.options.deploy import ExportOptions, PredictOptions
 from pkdcli.api.options.keywords import options_of
 from pkdcli.api.predict.predict import wanted
+from pkdcli.data.images.given import given_images
 from pkdcli.errors import ExitCode, PkdError
-from pkdcli.folders import runs_root
-from pkdcli.launch.outcome import Watcher
+from pkdcli.folders import make_room, runs_root
+from pkdcli.launch.outcome import Watcher, unheard
 from pkdcli.runs.find import find_run
 
 NEEDS = {"onnx": ("onnx", "onnxscript", "onnxruntime")}
@@ -75,8 +76,8 @@ def export(
     (model,), name = wanted(_as_predict(options))
     paths = find_run(options.target, runs_root(options.runs))
     folder = (options.output or runs_root(options.runs) / "exports" / name).expanduser()
-    _make_room(folder, options.force)
-    images = [str(_file(image)) for image in options.images]
+    make_room(folder, options.force)
+    images = [str(image) for image in given_images(options.images)]
     folder.mkdir(parents=True, exist_ok=True)
     written = _for_mmdet(model.weights, folder) if paths is not None else []
     about: dict[str, dict[str, Any]] = {}
@@ -94,7 +95,7 @@ def export(
     }
     if request["formats"]:
         try:
-            _carry_out(request, written, about, on_step, say or _ignore, watcher)
+            _carry_out(request, written, about, on_step, say or unheard, watcher)
         except BaseException:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
@@ -156,21 +157,3 @@ def _check_packages(name: str) -> None:
             f"Type: {INSTALL}",
             ExitCode.MISSING,
         )
-
-
-def _make_room(folder: Path, force: bool) -> None:
-    if folder.is_file():
-        raise PkdError(f"{folder} is a file.", "Give a folder with -o DIR.")
-    if folder.is_dir() and any(folder.iterdir()) and not force:
-        raise PkdError(f"{folder} is there already.", "Give another with -o DIR, or write into it with --force.")
-
-
-def _file(image: Path) -> Path:
-    path = image.expanduser().absolute()
-    if not path.is_file():
-        raise PkdError(f"--image: there is no file {image}.", "Give JPEG or PNG files.")
-    return path
-
-
-def _ignore(line: str) -> None:
-    """Nobody listens."""

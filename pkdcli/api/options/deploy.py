@@ -104,13 +104,8 @@ class ExportOptions:
     detector: str | None = like(EvalOptions, "detector")
     scale: str | None = like(EvalOptions, "scale")
     data: str | None = like(PredictOptions, "data")
-    output: Path | None = option(
-        None,
-        "Folder of the files; default: exports/<run>/ in the runs folder.",
-        names=("--output", "-o"),
-        metavar="DIR",
-        panel=WHERE,
-        folder=True,
+    output: Path | None = like(
+        PredictOptions, "output", help="Folder of the files; default: exports/<run>/ in the runs folder."
     )
-    force: bool = option(False, "Write into a folder that is there.", panel=WHERE)
+    force: bool = like(PredictOptions, "force")
     runs: Path | None = like(OutputOptions, "runs")

@@ -14,8 +14,8 @@ from pkdcli.api.options.deploy import PredictOptions
 from pkdcli.api.options.keywords import options_of
 from pkdcli.api.predict.inputs import inputs
 from pkdcli.errors import ExitCode, PkdError
-from pkdcli.folders import cache_root, runs_root
-from pkdcli.launch.outcome import Watcher
+from pkdcli.folders import cache_root, make_room, runs_root
+from pkdcli.launch.outcome import Watcher, unheard
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.find import find_run, run_at
 from pkdcli.runs.paths import RunPaths
@@ -122,7 +122,8 @@ def predict(
     models, name = wanted(options)
     data = models[0].recipe.data
     folder = (options.output or runs_root(options.runs) / "predictions" / name).expanduser()
-    _make_room(folder, options.force)
+    make_room(folder, options.force)
+    _clear(folder)
     keeper = Keeper(
         folder,
         f"{name}: {', '.join(options.inputs[:3])}{' ...' if len(options.inputs) > 3 else ''}",
@@ -144,7 +145,7 @@ def predict(
         "lowest": keeper.lowest,
     }  # fmt: skip
     failed: list[str] = []
-    whole = _collect(request, keeper, failed, on_image, say or _ignore, watcher)
+    whole = _collect(request, keeper, failed, on_image, say or unheard, watcher)
     found = Predictions(
         folder, tuple(keeper.files()), keeper.images, keeper.counts, tuple(failed), keeper.median_seconds(), whole
     )
@@ -205,7 +206,7 @@ def wanted(options: Any) -> tuple[list[Model], str]:
         if options.data is not None:
             from pkdcli.data.prepare import prepare
 
-            recipe = recipe.model_copy(update={"data": prepare(recipe.data, cache_root(), warn=_ignore)})
+            recipe = recipe.model_copy(update={"data": prepare(recipe.data, cache_root(), warn=unheard)})
         else:
             recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"classes": None})})
         return [Model("student", recipe, weights, own=options.scale is None)], weights.stem
@@ -226,22 +227,13 @@ def _run_of(word: str, root: Path) -> RunPaths | None:
     return found
 
 
-def _make_room(folder: Path, force: bool) -> None:
-    """Make sure that nothing is written over which the user did not say so of.
-
-    Raises:
-        PkdError: There is something in the folder.
-    """
-    if folder.is_file():
-        raise PkdError(f"{folder} is a file.", "Give a folder with -o DIR.")
-    if folder.is_dir() and any(folder.iterdir()):
-        if not force:
-            raise PkdError(f"{folder} is there already.", "Give another with -o DIR, or write into it with --force.")
-        if (folder / MARK).is_file():  # ours of before, of which nothing old shall stand among the new
-            for name in ("pictures", "page"):
-                shutil.rmtree(folder / name, ignore_errors=True)
-            for old in folder.glob("predictions*"):
-                old.unlink()
+def _clear(folder: Path) -> None:
+    """Remove what was predicted before, of which nothing shall stand among the new; what is the user's own stays."""
+    if (folder / MARK).is_file():
+        for name in ("pictures", "page"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        for old in folder.glob("predictions*"):
+            old.unlink()
 
 
 def _categories(recipe: Recipe, classes: Sequence[str]) -> list[tuple[int, str]]:
@@ -262,7 +254,3 @@ def _categories(recipe: Recipe, classes: Sequence[str]) -> list[tuple[int, str]]
     if set(classes) <= set(ids):
         return [(ids[name], name) for name in classes]
     return [(number, name) for number, name in enumerate(classes, 1)]
-
-
-def _ignore(line: str) -> None:
-    """Nobody listens."""

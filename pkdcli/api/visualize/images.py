@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pkdcli.data.images.file_names import folded, path_of
+from pkdcli.data.images.given import given_images
 from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Data, Split
 
@@ -28,13 +29,7 @@ def given(images: Sequence[Path], data: Data) -> list[Picture]:
     Raises:
         PkdError: There is no such file.
     """
-    found = []
-    for image in images:
-        path = image.expanduser().absolute()
-        if not path.is_file():
-            raise PkdError(f"--image: there is no file {image}.", "Give JPEG or PNG files.")
-        found.append({"path": str(path), **_annotated(path, data)})
-    return found
+    return [{"path": str(path), **_annotated(path, data)} for path in given_images(images)]
 
 
 def chosen(data: Data, count: int) -> list[Picture]:

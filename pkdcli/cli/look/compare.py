@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pkdcli.api.compare import CompareOptions
+from pkdcli.api.compare import FORMATS, CompareOptions
 from pkdcli.cli.typer_options import spread
 from pkdcli.options import Only, OutputOptions
-
-FORMATS = ("table", "md", "csv", "json", "latex")
 
 
 @spread
@@ -28,7 +26,7 @@ def command(options: CompareOptions, output: Annotated[OutputOptions, Only("runs
     from pkdcli.reporting.write import emit, format_of
 
     format = format_of(options.format, options.output)
-    if format not in FORMATS:
+    if format not in FORMATS:  # by the name of the file
         raise unknown("--format", format, FORMATS)
     found = compare(options, output, watcher=watcher(json=False, quiet=output.quiet))
     emit(format, options.output, found.tables(), [], found.rows(), DATA_COLUMNS)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from pkdcli.cli.progress.base import Watch, describe
 from pkdcli.launch.job import JobSpec
+from pkdcli.launch.outcome import Counted
 
 LINE_SECONDS = 10.0  # between two plain lines of one run
 
@@ -36,8 +37,8 @@ class Spoken(Watch):
         return err().status(text)
 
     @contextmanager
-    def counting(self, text: str) -> Iterator[Callable[[int, int], None]]:
-        """Draw a bar on a terminal; elsewhere print a line now and then."""
+    def counting(self, text: str) -> Iterator[Counted]:
+        """Draw a bar on a terminal from the first thing on; elsewhere print a line now and then."""
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         from pkdcli.cli.console import err
@@ -46,20 +47,29 @@ class Spoken(Watch):
         if not console.is_terminal:
             yield _said_now_and_then(text)
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True) as progress:
-            task = progress.add_task(text, total=None)
-            yield lambda done, total: progress.update(task, completed=done, total=total)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                   TextColumn("{task.fields[name]}"))  # fmt: skip
+        bar = Progress(*columns, console=console, transient=True)
+        task = bar.add_task(text, total=None, name="")
+
+        def show(done: int, total: int | None, name: str = "") -> None:
+            bar.start()
+            bar.update(task, completed=done, total=total, name=name)
+
+        try:
+            yield show
+        finally:
+            bar.stop()
 
 
-def _said_now_and_then(text: str) -> Callable[[int, int], None]:
+def _said_now_and_then(text: str) -> Counted:
     last = time.monotonic()
 
-    def say(done: int, total: int) -> None:
+    def say(done: int, total: int | None, name: str = "") -> None:
         nonlocal last
         if time.monotonic() - last >= LINE_SECONDS:
             last = time.monotonic()
-            print(f"{text}: {done}/{total}", file=sys.stderr, flush=True)
+            print(f"{text}: {done}/{total}{', ' if name else ''}{name}", file=sys.stderr, flush=True)
 
     return say
 

@@ -35,21 +35,20 @@ def command(options: ExportOptions, output: Annotated[OutputOptions, Only("json"
     from pkdcli.api.export.export import export
     from pkdcli.cli.console import tell
     from pkdcli.cli.progress.choose import watcher
-    from pkdcli.cli.use.counting import Counting
 
     quiet = output.quiet or output.json
     last: list[str] = []
-
-    with Counting("images", quiet) as counting:
+    watch = watcher(json=False, quiet=quiet)
+    with watch.counting("images") as counted:
 
         def step(doing: str, done: int | None, total: int | None) -> None:
             if done is not None:
-                counting.step(done, total, doing)
+                counted(done, total, doing)
             elif not quiet and doing not in last:
                 last.append(doing)
                 tell(f"{doing} ...")
 
-        found = export(options, on_step=step, say=tell, watcher=watcher(json=False, quiet=quiet))
+        found = export(options, on_step=step, say=tell, watcher=watch)
     if output.json:
         print(json.dumps(found.record()))
     elif output.quiet:

@@ -37,16 +37,11 @@ def command(options: PredictOptions, output: Annotated[OutputOptions, Only("json
     from pkdcli.api.predict.predict import predict
     from pkdcli.cli.console import tell
     from pkdcli.cli.progress.choose import watcher
-    from pkdcli.cli.use.counting import Counting
 
     quiet = output.quiet or output.json
-    with Counting("files", quiet) as counting:
-        found = predict(
-            options,
-            on_image=counting.step,
-            say=lambda text: tell(f"warning: {text}."),
-            watcher=watcher(json=False, quiet=quiet),
-        )
+    watch = watcher(json=False, quiet=quiet)
+    with watch.counting("files") as step:
+        found = predict(options, on_image=step, say=lambda text: tell(f"warning: {text}."), watcher=watch)
     if output.json:
         print(json.dumps(found.record()))
     elif output.quiet:

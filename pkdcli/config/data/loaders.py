@@ -119,7 +119,7 @@ def split_of(recipe: Recipe, name: str) -> Split:
     Raises:
         PkdError: The data set has no such split.
     """
-    split = {"train": recipe.data.train, "val": recipe.data.val, "test": recipe.data.test}.get(name)
+    split = recipe.data.splits.get(name)
     if split is None:
         raise PkdError(f"data set {recipe.data.name} has no split {name!r}.", "Its recipe names train and val.")
     return split

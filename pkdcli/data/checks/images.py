@@ -54,6 +54,11 @@ class Header(NamedTuple):
     orientation: int = 1
     deep: bool | None = False
 
+    @property
+    def shown(self) -> tuple[int, int] | None:
+        """Width and height of the picture as people see it, turned as its EXIF orientation says."""
+        return self.stored[::-1] if self.stored and self.orientation in SIDEWAYS else self.stored
+
 
 @dataclass
 class Pictures:

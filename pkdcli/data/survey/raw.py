@@ -13,7 +13,6 @@ from pkdcli.data.annotations.rows import whole
 from pkdcli.data.checks.images import read_header
 from pkdcli.data.images.file_names import Folder
 from pkdcli.data.images.formats import why_unusable
-from pkdcli.data.images.pixels import SIDEWAYS
 from pkdcli.data.survey.boxes import SAFE
 
 Say = Callable[[str], None]
@@ -181,7 +180,7 @@ def _size(image: dict[str, Any], header: Any, broken: bool) -> str | float | Non
     """
     if header.stored is None:
         return None
-    shown = header.stored[::-1] if header.orientation in SIDEWAYS else header.stored
+    shown = header.shown
     sides = (image.get("width"), image.get("height"))
     maybe_turned = header.orientation == 0 and not broken  # a PNG's EXIF is seen when it is decoded
     if sides in (header.stored, shown) or (maybe_turned and sides == header.stored[::-1]):

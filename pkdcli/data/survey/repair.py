@@ -15,7 +15,7 @@ import yaml
 from pkdcli.data.annotations.read import read
 from pkdcli.data.checks.boxes import copies, form_of
 from pkdcli.data.survey.raw import drop_images, mend_ids, read_raw
-from pkdcli.data.survey.survey import Survey, splits_of
+from pkdcli.data.survey.survey import Survey
 from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Data
 from pkdcli.runs.store import cannot_write, write_text
@@ -36,12 +36,12 @@ def repair(found: Survey, folder: Path) -> tuple[Path, list[str]]:
     Raises:
         PkdError: The folder can't be written, or is that of the data set; annotations that are no JSON.
     """
-    for split in splits_of(found.data).values():
+    for split in found.data.splits.values():
         if folder / "annotations" == Path(split.annotations).parent.resolve():
             raise PkdError(f"--fix {folder}: the annotations of the data set are there.", "Name another folder.")
     changed: list[str] = []
     texts: dict[str, str] = {}
-    for name in splits_of(found.data):
+    for name in found.data.splits:
         said: list[str] = []
         coco = _repaired(name, found, folder, said.append)
         changed += [f"{name}: {text}" for text in said] or [f"{name}: nothing had to be changed"]
@@ -64,7 +64,7 @@ def recipe_text(data: Data) -> str:
         data: The old one, with absolute paths.
     """
     content: dict[str, Any] = {"name": data.name}
-    for name, split in splits_of(data).items():
+    for name, split in data.splits.items():
         content[name] = {"images": split.images, "annotations": f"annotations/{name}.json"}
     kept = data.model_dump(include={"classes", "image", "masks", "background", "exif", "pixel_range"})
     content |= {key: list(value) if isinstance(value, tuple) else value for key, value in kept.items() if value}
@@ -76,7 +76,7 @@ def recipe_text(data: Data) -> str:
 
 def _repaired(name: str, found: Survey, folder: Path, say: Say) -> dict[str, Any]:
     """The annotations of a split as they should be."""
-    split = splits_of(found.data)[name]
+    split = found.data.splits[name]
     coco = read_raw(Path(split.annotations))
     mend_ids(coco, say)
     drop_images(coco, Path(split.images), found.broken.get(name, set()), say)

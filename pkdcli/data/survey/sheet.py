@@ -15,7 +15,7 @@ from pkdcli.data.images.file_names import path_of
 from pkdcli.data.images.loading_error import ImageError
 from pkdcli.data.images.pixels import read
 from pkdcli.data.images.reading import Reading
-from pkdcli.data.survey.survey import Survey, splits_of
+from pkdcli.data.survey.survey import Survey
 from pkdcli.runs.store import write_text
 
 SHOWN = 24
@@ -75,7 +75,7 @@ def _shown(name: str, truth: Annotations, found: Survey, colours: dict[str, str]
     others = [place for place in range(len(truth.file_name)) if place not in suspects]
     spread = np.unique(np.linspace(0, len(others) - 1, min(len(others), SHOWN - len(first))).round().astype(int))
     chosen = [*first, *(others[one] for one in spread.tolist())]
-    folder = Path(splits_of(found.data)[name].images)
+    folder = Path(found.data.splits[name].images)
     reading = Reading.of(found.data.exif, found.data.pixel_range)
     made = []
     for place in chosen:

@@ -50,12 +50,6 @@ class Survey:
         return all(one.weight != SPOILS for one in self.faults)
 
 
-def splits_of(data: Data) -> dict[str, Split]:
-    """The splits that a data recipe has, by their names."""
-    named = {"train": data.train, "val": data.val, "test": data.test}
-    return {name: split for name, split in named.items() if split is not None}
-
-
 def survey(
     data: Data,
     *,
@@ -73,7 +67,7 @@ def survey(
     """
     found = Survey(data)
     pictures = []
-    for name, split in splits_of(data).items():
+    for name, split in data.splits.items():
         with doing(f"reading {split.annotations} ..."):
             truth, report = _annotations(name, split, data, found)
         if truth is None:
@@ -176,7 +170,7 @@ def _decoded(found: Survey, reading: Reading, progress: Progress | None) -> list
     """Decode every image; what is seen of each, with its split."""
     jobs = []
     for name, truth in found.truths.items():
-        folder = Path(splits_of(found.data)[name].images)
+        folder = Path(found.data.splits[name].images)
         sizes = [tuple(size) if size[0] == size[0] else None for size in truth.size.tolist()]
         jobs += [
             (name, path, file, size)
@@ -220,7 +214,7 @@ def _equal_files(found: Survey, seen: list[tuple[str, Seen]]) -> None:
 
 def _overlaps(found: Survey) -> None:
     """The images that splits share, without decoding: as before a training."""
-    splits = splits_of(found.data)
+    splits = found.data.splits
     names = list(found.truths)
     leaks = []
     for at, first in enumerate(names):

@@ -190,6 +190,12 @@ class Data(Strict):
     get: str = ""
     notes: str = ""
 
+    @property
+    def splits(self) -> dict[str, Split]:
+        """The splits that it has, by their names."""
+        named = {"train": self.train, "val": self.val, "test": self.test}
+        return {name: split for name, split in named.items() if split is not None}
+
 
 class TableRow(Strict):
     """A group of lines of a table: one pair, schedule and loss, with the weights that were tried.

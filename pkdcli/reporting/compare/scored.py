@@ -113,7 +113,7 @@ def score(paths: RunPaths, cache: Path, split: str = "val") -> Scored:
     recipe = parse(Recipe, read_yaml(paths.recipe), str(paths.recipe))
     found = _kept(paths, recipe, split)
     data = facts(recipe.data, cache, lambda warning: None)
-    where = {"train": data.train, "val": data.val, "test": data.test}[split]
+    where = data.splits.get(split)
     if where is None or not Path(where.annotations).is_file():
         raise PkdError(
             f"{paths.run}: its annotations are not there: {where.annotations if where else split}.",
