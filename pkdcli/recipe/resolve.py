@@ -193,7 +193,8 @@ def resolve(request: Request) -> Recipe:
             update[part] = with_set_imports(one, imported.get(part, []), Path.cwd())
     if recipe.loss.type != loss_type:
         update["loss"] = with_set_type(update["loss"], Path.cwd())
-    update |= {part: with_content(update[part]) for part in before if part in update}
+    own = {"student": recipe.training == "own"}  # a teacher may have weights already, and needs nothing then
+    update |= {part: with_content(update[part], own=own.get(part, False)) for part in before if part in update}
     return recipe.model_copy(update=update)
 
 

@@ -7,6 +7,7 @@ from own_files import asked, refused
 
 from pkdcli.errors import PkdError
 from pkdcli.recipe import configs
+from pkdcli.recipe.resolve import Request, resolve
 
 
 @pytest.fixture
@@ -189,3 +190,13 @@ def test_what_a_training_of_its_own_depends_on_has_to_be_kept(folder):
     assert "custom_hooks" not in configs.from_text(configs.as_text(content, "here"))
     with pytest.raises(PkdError, match=r"here: custom_hooks\.0: a builtin_function_or_method can't be kept"):
         configs.as_text(content, "here", own=True)
+
+
+def test_a_student_by_its_configs_own_settings_is_refused_where_these_can_not_be_kept(folder):
+    """Left out in silence, a hook would make another training of it; the paper's settings need none."""
+    net = folder / "mine.py"
+    net.write_text('_base_ = ["mmdet::retinanet/retinanet_r18_fpn_1x_coco.py"]\ncustom_hooks = [len]\n')
+    with pytest.raises(PkdError, match=r"custom_hooks\.0: a builtin_function_or_method can't be kept"):
+        resolve(Request(student=str(net), scale="tiny"))
+    kept = resolve(Request(student=str(net), scale="tiny", training="paper"))
+    assert "custom_hooks" not in kept.student.config_content

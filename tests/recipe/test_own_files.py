@@ -208,7 +208,8 @@ def test_a_config_comes_back_as_it_was(folder):
 def test_what_a_recipe_can_not_keep(folder):
     net = folder / "detectors/nets/net.py"
     net.write_text(net.read_text() + "custom_hooks = [len]\n")
-    assert "custom_hooks" not in configs.from_text(asked(folder).student.config_content)
+    # Trained by the paper's settings, it needs none of its hooks.
+    assert "custom_hooks" not in configs.from_text(asked(folder, training="paper").student.config_content)
     net.write_text(net.read_text() + "model['backbone']['depth'] = 3 + 4j\n")
     error = refused(folder)
     assert error.message == f"detector mine: {net}: model.backbone.depth: a complex can't be kept in a recipe."
