@@ -72,9 +72,8 @@ class Keeper:
             for name, names in classes.items()
         }
         self.csv = CsvFile(self.folder / "predictions.csv", classes)
-        lowest = min(self.score, PAGE_LOWEST)
         page = self.folder / "page.html"
-        self.page = Page(page, self.title, classes, self.colours, self.score, lowest) if self.html else None
+        self.page = Page(page, self.title, classes, self.colours, self.score, self.lowest) if self.html else None
         self._video: _Video | None = None
 
     @property
