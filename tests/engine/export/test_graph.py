@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from untrained import HEADS, built
 
 import pkdcli.engine.register  # noqa: F401  before mmdet, which does not import without it
 from pkdcli.engine.export.boxes import keep_best, suppressed
@@ -12,7 +13,6 @@ from pkdcli.engine.export.check import compare
 from pkdcli.engine.export.deform import Sampler
 from pkdcli.engine.export.graph import graph_of, refusal
 from pkdcli.errors import PkdError
-from untrained import HEADS, built
 
 from mmcv.ops import DeformConv2d, ModulatedDeformConv2dPack  # isort: skip
 from mmdet.structures import DetDataSample  # isort: skip
