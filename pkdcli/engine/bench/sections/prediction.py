@@ -46,25 +46,25 @@ def prediction(recipe: Recipe, repeat: int, folder: Path, images: int | None = N
     Raises:
         PkdError: The command failed.
     """
-    from pkdcli.engine.predict.detect import forward
-
     alone, model = _run(baseline(recipe), folder / "run")
     files = sorted(Path(recipe.data.train.images).glob("*.jpg"))
     ready = _ready(alone, files)
-    batches = [[ready[(n + at) % len(ready)] for at in range(recipe.batch)] for n in range(len(ready))]
-    found = [row[4] for rows in forward(model, ready[: recipe.batch]) for row in rows]
-    wanted = BOXES * recipe.batch
-    score = sorted(found, reverse=True)[wanted] if len(found) > wanted else 0.0
+    batches = [
+        {key: [ready[(n + at) % len(ready)][key] for at in range(recipe.batch)] for key in ("inputs", "data_samples")}
+        for n in range(len(ready))
+    ]
 
     @torch.inference_mode()
     def bare(count: int) -> float:
         begin = time.perf_counter()
         for number in range(count // recipe.batch):
-            some = batches[number % len(batches)]
-            model.test_step({key: [one[key] for one in some] for key in ("inputs", "data_samples")})
+            model.test_step(batches[number % len(batches)])
             settle()
         return (time.perf_counter() - begin) / count
 
+    with torch.inference_mode():
+        scores = torch.cat([one.pred_instances.scores for one in model.test_step(batches[0])]).sort(descending=True)[0]
+    score = float(scores[BOXES * recipe.batch]) if len(scores) > BOXES * recipe.batch else 0.0
     once = bare(recipe.batch)
     count = images or min(MOST, max(LEAST, 2 * recipe.batch, int(SECONDS / once)))
     count -= count % recipe.batch
