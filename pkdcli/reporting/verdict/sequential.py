@@ -8,8 +8,8 @@ do not depend on where one means to stop, so whoever has stopped undecided may g
 How the chance is found: let S be the sum of n differences and Q the sum of their squares. Where there is no true
 difference, U = S / sqrt(Q) tells all that the t-tests so far do, and the next one follows from it alone:
 U' = U cos(w) + sin(w), where sqrt(n) tan(w) has Student's t-distribution with n degrees of freedom, whatever came
-before (normal differences are assumed, as by every t-test; their spread drops out). So the chance to cross a bound later
-is a function of U, and is worked out from the last look back to the first.
+before (normal differences are assumed, as by every t-test; their spread drops out). So the chance to cross a bound
+later is a function of U, and is worked out from the last look back to the first.
 """
 
 from __future__ import annotations
@@ -17,8 +17,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from pkdcli.reporting.statistics import CONFIDENCE, Interval, t_interval, t_test
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FIRST = 3
 """Seeds at the first look, where nothing else is said."""
@@ -55,17 +59,20 @@ def sequential_interval(differences: Sequence[float], first: int = FIRST) -> Int
 
 
 def sequential_p(differences: Sequence[float], first: int = FIRST) -> float:
-    """The two-sided p-value of all looks so far, at `first` differences and at each one more; 1 before the first look.
+    """The two-sided p-value of the look at these differences; 1 before the first look.
 
-    It never rises when differences are added, so it may be looked at and acted upon at any time.
+    Where there is no true difference, the p-values of all looks stay above 0.05 in 95 % of all series: whichever look
+    one stops at, its p-value means what it says.
 
     Args:
-        differences: In the order in which they came.
-        first: How many there are at the first look.
+        differences: One a seed so far, in AP points.
+        first: Seeds at the first look.
     """
-    looks = range(first, min(len(differences), MOST) + 1)
-    least = min((t_test(differences[:count]) / _share(count, first) for count in looks), default=1.0)
-    return 0.0 if least == 0 else chance(least, first)
+    count = len(differences)
+    if not first <= count <= MOST:
+        return 1.0
+    p_value = t_test(differences)
+    return 0.0 if p_value == 0 else chance(p_value / _share(count, first), first)
 
 
 def chance(scale: float, first: int = FIRST, last: int = MOST) -> float:
@@ -103,6 +110,7 @@ def _share(count: int, first: int) -> float:
 @lru_cache(maxsize=256)
 def _scale(first: int, total: float) -> float:
     """The level of the first look with which all looks together have so large a chance."""
+
     def off(logarithm: float) -> float:
         return math.log(chance(math.exp(logarithm), first) / total)
 
@@ -123,7 +131,9 @@ def _bound(count: int, level: float) -> float:
     return float(math.sqrt(count) * t / math.sqrt(count - 1 + t * t))
 
 
-def _one_look_earlier(count, bound, end, later, grid):
+def _one_look_earlier(
+    count: int, bound: float, end: float, later: np.ndarray | None, grid: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
     """The chance to cross from the look at count + 1 on, for U at the look at `count`, on a grid from 0 to its bound.
 
     Args:
@@ -146,8 +156,8 @@ def _one_look_earlier(count, bound, end, later, grid):
     edge = np.arcsin(np.minimum(bound / length, 1.0))
     # It is inside the bounds for w from low to high, crosses above them, and is inside again beyond `back`: a new
     # difference so large that the spread grows faster than the mean.
-    low, high, back = np.maximum(-edge - turn, -math.pi / 2), np.minimum(edge - turn, math.pi / 2), math.pi - edge - turn
-    back = np.minimum(back, math.pi / 2)
+    low, high = np.maximum(-edge - turn, -math.pi / 2), np.minimum(edge - turn, math.pi / 2)
+    back = np.minimum(math.pi - edge - turn, math.pi / 2)
     found = below(back) - below(high) + below(low)
     if later is None:
         return found, here

@@ -11,7 +11,7 @@ from pkdcli.reporting.verdict.judge import GO, Verdict
 from pkdcli.runs.record import Record, plain
 
 VERDICT_COLUMNS = ("verdict", "pair", "student", "loss", "weight", "temperature", "schedule", "data", "scale", "seeds",
-                   "gain", "gain_lower", "gain_upper", "p_value", "permutation", "more_seeds", "why")  # fmt: skip
+                   "gain", "gain_lower", "gain_upper", "p_value", "permutation", "more_seeds", "why", "command")  # fmt: skip
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> Table:
@@ -54,6 +54,7 @@ def verdict_rows(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
         row = {key: one.method.get(key) for key in VERDICT_COLUMNS}
         row |= {"verdict": one.word, "seeds": " ".join(map(str, one.gains)), "p_value": one.p_value}
         row |= {"permutation": one.permutation, "more_seeds": one.more_seeds, "why": one.why or None}
+        row["command"] = one.command
         row["gain"] = None if one.interval is None else one.interval.mean
         for end in ("lower", "upper"):
             bound = None if one.interval is None else getattr(one.interval, end)

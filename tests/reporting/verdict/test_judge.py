@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from pkdcli.reporting.statistics import seeds_to_decide
 from pkdcli.reporting.verdict.judge import GO, INCONCLUSIVE, NO_GO, NOT_JUDGED, judge
 from pkdcli.reporting.verdict.tables import VERDICT_COLUMNS, verdict_rows, verdict_table
 from pkdcli.runs.baselines import add_gains
@@ -54,7 +55,12 @@ def test_what_one_method_alone_would_pass_many_do_not(runs):
     among = of(judge(*[runs({10.0: gains, 20.0: gains, 30.0: gains, 40.0: gains})] * 2))
     assert alone[10.0].word == GO
     assert {one.word for one in among.values()} == {INCONCLUSIVE}
-    assert among[10.0].why == "decided by itself, but not among so many methods (Holm)."
+    more = seeds_to_decide(list(gains.values()), confidence=1 - 0.05 / 4)
+    assert (among[10.0].more_seeds, more) == (1, 1)
+    assert among[10.0].why == (
+        "decided by itself, but not among so many methods (Holm); "
+        "about 1 more seed of both would decide it, at this spread."
+    )
 
 
 def test_seeds_that_would_decide_are_counted(runs):
