@@ -220,6 +220,8 @@ def sweep(
     tap: Sequence[str] | str = (),
     training: str | None = None,
     distill_until: float | None = None,
+    until_decided: bool = False,
+    max_seeds: int | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     accumulate: int = 1,
@@ -280,6 +282,8 @@ def sweep(
         tap: Compare what this module puts out and not the neck: backbone, neck.0, or any inside; of one detector by student=MODULE or teacher=MODULE.
         training: paper: by SGD and steps (appendix A.2). own: by the optimizer, schedule, augmentation, averages and hooks of the student's config; the default where that is not SGD of mmdet's 1x family.
         distill_until: Learn without the teacher after this share of the run, such as 0.9.
+        until_decided: Start with three seeds, or those given, and add one at a time, of baseline and methods alike, until each method is GO or NO-GO. It allows for all these looks: of methods that do nothing, 5 % are judged at most.
+        max_seeds: With --until-decided: stop at so many (default 10).
         epochs: Length instead of the schedule's; milestones follow.
         batch_size: Images a step over all devices; the rate follows.
         accumulate: Steps whose gradients are added.
@@ -337,6 +341,8 @@ def sweep(
     tap: Sequence[str] | str = (),
     training: str | None = None,
     distill_until: float | None = None,
+    until_decided: bool = False,
+    max_seeds: int | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     accumulate: int = 1,

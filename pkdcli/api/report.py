@@ -67,9 +67,7 @@ class ReportOptions:
         metavar="LAYOUT",
         choices=LAYOUTS,
     )
-    pair: tuple[str, ...] = option(
-        (), "Only this pair and its baselines; repeatable.", metavar="PAIR", repeatable=True
-    )
+    pair: tuple[str, ...] = option((), "Only this pair and its baselines; repeatable.", metavar="PAIR", repeatable=True)
     loss: tuple[str, ...] = option((), "Only this loss; repeatable.", metavar="LOSS", repeatable=True)
     where: tuple[str, ...] = option(
         (), "Only runs with this value in a csv column; repeatable.", metavar="KEY=VALUE", repeatable=True
@@ -264,19 +262,20 @@ def write_plots(found: Report, folder: Path) -> list[Path]:
     return list(write_figures(figures(found.chosen, found.records, single=True), folder))
 
 
-def tables_of(root: Path, runs: Collection[str]) -> tuple[list[Table], list[str]]:
+def tables_of(root: Path, runs: Collection[str], *, mean: bool = False) -> tuple[list[Table], list[str]]:
     """The tables of some runs and of the baselines they are measured against, as `pkd report` shows them, and notes.
 
     Args:
         root: The runs folder.
         runs: Their ids; a run without a result stands in the notes with its state and error.
+        mean: Over seeds.
     """
     from pkdcli.reporting.frame import Grouping
     from pkdcli.reporting.tables.build import as_tables
     from pkdcli.runs.collect import collect
 
     records = collect(root)
-    return as_tables([one for one in records if one["run"] in runs], records, "auto", Grouping(), False)
+    return as_tables([one for one in records if one["run"] in runs], records, "auto", Grouping(mean=mean), False)
 
 
 def _check(root: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pkdcli.launch.options import LaunchOptions
 from pkdcli.options import Field, OutputOptions, fields
 from pkdcli.recipe.options import RecipeOptions, RunOptions, SweepOptions, TeacherOptions
+from pkdcli.recipe.seeds import SeedOptions
 from pkdcli.runs.record import Record, plain
 from pkdcli.runs.store import read_object
 
@@ -104,7 +105,7 @@ def _options(words: Sequence[str]) -> Iterator[tuple[Field, list[str]]]:
     Raises:
         ValueError: A word that is no option.
     """
-    groups = (RunOptions, SweepOptions, RecipeOptions, TeacherOptions, LaunchOptions, OutputOptions)
+    groups = (RunOptions, SweepOptions, SeedOptions, RecipeOptions, TeacherOptions, LaunchOptions, OutputOptions)
     known = {word: field for group in groups for field in fields(group)
              for name in field.names for word in name.split("/")}  # fmt: skip
     rest = iter(words)

@@ -137,7 +137,8 @@ def _missing(members: Sequence[Record], runs: Sequence[Record]) -> str:
         if unlike:
             return f"its baseline was run with another {' and '.join(_BUDGET[key] for key in unlike)}; {command}"
         if method["seed"] not in seeds:
-            return f"the baselines have seeds {', '.join(map(str, sorted(seeds, key=str)))}, and none of its own; {command}"
+            known = ", ".join(map(str, sorted(seeds, key=str)))
+            return f"the baselines have seeds {known}, and none of its own; {command}"
         keys = unlike_recipes(method, nearest)
         how = f": {', '.join(keys)}" if keys else ""
         return f"its baseline was trained in another way{how}; {command}"

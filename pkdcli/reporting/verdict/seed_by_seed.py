@@ -67,7 +67,9 @@ class SeedBySeed:
         if key in self.decided:
             return Verdict(method, GO if interval.mean > 0 else NO_GO, gains, interval, tested)
         more = seeds_to_decide(values, MOST - len(values), lambda seeds: 1 - level_at(seeds, self.first, level))
-        return Verdict(method, INCONCLUSIVE, gains, interval, tested, None, more, self._why(key, values, more, interval))
+        return Verdict(
+            method, INCONCLUSIVE, gains, interval, tested, None, more, self._why(key, values, more, interval)
+        )
 
     def _why(self, key: str, values: Sequence[float], more: int | None, interval: Interval) -> str:
         if key in self.stopped:
