@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from pkdcli.reporting.curves import Curves, read_curves
 from pkdcli.reporting.plots.figure import Figure
+from pkdcli.reporting.plots.gains import by_images, gains_figure
 from pkdcli.reporting.plots.groups import groups_of
 from pkdcli.reporting.plots.levels import levels_figure
 from pkdcli.reporting.plots.sizes import sizes_figure
@@ -26,7 +27,7 @@ def reader() -> Read:
 def figures(
     records: Sequence[Record], everything: Sequence[Record], read: Read | None = None, single: bool = False
 ) -> list[Figure]:
-    """What there is to see in some runs, in order: weights, sizes, levels, training; by group.
+    """What there is to see in some runs, in order: weights, gains, sizes, levels, training; by group.
 
     Args:
         records: The runs.
@@ -36,9 +37,10 @@ def figures(
     """
     read = read or reader()
     found: list[Figure | None] = []
-    groups = groups_of(records, everything)
+    groups, over_images = groups_of(records, everything), by_images()
     for group in groups:
-        found += [weights_figure(group), sizes_figure(group), levels_figure(group, read), training_figure(group, read)]
+        found += [weights_figure(group), gains_figure(group, over_images), sizes_figure(group)]
+        found += [levels_figure(group, read), training_figure(group, read)]
     if single:
         found += [levels_of_run(record, read) for group in groups for record in group.runs][:SINGLE]
     return [figure for figure in found if figure is not None]
