@@ -55,12 +55,13 @@ def more_seeds_command(method: Record) -> str | None:
 
 
 def _who(method: Record) -> list[str]:
-    """Pair, and what stands in its place where the command said so."""
-    typed = {field.name.removesuffix("s") for field, _ in _typed(method) or ()}
-    words = ["--pair", str(method["pair"] or f"{method['teacher']}-{method['student']}")]
+    """Pair, or the detectors that stand in its place: as they were typed, which may be the names of files."""
+    typed = {field.name.removesuffix("s"): given[-1].rpartition("=")[2] for field, given in _typed(method) or ()}
+    words = [] if method["pair"] is None else ["--pair", str(method["pair"])]
     for role in ("teacher", "student"):
-        if role in typed and method[role]:
-            words += [f"--{role}", str(method[role])]
+        if method[role] and (role in typed or not words or words[0] != "--pair"):
+            given = typed.get(role, ",")
+            words += [f"--{role}", str(method[role]) if "," in given else given]
     return words
 
 
