@@ -124,12 +124,14 @@ def _intervals(panel: Panel) -> tuple[int, str, str]:
     low, high = panel.y_range or (0.0, 1.0)
     bottom = 6 + (_ROW + _LABEL) * len(panel.categories)
     x, parts = Axis(low, high, 10, WIDTH - 10, False), []
+    tops = [6 + (_ROW + _LABEL) * n for n in range(len(panel.categories))]
     for tick in ticks(low, high):
         at, label = _n(x(tick)), tick_label(tick)
-        parts.append(f'<path class="{"axis" if tick == 0 else "grid"}" d="M{at} 4V{bottom}"/>')
+        # Beside the intervals alone: no line goes through a name.
+        lines = "".join(f"M{at} {top + _LABEL}V{top + _LABEL + _ROW - 4}" for top in tops)
+        parts.append(f'<path class="{"axis" if tick == 0 else "grid"}" d="{lines}"/>')
         parts.append(f'<text class="tick" x="{at}" y="{bottom + 16}" text-anchor="middle">{label}</text>')
-    for n, category in enumerate(panel.categories):
-        top = 6 + (_ROW + _LABEL) * n
+    for n, (top, category) in enumerate(zip(tops, panel.categories, strict=True)):
         parts.append(f'<text class="name" x="0" y="{top + _LABEL - 3}">{escape(category)}</text>')
         middle = top + _LABEL + _ROW / 2 - 2
         for place, one in zip(panel.places, panel.series, strict=True):
