@@ -240,3 +240,20 @@ def test_the_same_from_python(reaches, own, here):
     planned = pkdcli.sweep(losses="mse", data=own, scale="tiny", until_decided=True, max_seeds=12, dry_run=True,
                            runs=here / "runs")  # fmt: skip
     assert len(planned.planned) == 1 + 2 * 12
+
+
+def test_a_clusters_jobs_are_waited_for(own, here):
+    from pkdcli.api.sweep import plan_decided
+    from pkdcli.launch.options import LaunchOptions
+    from pkdcli.launch.outcome import Watcher
+    from pkdcli.options import OutputOptions
+    from pkdcli.recipe.options import RecipeOptions, SweepOptions, TeacherOptions
+    from pkdcli.recipe.seeds import SeedOptions
+
+    found = plan_decided(
+        SweepOptions(losses=("pkd", "mse"), scale="tiny", data=str(own)), SeedOptions(until_decided=True),
+        RecipeOptions(), TeacherOptions(), LaunchOptions(launcher="slurm"), OutputOptions(runs=here / "runs"),
+        watcher=Watcher(), command="",
+    )  # fmt: skip
+    assert found.least.wait  # what is added to has to be known
+    assert [len(found.least.planned), len(found.whole.planned)] == [1 + 3 * 3, 1 + 10 * 3]

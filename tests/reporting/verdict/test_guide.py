@@ -14,7 +14,7 @@ from pkdcli.reporting.statistics import holm, t_interval, t_quantile, t_test
 from pkdcli.reporting.verdict import judge
 from pkdcli.reporting.verdict.sequential import level_at
 
-PAGE = (Path(__file__).parent.parent / "docs" / "is-my-gain-real.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "is-my-gain-real.md").read_text()
 
 
 def commands() -> list[str]:
