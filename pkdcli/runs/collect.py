@@ -11,6 +11,7 @@ from pathlib import Path
 from pkdcli.errors import PkdError
 from pkdcli.runs.baselines import add_gains
 from pkdcli.runs.paths import MARKS, RunPaths
+from pkdcli.runs.profiles import size_columns
 from pkdcli.runs.record import COLUMNS, METRICS, Record, Warn, number_of, order, smoke, text_of
 
 _TEXTS = (
@@ -36,8 +37,8 @@ def collect(root: Path, warn: Warn | None = None, foreign: Sequence[Path] = ()) 
         foreign: Work directories of mmdet or mmrazor, or folders of them.
 
     Returns:
-        Flat records with at least the keys `COLUMNS`; a value that is not known is None. Besides: `epochs`,
-        `teacher_title`, `student_title`, `comparable`, `experiment` (one for all seeds) and the teacher's metrics as
+        Flat records with at least the keys `COLUMNS`; a value that is not known is None. Besides: `MORE_COLUMNS` and
+        `profile` of pkd's own runs, `epochs`, `teacher_title`, `student_title`, `comparable`, `experiment` (one for all seeds) and the teacher's metrics as
         `teacher_AP50` and so on.
 
     Raises:
@@ -84,6 +85,7 @@ def _read(folder: str, warn: Warn) -> Record | None:
         metrics = result.get(key) if result else None
         for name in METRICS:
             record[prefix + name] = number_of(metrics.get(name)) if isinstance(metrics, dict) else None
+    record |= size_columns(folder, result or {})
     record["smoke"] = smoke(result or {})
     record["run"] = os.path.basename(folder)
     record["path"] = folder
