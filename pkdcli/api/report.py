@@ -11,6 +11,7 @@ from pkdcli.errors import PkdError
 from pkdcli.folders import runs_root
 from pkdcli.launch.outcome import unheard
 from pkdcli.options import OutputOptions, like, option
+from pkdcli.reporting.plots import KINDS
 from pkdcli.reporting.write import DATA, FORMATS, PAGE, Shown, format_of, render, save
 from pkdcli.runs.record import MORE_COLUMNS
 
@@ -52,6 +53,7 @@ class ReportOptions:
         columns: Columns of size and speed to add, of `MORE_COLUMNS`.
         compare: Two runs, or the beginnings of their names, side by side.
         verdict: Say of each method whether its gain over the baseline is real, in place of the tables.
+        plots: Which plots are drawn, of `KINDS`; none for all.
         plot_dir: Also write the plots here.
         output: The file to write.
     """
@@ -100,6 +102,10 @@ class ReportOptions:
     verdict: bool = option(
         False, "Is the gain real? GO, NO-GO or INCONCLUSIVE for each method, from its seeds and the baseline's."
     )
+    plots: tuple[str, ...] = option(
+        (), f"With --plot or --plot-dir, only these: {', '.join(KINDS)}.", metavar="[PLOT]...", argument=True,
+        repeatable=True, choices=KINDS,
+    )  # fmt: skip
     plot_dir: Path | None = option(None, "Also write the plots here, as PNG, SVG and PDF.", metavar="DIR")
     output: Path | None = option(
         None, "Write here; html without it goes to report.html.", names=("--output", "-o"), metavar="FILE"
@@ -270,7 +276,8 @@ def write_plots(found: Report, folder: Path) -> list[Path]:
     from pkdcli.reporting.plots.build import figures
     from pkdcli.reporting.plots.files import write_figures
 
-    return list(write_figures(figures(found.chosen, found.records, single=True), folder))
+    kinds = found.options.plots or KINDS
+    return list(write_figures(figures(found.chosen, found.records, single=True, kinds=kinds), folder))
 
 
 def tables_of(root: Path, runs: Collection[str]) -> tuple[list[Table], list[str]]:

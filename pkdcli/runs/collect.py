@@ -37,9 +37,9 @@ def collect(root: Path, warn: Warn | None = None, foreign: Sequence[Path] = ()) 
         foreign: Work directories of mmdet or mmrazor, or folders of them.
 
     Returns:
-        Flat records with at least the keys `COLUMNS`; a value that is not known is None. Besides: `MORE_COLUMNS` and
-        `profile` of pkd's own runs, `epochs`, `teacher_title`, `student_title`, `comparable`, `experiment` (one for all seeds) and the teacher's metrics as
-        `teacher_AP50` and so on.
+        Flat records with at least the keys `COLUMNS`; a value that is not known is None. Besides: `epochs`,
+        `teacher_title`, `student_title`, `comparable`, `experiment` (one for all seeds), the teacher's metrics as
+        `teacher_AP50` and so on; of pkd's own runs `MORE_COLUMNS` and `profile`, all measurements.
 
     Raises:
         PkdError: `root` is not a folder, or not one that may be read; there is no log where one is to be imported.
