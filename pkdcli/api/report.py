@@ -103,7 +103,7 @@ class ReportOptions:
         False, "Is the gain real? GO, NO-GO or INCONCLUSIVE for each method, from its seeds and the baseline's."
     )
     plots: tuple[str, ...] = option(
-        (), f"With --plot or --plot-dir, only these: {', '.join(KINDS)}.", metavar="[PLOT]...", argument=True,
+        (), f"With --plot or --plot-dir, only these: {', '.join(KINDS)}.", metavar="PLOT", argument=True,
         repeatable=True, choices=KINDS,
     )  # fmt: skip
     plot_dir: Path | None = option(None, "Also write the plots here, as PNG, SVG and PDF.", metavar="DIR")

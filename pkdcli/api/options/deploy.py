@@ -132,7 +132,7 @@ class ProfileOptions:
     names: tuple[str, ...] = option(
         (),
         "Pairs (name or file) and runs (id, its beginning, or folder).",
-        metavar="[PAIR|RUN]...",
+        metavar="PAIR|RUN",
         argument=True,
         repeatable=True,
     )
