@@ -546,8 +546,10 @@ def report(
     best: bool = False,
     seeds: str = 'each',
     paper: bool = False,
+    columns: Sequence[str] | str = (),
     compare: Sequence[str] | str | None = None,
     verdict: bool = False,
+    plots: Sequence[str | os.PathLike[str] | Run] | str | os.PathLike[str] | Run = (),
     plot_dir: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     say: Callable[[str], None] | None = None,
@@ -566,8 +568,10 @@ def report(
         best: Only the best mAP of each group; by default of each loss: its best weight.
         seeds: each seed, or their mean and standard deviation (mean).
         paper: Put the published numbers beside.
+        columns: Also these: parameters, gflops, teacher_parameters, teacher_gflops, latency_ms, teacher_latency_ms, latency_on.
         compare: Two runs, or the beginnings of their names, side by side.
         verdict: Is the gain real? GO, NO-GO or INCONCLUSIVE for each method, from its seeds and the baseline's.
+        plots: With --plot or --plot-dir, only these: tradeoff, weights, gains, sizes, levels, training.
         plot_dir: Also write the plots here, as PNG, SVG and PDF.
         output: Write here; html without it goes to report.html.
     """
@@ -741,6 +745,42 @@ def export(
         output: Folder of the files; default: exports/<run>/ in the runs folder.
         force: Write into a folder that is there.
         runs: Folder of runs (default $PKD_RUNS, or ./runs).
+    """
+    ...
+
+def profile(
+    *names: str | os.PathLike[str] | Run,
+    teacher: str | os.PathLike[str] | None = None,
+    student: str | os.PathLike[str] | None = None,
+    scale: str | None = None,
+    data: str | os.PathLike[str] | None = None,
+    batch: int = 1,
+    threads: int | None = None,
+    size: str | None = None,
+    device: Sequence[str] | str = (),
+    onnx: bool = False,
+    repeat: int = 10,
+    runs: str | os.PathLike[str] | None = None,
+    dry_run: bool = False,
+    say: Callable[[str], None] | None = None,
+    watcher: Watcher | None = None,
+) -> Profile:
+    """Count parameters and operations of detectors, and time them on this machine: teacher and student side by side.
+
+    Args:
+        names: Pairs (name or file) and runs (id, its beginning, or folder).
+        teacher: In place of a pair's name, with --student.
+        student: The same of the student.
+        scale: Of a pair: paper (the default) or tiny; a run knows its own.
+        data: Of a pair: its data set.
+        batch: Images at a time.
+        threads: Of the processor; PyTorch's own choice.
+        size: Height and width of the images; what each detector is tested on.
+        device: By default the CPU, and the first GPU where there is one.
+        onnx: In onnxruntime too, where the detector can be exported.
+        repeat: Rounds that are timed.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+        dry_run: Print what would run, and run nothing.
     """
     ...
 

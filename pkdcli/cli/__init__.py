@@ -26,7 +26,7 @@ GROUPS = {
 COMMANDS = {
     "run": ("train", "sweep", "reproduce", "eval", "resume", "cancel"),
     "look": ("status", "logs", "report", "compare", "list", "show", "visualize", "verify", "bench", "doctor", "clean"),
-    "use": ("predict", "export"),
+    "use": ("predict", "export", "profile"),
 }
 
 
