@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pkdcli.data.images.reading import settle
 from pkdcli.data.shapes import dataset
 from pkdcli.errors import ExitCode, PkdError, unknown
+from pkdcli.recipe.places import drawn_here
 from pkdcli.recipe.schema import Data, Split
 from pkdcli.runs.store import read_json, write_json
 
@@ -56,7 +57,7 @@ def present(data: Data, cache: Path, progress: Callable[[int, int], None] | None
         PkdError: Data that is absent (exit code 3 with how to get it).
     """
     if data.generator == "shapes":
-        return data.model_copy(update=_drawn_in(data, dataset.ensure_shapes(cache, progress)))
+        return _drawn_in(data, cache, dataset.ensure_shapes(cache, progress))
     _present(data)
     return data
 
@@ -70,9 +71,8 @@ def facts(data: Data, cache: Path, warn: Callable[[str], None] = _say) -> Data:
         warn: As for `prepare`.
     """
     if data.generator == "shapes":
-        return data.model_copy(
+        return _drawn_in(data, cache, cache / "data" / f"shapes-v{dataset.VERSION}").model_copy(
             update={
-                **_drawn_in(data, cache / "data" / f"shapes-v{dataset.VERSION}"),
                 "classes": list(dataset.CLASSES),
                 "fingerprint": dataset.CHECKSUM[:16],
                 "train_images": data.train_images or dataset.COUNTS["train"],
@@ -136,9 +136,10 @@ def spoils(data: Data, cache: Path) -> dict[str, str]:
     return {word: text for word, text in known.items() if word not in passed}
 
 
-def _drawn_in(data: Data, root: Path) -> dict[str, Split]:
-    """The splits of the embedded data set in its folder; those that are there already have absolute paths, and stay."""
-    return {name: _under(root, split) for name, split in data.splits.items()}
+def _drawn_in(data: Data, cache: Path, root: Path) -> Data:
+    """The embedded data set in its folder; of a resolved recipe, too, that has the paths of another cache."""
+    data = drawn_here(data, cache)
+    return data.model_copy(update={name: _under(root, split) for name, split in data.splits.items()})
 
 
 def _under(root: Path, split: Split) -> Split:
@@ -160,16 +161,17 @@ def _reading(data: Data) -> list[Any]:
     return [images.VERSION, data.exif, data.pixel_range and list(data.pixel_range), data.masks]
 
 
+def absent(data: Data) -> list[str]:
+    """The files and folders that a data recipe names and that are not there."""
+    named = [path for split in data.splits.values() for path in (split.annotations, split.images)]
+    return [path for path in named if not Path(path).exists()]
+
+
 def _present(data: Data) -> None:
-    absent = [
-        path
-        for split in data.splits.values()
-        for path in (split.annotations, split.images)
-        if not Path(path).exists()
-    ]
-    if not absent:
+    missing = absent(data)
+    if not missing:
         return
-    listing = "\n".join(f"  {path}" for path in absent)
+    listing = "\n".join(f"  {path}" for path in missing)
     hint = data.get or "Correct the paths in the data recipe: they are relative to its own folder."
     if data.name == "coco":
         hint += (
