@@ -16,6 +16,9 @@ from pkdcli.api.doctor import Findings
 from pkdcli.api.evaluate import Evaluation
 from pkdcli.api.export.export import Exported
 from pkdcli.api.predict.predict import Predictions
+from pkdcli.api.runs.archive import Archived
+from pkdcli.api.runs.remove import Removed
+from pkdcli.api.runs.unpack import Unpacked
 from pkdcli.api.verify import Verification
 from pkdcli.api.visualize.visualize import Figures
 from pkdcli.errors import PkdError as PkdError
@@ -83,6 +86,7 @@ def train(
     wait: bool = False,
     runs: str | os.PathLike[str] | None = None,
     dry_run: Literal[False] = False,
+    recipe: str | os.PathLike[str] | None = None,
     watcher: Watcher | None = None,
 ) -> Run:
     """Train a student with a teacher, or alone, and return the run.
@@ -137,6 +141,7 @@ def train(
         wait: Wait for the jobs to end.
         runs: Folder of runs (default $PKD_RUNS, or ./runs).
         dry_run: Print what would run, and run nothing.
+        recipe: Repeat a run: its recipe.yaml, or its folder. Beside it go --seed, --data and --teacher-checkpoint (where the same files lie now), --runs, and what changes no number, such as --workers and all about machines.
     """
     ...
 
@@ -196,6 +201,7 @@ def train(
     wait: bool = False,
     runs: str | os.PathLike[str] | None = None,
     dry_run: Literal[True],
+    recipe: str | os.PathLike[str] | None = None,
     watcher: Watcher | None = None,
 ) -> Experiment: ...
 
@@ -835,6 +841,59 @@ def data_import(
 
 def doctor() -> Findings:
     """Say what this machine has (versions, devices, data, cache), what it lacks, and the remedy."""
+    ...
+
+def archive(
+    *names: str | os.PathLike[str] | Run,
+    output: str | os.PathLike[str] | None = None,
+    teacher: bool = True,
+    force: bool = False,
+    runs: str | os.PathLike[str] | None = None,
+) -> Archived:
+    """Pack what another machine needs of some runs: recipes, own configs and modules, weights, metrics, predictions.
+
+    Args:
+        names: Runs' ids, their beginnings, or folders.
+        output: The file; default: RUN.tar.gz here.
+        teacher: Pack the teacher with its weights, without which a run that is not finished can't go on to the same numbers.
+        force: Write over a file that is there.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+    """
+    ...
+
+def unpack(
+    file: str | os.PathLike[str],
+    *,
+    data: Sequence[str] | str = (),
+    teacher: bool = True,
+    force: bool = False,
+    runs: str | os.PathLike[str] | None = None,
+) -> Unpacked:
+    """Put packed runs into the runs folder and their teachers into the cache, all of them or none.
+
+    Args:
+        file: What `pkd archive` has written.
+        data: Where a data set lies here: the folder that has its files as the other machine's had, or its data recipe; repeatable.
+        teacher: Unpack the teachers, too; without, those that are here stay.
+        force: Write over runs, and teachers with other weights, that are here already.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+    """
+    ...
+
+def remove(
+    *names: str | os.PathLike[str] | Run,
+    force: bool = False,
+    runs: str | os.PathLike[str] | None = None,
+    dry_run: bool = False,
+) -> Removed:
+    """Remove runs with all that is in their folders.
+
+    Args:
+        names: Runs' ids, their beginnings, or folders.
+        force: Also a teacher that other runs learn or have learned from.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+        dry_run: Print what would run, and run nothing.
+    """
     ...
 
 def list_runs(

@@ -80,8 +80,8 @@ def facts(data: Data, cache: Path, warn: Callable[[str], None] = _say) -> Data:
         )
     if not all(Path(split.annotations).exists() for split in data.splits.values()):
         return data
-    fingerprint = _fingerprint(data)
-    known = cache / "checks" / f"{data.name}-{fingerprint}.json"
+    content = fingerprint(data)
+    known = cache / "checks" / f"{data.name}-{content}.json"
     found = read_json(known)
     asked = {
         "version": _VERSION,
@@ -102,7 +102,7 @@ def facts(data: Data, cache: Path, warn: Callable[[str], None] = _say) -> Data:
             "classes": list(data.classes or found["classes"]),
             "masks": found["masks"] if data.masks is None else data.masks and found["masks"],
             "train_images": found["train_images"],
-            "fingerprint": fingerprint,
+            "fingerprint": content,
             "warnings": found["warnings"],
             "exif": found["exif"],
             "pixel_range": found["pixel_range"] and tuple(found["pixel_range"]),
@@ -183,7 +183,15 @@ def _present(data: Data) -> None:
     raise PkdError(f"data set {data.name} is not there; expected:\n{listing}", hint, code)
 
 
-def _fingerprint(data: Data) -> str:
+def fingerprint(data: Data) -> str:
+    """A hash of the annotation files of all splits: another content is another experiment.
+
+    Args:
+        data: With the places of its files, which are there.
+
+    Raises:
+        PkdError: One can't be read.
+    """
     digest = hashlib.sha256()
     for name, split in data.splits.items():
         digest.update(name.encode())

@@ -68,12 +68,17 @@ def say_where(paths: RunPaths, data: Data) -> bool:
             section[name] = new
     if moved:
         write_text(paths.recipe, as_yaml(content))
-        _replace(paths, moved)
+        replace_paths(paths, moved)
     return bool(moved)
 
 
-def _replace(paths: RunPaths, moved: Mapping[str, str]) -> None:
-    """Say the new places in the configs, which stock mmdet reads, and beside the images of samples.json."""
+def replace_paths(paths: RunPaths, moved: Mapping[str, str]) -> None:
+    """Say the new places in the configs, which stock mmdet reads, and beside the images of samples.json.
+
+    Args:
+        paths: The run.
+        moved: Files and folders as the run's files name them, with where they are now.
+    """
     olds = "|".join(re.escape(old) for old in sorted(moved, key=len, reverse=True))
     whole = re.compile(rf"(?:{olds})(?=[\"'/\\])")  # and not the beginning of another name
     files = [paths.config, *(paths.stock_config(role) for role in ("distill", "teacher")), paths.samples]
