@@ -59,6 +59,9 @@ def extract(archive: Path, into: Path) -> Manifest:
             _take(tar, entry, file, into, archive)
         if wanted:
             raise no_archive(archive, f"{next(iter(wanted))} is missing, as the end of the file may be")
+        tar.fileobj.read(BLOCK)  # what fills up the last block, and then the checksum of the whole
+        if tar.fileobj.read(1):
+            raise no_archive(archive, "there is more behind its end")
     return manifest
 
 
