@@ -547,6 +547,7 @@ def report(
     seeds: str = 'each',
     paper: bool = False,
     compare: Sequence[str] | str | None = None,
+    everything: bool = False,
     verdict: bool = False,
     plot_dir: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
@@ -567,6 +568,7 @@ def report(
         seeds: each seed, or their mean and standard deviation (mean).
         paper: Put the published numbers beside.
         compare: Two runs, or the beginnings of their names, side by side.
+        everything: Also smoke runs beside whole ones.
         verdict: Is the gain real? GO, NO-GO or INCONCLUSIVE for each method, from its seeds and the baseline's.
         plot_dir: Also write the plots here, as PNG, SVG and PDF.
         output: Write here; html without it goes to report.html.
