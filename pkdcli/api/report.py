@@ -52,6 +52,7 @@ class ReportOptions:
         paper: Put the published numbers beside.
         columns: Columns of size and speed to add, of `MORE_COLUMNS`.
         compare: Two runs, or the beginnings of their names, side by side.
+        everything: Show smoke runs beside whole ones too; csv, json and data frames always have them.
         verdict: Say of each method whether its gain over the baseline is real, in place of the tables.
         plots: Which plots are drawn, of `KINDS`; none for all.
         plot_dir: Also write the plots here.
@@ -97,6 +98,7 @@ class ReportOptions:
     compare: tuple[str, str] | None = option(
         None, "Two runs, or the beginnings of their names, side by side.", metavar="RUN RUN"
     )
+    everything: bool = option(False, "Also smoke runs beside whole ones.", names=("--all",))
     verdict: bool = option(
         False, "Is the gain real? GO, NO-GO or INCONCLUSIVE for each method, from its seeds and the baseline's."
     )
@@ -137,7 +139,14 @@ class Report:
     @property
     def shown(self) -> Shown:
         """What the page shows beside its tables."""
-        return Shown(self.chosen, self.records, self.root)
+        return Shown(self.visible, self.records, self.root)
+
+    @property
+    def visible(self) -> list[Record]:
+        """The chosen runs that people are shown: a smoke run stands beside no whole one, unless it is asked for."""
+        asked = self.options.everything or bool(self.compared) or any(key == "smoke" for key, _ in self.conditions)
+        whole = [record for record in self.chosen if not record["smoke"]]
+        return self.chosen if asked or all(record["mAP"] is None for record in whole) else whole
 
     @property
     def nothing(self) -> str | None:
@@ -184,9 +193,10 @@ class Report:
         from pkdcli.reporting.tables.build import as_tables
         from pkdcli.reporting.tables.sizes import add_columns
 
-        tables, notes = as_tables(self.chosen, self.records, self.options.layout, self.how, self.options.paper)
-        add_columns(tables, self.options.columns)
-        return tables, notes
+        visible, options = self.visible, self.options
+        tables, notes = as_tables(visible, self.records, options.layout, self.how, options.paper)
+        add_columns(tables, options.columns)
+        return tables, [*notes, *hidden(len(self.chosen) - len(visible), "smoke")]
 
     def content(self) -> Content:
         """Tables, notes, rows and columns, as far as the format needs them."""
@@ -201,6 +211,16 @@ class Report:
 
         notes = [self.nothing] if self.nothing else [] if self.compared else unfinished_notes(self.chosen)
         return as_frame(*self.rows(), {"title": f"Runs in {self.root}", "notes": notes})
+
+
+def hidden(count: int, kind: str) -> list[str]:
+    """The line that says of runs which are not shown; none where all are.
+
+    Args:
+        count: How many.
+        kind: What they are, such as `smoke` or `failed`.
+    """
+    return [f"{count} {kind} run{'s' * (count != 1)} hidden: --all"] if count else []
 
 
 def find_report(options: ReportOptions, warn: Callable[[str], None] | None = None) -> Report:
