@@ -80,7 +80,7 @@ def choose(records: list[Record], conditions: list[tuple[str, str]]) -> list[Rec
 
 
 def without_smoke(records: list[Record]) -> list[Record]:
-    """The runs without smoke runs, whose numbers say nothing beside those of whole ones; all where there is no whole."""
+    """The runs without smoke runs, whose numbers say nothing beside whole ones; all where there is no whole one."""
     whole = [record for record in records if not record["smoke"]]
     return records if all(record["mAP"] is None for record in whole) else whole
 
