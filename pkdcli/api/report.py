@@ -12,6 +12,7 @@ from pkdcli.folders import runs_root
 from pkdcli.launch.outcome import unheard
 from pkdcli.options import OutputOptions, like, option
 from pkdcli.reporting.plots import KINDS
+from pkdcli.reporting.select import hidden, without_smoke
 from pkdcli.reporting.write import DATA, FORMATS, PAGE, Shown, format_of, render, save
 from pkdcli.runs.record import MORE_COLUMNS
 
@@ -143,10 +144,9 @@ class Report:
 
     @property
     def visible(self) -> list[Record]:
-        """The chosen runs that people are shown: a smoke run stands beside no whole one, unless it is asked for."""
-        asked = self.options.everything or bool(self.compared) or any(key == "smoke" for key, _ in self.conditions)
-        whole = [record for record in self.chosen if not record["smoke"]]
-        return self.chosen if asked or all(record["mAP"] is None for record in whole) else whole
+        """The chosen runs that people are shown."""
+        asked = self.options.everything or self.compared or any(key == "smoke" for key, _ in self.conditions)
+        return self.chosen if asked else without_smoke(self.chosen)
 
     @property
     def nothing(self) -> str | None:
@@ -211,16 +211,6 @@ class Report:
 
         notes = [self.nothing] if self.nothing else [] if self.compared else unfinished_notes(self.chosen)
         return as_frame(*self.rows(), {"title": f"Runs in {self.root}", "notes": notes})
-
-
-def hidden(count: int, kind: str) -> list[str]:
-    """The line that says of runs which are not shown; none where all are.
-
-    Args:
-        count: How many.
-        kind: What they are, such as `smoke` or `failed`.
-    """
-    return [f"{count} {kind} run{'s' * (count != 1)} hidden: --all"] if count else []
 
 
 def find_report(options: ReportOptions, warn: Callable[[str], None] | None = None) -> Report:

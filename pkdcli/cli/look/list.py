@@ -83,8 +83,8 @@ def _recipes(kind: str) -> list[Any]:
 
 def _list_runs(output: OutputOptions, everything: bool) -> None:
     """The runs; in the table failed and smoke runs are only counted, unless they are asked for."""
-    from pkdcli.api.report import hidden
     from pkdcli.api.runs import list_runs
+    from pkdcli.reporting.select import hidden
     from pkdcli.runs.record import smoke
 
     found = list_runs(output.runs)
