@@ -822,7 +822,7 @@ def benchmark(
         image: Size of the images in pixels.
         batch: Images a step.
         threads: Of a step on the CPU; PyTorch's own choice.
-        only: Sections: losses, launches, step, group, eval, data, startup, suggest, experiment, operators, coco, report.
+        only: Sections: losses, launches, step, group, eval, data, startup, suggest, experiment, operators, coco, report, predict.
         suggest: Propose faster settings for the teacher.
         clock: cpu: processor time, on one thread; steadier where others use the machine too.
         repeat: Rounds of each comparison.
