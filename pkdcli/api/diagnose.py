@@ -117,7 +117,7 @@ def diagnose(options: DiagnoseOptions, output: _Output, *, watcher: Watcher | No
         from pkdcli.api.diagnose_look import look
 
         with (watcher or Watcher()).doing(f"looking at {paths.run} on {2 * options.images} images ..."):
-            facts.look = look(paths, facts.recipe, options.images)
+            facts.look = look(paths, facts.recipe, cache, options.images)
     return Diagnosed(diagnosed(facts))
 
 

@@ -43,12 +43,17 @@ def strength(facts: Facts) -> tuple[float, int | None] | None:
     known = {level: norm for level, norm in norms.items() if norm}
     if known:
         level = max(known, key=known.__getitem__)
-        pairs = zip(facts.level(level, "grad_norm"), facts.level(level, "detection_grad_norm"), strict=True)
-        ratio = median(one / other for one, other in pairs if one is not None and other)
+        ratio = _at(facts, level, slice(None))
         return None if ratio is None else (ratio, level)
     values = zip(facts.curves.distillation, facts.curves.detection, strict=True)
     ratio = median(one / other for one, other in values if one is not None and other)
     return None if ratio is None else (ratio, None)
+
+
+def _at(facts: Facts, level: int, part: slice) -> float | None:
+    """The ratio of the gradients at a level, the median over a part of the records."""
+    ours, theirs = facts.level(level, "grad_norm")[part], facts.level(level, "detection_grad_norm")[part]
+    return median(one / other for one, other in zip(ours, theirs, strict=True) if one is not None and other)
 
 
 def overwhelms(facts: Facts) -> Cause | None:
@@ -57,7 +62,11 @@ def overwhelms(facts: Facts) -> Cause | None:
     if found is None:
         return None
     ratio, level = found
-    score = log_ramp(ratio, *STRONG) if level is not None else _VALUES_SCORE * log_ramp(ratio, *_VALUES_STRONG)
+    # A weight is too large from the first step on. Where both were fair then, something else has silenced the detector.
+    if level is None:
+        score = _VALUES_SCORE * log_ramp(ratio, *_VALUES_STRONG)
+    else:
+        score = log_ramp(min(ratio, _at(facts, level, slice(0, 3)) or ratio), *STRONG)
     return Cause(
         "overwhelms",
         "the distillation overwhelms the detection loss: the student imitates, and hardly learns to detect",
@@ -124,10 +133,8 @@ def _evidence(facts: Facts, ratio: float, level: int | None) -> list[Evidence]:
     else:
         what = f"gradient of the distillation / of the detection loss, at {facts.named(level)}"
         found = [Evidence(what, text(ratio), f"{text(GOOD[0])} to {text(GOOD[1])}")]
-        for name, of in (("begin", lambda column: column[:3]), ("end", lambda column: column[-3:])):
-            pairs = zip(of(facts.level(level, "grad_norm")), of(facts.level(level, "detection_grad_norm")), strict=True)
-            at = median(one / other for one, other in pairs if one is not None and other)
-            found.append(Evidence(f"the same at the {name} of the run", text(at), ""))
+        for name, part in (("begin", slice(0, 3)), ("end", slice(-3, None))):
+            found.append(Evidence(f"the same at the {name} of the run", text(_at(facts, level, part)), ""))
     return [*found, Evidence("weight", text(facts.recipe.loss.weight), f"{text(_usual(facts))} by default")]
 
 

@@ -82,4 +82,4 @@ def log_ramp(value: float, none: float, sure: float) -> float:
 
 def text(value: float | None) -> str:
     """A number with three digits; a dash where there is none."""
-    return "-" if value is None else f"{value:.3g}"
+    return "-" if value is None else f"{float(f'{value:.3g}'):g}"

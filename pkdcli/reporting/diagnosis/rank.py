@@ -79,5 +79,5 @@ def _notes(facts: Facts) -> list[str]:
         alone = facts.command(loss="none", weight=None, temperature=None)
         notes.append(f"there is no baseline to hold it against: {alone}")
     if facts.distilled and facts.look is None:
-        notes.append("--look also runs both nets over a few images.")
+        notes.append(f"`pkd diagnose {facts.paths.run} --look` also runs both nets over a few images.")
     return notes

@@ -41,8 +41,8 @@ def frozen(facts: Facts) -> Cause | None:
         f"the student's {worst} is frozen",
         scores[worst],
         evidence,
-        f"Leave out --set {keys[0]}=..." if keys else "Unfreeze it (frozen_stages, requires_grad, lr_mult).",
-        facts.command(**{f"set:{key}": None for key in keys})
+        f"Leave out --set config.{keys[0]}=..." if keys else "Unfreeze it (frozen_stages, requires_grad, lr_mult).",
+        facts.command(**{f"set:config.{key}": None for key in keys})
         if keys
         else facts.command(**{f"set:config.model.{'architecture.' * facts.distilled}backbone.frozen_stages": "-1"}),
     )

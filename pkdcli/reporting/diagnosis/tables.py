@@ -18,16 +18,16 @@ def diagnosis_tables(found: Diagnosis) -> list[Table]:
                       [unlikely], notes=list(found.notes))  # fmt: skip
         table.words = len(table.columns)
         return [table]
-    tables = [_of(cause, place) for place, cause in enumerate(causes, 1)]
-    tables[0].title = f"{found.run}{about}\n{tables[0].title}"
-    tables[-1].notes += found.notes
-    return tables
+    rows = [[str(place), one.key, f"{one.score:.2f}", one.title] for place, one in enumerate(causes, 1)]
+    overview = Table(f"{found.run}{about}", ["", "cause", "score", "what may be wrong"], 4, [rows])
+    overview.notes += found.notes
+    return [overview, *(_of(cause, place) for place, cause in enumerate(causes, 1))]
 
 
 def _of(cause: Cause, place: int) -> Table:
     rows = [[one.what, one.here, one.good] for one in cause.evidence]
     notes = [text for text in (cause.remedy, cause.command and f"$ {cause.command}") if text]
-    return Table(f"{place}. {cause.title} ({cause.key}, {cause.score:.2f})", ["evidence", "this run", "good runs"], 3,
+    return Table(f"{place}. {cause.key}", ["evidence", "this run", "good runs"], 3,
                  [rows], notes=notes)  # fmt: skip
 
 

@@ -72,14 +72,14 @@ def normalisation(facts: Facts) -> Cause | None:
     if not found:
         return None
     keys = [key for key in facts.recipe.config if "data_preprocessor" in key]
-    remedy = f"Leave out --set {keys[0]}=..." if keys else "Give it the input of its own config."
+    remedy = f"Leave out --set config.{keys[0]}=..." if keys else "Give it the input of its own config."
     return Cause(
         "normalisation",
         f"the {' and the '.join(who_is)} sees images normalised otherwise than it was trained with",
         1.0,
         found,
         remedy,
-        facts.command(**{f"set:{key}": None for key in keys}) if keys else None,
+        facts.command(**{f"set:config.{key}": None for key in keys}) if keys else None,
     )
 
 
