@@ -48,10 +48,11 @@ def data_of(recipe: Recipe, typed: str | None) -> str:
         recipe: The run's.
         typed: The command that made it; None where it is not known.
     """
-    words = _words(typed) or []
-    for word, after in zip(words, [*words[1:], ""], strict=True):
-        if word == "--data" or word.startswith("--data="):
-            return shlex.quote(after if word == "--data" else word.partition("=")[2])
+    left = iter(_words(typed) or ())
+    for word in left:
+        name, equals, value = word.partition("=")
+        if name == "--data":
+            return shlex.quote(value if equals else next(left, ""))
     return shlex.quote(recipe.data.name)
 
 
