@@ -10,6 +10,7 @@ import io
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tarfile
@@ -198,7 +199,8 @@ def _short(file: Path) -> str:
     """A file's JSON with numbers of five digits; of the environment the command alone."""
     lines = file.read_text().splitlines() if file.suffix == ".jsonl" else [file.read_text()]
     kept = [json.loads(line, parse_float=lambda text: float(f"{float(text):.5g}")) for line in lines]
-    kept = [{"command": one["command"]} for one in kept] if file.name == "env.json" else kept
+    if file.name == "env.json":
+        kept = [{"command": re.sub(r" --runs \S+", "", one["command"])} for one in kept]
     return "".join(json.dumps(one) + "\n" for one in kept)
 
 
