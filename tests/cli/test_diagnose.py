@@ -32,8 +32,9 @@ def test_causes_as_data_and_the_exit_code(lab):
     (balance,) = [one for one in found["causes"] + found["unlikely"] if one["key"] == "overwhelms"]
     assert balance["evidence"][0]["what"].startswith("gradient of the distillation / of the detection loss, at P")
     assert float(balance["evidence"][0]["here"]) > 0
-    moved = [one for one in found["causes"] + found["unlikely"] if one["key"] == "rate-high"][0]["evidence"]
-    assert [one["here"] for one in moved if "a step's share" in one["what"]] != ["-"]
+    (rate,) = [one for one in found["causes"] + found["unlikely"] if one["key"] == "rate-high"]
+    (moved,) = [one["here"] for one in rate["evidence"] if one["what"].startswith("a step's share")]
+    assert 0 < float(moved) < 1
 
 
 def test_a_planted_cause_for_people_in_markdown_and_in_a_line(lab, copied):
@@ -50,10 +51,11 @@ def test_a_planted_cause_for_people_in_markdown_and_in_a_line(lab, copied):
     assert "| P5 (stride 32): its weighted loss | 0 | above 0 |" in answer.out
     answer = lab.pkd("diagnose", copied, "-o", copied / "why.md", "--quiet")
     assert (answer.code, answer.out) == (1, "")
-    assert "| 1 | dead-level | 1.00 |" in (copied / "why.md").read_text()
+    # The lab's teacher has seen four batches, which is said before what it shows.
+    assert "| 2 | dead-level | 1.00 |" in (copied / "why.md").read_text()
     line = lab.pkd("diagnose", copied, "--quiet").out
-    assert line.startswith("something may be wrong: a dead level: nothing is learned")
-    assert line.endswith(f"pkd diagnose {copied.name}\n")
+    assert line.startswith("something may be wrong: the teacher is no better than the student on this data (and ")
+    assert line.endswith(f" more); pkd diagnose {copied.name}\n")
 
 
 def test_its_twin_in_python(lab, monkeypatch):
@@ -63,7 +65,7 @@ def test_its_twin_in_python(lab, monkeypatch):
     assert found.healthy == (found.line is None)
     frame = found.frame()
     assert list(frame.columns) == ["cause", "score", "evidence", "here", "good", "command"]
-    assert {"rate-high", "rate-low", "too-short"} <= set(frame.cause)
+    assert {"rate-high", "rate-low"} <= set(frame.cause)
     assert "overwhelms" not in set(frame.cause)  # it has no teacher
     assert "<table" in found._repr_html_()
 

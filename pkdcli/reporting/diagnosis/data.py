@@ -31,6 +31,10 @@ APART = (0.7, 0.35)
 on them, and one that has not is as good."""
 
 
+CERTAIN = 20.0
+"""AP50 below which a teacher is no judge of labels."""
+
+
 def faults(facts: Facts) -> Cause | None:
     """What the check of the data has found."""
     from pkdcli.data.prepare import spoils
@@ -63,8 +67,8 @@ def labels(facts: Facts) -> Cause | None:
         evidence += [Evidence("classification loss, first to last quarter", *_falls(facts, "loss_cls"))]
     if facts.look and facts.distilled:
         train, val = (facts.look["teacher"].get(f"AP50_{split}") for split in ("train", "val"))
-        if train is not None and val:
-            scores.append(ramp(train / val, *APART) if val > 20 else 0.0)
+        if train is not None and val is not None:
+            scores.append(ramp(train / val, *APART) if val > CERTAIN else 0.0)
             evidence.append(Evidence("AP50 of the teacher on training images, and on validation images",
                                      f"{points(train)}, {points(val)}", "about equal"))  # fmt: skip
     if not evidence:
