@@ -19,6 +19,7 @@ from pkdcli.api.predict.inputs import Input
 from pkdcli.data.images.reading import Reading
 from pkdcli.engine.predict.detect import batches
 from pkdcli.engine.predict.sources import READERS, load
+from pkdcli.errors import ExitCode, PkdError
 
 IMAGES, SIDE = 400, 64
 
@@ -130,6 +131,8 @@ def test_what_goes_wrong_in_a_thread_is_raised(tmp_path, monkeypatch):
         cv2.imwrite(str(one.path), np.zeros((SIDE, SIDE, 3), np.uint8))
     kept = keeper(tmp_path / "found", given)
     kept.add(line(0))
-    with pytest.raises(OSError, match="No space left on device"):
+    with pytest.raises(PkdError) as caught:
         kept.close()
+    assert caught.value.message == f"no space left to write {tmp_path / 'found'}."
+    assert caught.value.code == ExitCode.MISSING
     assert len(json.loads((tmp_path / "found" / "predictions.json").read_text())["annotations"]) == 3

@@ -18,6 +18,7 @@ from pkdcli.data.images.reading import Reading
 from pkdcli.reporting.predictions.draw import Row, side_by_side
 from pkdcli.reporting.predictions.page import Page
 from pkdcli.reporting.predictions.write import CocoFile, CsvFile
+from pkdcli.runs.store import cannot_write
 
 PAGE_LOWEST = 0.05  # the least score that a page can show, unless less was asked for
 QUALITY = 92  # of pictures
@@ -111,12 +112,19 @@ class Keeper:
         return kept
 
     def _picture(self, place: int, frame: int | None, kept: Mapping[str, Sequence[Row]], small: Path | None) -> None:
-        """Draw and write one picture, and its small copy for the page."""
+        """Draw and write one picture, and its small copy for the page.
+
+        Raises:
+            PkdError: The disk is full, or can't be written.
+        """
         pixels = self._pixels(place, frame)
-        if small is not None:
-            Page.save(small, pixels)
-        if self.pictures:
-            self._write(place, frame, side_by_side(pixels, kept, self.classes, self.colours))
+        try:
+            if small is not None:
+                Page.save(small, pixels)
+            if self.pictures:
+                self._write(place, frame, side_by_side(pixels, kept, self.classes, self.colours))
+        except OSError as error:
+            raise cannot_write(self.folder, error) from error
 
     def _pixels(self, place: int, frame: int | None) -> np.ndarray:
         if frame is None:
@@ -155,7 +163,7 @@ class Keeper:
         """Make whole what there is, also where it was stopped.
 
         Raises:
-            OSError: A picture could not be written.
+            PkdError: A picture could not be written.
         """
         try:
             self._background.close()
