@@ -16,6 +16,7 @@ from pkdcli.api.doctor import Findings
 from pkdcli.api.evaluate import Evaluation
 from pkdcli.api.export.export import Exported
 from pkdcli.api.predict.predict import Predictions
+from pkdcli.api.profile.profile import Profile
 from pkdcli.api.runs.archive import Archived
 from pkdcli.api.runs.remove import Removed
 from pkdcli.api.runs.unpack import Unpacked
@@ -226,6 +227,8 @@ def sweep(
     tap: Sequence[str] | str = (),
     training: str | None = None,
     distill_until: float | None = None,
+    until_decided: bool = False,
+    max_seeds: int | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     accumulate: int = 1,
@@ -286,6 +289,8 @@ def sweep(
         tap: Compare what this module puts out and not the neck: backbone, neck.0, or any inside; of one detector by student=MODULE or teacher=MODULE.
         training: paper: by SGD and steps (appendix A.2). own: by the optimizer, schedule, augmentation, averages and hooks of the student's config; the default where that is not SGD of mmdet's 1x family.
         distill_until: Learn without the teacher after this share of the run, such as 0.9.
+        until_decided: Start with three seeds, or those given, and add one at a time, of baseline and methods alike, until each method is GO or NO-GO. It allows for all these looks: of methods that do nothing, 5 % are judged at most.
+        max_seeds: With --until-decided: stop at so many (default 10).
         epochs: Length instead of the schedule's; milestones follow.
         batch_size: Images a step over all devices; the rate follows.
         accumulate: Steps whose gradients are added.
@@ -343,6 +348,8 @@ def sweep(
     tap: Sequence[str] | str = (),
     training: str | None = None,
     distill_until: float | None = None,
+    until_decided: bool = False,
+    max_seeds: int | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     accumulate: int = 1,
@@ -546,9 +553,11 @@ def report(
     best: bool = False,
     seeds: str = 'each',
     paper: bool = False,
+    columns: Sequence[str] | str = (),
     compare: Sequence[str] | str | None = None,
     everything: bool = False,
     verdict: bool = False,
+    plots: Sequence[str | os.PathLike[str] | Run] | str | os.PathLike[str] | Run = (),
     plot_dir: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     say: Callable[[str], None] | None = None,
@@ -567,9 +576,11 @@ def report(
         best: Only the best mAP of each group; by default of each loss: its best weight.
         seeds: each seed, or their mean and standard deviation (mean).
         paper: Put the published numbers beside.
+        columns: Also these: parameters, gflops, teacher_parameters, teacher_gflops, latency_ms, teacher_latency_ms, latency_on.
         compare: Two runs, or the beginnings of their names, side by side.
         everything: Also smoke runs beside whole ones.
         verdict: Is the gain real? GO, NO-GO or INCONCLUSIVE for each method, from its seeds and the baseline's.
+        plots: With --plot or --plot-dir, only these: tradeoff, weights, gains, sizes, levels, training.
         plot_dir: Also write the plots here, as PNG, SVG and PDF.
         output: Write here; html without it goes to report.html.
     """
@@ -743,6 +754,42 @@ def export(
         output: Folder of the files; default: exports/<run>/ in the runs folder.
         force: Write into a folder that is there.
         runs: Folder of runs (default $PKD_RUNS, or ./runs).
+    """
+    ...
+
+def profile(
+    *names: str | os.PathLike[str] | Run,
+    teacher: str | os.PathLike[str] | None = None,
+    student: str | os.PathLike[str] | None = None,
+    scale: str | None = None,
+    data: str | os.PathLike[str] | None = None,
+    batch: int = 1,
+    threads: int | None = None,
+    size: str | None = None,
+    device: Sequence[str] | str = (),
+    onnx: bool = False,
+    repeat: int = 10,
+    runs: str | os.PathLike[str] | None = None,
+    dry_run: bool = False,
+    say: Callable[[str], None] | None = None,
+    watcher: Watcher | None = None,
+) -> Profile:
+    """Count parameters and operations of detectors, and time them on this machine: teacher and student side by side.
+
+    Args:
+        names: Pairs (name or file) and runs (id, its beginning, or folder).
+        teacher: In place of a pair's name, with --student.
+        student: The same of the student.
+        scale: Of a pair: paper (the default) or tiny; a run knows its own.
+        data: Of a pair: its data set.
+        batch: Images at a time.
+        threads: Of the processor; PyTorch's own choice.
+        size: Height and width of the images; what each detector is tested on.
+        device: By default the CPU, and the first GPU where there is one.
+        onnx: In onnxruntime too, where the detector can be exported.
+        repeat: Rounds that are timed.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+        dry_run: Print what would run, and run nothing.
     """
     ...
 

@@ -75,6 +75,7 @@ VERBS: dict[str, Verb] = {
     "visualize": Verb("pkdcli.api.visualize.visualize", "Figures", "figure", extra=_WATCHER),
     "predict": Verb("pkdcli.api.predict.predict", "Predictions", "target", extra=_ON_IMAGE | _SAY | _WATCHER),
     "export": Verb("pkdcli.api.export.export", "Exported", "target", extra=_ON_STEP | _SAY | _WATCHER),
+    "profile": Verb("pkdcli.api.profile.profile", "Profile", "names", many=True, extra=_SAY | _WATCHER),
     "benchmark": Verb("pkdcli.api.benchmark", "Benchmark", extra=_WATCHER),
     "data_check": Verb("pkdcli.api.data.checking", "Checked", "data", extra=_WATCHER),
     "data_import": Verb("pkdcli.api.data.importing", "Imported", "paths", many=True, extra=_WATCHER),

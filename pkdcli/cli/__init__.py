@@ -27,7 +27,7 @@ COMMANDS = {
     "run": ("train", "sweep", "reproduce", "eval", "resume", "cancel"),
     "look": ("status", "logs", "report", "compare", "list", "show", "visualize", "verify", "bench", "doctor", "clean",
              "rm"),
-    "use": ("predict", "export", "archive", "unpack"),
+    "use": ("predict", "export", "profile", "archive", "unpack"),
 }
 
 
