@@ -12,6 +12,7 @@ from pkdcli.api.cancel import Cancelled
 from pkdcli.api.compare import Comparison
 from pkdcli.api.data.checking import Checked
 from pkdcli.api.data.importing import Imported
+from pkdcli.api.diagnose import Diagnosed
 from pkdcli.api.doctor import Findings
 from pkdcli.api.evaluate import Evaluation
 from pkdcli.api.export.export import Exported
@@ -609,6 +610,32 @@ def compare(
     """
     ...
 
+def diagnose(
+    name: str | os.PathLike[str] | Run,
+    *,
+    look: bool = False,
+    images: int = 16,
+    format: str | None = None,
+    output: str | os.PathLike[str] | None = None,
+    runs: str | os.PathLike[str] | None = None,
+    json: bool = False,
+    quiet: bool = False,
+    watcher: Watcher | None = None,
+) -> Diagnosed:
+    """Say why a run may be no better than it is: causes, the likeliest first, with evidence and what to type.
+
+    Args:
+        name: A run's id, its beginning or its folder.
+        look: Also run teacher and student over a few images, which takes half a minute.
+        images: For --look: images of the training and of the validation split each.
+        format: table, md or json.
+        output: Write to a file instead of the terminal.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+        json: Print JSON lines.
+        quiet: Print only the result.
+    """
+    ...
+
 def verify(
     pair: str | os.PathLike[str] = 'gfl101-fcos50',
     *,
@@ -822,7 +849,7 @@ def benchmark(
         image: Size of the images in pixels.
         batch: Images a step.
         threads: Of a step on the CPU; PyTorch's own choice.
-        only: Sections: losses, launches, step, group, eval, data, startup, suggest, experiment, operators, coco, report.
+        only: Sections: losses, launches, step, group, eval, data, startup, suggest, experiment, operators, coco, report, predict.
         suggest: Propose faster settings for the teacher.
         clock: cpu: processor time, on one thread; steadier where others use the machine too.
         repeat: Rounds of each comparison.
