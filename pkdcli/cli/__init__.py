@@ -27,9 +27,9 @@ COMMANDS = {
     "run": ("train", "sweep", "reproduce", "eval", "resume", "cancel"),
     "look": (
         *("status", "logs", "report", "compare", "diagnose", "list", "show", "visualize", "verify", "bench", "doctor"),
-        "clean",
+        *("clean", "rm"),
     ),
-    "use": ("predict", "export"),
+    "use": ("predict", "export", "profile", "archive", "unpack"),
 }
 
 
