@@ -85,7 +85,8 @@ def axes(panel: Panel) -> Axes | None:
     spread += [(rule.y, rule.error) for rule in panel.rules]
     reach = [end for y, error in spread if y is not None and error for end in (y - error, y + error)]
     ys += [end for end in reach if end > 0 or not panel.log_y]
-    low, high = panel.y_range or _padded(min(ys), max(ys), panel.log_y)
+    ys += [y for _, y, _ in panel.marks]
+    low, high = panel.y_range or _padded(min(ys), max(ys), panel.log_y, 0.14 if panel.marks else 0.06)
     left, right = _ends(min(xs), max(xs), panel)
     x = Axis(left, right, LEFT, WIDTH - RIGHT, panel.log_x)
     y = Axis(low, high, HEIGHT - BOTTOM, TOP, panel.log_y)
@@ -146,14 +147,16 @@ class Axis:
         return [start + length * (value - low) / span for value in values]
 
 
-def _padded(low: float, high: float, log: bool) -> tuple[float, float]:
+def _padded(low: float, high: float, log: bool, share: float) -> tuple[float, float]:
     if log:
         return low / 1.15, high * 1.15
-    pad = 0.06 * (high - low) or abs(high) * 0.1 or 1.0
+    pad = share * (high - low) or abs(high) * 0.1 or 1.0
     return (0.0 if 0 <= low <= 0.3 * high else low - pad), high + pad
 
 
 def _ends(low: float, high: float, panel: Panel) -> tuple[float, float]:
+    if panel.kind == "points":
+        return 0.0, high * 1.18
     if high == low:
         return 0.0, high * 1.1 or 1.0
     if not panel.points:

@@ -71,7 +71,14 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     axes.set_title(panel.title)
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)
-    {"lines": _lines, "bars": _bars, "shares": _shares, "intervals": _intervals}[panel.kind](axes, panel)
+    draw = {
+        "lines": _lines,
+        "points": _points,
+        "bars": _bars,
+        "shares": _shares,
+        "intervals": _intervals,
+    }[panel.kind]
+    draw(axes, panel)
     if panel.kind in LYING:
         axes.set_xlim(*(panel.y_range or (None, None)))
         return
@@ -107,6 +114,18 @@ def _lines(axes: Axes, panel: Panel) -> None:
         axes.xaxis.set_minor_formatter(NullFormatter())
     elif not panel.log_x:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+
+
+def _points(axes: Axes, panel: Panel) -> None:
+    for place, one in zip(panel.places, panel.series, strict=False):
+        errors = [error or 0.0 for error in one.error] or None
+        axes.errorbar(one.x, _numbers(one.y), errors, fmt=MARKERS[place], label=one.name, color=COLOURS[place],
+                      markersize=5, capsize=2, elinewidth=0.8)  # fmt: skip
+    right = max(x for one in panel.series for x in one.x)
+    axes.set_xlim(0, right * 1.18)
+    for x, y, text in panel.marks:
+        axes.annotate(text, (x, y), (0, 6), textcoords="offset points", ha="center", fontsize=7)
+    axes.margins(y=0.14)
 
 
 def _bars(axes: Axes, panel: Panel) -> None:

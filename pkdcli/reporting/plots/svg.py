@@ -20,7 +20,13 @@ def draw(panel: Panel, title: str, description: str = "") -> str:
         title: Read out for the picture.
         description: Read out after it.
     """
-    draw_kind = {"lines": _lines, "bars": _bars, "shares": _shares, "intervals": _intervals}[panel.kind]
+    draw_kind = {
+        "lines": _lines,
+        "points": _points,
+        "bars": _bars,
+        "shares": _shares,
+        "intervals": _intervals,
+    }[panel.kind]
     height, body, more = draw_kind(panel)
     label = escape(". ".join(filter(None, (title.rstrip("."), description))))
     return (
@@ -54,6 +60,27 @@ def _lines(panel: Panel) -> tuple[int, str, str]:
         parts.append(f'<path class="c{place}" d="M{_n(x)} {_n(lower)}V{_n(upper)}"/>')
     logs = f"{int(panel.log_x)},{int(panel.log_y)}"
     return HEIGHT, "".join(parts), f' data-axes="{found.ends}" data-box="{BOX}" data-log="{logs}"'
+
+
+def _points(panel: Panel) -> tuple[int, str, str]:
+    found = axes(panel)
+    if found is None:
+        return HEIGHT, "", ""
+    parts = _y_axis(panel, found.y_ticks)
+    parts += [_text("tick", x, HEIGHT - BOTTOM + 17, label) for x, label in found.x_ticks]
+    parts.append(_x_label(panel, HEIGHT))
+    parts += [f'<path class="c{place}" d="M{_n(x)} {_n(low)}V{_n(high)}"/>' for place, x, low, high in found.errors]
+    for (place, name, xs, ys), one in zip(found.lines, panel.series, strict=True):
+        for n, (x, y) in enumerate(zip(xs, ys, strict=True)):
+            text = escape(f"{name}, {one.labels[n]}: {one.y[n]:.1f} at {one.x[n]:.3g}")
+            at = f'cx="{_n(x)}" cy="{_n(y)}" r="{2 * _MARK}"'
+            parts.append(f'<circle class="f{place}" {at}><title>{text}</title></circle>')
+    low, high = (float(end) for end in found.ends.split(",")[:2])
+    x = Axis(low, high, LEFT, WIDTH - RIGHT, False)
+    low, high = (float(end) for end in found.ends.split(",")[2:])
+    y = Axis(low, high, HEIGHT - BOTTOM, TOP, False)
+    parts += [_text("value", x(a), y(b) - 9, text) for a, b, text in panel.marks]
+    return HEIGHT, "".join(parts), ""
 
 
 def _bars(panel: Panel) -> tuple[int, str, str]:

@@ -75,6 +75,15 @@ def _chart(panel: Panel, width: int) -> Table | Text:
             if (y := one.y[n]) is not None
         ]
         return _bars(rows, width, panel.y_label)
+    if panel.kind == "points":
+        unit = panel.x_label.partition(":")[0]
+        rows = [
+            (f"{one.name}: {label} at {x:.3g}", y, place)
+            for place, one in enumerate(panel.series)
+            for x, y, label in zip(one.x, one.y, one.labels, strict=True)
+            if y is not None
+        ]
+        return _bars(rows, width, f"{panel.y_label}, at {unit}")
     if panel.points and panel.x_label == "loss weight":
         rows = [(rule.name, rule.y, len(panel.series) + n) for n, rule in enumerate(panel.rules)]
         rows += [
