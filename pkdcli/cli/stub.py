@@ -37,6 +37,7 @@ from pkdcli.api.doctor import Findings
 from pkdcli.api.evaluate import Evaluation
 from pkdcli.api.export.export import Exported
 from pkdcli.api.predict.predict import Predictions
+from pkdcli.api.profile.profile import Profile
 from pkdcli.api.verify import Verification
 from pkdcli.api.visualize.visualize import Figures
 from pkdcli.errors import PkdError as PkdError
