@@ -18,6 +18,7 @@ _VERBS = (
     *("train", "sweep", "reproduce", "evaluate", "report", "compare", "verify", "visualize", "benchmark"),
     *("predict", "export", "profile", "data_check", "data_import"),
     *("list_runs", "load_run", "resume", "cancel", "doctor"),
+    *("archive", "unpack", "remove"),
 )
 _CLASSES = {
     "Bars": "pkdcli.experiment.bars",

@@ -12,6 +12,7 @@ from pkdcli.folders import runs_root
 from pkdcli.launch.outcome import unheard
 from pkdcli.options import OutputOptions, like, option
 from pkdcli.reporting.plots import KINDS
+from pkdcli.reporting.select import hidden, without_smoke
 from pkdcli.reporting.write import DATA, FORMATS, PAGE, Shown, format_of, render, save
 from pkdcli.runs.record import MORE_COLUMNS
 
@@ -52,6 +53,7 @@ class ReportOptions:
         paper: Put the published numbers beside.
         columns: Columns of size and speed to add, of `MORE_COLUMNS`.
         compare: Two runs, or the beginnings of their names, side by side.
+        everything: Show smoke runs beside whole ones too; csv, json and data frames always have them.
         verdict: Say of each method whether its gain over the baseline is real, in place of the tables.
         plots: Which plots are drawn, of `KINDS`; none for all.
         plot_dir: Also write the plots here.
@@ -71,9 +73,7 @@ class ReportOptions:
         metavar="LAYOUT",
         choices=LAYOUTS,
     )
-    pair: tuple[str, ...] = option(
-        (), "Only this pair and its baselines; repeatable.", metavar="PAIR", repeatable=True
-    )
+    pair: tuple[str, ...] = option((), "Only this pair and its baselines; repeatable.", metavar="PAIR", repeatable=True)
     loss: tuple[str, ...] = option((), "Only this loss; repeatable.", metavar="LOSS", repeatable=True)
     where: tuple[str, ...] = option(
         (), "Only runs with this value in a csv column; repeatable.", metavar="KEY=VALUE", repeatable=True
@@ -99,6 +99,7 @@ class ReportOptions:
     compare: tuple[str, str] | None = option(
         None, "Two runs, or the beginnings of their names, side by side.", metavar="RUN RUN"
     )
+    everything: bool = option(False, "Also smoke runs beside whole ones.", names=("--all",))
     verdict: bool = option(
         False, "Is the gain real? GO, NO-GO or INCONCLUSIVE for each method, from its seeds and the baseline's."
     )
@@ -139,7 +140,13 @@ class Report:
     @property
     def shown(self) -> Shown:
         """What the page shows beside its tables."""
-        return Shown(self.chosen, self.records, self.root)
+        return Shown(self.visible, self.records, self.root)
+
+    @property
+    def visible(self) -> list[Record]:
+        """The chosen runs that people are shown."""
+        asked = self.options.everything or self.compared or any(key == "smoke" for key, _ in self.conditions)
+        return self.chosen if asked else without_smoke(self.chosen)
 
     @property
     def nothing(self) -> str | None:
@@ -186,9 +193,10 @@ class Report:
         from pkdcli.reporting.tables.build import as_tables
         from pkdcli.reporting.tables.sizes import add_columns
 
-        tables, notes = as_tables(self.chosen, self.records, self.options.layout, self.how, self.options.paper)
-        add_columns(tables, self.options.columns)
-        return tables, notes
+        visible, options = self.visible, self.options
+        tables, notes = as_tables(visible, self.records, options.layout, self.how, options.paper)
+        add_columns(tables, options.columns)
+        return tables, [*notes, *hidden(len(self.chosen) - len(visible), "smoke")]
 
     def content(self) -> Content:
         """Tables, notes, rows and columns, as far as the format needs them."""
@@ -280,19 +288,20 @@ def write_plots(found: Report, folder: Path) -> list[Path]:
     return list(write_figures(figures(found.chosen, found.records, single=True, kinds=kinds), folder))
 
 
-def tables_of(root: Path, runs: Collection[str]) -> tuple[list[Table], list[str]]:
+def tables_of(root: Path, runs: Collection[str], *, mean: bool = False) -> tuple[list[Table], list[str]]:
     """The tables of some runs and of the baselines they are measured against, as `pkd report` shows them, and notes.
 
     Args:
         root: The runs folder.
         runs: Their ids; a run without a result stands in the notes with its state and error.
+        mean: Over seeds.
     """
     from pkdcli.reporting.frame import Grouping
     from pkdcli.reporting.tables.build import as_tables
     from pkdcli.runs.collect import collect
 
     records = collect(root)
-    return as_tables([one for one in records if one["run"] in runs], records, "auto", Grouping(), False)
+    return as_tables([one for one in records if one["run"] in runs], records, "auto", Grouping(mean=mean), False)
 
 
 def _check(root: Path) -> None:

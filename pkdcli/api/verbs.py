@@ -80,6 +80,9 @@ VERBS: dict[str, Verb] = {
     "data_check": Verb("pkdcli.api.data.checking", "Checked", "data", extra=_WATCHER),
     "data_import": Verb("pkdcli.api.data.importing", "Imported", "paths", many=True, extra=_WATCHER),
     "doctor": Verb("pkdcli.api.doctor", "Findings"),
+    "archive": Verb("pkdcli.api.runs.archive", "Archived", "names", many=True),
+    "unpack": Verb("pkdcli.api.runs.unpack", "Unpacked", "file"),
+    "remove": Verb("pkdcli.api.runs.remove", "Removed", "names", many=True),
     "list_runs": Verb("pkdcli.api.runs", "RunList", plain=(Runs,)),
     "load_run": Verb("pkdcli.api.runs", "Run", "name", plain=("pkdcli.api.runs:LoadOptions", Runs)),
 }

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pkdcli.errors import PkdError
-from pkdcli.runs.baselines import add_gains
+from pkdcli.runs.baselines import add_experiments, add_gains
 from pkdcli.runs.paths import MARKS, RunPaths
 from pkdcli.runs.profiles import size_columns
 from pkdcli.runs.record import COLUMNS, METRICS, Record, Warn, number_of, order, smoke, text_of
@@ -58,6 +58,7 @@ def collect(root: Path, warn: Warn | None = None, foreign: Sequence[Path] = ()) 
         from pkdcli.runs.importers.mmengine import read_work_dirs
 
         records += read_work_dirs(foreign, warn)
+    add_experiments(records)
     add_gains(records)
     return sorted(records, key=order)
 

@@ -10,7 +10,7 @@ import pytest
 COMMANDS = (
     *("bench", "cancel", "clean", "compare", "doctor", "eval", "export", "list", "logs", "predict", "profile"),
     *("reproduce", "report", "resume", "show", "status", "sweep", "train", "verify", "visualize"),
-    *("data", "data check", "data import"),
+    *("data", "data check", "data import", "archive", "unpack", "rm"),
 )
 
 

@@ -33,6 +33,7 @@ from pkdcli.engine.bench.sections.launches import launches
 from pkdcli.engine.bench.sections.loading import loading
 from pkdcli.engine.bench.sections.losses import SHAPES, losses
 from pkdcli.engine.bench.sections.operators import PYRAMID, operators
+from pkdcli.engine.bench.sections.prediction import prediction
 from pkdcli.engine.bench.sections.reports import reports
 from pkdcli.engine.bench.sections.startup import startup
 from pkdcli.engine.bench.sections.step import group, step
@@ -82,6 +83,7 @@ def sections(request: Mapping[str, Any], folder: Path) -> dict[str, Callable[[],
         "coco": lambda: coco_size(request["coco_images"], min(repeat, 3), folder / "coco"),
         "report": lambda: reports(on_pictures(), min(repeat, 3), request["runs"], folder / "report"),
         "experiment": lambda: experiment(recipe, teacher, 1, folder / "experiment", request["epochs"]),
+        "predict": lambda: prediction(on_pictures(), min(repeat, 5), folder / "predict", request.get("predicted")),
         "operators": lambda: operators(repeat, request.get("operators") or PYRAMID),
     }
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pkdcli.reporting.curves import Curves, read_curves
 from pkdcli.reporting.plots import KINDS
 from pkdcli.reporting.plots.figure import Figure
+from pkdcli.reporting.plots.gains import by_images, gains_figure
 from pkdcli.reporting.plots.groups import groups_of
 from pkdcli.reporting.plots.levels import levels_figure
 from pkdcli.reporting.plots.sizes import sizes_figure
@@ -32,7 +33,8 @@ def figures(
     single: bool = False,
     kinds: Sequence[str] = KINDS,
 ) -> list[Figure]:
-    """What there is to see in some runs, in order: tradeoff by data set; weights, sizes, levels, training by group.
+    """What there is to see in some runs, in order: tradeoff by data set; weights, gains, sizes, levels, training
+    by group.
 
     Args:
         records: The runs.
@@ -43,9 +45,10 @@ def figures(
     """
     read = read or reader()
     found: list[Figure | None] = [*tradeoff_figures(records, everything)] if "tradeoff" in kinds else []
-    groups = groups_of(records, everything)
+    groups, over_images = groups_of(records, everything), by_images()
     makers = {
         "weights": weights_figure,
+        "gains": lambda group: gains_figure(group, over_images),
         "sizes": sizes_figure,
         "levels": lambda group: levels_figure(group, read),
         "training": lambda group: training_figure(group, read),

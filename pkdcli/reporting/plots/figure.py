@@ -26,6 +26,7 @@ class Series:
         y: How much; None for nothing there.
         error: Standard deviations beside y; empty where there are none.
         look: A key of `PLACES`; of those without one, and of several with the same, each gets a look of its own.
+        ends: Of `intervals`: lower and upper end of each; None for nothing known.
         labels: What each point is of; empty where its series says all.
     """
 
@@ -34,6 +35,7 @@ class Series:
     y: list[float | None]
     error: list[float | None] = field(default_factory=list)
     look: str | None = None
+    ends: list[tuple[float, float] | None] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
 
 
@@ -58,8 +60,8 @@ class Panel:
         series: What is drawn.
         rules: Horizontal lines.
         kind: `lines`; `points`, each by itself; `bars`, standing in groups by category; `shares`, lying and stacked, a
-            bar per category.
-        categories: Names along the axis of bars and shares.
+            bar per category; `intervals`, lying, a point and the interval around it per category.
+        categories: Names along the axis of bars, shares and intervals.
         log_x: Whether x is logarithmic.
         log_y: Whether y is.
         points: Whether a line's points are marked.
@@ -108,7 +110,7 @@ class Figure:
 
     Attributes:
         name: Of its files, without suffix.
-        kind: `weights`, `training`, `levels`, `sizes`, `tradeoff` or `run`.
+        kind: `weights`, `gains`, `training`, `levels`, `sizes`, `tradeoff` or `run`.
         title: Above all.
         caption: What is to be seen, in a sentence or two, for those who can't see it too.
         panels: From left to right.
