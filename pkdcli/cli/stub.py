@@ -39,12 +39,9 @@ from pkdcli.api.evaluate import Evaluation
 from pkdcli.api.export.export import Exported
 from pkdcli.api.predict.predict import Predictions
 from pkdcli.api.profile.profile import Profile
-<<<<<<< HEAD
-=======
 from pkdcli.api.runs.archive import Archived
 from pkdcli.api.runs.remove import Removed
 from pkdcli.api.runs.unpack import Unpacked
->>>>>>> main
 from pkdcli.api.verify import Verification
 from pkdcli.api.visualize.visualize import Figures
 from pkdcli.errors import PkdError as PkdError
