@@ -8,6 +8,7 @@ from pkdcli.api.planning import Planned, asked
 from pkdcli.launch.options import LaunchOptions
 from pkdcli.launch.outcome import Watcher
 from pkdcli.options import OutputOptions
+from pkdcli.recipe.grid import GridOptions
 from pkdcli.recipe.options import RecipeOptions, SweepOptions, TeacherOptions
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 def sweep(
     sweep: SweepOptions,
+    more: GridOptions,
     recipe: RecipeOptions,
     teacher: TeacherOptions,
     launch: LaunchOptions,
@@ -31,6 +33,7 @@ def sweep(
 
     Args:
         sweep: The lists.
+        more: Keys of the recipe that are axes too.
         recipe: How to train.
         teacher: Where its weights come from, and whether students share it.
         launch: Where the runs are carried out.
@@ -47,7 +50,7 @@ def sweep(
     """
     from pkdcli.api.runs import runs_of
 
-    planned = plan_sweep(sweep, recipe, teacher, launch, output, watcher=watcher, command=command)
+    planned = plan_sweep(sweep, more, recipe, teacher, launch, output, watcher=watcher, command=command)
     if output.dry_run:
         return planned
     planned.execute(watcher)
@@ -56,6 +59,7 @@ def sweep(
 
 def plan_sweep(
     sweep: SweepOptions,
+    more: GridOptions,
     recipe: RecipeOptions,
     teacher: TeacherOptions,
     launch: LaunchOptions,
@@ -68,6 +72,7 @@ def plan_sweep(
 
     Args:
         sweep: The lists.
+        more: Keys of the recipe that are axes too.
         recipe: How to train.
         teacher: Where its weights come from, and whether students share it.
         launch: Where the runs are carried out.
@@ -83,5 +88,5 @@ def plan_sweep(
     from pkdcli.recipe.sweep import expand
 
     machines, base = asked(sweep, recipe, teacher, launch, output)
-    recipes, share = expand(base, grid(sweep)), teacher.share_teacher
+    recipes, share = expand(base, grid(sweep, more.grid)), teacher.share_teacher
     return experiment(recipes, machines, launch, output, watcher=watcher, command=command, share=share)

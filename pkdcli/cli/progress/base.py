@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pkdcli.launch.job import JobSpec
 from pkdcli.launch.outcome import Outcome, Watcher
 from pkdcli.runs.paths import RunPaths
-from pkdcli.runs.status import DONE, FAILED, INTERRUPTED
+from pkdcli.runs.status import DONE, FAILED, INTERRUPTED, paused
 from pkdcli.runs.store import read_json
 
 if TYPE_CHECKING:
@@ -81,7 +81,9 @@ class Watch(Watcher):
     def on_end(self, spec: JobSpec, outcome: Outcome) -> None:
         """A job has ended: say how, and where it failed why."""
         self.forward_warnings(spec)
-        if outcome.code == 0:
+        if outcome.code == 0 and paused(status := self.status(spec)):
+            self.say(f"{spec.name}: {status['error']['message']}")
+        elif outcome.code == 0:
             metrics = (read_json(RunPaths(spec.run_dir).result) or {}).get("metrics", {})
             self.say(f"{spec.name}: done, mAP {_points(metrics.get('mAP'))}")
         elif outcome.lacked:

@@ -129,7 +129,8 @@ class PkdDistill(FpnTeacherDistill):
         self.record_teacher(teacher_inputs)
         with self.distiller.student_recorders:
             losses = dict(self.student(inputs, data_samples, mode="loss"))
-        losses.update(add_prefix(self.distiller.compute_distill_losses(), "distill"))
+        own = self.parse_losses(losses)[0] if self.distiller.measuring else None
+        losses.update(add_prefix(self.distiller.compute_distill_losses(own), "distill"))
         return losses
 
     def set_taught(self, taught: bool) -> None:

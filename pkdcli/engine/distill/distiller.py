@@ -8,7 +8,7 @@ from mmdet.registry import MODELS
 from mmrazor.models.distillers import ConfigurableDistiller
 from torch import Tensor
 
-from pkdcli.engine.distill.level_stats import LevelMeasures, measure
+from pkdcli.engine.distill.level_stats import LevelMeasures, level_gradient, measure
 
 
 @MODELS.register_module()
@@ -46,8 +46,12 @@ class PkdDistiller(ConfigurableDistiller):
             for conv in [self.connectors[mapping["preds_S"]["connector"]].conv_module.conv]
         }
 
-    def compute_distill_losses(self) -> dict[str, Tensor]:
-        """The distillation loss of each level, by name."""
+    def compute_distill_losses(self, own: Tensor | None = None) -> dict[str, Tensor]:
+        """The distillation loss of each level, by name.
+
+        Args:
+            own: The student's own losses, summed, whose gradient is measured beside where the step is measured.
+        """
         losses = {}
         self.measured = {}
         for name, mapping in self.loss_forward_mappings.items():
@@ -55,7 +59,8 @@ class PkdDistiller(ConfigurableDistiller):
             losses[name] = self.distill_losses[name](student, teacher)
             if self.measuring:
                 level = self.get_record(**{**mapping["preds_S"], "connector": None})
-                self.measured[mapping["preds_S"]["data_idx"]] = measure(losses[name], level, student, teacher)
+                task = None if own is None else level_gradient(own, level)
+                self.measured[mapping["preds_S"]["data_idx"]] = measure(losses[name], level, student, teacher, task)
         self.measuring = False
         for manager in (self.student_recorders, self.teacher_recorders):
             for recorder in manager.recorders.values():

@@ -23,6 +23,8 @@ class LevelMeasures(NamedTuple):
         loss: The level's weighted loss.
         r: Pearson's correlation, averaged over the channels.
         grad_norm: Of the loss with respect to the student's level; NaN where there is no way from one to the other.
+        own_norm: Of the student's own losses with respect to the level: the gradient that the detection task sends to
+            it; NaN where it sends none, or it was not asked for.
         top10_share: The ten largest channels' share in the gradient.
         connected: Whether the loss has a gradient with respect to the student's level.
         trainable: Whether the student's level depends on a parameter that is trained.
@@ -34,6 +36,7 @@ class LevelMeasures(NamedTuple):
     loss: Tensor
     r: Tensor
     grad_norm: Tensor
+    own_norm: Tensor
     top10_share: Tensor
     connected: bool
     trainable: bool
@@ -42,7 +45,9 @@ class LevelMeasures(NamedTuple):
     positions: int
 
 
-def measure(loss: Tensor, level: Tensor, student: Tensor, teacher: Tensor) -> LevelMeasures:
+def measure(
+    loss: Tensor, level: Tensor, student: Tensor, teacher: Tensor, own: Tensor | None = None
+) -> LevelMeasures:
     """Measure one level of one step, inside the forward pass.
 
     Args:
@@ -50,6 +55,8 @@ def measure(loss: Tensor, level: Tensor, student: Tensor, teacher: Tensor) -> Le
         level: The student's level as it leaves the neck (N, C, H, W).
         student: The same behind its adapter, or `level` itself.
         teacher: (N, C', H', W').
+        own: The gradient of the student's own losses with respect to the level, times its number of elements, as
+            `level_gradient` gives it (N, C, H, W).
     """
     gradient = level_gradient(loss, level)
     with torch.no_grad(), torch.autocast(level.device.type, enabled=False):
@@ -61,10 +68,14 @@ def measure(loss: Tensor, level: Tensor, student: Tensor, teacher: Tensor) -> Le
             # Undo the scaling of `level_gradient` where float32 holds small numbers well.
             grad_norm = torch.linalg.vector_norm(channels) / max(level.numel(), 1)
             top10_share = channels.topk(min(TOP, len(channels))).values.sum() / channels.sum()
+        own_norm = torch.full_like(r, torch.nan)
+        if own is not None:
+            own_norm = torch.linalg.vector_norm(own.float()) / max(level.numel(), 1)
     return LevelMeasures(
         loss=loss.detach(),
         r=r,
         grad_norm=grad_norm,
+        own_norm=own_norm,
         top10_share=top10_share,
         connected=gradient is not None,
         trainable=level.requires_grad,

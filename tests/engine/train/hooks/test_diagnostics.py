@@ -118,6 +118,7 @@ def level(norm, loss=1.0):
         "loss": loss,
         "r": 0.5,
         "grad_norm": norm,
+        "own_norm": 2 * norm,
         "top10_share": 0.2,
         "constant_student": 0,
         "constant_teacher": 0,
