@@ -15,7 +15,7 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 _VERBS = (
-    *("train", "sweep", "reproduce", "evaluate", "report", "compare", "verify", "visualize", "benchmark"),
+    *("train", "sweep", "tune", "reproduce", "evaluate", "report", "compare", "verify", "visualize", "benchmark"),
     *("predict", "export", "data_check", "data_import", "list_runs", "load_run", "resume", "cancel", "doctor"),
 )
 _CLASSES = {

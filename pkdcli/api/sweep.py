@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pkdcli.api.planning import Planned, asked
@@ -84,9 +85,10 @@ def plan_sweep(
         PkdError: Something is wrong with a recipe, its files or its data.
     """
     from pkdcli.experiment.execute import experiment
+    from pkdcli.recipe.grid import axes
     from pkdcli.recipe.options import grid
     from pkdcli.recipe.sweep import expand
 
     machines, base = asked(sweep, recipe, teacher, launch, output)
-    recipes, share = expand(base, grid(sweep, more.grid)), teacher.share_teacher
+    recipes, share = expand(base, replace(grid(sweep), keys=axes(more.grid))), teacher.share_teacher
     return experiment(recipes, machines, launch, output, watcher=watcher, command=command, share=share)

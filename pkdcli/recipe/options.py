@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pkdcli.recipe.sweep import Grid
 
 AXES = "Axes (lists with commas)"
-_AXES = {"losses", "weights", "temperatures", "pairs", "teachers", "students", "schedules", "seeds", "baseline"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,9 +289,8 @@ def request(
     return Request(**{key: value for key, value in given.items() if key in Request.__dataclass_fields__})
 
 
-def grid(sweep: SweepOptions, keys: Sequence[str] = ()) -> Grid:
-    """The axes of a sweep, as `pkdcli.recipe.sweep.expand` takes them; `keys` as `--grid` does."""
-    from pkdcli.recipe.grid import axes
+def grid(sweep: SweepOptions) -> Grid:
+    """The axes of a sweep, as `pkdcli.recipe.sweep.expand` takes them."""
     from pkdcli.recipe.sweep import Grid
 
-    return Grid(keys=axes(keys), **{name: value for name, value in vars(sweep).items() if name in _AXES})
+    return Grid(**{name: getattr(sweep, name) for name in Grid.__dataclass_fields__ if hasattr(sweep, name)})

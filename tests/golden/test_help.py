@@ -9,7 +9,7 @@ import pytest
 
 COMMANDS = (
     *("bench", "cancel", "clean", "compare", "doctor", "eval", "export", "list", "logs", "predict", "reproduce"),
-    *("report", "resume", "show", "status", "sweep", "train", "verify", "visualize"),
+    *("report", "resume", "show", "status", "sweep", "train", "tune", "verify", "visualize"),
     *("data", "data check", "data import"),
 )
 

@@ -48,6 +48,10 @@ class Watch(Watcher):
         """Print a warning about the data."""
         print(f"warning: {text}", file=sys.stderr, flush=True)
 
+    def on_rung(self, rung: Mapping[str, Any]) -> None:
+        """Say how the trials of a search compare."""
+        self.say(rung_line(rung))
+
     def say(self, line: str) -> None:
         """Print a line of news."""
 
@@ -116,6 +120,18 @@ def why(spec: JobSpec, outcome: Outcome) -> str:
 
 def _points(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
+
+
+def rung_line(rung: Mapping[str, Any]) -> str:
+    """How the trials of a search compare, in a line: the best first."""
+    found = [f"{values(one['params'])}: {one['mAP']:.1f}" for one in rung["trials"]]
+    return f"after {rung['step']:,} steps, mAP of {', '.join(found)} ({rung['spent']:,} steps spent)"
+
+
+def values(params: Mapping[str, Any]) -> str:
+    """What is special about a trial, in words."""
+    said = (f"{key} {value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in params.items())
+    return " ".join(said)
 
 
 PHASES = {"data": "reading data", "weights": "loading weights", "finish": "finishing"}

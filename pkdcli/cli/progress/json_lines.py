@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pkdcli.cli.progress.base import Watch, why
@@ -56,6 +56,10 @@ class JsonLines(Watch):
         elif outcome.code not in (0, 130):
             error = why(spec, outcome)
         self._event("ended", spec, code=int(outcome.code), error=error)
+
+    def on_rung(self, rung: Mapping[str, Any]) -> None:
+        """How the trials of a search compare."""
+        print(json.dumps({"event": "rung", **rung}), flush=True)
 
     def on_note(self, text: str) -> None:
         """A word about the machine."""

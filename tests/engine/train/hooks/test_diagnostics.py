@@ -133,11 +133,13 @@ def test_shares_of_the_levels_add_up_to_one():
         "level0.loss": 1.0,
         "level0.r": 0.5,
         "level0.grad_norm": 3.0,
+        "level0.own_grad_norm": 6.0,
         "level0.grad_share": 0.75,
         "level0.top10_share": pytest.approx(0.2),
         "level2.loss": 7.0,
         "level2.r": 0.5,
         "level2.grad_norm": 1.0,
+        "level2.own_grad_norm": 2.0,
         "level2.grad_share": 0.25,
         "level2.top10_share": pytest.approx(0.2),
     }
