@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pkdcli.api.planning import Planned, asked
 from pkdcli.api.tune.options import Searched, TuneOptions, searched
 from pkdcli.api.tune.result import Tuned, interval
-from pkdcli.errors import PkdError
+from pkdcli.errors import ExitCode, PkdError
 from pkdcli.launch.options import LaunchOptions
 from pkdcli.launch.outcome import Watcher
 from pkdcli.options import OutputOptions
@@ -232,7 +232,8 @@ def plan_tune(
     if first.recipes[0].data.train_images is None:
         raise PkdError(
             f"the data set {first.recipes[0].data.name} is not there, so the steps of a run are not known.",
-            "Without --dry-run it is drawn, or said what is missing.",
+            "Without --dry-run it is drawn, or it is said what is missing.",
+            ExitCode.MISSING,
         )
     rungs = rungs_of(first.recipes[0])
     trainer = RunTrainer(planned, rungs, watcher)

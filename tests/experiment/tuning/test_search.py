@@ -1,4 +1,4 @@
-"""The search with a trainer that looks its results up: what it tries, what that costs, and that nothing is done twice."""
+"""The search with a trainer that looks its results up: what it tries, what it costs, and that nothing is done twice."""
 
 from __future__ import annotations
 

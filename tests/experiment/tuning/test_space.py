@@ -27,7 +27,7 @@ def test_the_first_values_are_round_and_have_both_ends(low, high, ladder):
 
 @pytest.mark.parametrize(
     ("value", "without", "nearest"),
-    [(12.0, (), 10.0), (12.5, (), 15.0), (0.1, (), 1.0), (500, (), 100.0), (12.0, (10.0,), 15.0), (44.0, (40.0,), 50.0)],
+    [(12.0, (), 10.0), (12.5, (), 15.0), (0.1, (), 1.0), (500, (), 100.0), (12.0, (10.0,), 15.0), (44.0, (40.0,), 50)],
 )
 def test_a_suggestion_becomes_the_nearest_round_value_that_is_free(value, without, nearest):
     assert WEIGHTS.nearest(value, without) == nearest
