@@ -33,7 +33,7 @@ def test_a_budget_is_time_or_steps_or_runs(text, budget):
 
 @pytest.mark.parametrize("text", ["", "2", "2 hours ago", "h", "-2h", "2h steps", "1e3steps", "nan"])
 def test_anything_else_is_refused_with_examples(text):
-    with pytest.raises(PkdError, match="--budget: .* is no time and no number of steps or runs") as error:
+    with pytest.raises(PkdError, match=r"--budget: .* is no time and no number of steps or runs") as error:
         parse(text, None)
     assert "--budget 1h30m" in error.value.hint
     assert error.value.code == 2
