@@ -33,10 +33,15 @@ from pkdcli.api.cancel import Cancelled
 from pkdcli.api.compare import Comparison
 from pkdcli.api.data.checking import Checked
 from pkdcli.api.data.importing import Imported
+from pkdcli.api.diagnose import Diagnosed
 from pkdcli.api.doctor import Findings
 from pkdcli.api.evaluate import Evaluation
 from pkdcli.api.export.export import Exported
 from pkdcli.api.predict.predict import Predictions
+from pkdcli.api.profile.profile import Profile
+from pkdcli.api.runs.archive import Archived
+from pkdcli.api.runs.remove import Removed
+from pkdcli.api.runs.unpack import Unpacked
 from pkdcli.api.tune.result import Tuned
 from pkdcli.api.tune.tune import TunePlan
 from pkdcli.api.verify import Verification

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from pkdcli.errors import PkdError
 from pkdcli.recipe import library
-from pkdcli.recipe.grid import GridAxis, as_grid, combinations
+from pkdcli.recipe.axes.grid import GridAxis, as_grid, combinations
 from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Recipe

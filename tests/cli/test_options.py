@@ -44,6 +44,8 @@ HOMONYMS = {
     ("compare", "--format"): "of the tables that are shown",
     ("export", "--format"): "what the detector becomes",
     ("compare", "--output"): "a file",
+    ("diagnose", "--format"): "of the causes that are shown",
+    ("diagnose", "--output"): "a file",
     ("predict", "--output"): "a folder of pictures and detections",
     ("export", "--output"): "a folder of the detector",
     ("compare", "--split"): "one that was evaluated, which is not done here",

@@ -12,7 +12,7 @@ from pkdcli.recipe.options import RunOptions
 
 if TYPE_CHECKING:
     from pkdcli.experiment.tuning.space import Choice, Range, Space
-    from pkdcli.recipe.grid import GridAxis
+    from pkdcli.recipe.axes.grid import GridAxis
 
 SEARCH = "What to search, and what it may cost"
 WEIGHTS = "1..100"
@@ -79,7 +79,7 @@ def searched(options: TuneOptions, grid: tuple[str, ...]) -> Searched:
         PkdError: A range that is none, or is written backwards; a key that has an option of its own; nothing to search.
     """
     from pkdcli.experiment.tuning.space import Choice, Range, Space
-    from pkdcli.recipe.grid import axes
+    from pkdcli.recipe.axes.grid import axes
 
     if options.loss == "none":
         raise PkdError("loss none is the baseline: it has nothing to search.", "Name a loss, such as --loss mse.")

@@ -16,7 +16,7 @@ from pkdcli.errors import ExitCode, PkdError
 from pkdcli.launch.options import LaunchOptions
 from pkdcli.launch.outcome import Watcher
 from pkdcli.options import OutputOptions
-from pkdcli.recipe.grid import GridOptions
+from pkdcli.recipe.axes.grid import GridOptions
 from pkdcli.recipe.options import RecipeOptions, TeacherOptions
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def plan_tune(
     from pkdcli.experiment.tuning.budget import MOST, parse
     from pkdcli.experiment.tuning.search import first_trials
     from pkdcli.experiment.tuning.trainer import RunTrainer, rungs_of
-    from pkdcli.recipe.grid import as_grid
+    from pkdcli.recipe.axes.grid import as_grid
     from pkdcli.recipe.resolve import resolve
 
     budget, what = parse(options.budget, options.trials), searched(options, more.grid)

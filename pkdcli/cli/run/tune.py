@@ -6,7 +6,7 @@ from pkdcli.api.tune.options import TuneOptions
 from pkdcli.cli.typer_options import spread
 from pkdcli.launch.options import LaunchOptions
 from pkdcli.options import OutputOptions
-from pkdcli.recipe.grid import GridOptions
+from pkdcli.recipe.axes.grid import GridOptions
 from pkdcli.recipe.options import RecipeOptions, TeacherOptions
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import sys
 import tempfile
 import traceback
@@ -25,6 +24,7 @@ import pkdcli.engine.register  # noqa: F401
 # isort: split
 from pkdcli.engine.bench import measure
 from pkdcli.engine.bench.inputs.pictures import with_pictures
+from pkdcli.engine.bench.machine import machine
 from pkdcli.engine.bench.measure import Section
 from pkdcli.engine.bench.sections.coco_size import coco_size
 from pkdcli.engine.bench.sections.evaluation import evaluation
@@ -33,6 +33,7 @@ from pkdcli.engine.bench.sections.launches import launches
 from pkdcli.engine.bench.sections.loading import loading
 from pkdcli.engine.bench.sections.losses import SHAPES, losses
 from pkdcli.engine.bench.sections.operators import PYRAMID, operators
+from pkdcli.engine.bench.sections.prediction import prediction
 from pkdcli.engine.bench.sections.reports import reports
 from pkdcli.engine.bench.sections.startup import startup
 from pkdcli.engine.bench.sections.step import group, step
@@ -82,6 +83,7 @@ def sections(request: Mapping[str, Any], folder: Path) -> dict[str, Callable[[],
         "coco": lambda: coco_size(request["coco_images"], min(repeat, 3), folder / "coco"),
         "report": lambda: reports(on_pictures(), min(repeat, 3), request["runs"], folder / "report"),
         "experiment": lambda: experiment(recipe, teacher, 1, folder / "experiment", request["epochs"]),
+        "predict": lambda: prediction(on_pictures(), min(repeat, 5), folder / "predict", request.get("predicted")),
         "operators": lambda: operators(repeat, request.get("operators") or PYRAMID),
     }
 
@@ -93,29 +95,6 @@ def usual_size(recipe: Recipe) -> tuple[int, int]:
     if recipe.scale.rules:
         return recipe.scale.image[1], recipe.scale.image[0]
     return FULL if torch.cuda.is_available() else ON_CPU
-
-
-def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
-    cpu = next((line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
-               platform.processor() or platform.machine())  # fmt: skip
-    return {
-        "cpu": cpu,
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
-        "load": round(os.getloadavg()[0], 2),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "system": platform.system(),
-    }
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text(errors="replace").splitlines()
-    except OSError:
-        return []
 
 
 def say(answers: TextIO, **what: Any) -> None:

@@ -14,6 +14,7 @@ from pkdcli.config.families import parts_of
 from pkdcli.engine.checkpoint import load_into
 from pkdcli.engine.distill import teacher as teaching
 from pkdcli.engine.distill.inherit import inherit, inheritance
+from pkdcli.engine.distill.level_stats import detection_loss
 from pkdcli.engine.distill.shared_teacher import SharedTeacher
 
 
@@ -129,8 +130,9 @@ class PkdDistill(FpnTeacherDistill):
         self.record_teacher(teacher_inputs)
         with self.distiller.student_recorders:
             losses = dict(self.student(inputs, data_samples, mode="loss"))
-        own = self.parse_losses(losses)[0] if self.distiller.measuring else None
-        losses.update(add_prefix(self.distiller.compute_distill_losses(own), "distill"))
+        if self.distiller.measuring:
+            self.distiller.detection = detection_loss(losses)
+        losses.update(add_prefix(self.distiller.compute_distill_losses(), "distill"))
         return losses
 
     def set_taught(self, taught: bool) -> None:

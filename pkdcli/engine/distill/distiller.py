@@ -8,7 +8,7 @@ from mmdet.registry import MODELS
 from mmrazor.models.distillers import ConfigurableDistiller
 from torch import Tensor
 
-from pkdcli.engine.distill.level_stats import LevelMeasures, level_gradient, measure
+from pkdcli.engine.distill.level_stats import LevelMeasures, measure
 
 
 @MODELS.register_module()
@@ -21,9 +21,11 @@ class PkdDistiller(ConfigurableDistiller):
     Attributes:
         measuring: Set it to have the next step measured.
         measured: What was measured in the last step, by student level; empty where nothing was.
+        detection: The student's own loss in a step that is measured, with its graph; None in any other.
     """
 
     measuring: bool = False
+    detection: Tensor | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -46,12 +48,8 @@ class PkdDistiller(ConfigurableDistiller):
             for conv in [self.connectors[mapping["preds_S"]["connector"]].conv_module.conv]
         }
 
-    def compute_distill_losses(self, own: Tensor | None = None) -> dict[str, Tensor]:
-        """The distillation loss of each level, by name.
-
-        Args:
-            own: The student's own losses, summed, whose gradient is measured beside where the step is measured.
-        """
+    def compute_distill_losses(self) -> dict[str, Tensor]:
+        """The distillation loss of each level, by name."""
         losses = {}
         self.measured = {}
         for name, mapping in self.loss_forward_mappings.items():
@@ -59,9 +57,10 @@ class PkdDistiller(ConfigurableDistiller):
             losses[name] = self.distill_losses[name](student, teacher)
             if self.measuring:
                 level = self.get_record(**{**mapping["preds_S"], "connector": None})
-                task = None if own is None else level_gradient(own, level)
-                self.measured[mapping["preds_S"]["data_idx"]] = measure(losses[name], level, student, teacher, task)
-        self.measuring = False
+                self.measured[mapping["preds_S"]["data_idx"]] = measure(
+                    losses[name], level, student, teacher, self.detection
+                )
+        self.measuring, self.detection = False, None
         for manager in (self.student_recorders, self.teacher_recorders):
             for recorder in manager.recorders.values():
                 recorder.reset_data_buffer()

@@ -5,7 +5,8 @@ Measuring draws no random number and leaves every gradient alone.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,30 +24,30 @@ class LevelMeasures(NamedTuple):
         loss: The level's weighted loss.
         r: Pearson's correlation, averaged over the channels.
         grad_norm: Of the loss with respect to the student's level; NaN where there is no way from one to the other.
-        own_norm: Of the student's own losses with respect to the level: the gradient that the detection task sends to
-            it; NaN where it sends none, or it was not asked for.
         top10_share: The ten largest channels' share in the gradient.
         connected: Whether the loss has a gradient with respect to the student's level.
         trainable: Whether the student's level depends on a parameter that is trained.
         constant_student: Share of the student's channels that are constant.
         constant_teacher: Share of the teacher's.
         positions: Positions per channel over the batch.
+        detection_grad_norm: Of the detector's own loss with respect to the student's level; None where it is not asked
+            for or can't be had.
     """
 
     loss: Tensor
     r: Tensor
     grad_norm: Tensor
-    own_norm: Tensor
     top10_share: Tensor
     connected: bool
     trainable: bool
     constant_student: Tensor
     constant_teacher: Tensor
     positions: int
+    detection_grad_norm: Tensor | None = None
 
 
 def measure(
-    loss: Tensor, level: Tensor, student: Tensor, teacher: Tensor, own: Tensor | None = None
+    loss: Tensor, level: Tensor, student: Tensor, teacher: Tensor, detection: Tensor | None = None
 ) -> LevelMeasures:
     """Measure one level of one step, inside the forward pass.
 
@@ -55,8 +56,7 @@ def measure(
         level: The student's level as it leaves the neck (N, C, H, W).
         student: The same behind its adapter, or `level` itself.
         teacher: (N, C', H', W').
-        own: The gradient of the student's own losses with respect to the level, times its number of elements, as
-            `level_gradient` gives it (N, C, H, W).
+        detection: The detector's own loss, a scalar with its graph; None where it is not to be measured.
     """
     gradient = level_gradient(loss, level)
     with torch.no_grad(), torch.autocast(level.device.type, enabled=False):
@@ -68,21 +68,42 @@ def measure(
             # Undo the scaling of `level_gradient` where float32 holds small numbers well.
             grad_norm = torch.linalg.vector_norm(channels) / max(level.numel(), 1)
             top10_share = channels.topk(min(TOP, len(channels))).values.sum() / channels.sum()
-        own_norm = torch.full_like(r, torch.nan)
-        if own is not None:
-            own_norm = torch.linalg.vector_norm(own.float()) / max(level.numel(), 1)
     return LevelMeasures(
         loss=loss.detach(),
         r=r,
         grad_norm=grad_norm,
-        own_norm=own_norm,
         top10_share=top10_share,
         connected=gradient is not None,
         trainable=level.requires_grad,
         constant_student=constant_student,
         constant_teacher=constant_teacher,
         positions=teacher.shape[0] * teacher.shape[2] * teacher.shape[3],
+        detection_grad_norm=None if detection is None else _norm(detection, level),
     )
+
+
+def detection_loss(losses: Mapping[str, Any]) -> Tensor | None:
+    """The sum of a detector's own losses, as mmengine adds them up; None where there is none.
+
+    Args:
+        losses: What the detector returned in mode `loss`: a tensor or several of them by name.
+    """
+    parts = [
+        one.mean()
+        for name, value in losses.items()
+        if "loss" in name
+        for one in ([value] if isinstance(value, Tensor) else value)
+    ]
+    return sum(parts[1:], parts[0]) if parts else None
+
+
+def _norm(loss: Tensor, level: Tensor) -> Tensor | None:
+    """The norm of a loss's gradient with respect to a level; None where it can't be had from a graph that is kept."""
+    try:
+        gradient = level_gradient(loss, level)
+    except RuntimeError:  # modules that compute their forward pass again (checkpointing) refuse it
+        return None
+    return None if gradient is None else torch.linalg.vector_norm(gradient.float()) / max(level.numel(), 1)
 
 
 def level_gradient(loss: Tensor, level: Tensor) -> Tensor | None:

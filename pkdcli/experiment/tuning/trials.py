@@ -101,7 +101,7 @@ def gradient_share_weight(paths: RunPaths, weight: float, share: float) -> float
     for record in read_jsonl(paths.metrics):
         if record.get("kind") != "levels":
             continue
-        own, distilled = (_norm(record, end) for end in (".own_grad_norm", ".grad_norm"))
+        own, distilled = (_norm(record, end) for end in (".detection_grad_norm", ".grad_norm"))
         if own and distilled:
             ratios.append(own / distilled)
     if not ratios or weight <= 0:

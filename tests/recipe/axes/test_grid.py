@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pkdcli.errors import PkdError
-from pkdcli.recipe.grid import GridAxis, axes, combinations
+from pkdcli.recipe.axes.grid import GridAxis, axes, combinations
 from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.resolve import Request
 from pkdcli.recipe.sweep import Grid, expand
