@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -286,22 +286,6 @@ def write_plots(found: Report, folder: Path) -> list[Path]:
 
     kinds = found.options.plots or KINDS
     return list(write_figures(figures(found.chosen, found.records, single=True, kinds=kinds), folder))
-
-
-def tables_of(root: Path, runs: Collection[str], *, mean: bool = False) -> tuple[list[Table], list[str]]:
-    """The tables of some runs and of the baselines they are measured against, as `pkd report` shows them, and notes.
-
-    Args:
-        root: The runs folder.
-        runs: Their ids; a run without a result stands in the notes with its state and error.
-        mean: Over seeds.
-    """
-    from pkdcli.reporting.frame import Grouping
-    from pkdcli.reporting.tables.build import as_tables
-    from pkdcli.runs.collect import collect
-
-    records = collect(root)
-    return as_tables([one for one in records if one["run"] in runs], records, "auto", Grouping(mean=mean), False)
 
 
 def _check(root: Path) -> None:

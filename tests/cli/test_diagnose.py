@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 
 import pytest
+from typer.testing import CliRunner
 
 import pkdcli
 from pkdcli.api.diagnose import ending
@@ -117,3 +119,31 @@ def test_what_training_ends_with_is_never_an_error(lab, copied, tmp_path):
     assert ending(RunPaths(copied)) is None  # a smoke run
     recipe.write_text("no recipe: [")
     assert ending(RunPaths(copied)) is None
+
+
+def test_every_command_that_is_named_works_when_it_is_typed(lab, monkeypatch):
+    from pkdcli.api.diagnose import DiagnoseOptions, diagnose
+    from pkdcli.cli import app
+    from pkdcli.options import OutputOptions
+    from pkdcli.reporting.diagnosis import balance, levels, rate, student, teacher
+    from pkdcli.reporting.diagnosis.facts import facts_of
+
+    monkeypatch.setenv("PKD_CACHE", str(lab.cache))
+    monkeypatch.setenv("PKD_RUNS", str(lab.runs))
+    run = lab.run("gfl101-fcos50__pkd")
+    found = diagnose(DiagnoseOptions(name=str(run)), OutputOptions()).found
+    facts = facts_of(RunPaths(run), lab.cache)
+    for one in facts.levels:
+        one |= {"level1.loss": 0.0, **{f"level{n}.constant_teacher": 0.6 for n in (0, 2, 3)}}
+    for one in facts.updates:
+        one |= {"backbone.trained": 0.0, "adapters.norm": float(one["iter"])}
+    facts.recipe.loss.levels = "0:2,1:1"
+    rules = (levels.dead, levels.constant, levels.mispaired, student.frozen, student.adapters, balance.overwhelms,
+             rate.too_high, rate.too_low, teacher.weak)  # fmt: skip
+    causes = [*found.causes, *(cause for rule in rules if (cause := rule(facts)))]
+    commands = {one.command for one in causes} | {note[note.index("pkd ") :] for note in found.notes if ": pkd" in note}
+    commands = {text for text in commands if text and not text.startswith("pkd data")}
+    assert len(commands) >= 7
+    for text in sorted(commands):
+        answer = CliRunner().invoke(app, [*shlex.split(text)[1:], "--dry-run"])
+        assert answer.exit_code == 0, (text, answer.output, answer.exception)

@@ -12,6 +12,7 @@ from pkdcli.api.runs.remove import size_of, users_of
 from pkdcli.errors import ExitCode, PkdError, unknown
 from pkdcli.folders import cache_root, runs_root
 from pkdcli.options import Only, OutputOptions, option
+from pkdcli.runs.archives.place import REMOVED, STAGED
 from pkdcli.runs.find import all_runs, runs_in
 from pkdcli.runs.paths import RunPaths, teachers_root
 
@@ -145,6 +146,9 @@ def _halves(runs: Path | None) -> Iterator[Path]:
         for path in place.rglob(".*.part"):
             if path.is_file() and time.time() - path.stat().st_mtime > HOUR:
                 yield path
+    for root in (runs_root(runs), teachers_root(cache_root())):
+        for begin in (STAGED, REMOVED):
+            yield from (path for path in root.glob(f"{begin}*") if time.time() - path.stat().st_mtime > HOUR)
 
 
 def _parts(words: Sequence[str]) -> Iterator[Path]:

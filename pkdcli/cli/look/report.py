@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pkdcli.api.report import ReportOptions, find_report, tables_of
+from pkdcli.api.report import ReportOptions, find_report
 from pkdcli.cli.typer_options import spread
 from pkdcli.errors import PkdError
 from pkdcli.reporting.write import DATA, emit
@@ -56,5 +56,6 @@ def report_runs(root: Path, runs: Collection[str]) -> None:
         runs: Their ids.
     """
     from pkdcli.reporting.formats import print_rich
+    from pkdcli.reporting.tables.build import tables_of
 
     print_rich(*tables_of(root, runs))
