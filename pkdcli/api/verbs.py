@@ -65,6 +65,7 @@ _SAY = {"say": "Callable[[str], None] | None"}
 VERBS: dict[str, Verb] = {
     "train": Verb("pkdcli.api.train", "Run", "pair", extra=_WATCHER),
     "sweep": Verb("pkdcli.api.sweep", "RunList", extra=_WATCHER),
+    "tune": Verb("pkdcli.api.tune.tune", "Tuned", "pair", extra=_WATCHER),
     "reproduce": Verb("pkdcli.api.reproduce", "DataFrame", "table", extra=_WATCHER),
     "resume": Verb("pkdcli.api.resume", "RunList", "names", many=True, extra=_WATCHER),
     "cancel": Verb("pkdcli.api.cancel", "list[Cancelled]", "names", many=True),

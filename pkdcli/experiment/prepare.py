@@ -98,7 +98,8 @@ def job(planned: PlannedRun, cache: Path, devices: int = 1) -> dict[str, Any]:
         devices: Its worker processes, over all its machines.
     """
     teacher = str(planned.teacher.paths.root) if planned.teacher else None
-    return {"cache": str(cache), "teacher": teacher, "devices": devices}
+    pause = {"pause": dict(planned.pause)} if planned.pause else {}
+    return {"cache": str(cache), "teacher": teacher, "devices": devices, **pause}
 
 
 def by_whom() -> dict[str, Any]:

@@ -9,7 +9,8 @@ import pytest
 
 COMMANDS = (
     *("bench", "cancel", "clean", "compare", "diagnose", "doctor", "eval", "export", "list", "logs"),
-    *("predict", "profile", "reproduce", "report", "resume", "show", "status", "sweep", "train", "verify", "visualize"),
+    *("predict", "profile", "reproduce", "report", "resume", "show", "status", "sweep", "train", "tune", "verify"),
+    "visualize",
     *("data", "data check", "data import", "archive", "unpack", "rm"),
 )
 

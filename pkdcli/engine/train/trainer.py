@@ -98,6 +98,7 @@ def run_steps(
     Raises:
         PkdError: Weights that can't be had or don't fit, data that differ from what the recipe says.
         StopRequested: Somebody asked the run to stop.
+        Paused: It has come to where `context` has it pause.
     """
     if recipe.amp and not torch.cuda.is_available():
         raise PkdError(
@@ -155,7 +156,7 @@ def run_steps(
             print_log(f"resuming from {resume.name}", "current")
             # `train` loads it after drawing the weights of init_cfg, which would otherwise be drawn over it.
             runner._resume, runner._load_from = True, str(resume)
-        yield from runner.run_steps()
+        yield from runner.run_steps(context.pause)
         metrics, classes = last_metrics(paths, runner.iter), None
     say_phase(runner, "finish")
     measured = export.measured_weights(runner)
