@@ -26,7 +26,7 @@ def lines(text: str) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def searched(lab, tmp_path_factory):
-    """A search that was killed when its first trials had been compared: its runs, and what the same command then said."""
+    """A search that was killed when its first trials had been compared: its runs, and what typing it again said."""
     runs = tmp_path_factory.mktemp("tune") / "runs"
     words = ("tune", *SEARCH, "--data", str(lab.data), *lab.knobs, "--epochs", "1", "--json", "--runs", str(runs))
     env = {**os.environ, "PKD_CACHE": str(lab.cache), "OMP_NUM_THREADS": "1"}
