@@ -29,7 +29,7 @@ from typing import Literal, overload
 from pandas import DataFrame
 
 from pkdcli.api.benchmark import Benchmark
-from pkdcli.api.cancel import Cancelled
+from pkdcli.api.runs.cancel import Cancelled
 from pkdcli.api.compare import Comparison
 from pkdcli.api.data.checking import Checked
 from pkdcli.api.data.importing import Imported
