@@ -542,6 +542,8 @@ def report(
     paper: bool = False,
     compare: Sequence[str] | str | None = None,
     verdict: bool = False,
+    by_class: bool = False,
+    split: str = 'val',
     plot_dir: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     say: Callable[[str], None] | None = None,
@@ -562,6 +564,8 @@ def report(
         paper: Put the published numbers beside.
         compare: Two runs, or the beginnings of their names, side by side.
         verdict: Is the gain real? GO, NO-GO or INCONCLUSIVE for each method, from its seeds and the baseline's.
+        by_class: AP of each class, with its gain over the baseline.
+        split: val, as the runs ended, or test: as pkd eval RUN --split test has measured them.
         plot_dir: Also write the plots here, as PNG, SVG and PDF.
         output: Write here; html without it goes to report.html.
     """

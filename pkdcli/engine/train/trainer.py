@@ -25,7 +25,7 @@ from pkdcli.config.levels.look import looker
 from pkdcli.engine import checkpoint
 from pkdcli.engine.checkpoint import model_zoo, training_state
 from pkdcli.engine.distributed import processes
-from pkdcli.engine.metrics import labels
+from pkdcli.engine.metrics import kept, labels
 from pkdcli.engine.setup import environment
 from pkdcli.engine.setup.config import run_config
 from pkdcli.engine.train import determinism, export
@@ -51,6 +51,7 @@ class Outcome:
         train_seconds: Time in training steps, over all resumes.
         images_seen: Images that went through those steps.
         peak_memory_mb: Of the device, or of this process on a CPU, in MiB.
+        by_class: AP points by the name of the class, of the last epoch; None where nobody knows.
         facts: Of a distilled run: the levels that were compared, their adapters, what was inherited.
     """
 
@@ -59,6 +60,7 @@ class Outcome:
     train_seconds: float
     images_seen: int
     peak_memory_mb: float
+    by_class: dict[str, float | None] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -134,6 +136,7 @@ def run_steps(
         report = checkpoint.load_into(detector(runner.model), given, strict=strict, what="the teacher")
         say_phase(runner, "data")
         metrics, classes = _measure_given(recipe, runner, given, list(report.mismatched))
+        by_class = kept.by_class(runner)
     else:
         say_phase(runner, "data")
         _same_length(runner, recipe, context)
@@ -154,6 +157,7 @@ def run_steps(
             runner._resume, runner._load_from = True, str(resume)
         yield from runner.run_steps()
         metrics, classes = last_metrics(paths, runner.iter), None
+        by_class = metrics.get("classes")
     say_phase(runner, "finish")
     measured = export.measured_weights(runner)
     if is_main_process():
@@ -165,6 +169,7 @@ def run_steps(
         train_seconds=train_seconds(paths),
         images_seen=iters * recipe.batch,
         peak_memory_mb=peak_memory_mb(),
+        by_class=by_class,
         facts={**facts, **context.facts()},
     )
 

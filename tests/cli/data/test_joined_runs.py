@@ -57,6 +57,10 @@ def test_a_run_on_two_halves_has_the_numbers_of_one_on_the_whole(pkd, micro, hal
     runs, cache = tmp_path / "runs", tmp_path / "cache"
     (_, whole), (run, joined) = _result(runs, "micro"), _result(runs, "halves")
     assert joined["metrics"] == whole["metrics"]
+    assert joined["classes"] == whole["classes"]
+    assert list(joined["classes"]) == ["circle", "square", "triangle", "star", "cross", "crescent"]
+    known = [value for value in joined["classes"].values() if value is not None]
+    assert sum(known) / len(known) == pytest.approx(joined["metrics"]["mAP"])
     lines = [
         [json.loads(line) for line in (one / "metrics.jsonl").read_text().splitlines()]
         for one in (run, _result(runs, "micro")[0])
@@ -74,4 +78,5 @@ def test_a_run_on_two_halves_has_the_numbers_of_one_on_the_whole(pkd, micro, hal
     assert answer.code == 0, answer.out + answer.err
     record = json.loads(answer.out)
     assert record["data"] == "halves"
+    assert list(record["classes"]) == list(joined["classes"])
     assert len(json.loads(next((cache / "joined").rglob("test.json")).read_text())["images"]) == 8
