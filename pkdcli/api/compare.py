@@ -11,9 +11,9 @@ from pkdcli.errors import PkdError
 from pkdcli.folders import cache_root
 from pkdcli.launch.outcome import Watcher
 from pkdcli.options import Only, OutputOptions, option
-from pkdcli.runs.find import all_runs, chosen
+from pkdcli.runs.find import all_runs, chosen, teacher_of
 from pkdcli.runs.paths import RunPaths, teachers_root
-from pkdcli.runs.store import read_object, read_path
+from pkdcli.runs.store import read_object
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,8 +126,7 @@ def _teacher(runs: Sequence[RunPaths], cache: Path) -> Mapping[str, float] | Non
     named = {read_object(paths.result).get("teacher_run") for paths in runs} - {None}
     if len(named) != 1:
         return None
-    home = next(
-        (folder for paths in runs if (folder := read_path(paths.job, "teacher"))), teachers_root(cache) / named.pop()
-    )
-    metrics = read_object(RunPaths(home).result).get("metrics")
+    noted = next((teacher for paths in runs if (teacher := teacher_of(paths)) is not None), None)
+    home = noted or RunPaths(teachers_root(cache) / named.pop())
+    metrics = read_object(home.result).get("metrics")
     return metrics if isinstance(metrics, dict) and isinstance(metrics.get("mAP"), (int, float)) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,8 @@ from pkdcli.errors import PkdError, unknown
 from pkdcli.folders import runs_root
 from pkdcli.launch.outcome import unheard
 from pkdcli.reporting.on_split import SPLITS
+from pkdcli.reporting.plots import KINDS
+from pkdcli.reporting.select import hidden, without_smoke
 from pkdcli.reporting.write import DATA, PAGE, Shown, format_of, render, save
 
 if TYPE_CHECKING:
@@ -55,7 +57,13 @@ class Report:
     @property
     def shown(self) -> Shown:
         """What the page shows beside its tables."""
-        return Shown(self.chosen, self.records, self.root)
+        return Shown(self.visible, self.records, self.root)
+
+    @property
+    def visible(self) -> list[Record]:
+        """The chosen runs that people are shown."""
+        asked = self.options.everything or self.compared or any(key == "smoke" for key, _ in self.conditions)
+        return self.chosen if asked else without_smoke(self.chosen)
 
     @property
     def nothing(self) -> str | None:
@@ -84,7 +92,8 @@ class Report:
             return class_data(self.chosen, mean=self.how.mean)
         from pkdcli.reporting.frame import as_data
 
-        return as_data(self.chosen, self.how, self.options.paper)
+        rows, columns = as_data(self.chosen, self.how, self.options.paper)
+        return rows, (*columns, *self.options.columns)
 
     def verdicts(self) -> list[Verdict]:
         """Whether the gain of each method among the chosen runs is real."""
@@ -109,9 +118,12 @@ class Report:
 
             return class_tables(self.chosen, mean=self.how.mean), self.notes
         from pkdcli.reporting.tables.build import as_tables
+        from pkdcli.reporting.tables.sizes import add_columns
 
-        tables, notes = as_tables(self.chosen, self.records, self.options.layout, self.how, self.options.paper)
-        return tables, [*notes, *self.notes]
+        visible, options = self.visible, self.options
+        tables, notes = as_tables(visible, self.records, options.layout, self.how, options.paper)
+        add_columns(tables, options.columns)
+        return tables, [*notes, *self.notes, *hidden(len(self.chosen) - len(visible), "smoke")]
 
     def content(self) -> Content:
         """Tables, notes, rows and columns, as far as the format needs them."""
@@ -218,22 +230,8 @@ def write_plots(found: Report, folder: Path) -> list[Path]:
     from pkdcli.reporting.plots.build import figures
     from pkdcli.reporting.plots.files import write_figures
 
-    return list(write_figures(figures(found.chosen, found.records, single=True), folder))
-
-
-def tables_of(root: Path, runs: Collection[str]) -> tuple[list[Table], list[str]]:
-    """The tables of some runs and of the baselines they are measured against, as `pkd report` shows them, and notes.
-
-    Args:
-        root: The runs folder.
-        runs: Their ids; a run without a result stands in the notes with its state and error.
-    """
-    from pkdcli.reporting.frame import Grouping
-    from pkdcli.reporting.tables.build import as_tables
-    from pkdcli.runs.collect import collect
-
-    records = collect(root)
-    return as_tables([one for one in records if one["run"] in runs], records, "auto", Grouping(), False)
+    kinds = found.options.plots or KINDS
+    return list(write_figures(figures(found.chosen, found.records, single=True, kinds=kinds), folder))
 
 
 def _check(root: Path) -> None:

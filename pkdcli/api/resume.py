@@ -11,6 +11,7 @@ from pkdcli.launch.options import LaunchOptions
 from pkdcli.launch.outcome import Watcher
 from pkdcli.options import Only, OutputOptions, option
 from pkdcli.runs.find import all_runs, chosen
+from pkdcli.runs.status import paused
 
 if TYPE_CHECKING:
     from pkdcli.experiment.execute import Experiment
@@ -25,7 +26,7 @@ class ResumeOptions:
 
     Attributes:
         names: Their ids, beginnings of these, or their folders.
-        everything: Every run that has ended without a result.
+        everything: Every run that has ended without a result, but those that have paused as they were to.
     """
 
     names: tuple[str, ...] = option(
@@ -61,8 +62,11 @@ class Resumption:
             PkdError: Something is wrong before anything runs.
             Interrupted: After Ctrl-C.
         """
+        from pkdcli.experiment.data import files_of_runs
         from pkdcli.experiment.execute import exit_code
 
+        for one in self.experiments:
+            files_of_runs(one.planned, one.cache, watcher)
         codes = [exit_code(one.execute(watcher)) for one in self.experiments]
         return next((code for code in codes if code), ExitCode.OK)
 
@@ -127,7 +131,7 @@ def plan_resume(
         listed = "".join(f"\n  {run}" for run in known) or " There are none."
         raise PkdError("give runs, or --all, and not both.", f"Runs that ended without a result:{listed}")
     found = query_all(chosen(options.names, all_runs(output.runs)))
-    todo = [one for one in found if one.resumable]
+    todo = [one for one in found if one.resumable and not (options.everything and paused(one.status))]
     for one in todo:
         reconcile(one)
     others = [one for one in found if options.names and not one.resumable]

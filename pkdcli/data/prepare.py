@@ -12,6 +12,7 @@ from pkdcli.data.joined.classes import fingerprint_of, only_of
 from pkdcli.data.joined.make import joined, notes_of
 from pkdcli.data.shapes import dataset
 from pkdcli.errors import ExitCode, PkdError, unknown
+from pkdcli.recipe.places import drawn_here
 from pkdcli.recipe.schema import Data, Part, Split
 from pkdcli.runs.store import read_json, write_json
 
@@ -57,7 +58,7 @@ def present(data: Data, cache: Path, progress: Callable[[int, int], None] | None
         PkdError: Data that is absent (exit code 3 with how to get it).
     """
     if data.generator == "shapes":
-        return data.model_copy(update=_drawn_in(data, dataset.ensure_shapes(cache, progress)))
+        return _drawn_in(data, cache, dataset.ensure_shapes(cache, progress))
     _present(data)
     return joined(data, cache)
 
@@ -71,9 +72,8 @@ def facts(data: Data, cache: Path, warn: Callable[[str], None] = _say) -> Data:
         warn: As for `prepare`.
     """
     if data.generator == "shapes":
-        return data.model_copy(
+        return _drawn_in(data, cache, cache / "data" / f"shapes-v{dataset.VERSION}").model_copy(
             update={
-                **_drawn_in(data, cache / "data" / f"shapes-v{dataset.VERSION}"),
                 "classes": list(dataset.CLASSES),
                 "fingerprint": dataset.CHECKSUM[:16],
                 "train_images": data.train_images or dataset.COUNTS["train"],
@@ -82,8 +82,8 @@ def facts(data: Data, cache: Path, warn: Callable[[str], None] = _say) -> Data:
     if not all(Path(part.annotations).exists() for split in data.splits.values() for part in split.parts):
         return data
     data = joined(data, cache)
-    fingerprint = fingerprint_of(data)
-    known = cache / "checks" / f"{data.name}-{fingerprint}.json"
+    content = fingerprint(data)
+    known = cache / "checks" / f"{data.name}-{content}.json"
     found = read_json(known)
     asked = {
         "version": _VERSION,
@@ -104,7 +104,7 @@ def facts(data: Data, cache: Path, warn: Callable[[str], None] = _say) -> Data:
             "classes": list(data.classes or found["classes"]),
             "masks": found["masks"] if data.masks is None else data.masks and found["masks"],
             "train_images": found["train_images"],
-            "fingerprint": fingerprint,
+            "fingerprint": content,
             "warnings": found["warnings"],
             "exif": found["exif"],
             "pixel_range": found["pixel_range"] and tuple(found["pixel_range"]),
@@ -138,9 +138,10 @@ def spoils(data: Data, cache: Path) -> dict[str, str]:
     return {word: text for word, text in known.items() if word not in passed}
 
 
-def _drawn_in(data: Data, root: Path) -> dict[str, Split]:
-    """The splits of the embedded data set in its folder; those that are there already have absolute paths, and stay."""
-    return {name: _under(root, split) for name, split in data.splits.items()}
+def _drawn_in(data: Data, cache: Path, root: Path) -> Data:
+    """The embedded data set in its folder; of a resolved recipe, too, that has the paths of another cache."""
+    data = drawn_here(data, cache)
+    return data.model_copy(update={name: _under(root, split) for name, split in data.splits.items()})
 
 
 def _under(root: Path, split: Split) -> Split:
@@ -166,17 +167,18 @@ def _reading(data: Data) -> list[Any]:
     return [images.VERSION, data.exif, data.pixel_range and list(data.pixel_range), data.masks]
 
 
+def absent(data: Data) -> list[str]:
+    """The files and folders that a data recipe names and that are not there."""
+    parts = [part for split in data.splits.values() for part in split.parts]
+    named = [path for part in parts for path in (part.annotations, part.images)]
+    return [path for path in named if not Path(path).exists()]
+
+
 def _present(data: Data) -> None:
-    absent = [
-        path
-        for split in data.splits.values()
-        for part in split.parts
-        for path in (part.annotations, part.images)
-        if not Path(path).exists()
-    ]
-    if not absent:
+    missing = absent(data)
+    if not missing:
         return
-    listing = "\n".join(f"  {path}" for path in absent)
+    listing = "\n".join(f"  {path}" for path in missing)
     hint = data.get or "Correct the paths in the data recipe: they are relative to its own folder."
     if data.name == "coco":
         hint += (
@@ -186,6 +188,18 @@ def _present(data: Data) -> None:
     # A public data set is what the machine lacks; a path in the user's own recipe is a wrong word.
     code = ExitCode.MISSING if data.get else ExitCode.USAGE
     raise PkdError(f"data set {data.name} is not there; expected:\n{listing}", hint, code)
+
+
+def fingerprint(data: Data) -> str:
+    """A hash of the annotation files of all splits: another content is another experiment.
+
+    Args:
+        data: With the places of its files, which are there.
+
+    Raises:
+        PkdError: One can't be read.
+    """
+    return fingerprint_of(data)
 
 
 def _check(data: Data) -> dict[str, Any]:

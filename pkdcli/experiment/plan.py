@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from pkdcli.errors import PkdError
 from pkdcli.recipe.identity import run_id
@@ -22,11 +23,13 @@ class PlannedRun:
         recipe: Complete.
         paths: Its run directory; a teacher's lies in the cache.
         teacher: The run that provides the teacher, for a distilled run.
+        pause: Where it pauses, `at` (steps) and `measure` (whether it is evaluated there); None for at its end.
     """
 
     recipe: Recipe
     paths: RunPaths
     teacher: PlannedRun | None = None
+    pause: Mapping[str, Any] | None = None
 
     @property
     def run(self) -> str:
@@ -38,7 +41,7 @@ def plan(recipes: Sequence[Recipe], runs: Path, cache: Path) -> list[PlannedRun]
     """All runs that the recipes need, teachers before their students, none twice.
 
     Args:
-        recipes: Of students, complete but for what follows from the files they name.
+        recipes: Of students, or of teachers themselves, complete but for what follows from the files they name.
         runs: The folder of runs.
         cache: The folder of the cache, which has the teachers' runs.
 
@@ -58,7 +61,8 @@ def plan(recipes: Sequence[Recipe], runs: Path, cache: Path) -> list[PlannedRun]
             name = run_id(own)
             teacher = planned.setdefault(name, PlannedRun(own, RunPaths(teachers_root(cache) / name)))
         name = run_id(recipe)
-        planned.setdefault(name, PlannedRun(recipe, RunPaths(runs / name), teacher))
+        home = teachers_root(cache) if recipe.role == "teacher" else runs
+        planned.setdefault(name, PlannedRun(recipe, RunPaths(home / name), teacher))
     for one in planned.values():
         own_summary(one.recipe)  # before a teacher is trained for hours
     return list(planned.values())

@@ -119,6 +119,14 @@ class Watcher:
             teacher: Its title.
         """
 
+    def on_rung(self, rung: Mapping[str, Any]) -> None:
+        """The trials of a search have been compared.
+
+        Args:
+            rung: `rung` of `rungs` from 1, `step` after which they were measured, `trials` (`run`, `params`, `mAP`)
+                with the best first, `spent` steps so far.
+        """
+
     def on_submit(self, run: str, job: str | None, text: str) -> None:
         """A run has been handed to a cluster as `job`, or (None) was there before; `text` says which.
 
@@ -149,4 +157,12 @@ class Watcher:
         Args:
             spec: The job.
             outcome: How it ended, or why it can't start.
+        """
+
+    def on_look(self, seeds: int, verdicts: Sequence[Mapping[str, Any]]) -> None:
+        """A sweep that adds seeds until it is decided has looked at its results.
+
+        Args:
+            seeds: How many there are so far.
+            verdicts: A row for each method, with `text` as a line of it.
         """

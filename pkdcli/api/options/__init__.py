@@ -13,7 +13,7 @@ MEASURE = "What and how to measure"
 
 SECTIONS = (
     *("losses", "launches", "step", "group", "eval", "data", "startup", "suggest", "experiment"),
-    *("operators", "coco", "import", "report"),
+    *("operators", "coco", "import", "report", "predict"),
 )
 """What can be measured."""
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from pkdcli.options import OutputOptions, like, option
 from pkdcli.reporting.on_split import SPLITS
+from pkdcli.reporting.plots import KINDS
 from pkdcli.reporting.write import FORMATS
+from pkdcli.runs.record import MORE_COLUMNS
 
 LAYOUTS = ("auto", "table7", "table8", "runs")
 SEEDS = ("each", "mean")
@@ -34,10 +36,13 @@ class ReportOptions:
         best: Only the best mAP of each group; without `group_by` of each loss.
         seeds: One of `SEEDS`.
         paper: Put the published numbers beside.
+        columns: Columns of size and speed to add, of `MORE_COLUMNS`.
         compare: Two runs, or the beginnings of their names, side by side.
+        everything: Show smoke runs beside whole ones too; csv, json and data frames always have them.
         by_class: Show the AP of each class, in place of the usual tables.
         split: `val`, as the runs ended, or `test`: as `pkd eval RUN --split test` has measured them.
         verdict: Say of each method whether its gain over the baseline is real, in place of the tables.
+        plots: Which plots are drawn, of `KINDS`; none for all.
         plot_dir: Also write the plots here.
         output: The file to write.
     """
@@ -77,9 +82,13 @@ class ReportOptions:
         "each", "each seed, or their mean and standard deviation (mean).", metavar="SEEDS", choices=SEEDS
     )
     paper: bool = option(False, "Put the published numbers beside.", names=("--paper/--no-paper",))
+    columns: tuple[str, ...] = option(
+        (), f"Also these: {', '.join(MORE_COLUMNS)}.", metavar="A,B", choices=MORE_COLUMNS
+    )
     compare: tuple[str, str] | None = option(
         None, "Two runs, or the beginnings of their names, side by side.", metavar="RUN RUN"
     )
+    everything: bool = option(False, "Also smoke runs beside whole ones.", names=("--all",))
     verdict: bool = option(
         False, "Is the gain real? GO, NO-GO or INCONCLUSIVE for each method, from its seeds and the baseline's."
     )
@@ -87,6 +96,10 @@ class ReportOptions:
     split: str = option(
         "val", "val, as the runs ended, or test: as pkd eval RUN --split test has measured them.", metavar="SPLIT",
         choices=SPLITS,
+    )  # fmt: skip
+    plots: tuple[str, ...] = option(
+        (), f"With --plot or --plot-dir, only these: {', '.join(KINDS)}.", metavar="PLOT", argument=True,
+        repeatable=True, choices=KINDS,
     )  # fmt: skip
     plot_dir: Path | None = option(None, "Also write the plots here, as PNG, SVG and PDF.", metavar="DIR")
     output: Path | None = option(

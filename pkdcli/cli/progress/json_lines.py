@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pkdcli.cli.progress.base import Watch, why
@@ -57,6 +57,10 @@ class JsonLines(Watch):
             error = why(spec, outcome)
         self._event("ended", spec, code=int(outcome.code), error=error)
 
+    def on_rung(self, rung: Mapping[str, Any]) -> None:
+        """How the trials of a search compare."""
+        print(json.dumps({"event": "rung", **rung}), flush=True)
+
     def on_note(self, text: str) -> None:
         """A word about the machine."""
         print(json.dumps({"event": "note", "text": text}), flush=True)
@@ -75,3 +79,7 @@ class JsonLines(Watch):
         """What a cluster has been given."""
         if run:
             print(json.dumps({"event": "submitted" if job else "known", "run": run, "job": job}), flush=True)
+
+    def on_look(self, seeds: int, verdicts: Sequence[Mapping[str, Any]]) -> None:
+        """What is known after so many seeds."""
+        print(json.dumps({"event": "look", "seeds": seeds, "verdicts": list(verdicts)}), flush=True)

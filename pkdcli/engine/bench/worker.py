@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import sys
 import tempfile
 import traceback
@@ -26,6 +25,7 @@ import pkdcli.engine.register  # noqa: F401
 from pkdcli.engine.bench import measure
 from pkdcli.engine.bench.inputs.coco_file import TRAIN as COCO
 from pkdcli.engine.bench.inputs.pictures import with_pictures
+from pkdcli.engine.bench.machine import machine
 from pkdcli.engine.bench.measure import Section
 from pkdcli.engine.bench.sections.coco_size import coco_size
 from pkdcli.engine.bench.sections.evaluation import evaluation
@@ -35,6 +35,7 @@ from pkdcli.engine.bench.sections.launches import launches
 from pkdcli.engine.bench.sections.loading import loading
 from pkdcli.engine.bench.sections.losses import SHAPES, losses
 from pkdcli.engine.bench.sections.operators import PYRAMID, operators
+from pkdcli.engine.bench.sections.prediction import prediction
 from pkdcli.engine.bench.sections.reports import reports
 from pkdcli.engine.bench.sections.startup import startup
 from pkdcli.engine.bench.sections.step import group, step
@@ -72,7 +73,7 @@ def sections(request: Mapping[str, Any], folder: Path) -> dict[str, Callable[[],
 
     shapes = [tuple(shape) for shape in request.get("shapes") or SHAPES]
     teacher = Path(request["teacher"]) if request.get("teacher") else None
-    voc_files = max(2, round(request["coco_images"] * FILES / COCO))
+    voc_files = max(40, round(request["coco_images"] * FILES / COCO))
     return {
         "losses": lambda: losses(repeat, shapes),
         "launches": lambda: launches(on_pictures()),
@@ -86,6 +87,7 @@ def sections(request: Mapping[str, Any], folder: Path) -> dict[str, Callable[[],
         "import": lambda: imports(voc_files, min(repeat, 3), folder / "import"),
         "report": lambda: reports(on_pictures(), min(repeat, 3), request["runs"], folder / "report"),
         "experiment": lambda: experiment(recipe, teacher, 1, folder / "experiment", request["epochs"]),
+        "predict": lambda: prediction(on_pictures(), min(repeat, 5), folder / "predict", request.get("predicted")),
         "operators": lambda: operators(repeat, request.get("operators") or PYRAMID),
     }
 
@@ -97,29 +99,6 @@ def usual_size(recipe: Recipe) -> tuple[int, int]:
     if recipe.scale.rules:
         return recipe.scale.image[1], recipe.scale.image[0]
     return FULL if torch.cuda.is_available() else ON_CPU
-
-
-def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
-    cpu = next((line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
-               platform.processor() or platform.machine())  # fmt: skip
-    return {
-        "cpu": cpu,
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
-        "load": round(os.getloadavg()[0], 2),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "system": platform.system(),
-    }
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text(errors="replace").splitlines()
-    except OSError:
-        return []
 
 
 def say(answers: TextIO, **what: Any) -> None:

@@ -28,6 +28,7 @@ from pkdcli.engine.distributed import processes
 from pkdcli.engine.metrics import kept, labels
 from pkdcli.engine.setup import environment
 from pkdcli.engine.setup.config import run_config
+from pkdcli.engine.sizes import Size
 from pkdcli.engine.train import determinism, export
 from pkdcli.engine.train.batches import TrainingContext, TrainingCoroutine, run_to_end
 from pkdcli.engine.train.checks import before_training
@@ -53,6 +54,7 @@ class Outcome:
         peak_memory_mb: Of the device, or of this process on a CPU, in MiB.
         by_class: AP points by the name of the class, of the last epoch; None where nobody knows.
         facts: Of a distilled run: the levels that were compared, their adapters, what was inherited.
+        size: Of the exported detector; None in all processes but the first, and where it can't be found out.
     """
 
     metrics: dict[str, float]
@@ -62,6 +64,7 @@ class Outcome:
     peak_memory_mb: float
     by_class: dict[str, float | None] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    size: Size | None = None
 
 
 def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | None) -> Outcome:
@@ -97,6 +100,7 @@ def run_steps(
     Raises:
         PkdError: Weights that can't be had or don't fit, data that differ from what the recipe says.
         StopRequested: Somebody asked the run to stop.
+        Paused: It has come to where `context` has it pause.
     """
     if recipe.amp and not torch.cuda.is_available():
         raise PkdError(
@@ -155,13 +159,12 @@ def run_steps(
             print_log(f"resuming from {resume.name}", "current")
             # `train` loads it after drawing the weights of init_cfg, which would otherwise be drawn over it.
             runner._resume, runner._load_from = True, str(resume)
-        yield from runner.run_steps()
+        yield from runner.run_steps(context.pause)
         metrics, classes = last_metrics(paths, runner.iter), None
         by_class = metrics.get("classes")
     say_phase(runner, "finish")
     measured = export.measured_weights(runner)
-    if is_main_process():
-        export.write(recipe, paths, measured, classes)
+    size = export.write(recipe, paths, measured, classes) if is_main_process() else None
     iters = runner.iter if not recipe.weights else 0
     return Outcome(
         metrics={name: metrics[name] for name in METRICS},
@@ -171,6 +174,7 @@ def run_steps(
         peak_memory_mb=peak_memory_mb(),
         by_class=by_class,
         facts={**facts, **context.facts()},
+        size=size,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -106,18 +107,19 @@ def score(paths: RunPaths, cache: Path, split: str = "val") -> Scored:
     Raises:
         PkdError: It has kept nothing, its data is gone, or the annotations are others than it was evaluated with.
     """
-    from pkdcli.data.prepare import facts
-    from pkdcli.recipe.library import parse, read_yaml
-    from pkdcli.recipe.schema import Recipe
+    from pkdcli.data.prepare import facts, present
+    from pkdcli.recipe.modules.copies import read_recipe
 
-    recipe = parse(Recipe, read_yaml(paths.recipe), str(paths.recipe))
+    recipe = read_recipe(paths.recipe)
     found = _kept(paths, recipe, split)
-    data = facts(recipe.data, cache, lambda warning: None)
+    drawn = present(recipe.data, cache) if recipe.data.generator else recipe.data
+    data = facts(drawn, cache, lambda warning: None)
     where = data.splits.get(split)
     if where is None or not Path(where.annotations).is_file():
         raise PkdError(
             f"{paths.run}: its annotations are not there: {where.annotations if where else split}.",
-            "Put the data back; runs are compared against it.",
+            "Runs are compared against it. Put it back, or say where it lies now, by the data recipe there: pkd train "
+            f"--recipe {shlex.quote(str(paths.root))} --data FILE.yaml",
             ExitCode.MISSING,
         )
     _unchanged(paths, found, data)

@@ -26,6 +26,8 @@ class Series:
         y: How much; None for nothing there.
         error: Standard deviations beside y; empty where there are none.
         look: A key of `PLACES`; of those without one, and of several with the same, each gets a look of its own.
+        ends: Of `intervals`: lower and upper end of each; None for nothing known.
+        labels: What each point is of; empty where its series says all.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Series:
     y: list[float | None]
     error: list[float | None] = field(default_factory=list)
     look: str | None = None
+    ends: list[tuple[float, float] | None] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,14 @@ class Panel:
         y_label: What y is, with its unit.
         series: What is drawn.
         rules: Horizontal lines.
-        kind: `lines`; `bars`, standing in groups by category; `shares`, lying and stacked, a bar per category.
-        categories: Names along the axis of bars and shares.
+        kind: `lines`; `points`, each by itself; `bars`, standing in groups by category; `shares`, lying and stacked, a
+            bar per category; `intervals`, lying, a point and the interval around it per category.
+        categories: Names along the axis of bars, shares and intervals.
         log_x: Whether x is logarithmic.
         log_y: Whether y is.
         points: Whether a line's points are marked.
         y_range: Limits of y; None for what the values need.
+        marks: x, y and words that stand above them.
     """
 
     title: str
@@ -74,6 +80,7 @@ class Panel:
     log_y: bool = False
     points: bool = False
     y_range: tuple[float, float] | None = None
+    marks: list[tuple[float, float, str]] = field(default_factory=list)
 
     @property
     def names(self) -> list[str]:
@@ -103,7 +110,7 @@ class Figure:
 
     Attributes:
         name: Of its files, without suffix.
-        kind: `weights`, `training`, `levels`, `sizes` or `run`.
+        kind: `weights`, `gains`, `training`, `levels`, `sizes`, `tradeoff` or `run`.
         title: Above all.
         caption: What is to be seen, in a sentence or two, for those who can't see it too.
         panels: From left to right.

@@ -9,13 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.transforms import ScaledTranslation
 
 from pkdcli.reporting.plots import style
+from pkdcli.reporting.plots.axes import beside
 from pkdcli.reporting.plots.figure import COLOURS, DASHES, MARKERS, PALE, Figure, Panel
 from pkdcli.runs.record import plain
 
 FORMATS = ("png", "svg", "pdf")
+LYING = ("shares", "intervals")
+"""Kinds of panels whose categories stand one below the other."""
 _PANEL_WIDTH, _HEIGHT, _BAR = 3.6, 2.9, 0.28  # inches
+_MARKER = 6.5  # points from one marker to the next beside it
 
 
 def write_figures(figures: Sequence[Figure], folder: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
@@ -49,7 +54,7 @@ def draw(figure: Figure) -> Canvas:
     count = len(figure.panels)
     columns = 2 if count == 4 else min(count, 3)
     rows = -(-count // columns)
-    shares = figure.panels[0].kind == "shares"
+    shares = figure.panels[0].kind in LYING
     height = 1.5 + _BAR * len(figure.panels[0].categories) if shares else _HEIGHT * rows + 0.35
     width = max(style.WIDTH if count > 1 else 5.4, _PANEL_WIDTH * columns)
     canvas = Canvas(figsize=(width, height), layout="constrained")
@@ -69,8 +74,15 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     axes.set_title(panel.title)
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)
-    {"lines": _lines, "bars": _bars, "shares": _shares}[panel.kind](axes, panel)
-    if panel.kind == "shares":
+    draw = {
+        "lines": _lines,
+        "points": _points,
+        "bars": _bars,
+        "shares": _shares,
+        "intervals": _intervals,
+    }[panel.kind]
+    draw(axes, panel)
+    if panel.kind in LYING:
         axes.set_xlim(*(panel.y_range or (None, None)))
         return
     axes.grid(axis="y", linewidth=0.4, color="#dddddd")
@@ -107,6 +119,23 @@ def _lines(axes: Axes, panel: Panel) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
 
 
+def _points(axes: Axes, panel: Panel) -> None:
+    for place, one, moved in zip(panel.places, panel.series, beside(panel), strict=False):
+        errors = [error or 0.0 for error in one.error] or [None] * len(one.x)
+        for n, (x, y) in enumerate(zip(one.x, _numbers(one.y), strict=True)):
+            aside = ScaledTranslation(moved[n] * _MARKER / 72, 0, axes.figure.dpi_scale_trans)
+            axes.errorbar([x], [y], errors[n], fmt=MARKERS[place], label="" if n else one.name, color=COLOURS[place],
+                          markersize=5, capsize=2, elinewidth=0.8, transform=axes.transData + aside)  # fmt: skip
+        # What is moved aside is not looked at for the axes' ends.
+        ends = [y + sign * (error or 0.0) for y, error in zip(_numbers(one.y), errors, strict=True) for sign in (-1, 1)]
+        axes.update_datalim([(one.x[0], end) for end in ends])
+    right = max(x for one in panel.series for x in one.x)
+    axes.set_xlim(0, right * 1.18)
+    for x, y, text in panel.marks:
+        axes.annotate(text, (x, y), (0, 6), textcoords="offset points", ha="center", fontsize=7)
+    axes.margins(y=0.14)
+
+
 def _bars(axes: Axes, panel: Panel) -> None:
     width = 0.8 / len(panel.series)
     for n, (place, one) in enumerate(zip(panel.places, panel.series, strict=True)):
@@ -138,6 +167,25 @@ def _shares(axes: Axes, panel: Panel) -> None:
     axes.set_yticks(range(len(panel.categories)), panel.categories)
     if not axes.yaxis_inverted():
         axes.invert_yaxis()
+    axes.tick_params(axis="y", length=0)
+
+
+def _intervals(axes: Axes, panel: Panel) -> None:
+    axes.axvline(0.0, color="#888888", linewidth=0.8)
+    for place, one in zip(panel.places, panel.series, strict=True):
+        known = [(y, n, ends) for n, (y, ends) in enumerate(zip(one.y, one.ends, strict=True)) if y is not None]
+        reach = [[0.0 if ends is None else abs(end - y) for y, _, ends in known for end in [ends and ends[side]]]
+                 for side in (0, 1)]  # fmt: skip
+        at, rows = [y for y, _, _ in known], [n for _, n, _ in known]
+        look = {"color": COLOURS[place], "marker": MARKERS[place], "markersize": 4.5}
+        axes.errorbar(at, rows, xerr=reach, fmt="none", ecolor=COLOURS[place], capsize=3, linewidth=1.2)
+        axes.plot(at, rows, linestyle="none", label=one.name, **look)
+        for y, n, _ in known:
+            axes.annotate(f"{y:+.1f}", (y, n), (0, 5), textcoords="offset points", ha="center", fontsize=6)
+    axes.set_yticks(range(len(panel.categories)), panel.categories)
+    axes.set_ylim(len(panel.categories) - 0.4, -0.7)
+    axes.grid(axis="x", linewidth=0.4, color="#dddddd")
+    axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
 
 

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from pkdcli.reporting.plots.axes import BOTTOM, BOX, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, axes, tick_label, ticks
+from pkdcli.reporting.plots.axes import (
+    BOTTOM,
+    BOX,
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Axis,
+    axes,
+    beside,
+    tick_label,
+    ticks,
+)
 from pkdcli.reporting.plots.figure import DASHES, PALE, Panel
 
 _ROW, _LABEL = 26, 15  # of lying bars
@@ -20,7 +33,13 @@ def draw(panel: Panel, title: str, description: str = "") -> str:
         title: Read out for the picture.
         description: Read out after it.
     """
-    draw_kind = {"lines": _lines, "bars": _bars, "shares": _shares}[panel.kind]
+    draw_kind = {
+        "lines": _lines,
+        "points": _points,
+        "bars": _bars,
+        "shares": _shares,
+        "intervals": _intervals,
+    }[panel.kind]
     height, body, more = draw_kind(panel)
     label = escape(". ".join(filter(None, (title.rstrip("."), description))))
     return (
@@ -37,6 +56,9 @@ def _lines(panel: Panel) -> tuple[int, str, str]:
     for x, label in found.x_ticks:
         parts.append(f'<text class="tick" x="{_n(x)}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{label}</text>')
     parts.append(_x_label(panel, HEIGHT))
+    for place, lower, upper in found.bands:
+        size = f'width="{WIDTH - RIGHT - LEFT}" height="{_n(lower - upper)}"'
+        parts.append(f'<rect class="f{place} band" x="{LEFT}" y="{_n(upper)}" {size}/>')
     for place, y in found.rules:
         parts.append(
             f'<line class="c{place}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{_n(y)}" y2="{_n(y)}"{_dash(place)}/>'
@@ -51,6 +73,30 @@ def _lines(panel: Panel) -> tuple[int, str, str]:
         parts.append(f'<path class="c{place}" d="M{_n(x)} {_n(lower)}V{_n(upper)}"/>')
     logs = f"{int(panel.log_x)},{int(panel.log_y)}"
     return HEIGHT, "".join(parts), f' data-axes="{found.ends}" data-box="{BOX}" data-log="{logs}"'
+
+
+def _points(panel: Panel) -> tuple[int, str, str]:
+    found = axes(panel)
+    if found is None:
+        return HEIGHT, "", ""
+    parts = _y_axis(panel, found.y_ticks)
+    parts += [_text("tick", x, HEIGHT - BOTTOM + 17, label) for x, label in found.x_ticks]
+    parts.append(_x_label(panel, HEIGHT))
+    low, high = (float(end) for end in found.ends.split(",")[2:])
+    up = Axis(low, high, HEIGHT - BOTTOM, TOP, False)
+    for (place, name, xs, ys), one, moved in zip(found.lines, panel.series, beside(panel), strict=True):
+        for n, (x, y) in enumerate(zip(xs, ys, strict=True)):
+            x += 4 * _MARK * moved[n]
+            if one.error and one.error[n]:
+                ends = (_n(up(one.y[n] + sign * one.error[n])) for sign in (-1, 1))
+                parts.append(f'<path class="c{place}" d="M{_n(x)} {"V".join(ends)}"/>')
+            text = escape(f"{name}, {one.labels[n]}: {one.y[n]:.1f} at {one.x[n]:.3g}")
+            at = f'cx="{_n(x)}" cy="{_n(y)}" r="{2 * _MARK}"'
+            parts.append(f'<circle class="f{place}" {at}><title>{text}</title></circle>')
+    low, high = (float(end) for end in found.ends.split(",")[:2])
+    across = Axis(low, high, LEFT, WIDTH - RIGHT, False)
+    parts += [_text("value", across(a), up(b) - 9, text) for a, b, text in panel.marks]
+    return HEIGHT, "".join(parts), ""
 
 
 def _bars(panel: Panel) -> tuple[int, str, str]:
@@ -115,6 +161,38 @@ def _shares(panel: Panel) -> tuple[int, str, str]:
         f'<text class="label" x="{WIDTH / 2:g}" y="{height - 8}" text-anchor="middle">{escape(panel.x_label)}</text>'
     )
     return height, "".join(parts), ""
+
+
+def _intervals(panel: Panel) -> tuple[int, str, str]:
+    low, high = panel.y_range or (0.0, 1.0)
+    bottom = 6 + (_ROW + _LABEL) * len(panel.categories)
+    x, parts = Axis(low, high, 10, WIDTH - 10, False), []
+    tops = [6 + (_ROW + _LABEL) * n for n in range(len(panel.categories))]
+    for tick in ticks(low, high):
+        at, label = _n(x(tick)), tick_label(tick)
+        # Beside the intervals alone: no line goes through a name.
+        lines = "".join(f"M{at} {top + _LABEL}V{top + _LABEL + _ROW - 4}" for top in tops)
+        parts.append(f'<path class="{"axis" if tick == 0 else "grid"}" d="{lines}"/>')
+        parts.append(f'<text class="tick" x="{at}" y="{bottom + 16}" text-anchor="middle">{label}</text>')
+    for n, (top, category) in enumerate(zip(tops, panel.categories, strict=True)):
+        parts.append(f'<text class="name" x="0" y="{top + _LABEL - 3}">{escape(category)}</text>')
+        middle = top + _LABEL + _ROW / 2 - 2
+        for place, one in zip(panel.places, panel.series, strict=True):
+            value = one.y[n]
+            if value is None:
+                continue
+            ends = one.ends[n] if one.ends else None
+            if ends is not None:
+                left, right = (x(min(max(end, low), high)) for end in ends)
+                # An end beyond the axis has no cap.
+                caps = "".join(f"M{_n(at)} {_n(middle - 5)}V{_n(middle + 5)}" for at, end in
+                               zip((left, right), ends, strict=True) if low <= end <= high)  # fmt: skip
+                parts.append(f'<path class="c{place}" d="M{_n(left)} {_n(middle)}H{_n(right)}{caps}"/>')
+            said = f"{value:+.1f}" + ("" if ends is None else f", {ends[0]:+.1f} to {ends[1]:+.1f}")
+            title = f"<title>{escape(category)}: {said}</title>"
+            parts.append(f'<circle class="f{place}" cx="{_n(x(value))}" cy="{_n(middle)}" r="4">{title}</circle>')
+    parts.append(_text("label", WIDTH / 2, bottom + 34, panel.x_label))
+    return bottom + 42, "".join(parts), ""
 
 
 def _y_axis(panel: Panel, at: Sequence[tuple[float, str]]) -> list[str]:

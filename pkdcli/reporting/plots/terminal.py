@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pkdcli.reporting.plots.figure import Figure, Panel
-from pkdcli.reporting.table import points
+from pkdcli.reporting.table import points, signed
 from pkdcli.runs.record import plain
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -65,6 +65,8 @@ def spark(values: Sequence[float], width: int) -> str:
 def _chart(panel: Panel, width: int) -> Table | Text:
     if panel.kind == "shares":
         return _shares(panel, width)
+    if panel.kind == "intervals":
+        return _intervals(panel, width)
     if panel.kind == "bars":
         rows = [
             (f"{category.splitlines()[0]}, {one.name}", y, place)
@@ -73,6 +75,15 @@ def _chart(panel: Panel, width: int) -> Table | Text:
             if (y := one.y[n]) is not None
         ]
         return _bars(rows, width, panel.y_label)
+    if panel.kind == "points":
+        unit = panel.x_label.partition(":")[0]
+        rows = [
+            (f"{one.name}: {label} at {x:.3g}", y, place)
+            for place, one in enumerate(panel.series)
+            for x, y, label in zip(one.x, one.y, one.labels, strict=True)
+            if y is not None
+        ]
+        return _bars(rows, width, f"{panel.y_label}, at {unit}")
     if panel.points and panel.x_label == "loss weight":
         rows = [(rule.name, rule.y, len(panel.series) + n) for n, rule in enumerate(panel.rules)]
         rows += [
@@ -115,6 +126,32 @@ def _shares(panel: Panel, width: int) -> Table:
     for place, one in enumerate(panel.series):
         legend.append(f"{_FILLS[place % len(_FILLS)]} {one.name}  ", _STYLES[place % len(_STYLES)])
     table.add_row(Text("%", "dim"), legend)
+    return table
+
+
+def _intervals(panel: Panel, width: int) -> Table:
+    """A line a category: its number, and the interval from end to end beside the place of zero."""
+    wide = _names([*panel.categories, panel.x_label], width)
+    numbers = max(len(signed(y)) for one in panel.series for y in one.y if y is not None)
+    table, room = _grid(wide, numbers), max(8, width - wide - numbers - 3)
+    low, high = panel.y_range or (0.0, 1.0)
+
+    def place(value: float) -> int:
+        return round((room - 1) * (min(max(value, low), high) - low) / (high - low))
+
+    for n, category in enumerate(panel.categories):
+        for look, one in enumerate(panel.series):
+            value = one.y[n]
+            if value is None:
+                continue
+            cells = [" "] * room
+            if one.ends[n] is not None:
+                left, right = map(place, one.ends[n])
+                cells[left : right + 1] = "├" + "─" * (right - left - 1) + "┤" if right > left else "│"
+            cells[place(0.0)] = "┊" if cells[place(0.0)] == " " else "┼"
+            cells[place(value)] = "●"
+            table.add_row(Text(category), signed(value), Text("".join(cells).rstrip(), _STYLES[look % len(_STYLES)]))
+    table.add_row(Text(panel.x_label, "dim"))
     return table
 
 

@@ -55,6 +55,7 @@ TIMINGS = {
     "data": ["look up", "decode", "annotations", "resize", "flip", "pack", "whole image", "collate 2"],
     "import": ["pkd data import", "reading and linking alone"],
     "report": ["pkd report", "pkd report --format html", "pkd status"],
+    "predict": ["the detector alone", "pkd predict", "pkd predict --no-pictures"],
 }
 
 
@@ -81,6 +82,11 @@ def test_a_section_has_its_timings_and_ratios_made_of_them(name, request_, tmp_p
     assert all(math.isfinite(number["value"]) for number in section["numbers"])
     if name == "eval":
         assert [(n["value"], n["unit"], n["ok"]) for n in section["numbers"]] == [(6, "of 6", True)]
+    if name == "predict":
+        assert [(ratio["by"], ratio["at_least"]) for ratio in section["ratios"]] == [
+            (["pkd predict"], 0.9), (["pkd predict --no-pictures"], 0.9)
+        ]  # fmt: skip
+        assert 5 <= section["numbers"][0]["value"] <= 20  # boxes in an image: something is drawn
     if name == "step":
         ours, theirs, share, student = (n["value"] for n in section["numbers"][1:5])
         assert share == pytest.approx(ours / theirs)
