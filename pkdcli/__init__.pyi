@@ -747,6 +747,8 @@ def report(
     compare: Sequence[str] | str | None = None,
     everything: bool = False,
     verdict: bool = False,
+    by_class: bool = False,
+    split: str = 'val',
     plots: Sequence[str | os.PathLike[str] | Run] | str | os.PathLike[str] | Run = (),
     plot_dir: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
@@ -770,6 +772,8 @@ def report(
         compare: Two runs, or the beginnings of their names, side by side.
         everything: Also smoke runs beside whole ones.
         verdict: Is the gain real? GO, NO-GO or INCONCLUSIVE for each method, from its seeds and the baseline's.
+        by_class: AP of each class, with its gain over the baseline.
+        split: val, as the runs ended, or test: as pkd eval RUN --split test has measured them.
         plots: With --plot or --plot-dir, only these: tradeoff, weights, gains, sizes, levels, training.
         plot_dir: Also write the plots here, as PNG, SVG and PDF.
         output: Write here; html without it goes to report.html.
@@ -1038,7 +1042,7 @@ def benchmark(
         image: Size of the images in pixels.
         batch: Images a step.
         threads: Of a step on the CPU; PyTorch's own choice.
-        only: Sections: losses, launches, step, group, eval, data, startup, suggest, experiment, operators, coco, report, predict.
+        only: Sections: losses, launches, step, group, eval, data, startup, suggest, experiment, operators, coco, import, report, predict.
         suggest: Propose faster settings for the teacher.
         clock: cpu: processor time, on one thread; steadier where others use the machine too.
         repeat: Rounds of each comparison.

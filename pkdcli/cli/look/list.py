@@ -123,7 +123,8 @@ def _row(kind: str, recipe: Any) -> dict[str, Any]:
     if kind == "data":
         row["classes"] = len(recipe.classes) if recipe.classes else None
         for split in ("train", "val", "test"):
-            row[split] = getattr(recipe, split).annotations if getattr(recipe, split) else None
+            found = recipe.splits.get(split)
+            row[split] = ", ".join(part.annotations for part in found.parts) if found else None
     return row
 
 

@@ -38,8 +38,9 @@ def command(
         raise PkdError(f"{' '.join(options.plots)}: a plot is drawn with --plot or --plot-dir DIR.",
                        f"Example: pkd report --plot {options.plots[0]}")  # fmt: skip
     found = find_report(options, warn=lambda line: print(f"warning: {line}", file=sys.stderr))
-    if found.nothing and found.format in DATA:
-        print(found.nothing, file=sys.stderr)
+    if found.format in DATA:
+        for note in [found.nothing] if found.nothing else found.notes:
+            print(note, file=sys.stderr)
     emit(found.format, options.output, *found.content(), found.shown)
     if plot or options.plot_dir:
         from pkdcli.cli.plots import draw

@@ -23,12 +23,14 @@ import pkdcli.engine.register  # noqa: F401
 
 # isort: split
 from pkdcli.engine.bench import measure
+from pkdcli.engine.bench.inputs.coco_file import TRAIN as COCO
 from pkdcli.engine.bench.inputs.pictures import with_pictures
 from pkdcli.engine.bench.machine import machine
 from pkdcli.engine.bench.measure import Section
 from pkdcli.engine.bench.sections.coco_size import coco_size
 from pkdcli.engine.bench.sections.evaluation import evaluation
 from pkdcli.engine.bench.sections.experiment import experiment
+from pkdcli.engine.bench.sections.imports import FILES, imports
 from pkdcli.engine.bench.sections.launches import launches
 from pkdcli.engine.bench.sections.loading import loading
 from pkdcli.engine.bench.sections.losses import SHAPES, losses
@@ -71,6 +73,7 @@ def sections(request: Mapping[str, Any], folder: Path) -> dict[str, Callable[[],
 
     shapes = [tuple(shape) for shape in request.get("shapes") or SHAPES]
     teacher = Path(request["teacher"]) if request.get("teacher") else None
+    voc_files = max(40, round(request["coco_images"] * FILES / COCO))
     return {
         "losses": lambda: losses(repeat, shapes),
         "launches": lambda: launches(on_pictures()),
@@ -81,6 +84,7 @@ def sections(request: Mapping[str, Any], folder: Path) -> dict[str, Callable[[],
         "startup": lambda: startup(on_pictures(), min(repeat, 3), request["runs"], folder / "startup"),
         "suggest": lambda: suggest(on_pictures(), repeat, teacher),
         "coco": lambda: coco_size(request["coco_images"], min(repeat, 3), folder / "coco"),
+        "import": lambda: imports(voc_files, min(repeat, 3), folder / "import"),
         "report": lambda: reports(on_pictures(), min(repeat, 3), request["runs"], folder / "report"),
         "experiment": lambda: experiment(recipe, teacher, 1, folder / "experiment", request["epochs"]),
         "predict": lambda: prediction(on_pictures(), min(repeat, 5), folder / "predict", request.get("predicted")),
