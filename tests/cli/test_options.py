@@ -62,6 +62,20 @@ HOMONYMS = {
     ("bench", "--json"): "one object, and not a line of each event",
     ("bench", "--epochs"): "of the experiment, which has no schedule",
     ("bench", "--threads"): "of the step that is measured",
+    ("profile", "--scale"): "of a pair; paper by default",
+    ("profile", "--threads"): "of what is measured, of no run",
+    ("profile", "--batch"): "one number, not the sizes of a table",
+    ("profile", "--repeat"): "rounds of a measurement, not repetitions of a section",
+    ("profile", "--device"): "several, one after another",
+    ("archive", "--teacher"): "whether teachers are packed",
+    ("unpack", "--teacher"): "whether teachers are put into place",
+    ("unpack", "--data"): "where a data set lies now, NAME=FOLDER",
+    ("archive", "--output"): "the archive",
+    ("report", "--split"): "whose numbers are shown, not what is evaluated",
+    ("rm", "--yes"): "runs as a whole, not files of theirs",
+    ("rm", "--force"): "runs that others need",
+    ("archive", "--force"): "an archive that is there",
+    ("unpack", "--force"): "runs that are there",
 }
 
 
