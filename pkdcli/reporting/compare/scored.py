@@ -11,8 +11,10 @@ import numpy as np
 
 from pkdcli.data.scoring import predictions
 from pkdcli.data.scoring.ground_truth import GroundTruth, load_annotations
+from pkdcli.data.scoring.matches import matched
 from pkdcli.data.scoring.metrics import ap_by_class, evaluated, metrics_of, rows_of_kept
 from pkdcli.data.scoring.predictions import Detections
+from pkdcli.data.scoring.weighted import Weighted
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.runs.paths import RunPaths
 
@@ -50,6 +52,13 @@ class Scored:
         images = [self.truth.image_number(image) for image in self.found.images.tolist()]
         return evaluated(self.truth, rows, self.truth.class_numbers(self.found.classes), images)
 
+    @cached_property
+    def weighted(self) -> Weighted:
+        """The same metrics for any weights of the images, in ascending order of their ids."""
+        rows = rows_of_kept(self.found, self.truth)
+        images = [self.truth.image_number(image) for image in self.found.images.tolist()]
+        return Weighted(matched(self.truth, rows, self.truth.class_numbers(self.found.classes), images))
+
     @property
     def metrics(self) -> dict[str, float]:
         """The six metrics in AP points, as result.json has them."""
@@ -58,10 +67,13 @@ class Scored:
     @property
     def by_class(self) -> dict[str, float]:
         """AP points by the name of the class, in the order of the annotation file; NaN without objects."""
+        return dict(zip(self.classes, ap_by_class(self.evaluation), strict=True))
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes that were evaluated, in the order of the annotation file's ids."""
         numbers = sorted(self.truth.class_numbers(self.found.classes))
-        places = self.truth.classes
-        names = [self.truth.annotations.classes[places[number - 1]] for number in numbers]
-        return dict(zip(names, ap_by_class(self.evaluation), strict=True))
+        return [self.truth.annotations.classes[self.truth.classes[number - 1]] for number in numbers]
 
     def errors(self) -> dict[str, dict[str, float]]:
         """TIDE's kinds of errors at IoU 0.5 (Bolya et al., ECCV 2020): AP points lost by each, and how many there are.

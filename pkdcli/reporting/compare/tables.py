@@ -57,6 +57,8 @@ def _metrics(one: Against, teacher: Mapping[str, float] | None) -> Table:
         "images of the same kind. Over seeds: on these images, with other seeds"
         + (", of which one pair tells nothing." if seeds == 1 else ".")
     )
+    if one.alone:
+        table.notes.append(f"Left out, having no partner of the same seed: {', '.join(one.alone)}.")
     if one.better is not None:
         table.notes.append(f"B's mAP is higher in {100 * one.better:.0f} % of the resamples of images.")
     if one.p_value is not None:
@@ -72,9 +74,11 @@ def _metrics(one: Against, teacher: Mapping[str, float] | None) -> Table:
 def _classes(one: Against) -> Table:
     a, b = one.a.by_class, one.b.by_class
     order = sorted(a, key=lambda name: (math.isnan(b[name] - a[name]), a[name] - b[name], name))
-    rows = [[name, points(_known(a[name])), points(_known(b[name])), signed(_known(b[name] - a[name]))]
-            for name in order]  # fmt: skip
-    return Table("AP by class", ["class", "A", "B", "B - A"], 1, [rows])
+    rows = []
+    for name in order:
+        rows.append([name, points(_known(a[name])), points(_known(b[name])), signed(_known(b[name] - a[name]))])
+        rows[-1].append(_interval(one.classes[name]))
+    return Table("AP by class", ["class", "A", "B", "B - A", "95 % over images"], 1, [rows])
 
 
 def _errors(one: Against) -> Table:
@@ -105,9 +109,10 @@ def _rows(one: Against) -> Iterator[dict[str, Any]]:
     yield _row("run", "A and B", one.a.word, one.b.word)
     for name, metric in one.metrics.items():
         yield _row("metric", name, metric.a, metric.b, metric.by_images, metric.by_seeds)
-    for kind, a, b in (("class", one.a.by_class, one.b.by_class), ("error", one.a.errors, one.b.errors)):
-        for name, value in a.items():
-            yield _row(kind, name, value, b[name])
+    for name, value in one.a.by_class.items():
+        yield _row("class", name, value, one.b.by_class[name], one.classes[name])
+    for name, value in one.a.errors.items():
+        yield _row("error", name, value, one.b.errors[name])
     for image, first, second in one.by_image:
         yield _row("image", str(image), 100 * first, 100 * second)
 
