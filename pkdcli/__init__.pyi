@@ -573,6 +573,7 @@ def compare(
     resamples: int = 1000,
     format: str | None = None,
     output: str | os.PathLike[str] | None = None,
+    plot_dir: str | os.PathLike[str] | None = None,
     runs: str | os.PathLike[str] | None = None,
     quiet: bool = False,
     watcher: Watcher | None = None,
@@ -583,8 +584,9 @@ def compare(
         names: Runs: what is compared with, then the others. A beginning that means several runs is a group of seeds.
         split: val; or test or train, if `pkd eval` has evaluated it.
         resamples: How often images are drawn for the intervals; 0 for none.
-        format: table, md, csv, json or latex.
+        format: table, md, csv, json, latex or html (a page with pictures).
         output: Write to a file instead of the terminal.
+        plot_dir: Write plots, and the images where runs differ most, into a folder.
         runs: Folder of runs (default $PKD_RUNS, or ./runs).
         quiet: Print only the result.
     """

@@ -1,4 +1,4 @@
-"""What `pkd report --plot` and `--plot-dir` do."""
+"""What `--plot` and `--plot-dir` do, of `pkd report` and `pkd compare`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from pkdcli.reporting.plots.figure import Figure
 from pkdcli.runs.record import Record
 
 
@@ -32,6 +33,21 @@ def draw(
     if not drawn:
         typer.echo("Nothing to plot: no distilled run here has a result.", err=True)
         return
+    show(drawn, terminal, folder, err)
+
+
+def show(drawn: Sequence[Figure], terminal: bool, folder: Path | None, err: bool) -> None:
+    """Show figures where they were asked for.
+
+    Args:
+        drawn: What to show.
+        terminal: Print small charts.
+        folder: Write PNG, SVG and PDF files there.
+        err: Print to stderr, since stdout holds data.
+
+    Raises:
+        PkdError: The folder can't be written.
+    """
     if terminal:
         import sys
 

@@ -59,6 +59,27 @@ class Group:
         """The mean expected calibration error, 0 to 1."""
         return fmean(run.calibration()["ece"] for run in self.runs)
 
+    @cached_property
+    def calibration(self) -> list[tuple[float, float]]:
+        """(mean score, share that is right), both in %, of the detections of each tenth of scores that has any."""
+        parts: dict[float, list[tuple[int, float, float]]] = {}
+        for run in self.runs:
+            for one in run.calibration()["bins"]:
+                if one["count"]:
+                    counted = (one["count"], one["avg_confidence"], one["avg_accuracy"])
+                    parts.setdefault(one["bin_lower"], []).append(counted)
+        found = []
+        for _, rows in sorted(parts.items()):
+            count = sum(row[0] for row in rows)
+            score, right = (100 * sum(row[0] * row[place] for row in rows) / count for place in (1, 2))
+            found.append((score, right))
+        return found
+
+    @cached_property
+    def confusion(self) -> np.ndarray:
+        """How often objects of one class (rows) were found as another (columns), the mean over the runs."""
+        return np.mean([run.confusion() for run in self.runs], axis=0)
+
 
 @dataclass(frozen=True)
 class MetricDifference:
@@ -127,6 +148,19 @@ def grouped(word: str, runs: Sequence[Scored]) -> Group:
             )
         by_seed[seed] = run
     return Group(word, tuple(by_seed.values()))
+
+
+def labels(groups: Sequence[Group]) -> list[str]:
+    """A short name for each group that tells it from the others: its loss where that does, else more of its id."""
+    parts = [group.runs[0].run.split("__") for group in groups]
+    for told in (
+        [one[1] if len(one) > 2 else one[0] for one in parts],
+        [" ".join(one[:2]) for one in parts],
+        [group.word for group in groups],
+    ):
+        if len(set(told)) == len(told):
+            return told
+    return [group.runs[0].run for group in groups]
 
 
 def against(a: Group, b: Group, resamples: int = RESAMPLES, seed: int = 0) -> Against:

@@ -21,6 +21,7 @@ from pkdcli.runs.paths import RunPaths
 if TYPE_CHECKING:
     import hotcoco
 
+    from pkdcli.data.images.reading import Reading
     from pkdcli.recipe.schema import Data, Recipe
 
 POINTS = 100.0
@@ -37,6 +38,8 @@ class Scored:
         split: The split that was evaluated.
         truth: The annotations.
         found: Its detections.
+        pictures: The folder of the images; None where that is not known.
+        reading: How they are read.
     """
 
     run: str
@@ -44,20 +47,39 @@ class Scored:
     split: str
     truth: GroundTruth
     found: Detections
+    pictures: Path | None = None
+    reading: Reading | None = None
 
     @cached_property
     def evaluation(self) -> hotcoco.COCOeval:
         """Matched and accumulated, over the images that it was evaluated on."""
-        rows = rows_of_kept(self.found, self.truth)
-        images = [self.truth.image_number(image) for image in self.found.images.tolist()]
-        return evaluated(self.truth, rows, self.truth.class_numbers(self.found.classes), images)
+        return evaluated(self.truth, self._rows, self.truth.class_numbers(self.found.classes), self._images)
+
+    @cached_property
+    def _rows(self) -> np.ndarray:
+        return rows_of_kept(self.found, self.truth)
+
+    @property
+    def _images(self) -> list[int]:
+        return [self.truth.image_number(image) for image in self.found.images.tolist()]
 
     @cached_property
     def weighted(self) -> Weighted:
         """The same metrics for any weights of the images, in ascending order of their ids."""
-        rows = rows_of_kept(self.found, self.truth)
-        images = [self.truth.image_number(image) for image in self.found.images.tolist()]
-        return Weighted(matched(self.truth, rows, self.truth.class_numbers(self.found.classes), images))
+        return Weighted(matched(self.truth, self._rows, self.truth.class_numbers(self.found.classes), self._images))
+
+    def check(self) -> None:
+        """Make sure that the detections are of images and classes that the annotations have.
+
+        Raises:
+            PkdError: They are not, with the run's name.
+        """
+        try:
+            self.truth.class_numbers(self.found.classes)
+            _ = self._rows
+        except PkdError as error:
+            hint = error.hint and error.hint.replace("`pkd eval RUN`", f"pkd eval {self.run}")
+            raise PkdError(f"{self.run}: {error.message}", hint, error.code) from error
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -118,6 +140,7 @@ def score(paths: RunPaths, cache: Path, split: str = "val") -> Scored:
     Raises:
         PkdError: It has kept nothing, its data is gone, or the annotations are others than it was evaluated with.
     """
+    from pkdcli.data.images.reading import Reading
     from pkdcli.data.prepare import facts
     from pkdcli.recipe.library import parse, read_yaml
     from pkdcli.recipe.schema import Recipe
@@ -133,7 +156,10 @@ def score(paths: RunPaths, cache: Path, split: str = "val") -> Scored:
             ExitCode.MISSING,
         )
     _unchanged(paths, found, data)
-    return Scored(paths.run, recipe, split, _truth(where.annotations), found)
+    reading = Reading.of(data.exif, data.pixel_range)
+    scored = Scored(paths.run, recipe, split, _truth(where.annotations), found, Path(where.images), reading)
+    scored.check()
+    return scored
 
 
 def _kept(paths: RunPaths, recipe: Recipe, split: str) -> Detections:

@@ -24,7 +24,7 @@ class Series:
         name: For the legend.
         x: Where; for bars the categories' places are meant.
         y: How much; None for nothing there.
-        error: Standard deviations beside y; empty where there are none.
+        error: Standard deviations beside y, or the halves of intervals; empty where there are none.
         look: A key of `PLACES`; of those without one, and of several with the same, each gets a look of its own.
     """
 
@@ -55,8 +55,9 @@ class Panel:
         y_label: What y is, with its unit.
         series: What is drawn.
         rules: Horizontal lines.
-        kind: `lines`; `bars`, standing in groups by category; `shares`, lying and stacked, a bar per category.
-        categories: Names along the axis of bars and shares.
+        kind: `lines`; `bars`, standing in groups by category; `shares`, lying and stacked, a bar per category;
+            `intervals`, a row per category with values and their errors to both sides, lying, around zero.
+        categories: Names along the axis of all but lines.
         log_x: Whether x is logarithmic.
         log_y: Whether y is.
         points: Whether a line's points are marked.
@@ -103,7 +104,7 @@ class Figure:
 
     Attributes:
         name: Of its files, without suffix.
-        kind: `weights`, `training`, `levels`, `sizes` or `run`.
+        kind: `weights`, `training`, `levels`, `sizes`, `run`, or one of a comparison's: `differences`, `errors`, ...
         title: Above all.
         caption: What is to be seen, in a sentence or two, for those who can't see it too.
         panels: From left to right.
@@ -116,6 +117,26 @@ class Figure:
     caption: str
     panels: list[Panel]
     group: tuple[str | None, ...] = ()
+
+
+def interval_ends(panel: Panel) -> tuple[float, float]:
+    """The least and the greatest value of a panel of intervals, zero among them, with a little room."""
+    ends = [0.0]
+    for one in panel.series:
+        for value, error in zip(one.y, one.error or [0.0] * len(one.y), strict=True):
+            ends += [] if value is None else [value - (error or 0.0), value + (error or 0.0)]
+    room = 0.04 * (max(ends) - min(ends)) or 1.0
+    return min(ends) - room, max(ends) + room
+
+
+def interval_text(value: float, error: float | None) -> str:
+    """A difference and the interval around it, in words.
+
+    Args:
+        value: The difference.
+        error: Half of the interval; None or 0 where there is none.
+    """
+    return f"{value:+.1f}" + (f" ({value - error:+.1f} to {value + error:+.1f})" if error else "")
 
 
 def stem(*parts: object) -> str:

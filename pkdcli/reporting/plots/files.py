@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from pkdcli.reporting.plots import style
-from pkdcli.reporting.plots.figure import COLOURS, DASHES, MARKERS, PALE, Figure, Panel
+from pkdcli.reporting.plots.figure import COLOURS, DASHES, MARKERS, PALE, Figure, Panel, interval_ends
 from pkdcli.runs.record import plain
 
 FORMATS = ("png", "svg", "pdf")
@@ -49,8 +49,11 @@ def draw(figure: Figure) -> Canvas:
     count = len(figure.panels)
     columns = 2 if count == 4 else min(count, 3)
     rows = -(-count // columns)
-    shares = figure.panels[0].kind == "shares"
-    height = 1.5 + _BAR * len(figure.panels[0].categories) if shares else _HEIGHT * rows + 0.35
+    first = figure.panels[0]
+    shares, height = first.kind == "shares", _HEIGHT * rows + 0.35
+    if first.kind in ("shares", "intervals"):  # as high as they have rows
+        deep = _BAR if shares else _BAR * max(0.75, 0.4 * len(first.series))
+        height = 1.5 + deep * max(len(panel.categories) for panel in figure.panels)
     width = max(style.WIDTH if count > 1 else 5.4, _PANEL_WIDTH * columns)
     canvas = Canvas(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(canvas)
@@ -69,7 +72,9 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     axes.set_title(panel.title)
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)
-    {"lines": _lines, "bars": _bars, "shares": _shares}[panel.kind](axes, panel)
+    {"lines": _lines, "bars": _bars, "shares": _shares, "intervals": _intervals}[panel.kind](axes, panel)
+    if panel.kind == "intervals":
+        return
     if panel.kind == "shares":
         axes.set_xlim(*(panel.y_range or (None, None)))
         return
@@ -138,6 +143,24 @@ def _shares(axes: Axes, panel: Panel) -> None:
     axes.set_yticks(range(len(panel.categories)), panel.categories)
     if not axes.yaxis_inverted():
         axes.invert_yaxis()
+    axes.tick_params(axis="y", length=0)
+
+
+def _intervals(axes: Axes, panel: Panel) -> None:
+    count = len(panel.series)
+    for n, (place, one) in enumerate(zip(panel.places, panel.series, strict=True)):
+        at = [category + 0.6 * ((n + 0.5) / count - 0.5) for category in range(len(panel.categories))]
+        look = {"color": COLOURS[place], "marker": MARKERS[place], "markersize": 3.5, "linewidth": 1.1}
+        errors = [error or 0.0 for error in one.error] or None
+        axes.errorbar(
+            _numbers(one.y), at, xerr=errors, label=one.name, linestyle="none", capsize=2, elinewidth=1.1, **look
+        )
+    axes.axvline(0.0, color="#4d4d4d", linewidth=0.8)
+    axes.grid(axis="x", linewidth=0.4, color="#dddddd")
+    axes.set_axisbelow(True)
+    axes.set_yticks(range(len(panel.categories)), panel.categories)
+    axes.set_ylim(len(panel.categories) - 0.4, -0.6)
+    axes.set_xlim(*interval_ends(panel))
     axes.tick_params(axis="y", length=0)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from html import escape
 
 from pkdcli.reporting.plots.axes import BOTTOM, BOX, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, axes, tick_label, ticks
-from pkdcli.reporting.plots.figure import DASHES, PALE, Panel
+from pkdcli.reporting.plots.figure import DASHES, PALE, Panel, interval_ends, interval_text
 
-_ROW, _LABEL = 26, 15  # of lying bars
+_ROW, _LABEL, _LINE = 26, 15, 12  # of lying bars, and of intervals
 _MARK = 2.6
 
 
@@ -20,7 +20,7 @@ def draw(panel: Panel, title: str, description: str = "") -> str:
         title: Read out for the picture.
         description: Read out after it.
     """
-    draw_kind = {"lines": _lines, "bars": _bars, "shares": _shares}[panel.kind]
+    draw_kind = {"lines": _lines, "bars": _bars, "shares": _shares, "intervals": _intervals}[panel.kind]
     height, body, more = draw_kind(panel)
     label = escape(". ".join(filter(None, (title.rstrip("."), description))))
     return (
@@ -115,6 +115,36 @@ def _shares(panel: Panel) -> tuple[int, str, str]:
         f'<text class="label" x="{WIDTH / 2:g}" y="{height - 8}" text-anchor="middle">{escape(panel.x_label)}</text>'
     )
     return height, "".join(parts), ""
+
+
+def _intervals(panel: Panel) -> tuple[int, str, str]:
+    low, high = interval_ends(panel)
+    deep = _LABEL + _LINE * len(panel.series) + 4
+    bottom = 6 + deep * len(panel.categories)
+    x = Axis(low, high, 8, WIDTH - 8, False)
+    parts = [f'<path class="grid" d="M{_n(x(tick))} 4V{bottom}"/>' for tick in ticks(low, high, 6)]
+    parts.append(f'<path class="axis" d="M{_n(x(0.0))} 4V{bottom}"/>')
+    for n, category in enumerate(panel.categories):
+        top = 6 + deep * n
+        parts.append(f'<text class="name" x="0" y="{top + _LABEL - 3}">{escape(category)}</text>')
+        for k, (place, one) in enumerate(zip(panel.places, panel.series, strict=True)):
+            value, error = one.y[n], _errors(one.error, one.y)[n]
+            if value is None:
+                continue
+            y, told = top + _LABEL + _LINE * k + _LINE / 2, interval_text(value, error)
+            line = (
+                f'<path class="c{place}" d="M{_n(x(value - error))} {_n(y)}H{_n(x(value + error))}"/>' if error else ""
+            )
+            parts.append(
+                f"<g><title>{escape(f'{category}, {one.name}: {told}')}</title>{line}"
+                f'<circle class="f{place}" cx="{_n(x(value))}" cy="{_n(y)}" r="4"/></g>'
+            )
+            if len(panel.series) == 1:
+                parts.append(f'<text class="value" x="{WIDTH}" y="{top + _LABEL - 3}" text-anchor="end">{told}</text>')
+    for tick in ticks(low, high, 6):
+        parts.append(_text("tick", x(tick), bottom + 15, tick_label(tick)))
+    parts.append(_text("label", WIDTH / 2, bottom + 34, panel.x_label))
+    return bottom + 40, "".join(parts), ""
 
 
 def _y_axis(panel: Panel, at: Sequence[tuple[float, str]]) -> list[str]:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pkdcli.reporting.plots.figure import Figure, Panel
+from pkdcli.reporting.plots.figure import Figure, Panel, interval_ends, interval_text
 from pkdcli.reporting.table import points
 from pkdcli.runs.record import plain
 
@@ -65,6 +65,8 @@ def spark(values: Sequence[float], width: int) -> str:
 def _chart(panel: Panel, width: int) -> Table | Text:
     if panel.kind == "shares":
         return _shares(panel, width)
+    if panel.kind == "intervals":
+        return _intervals(panel, width)
     if panel.kind == "bars":
         rows = [
             (f"{category.splitlines()[0]}, {one.name}", y, place)
@@ -115,6 +117,31 @@ def _shares(panel: Panel, width: int) -> Table:
     for place, one in enumerate(panel.series):
         legend.append(f"{_FILLS[place % len(_FILLS)]} {one.name}  ", _STYLES[place % len(_STYLES)])
     table.add_row(Text("%", "dim"), legend)
+    return table
+
+
+def _intervals(panel: Panel, width: int) -> Table:
+    rows = [
+        (category if len(panel.series) == 1 else f"{category}, {one.name}", value, error or 0.0, place)
+        for n, category in enumerate(panel.categories)
+        for place, one in enumerate(panel.series)
+        for value, error in [(one.y[n], (one.error or [0.0] * len(one.y))[n])]
+        if value is not None
+    ]
+    texts = [interval_text(value, error) for _, value, error, _ in rows]
+    wide, numbers = _names([*(name for name, *_ in rows), panel.x_label], width), max(map(len, texts))
+    table, (low, high) = _grid(wide, numbers), interval_ends(panel)
+    room = max(8, min(60, width - wide - numbers - 3))
+
+    def at(value: float) -> int:
+        return round((value - low) / (high - low) * (room - 1))
+
+    for (name, value, error, place), text in zip(rows, texts, strict=True):
+        track = [" "] * room
+        track[at(value - error) : at(value + error) + 1] = "─" * (at(value + error) - at(value - error) + 1)
+        track[at(0.0)], track[at(value)] = "│", "●"
+        table.add_row(Text(name), text, Text("".join(track), _STYLES[place % len(_STYLES)]))
+    table.add_row(Text(panel.x_label, "dim"))
     return table
 
 

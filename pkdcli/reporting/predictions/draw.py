@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 Row = Sequence[float]
-"""x1, y1, x2, y2 in pixels, score, label."""
+"""x1, y1, x2, y2 in pixels, score (NaN for none), label."""
 Colour = tuple[int, int, int]
 """Red, green, blue, 0 to 255."""
 
@@ -65,7 +65,7 @@ def draw(pixels: np.ndarray, rows: Sequence[Row], classes: Sequence[str], colour
         pen.rectangle(_inside(row, image.size), outline=colours[classes[int(row[5])]], width=width)
     for row in rows:
         name = classes[int(row[5])]
-        text = f"{name} {row[4]:.2f}"
+        text = f"{name} {row[4]:.2f}" if row[4] == row[4] else name  # an object that was annotated has no score
         place = _place(pen.textbbox((0, 0), text, font=_font(size), anchor="lt"), row, image.size, taken)
         if place is None:  # no room that is free: the box and its colour stay
             continue
