@@ -63,11 +63,13 @@ class Weighted:
         self._base, self._odd, self._signs = np.concatenate(base), np.concatenate(odd), np.concatenate(signs)
         self._right, self._before = np.concatenate(right), np.concatenate(before)
         self._odd_before = np.concatenate(odd_before)
-        self._lengths = np.concatenate(lengths)
-        self._curve = np.repeat(np.arange(len(self._lengths)), self._lengths)
+        lengths = np.concatenate(lengths)
+        self._alive = np.flatnonzero(lengths)  # curves on which anything was found; the others are zero throughout
+        self._lengths = lengths[self._alive]
+        self._curve = np.repeat(np.arange(len(self._alive)), self._lengths)
         self._starts = np.cumsum(self._lengths) - self._lengths
-        self._base_starts = np.repeat(base_starts[:, None], len(IOUS), axis=1).ravel()
-        self._odd_starts = odd_starts.ravel()
+        self._base_starts = np.repeat(base_starts[:, None], len(IOUS), axis=1).ravel()[self._alive]
+        self._odd_starts = odd_starts.ravel()[self._alive]
 
     def precision(self, weights: np.ndarray) -> np.ndarray:
         """Average precision of every curve, float64 (4, 10, classes), 0 to 1; NaN without an object of that size.
@@ -86,17 +88,19 @@ class Weighted:
         counted = base[self._before] + odd[self._odd_before] - np.repeat(offset, self._lengths)
         precision = hits / (counted + np.spacing(1))
         # How many points of the curve each reaches: the nearest is the only one that rounding could miss.
-        recall = hits / np.repeat(np.maximum(objects, 1e-300), self._lengths)
+        recall = hits / np.repeat(np.maximum(objects[self._alive], 1e-300), self._lengths)
         nearest = (100 * recall + 0.5).astype(np.int64)
         reached = nearest + (recall >= RECALLS[np.minimum(nearest, 100)]) - 1
-        table = np.zeros((len(objects), len(RECALLS)))
+        table = np.zeros((len(self._alive), len(RECALLS)))
         if len(reached):
             place = self._curve * len(RECALLS) + reached
             new = np.flatnonzero(np.diff(place, prepend=-1))
             table.ravel()[place[new]] = np.maximum.reduceat(precision, new)
         # The curve at a recall is the best precision there or beyond.
         best = np.maximum.accumulate(table[:, ::-1], axis=1)
-        return np.where(objects > 0, best.mean(axis=1), np.nan).reshape(self._shape)
+        found = np.zeros(len(objects))
+        found[self._alive] = best.mean(axis=1)
+        return np.where(objects > 0, found, np.nan).reshape(self._shape)
 
     @cached_property
     def unweighted(self) -> np.ndarray:

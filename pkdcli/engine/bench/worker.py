@@ -27,8 +27,10 @@ from pkdcli.engine.bench import measure
 from pkdcli.engine.bench.inputs.pictures import with_pictures
 from pkdcli.engine.bench.measure import Section
 from pkdcli.engine.bench.sections.coco_size import coco_size
+from pkdcli.engine.bench.sections.compare import compare
 from pkdcli.engine.bench.sections.evaluation import evaluation
 from pkdcli.engine.bench.sections.experiment import experiment
+from pkdcli.engine.bench.sections.keeping import keeping
 from pkdcli.engine.bench.sections.launches import launches
 from pkdcli.engine.bench.sections.loading import loading
 from pkdcli.engine.bench.sections.losses import SHAPES, losses
@@ -82,6 +84,8 @@ def sections(request: Mapping[str, Any], folder: Path) -> dict[str, Callable[[],
         "coco": lambda: coco_size(request["coco_images"], min(repeat, 3), folder / "coco"),
         "report": lambda: reports(on_pictures(), min(repeat, 3), request["runs"], folder / "report"),
         "experiment": lambda: experiment(recipe, teacher, 1, folder / "experiment", request["epochs"]),
+        "compare": lambda: compare(recipe, request["eval_images"], min(repeat, 3), folder / "compare"),
+        "predictions": lambda: keeping(recipe, teacher, repeat, folder / "predictions", request["epochs"]),
         "operators": lambda: operators(repeat, request.get("operators") or PYRAMID),
     }
 

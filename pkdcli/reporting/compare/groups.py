@@ -15,7 +15,7 @@ from pkdcli.recipe.identity import experiment
 from pkdcli.reporting.compare.pairs import alike
 from pkdcli.reporting.compare.resamples import RESAMPLES, resampled, standard_error
 from pkdcli.reporting.compare.scored import Scored
-from pkdcli.reporting.statistics import NORMAL, Interval, permutation_test, t_interval
+from pkdcli.reporting.statistics import Interval, permutation_test, t_interval, t_quantile
 from pkdcli.runs.record import METRICS
 
 MANY = 12
@@ -222,8 +222,8 @@ def _over_images(values: Sequence[float], drawn: np.ndarray | None, images: int)
         images: How many there are.
     """
     mean, half = float(_differences(values).mean()), math.inf
-    if drawn is not None:
-        half = NORMAL * standard_error(_differences(drawn).mean(axis=0))
+    if drawn is not None and images > 1:
+        half = t_quantile(images - 1) * standard_error(_differences(drawn).mean(axis=0))
     return Interval(mean, mean - half, mean + half, images)
 
 

@@ -141,13 +141,12 @@ def score(paths: RunPaths, cache: Path, split: str = "val") -> Scored:
         PkdError: It has kept nothing, its data is gone, or the annotations are others than it was evaluated with.
     """
     from pkdcli.data.images.reading import Reading
-    from pkdcli.data.prepare import facts
     from pkdcli.recipe.library import parse, read_yaml
     from pkdcli.recipe.schema import Recipe
 
     recipe = parse(Recipe, read_yaml(paths.recipe), str(paths.recipe))
     found = _kept(paths, recipe, split)
-    data = facts(recipe.data, cache, lambda warning: None)
+    data = _located(recipe.data.model_dump_json(), cache)
     where = data.splits.get(split)
     if where is None or not Path(where.annotations).is_file():
         raise PkdError(
@@ -186,6 +185,15 @@ def _unchanged(paths: RunPaths, found: Detections, data: Data) -> None:
             f"fingerprint was {found.fingerprint}, and is {data.fingerprint}).",
             f"pkd eval {paths.run} evaluates it again, on the annotations as they are now.",
         )
+
+
+@lru_cache(maxsize=4)
+def _located(data: str, cache: Path) -> Data:
+    """Where a data set is now; its annotations are read once for all runs of it."""
+    from pkdcli.data.prepare import located
+    from pkdcli.recipe.schema import Data
+
+    return located(Data.model_validate_json(data), cache)
 
 
 @lru_cache(maxsize=4)

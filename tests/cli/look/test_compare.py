@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -175,6 +176,12 @@ def test_annotations_that_are_gone(desk):
     error = refused(desk, "fcos50__baseline", "gfl101-fcos50__pkd")
     assert error.message == f"{desk.base.run}: its annotations are not there: {desk.folder / 'val.json'}."
     assert error.code == ExitCode.MISSING
+
+
+def test_images_that_are_gone_are_not_needed(desk, tmp_path):
+    shutil.rmtree(desk.folder / "images")
+    desk("fcos50__baseline", "gfl101-fcos50__pkd", "--resamples", "2", "-o", tmp_path / "c.html")
+    assert '"src": ""' in (tmp_path / "c.html").read_text()
 
 
 def test_a_teacher_of_other_validation_images_tells_no_share(desk):

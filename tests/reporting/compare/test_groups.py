@@ -55,14 +55,14 @@ def test_the_interval_over_images_is_of_the_mean_over_pairs(groups):
     found = against(*groups, resamples=200, seed=3)
     runs = [one for one, _ in found.pairs] + [other for _, other in found.pairs]
     drawn = resampled(runs, 200, seed=3).metrics["mAP"]
-    half = 1.959964 * np.std((drawn[2:] - drawn[:2]).mean(axis=0), ddof=1)
+    half = stats.t.ppf(0.975, 39) * np.std((drawn[2:] - drawn[:2]).mean(axis=0), ddof=1)
     assert found.metrics["mAP"].by_images.half_width == pytest.approx(half)
     assert 0 < found.better <= 1
     assert list(found.classes) == ["car", "person"]
     mean = np.mean([interval.mean for interval in found.classes.values()])
     assert mean == pytest.approx(found.metrics["mAP"].by_images.mean)
     cars = resampled(runs, 200, seed=3).classes["car"]
-    half = 1.959964 * np.std((cars[2:] - cars[:2]).mean(axis=0), ddof=1)
+    half = stats.t.ppf(0.975, 39) * np.std((cars[2:] - cars[:2]).mean(axis=0), ddof=1)
     assert found.classes["car"].half_width == pytest.approx(half)
 
 
