@@ -769,15 +769,15 @@ def benchmark(
         image: Size of the images in pixels.
         batch: Images a step.
         threads: Of a step on the CPU; PyTorch's own choice.
-        only: Sections: losses, launches, step, group, eval, data, startup, suggest, experiment, operators, coco, report.
+        only: Sections: losses, launches, step, group, eval, data, startup, suggest, experiment, operators, coco, report, compare, predictions.
         suggest: Propose faster settings for the teacher.
         clock: cpu: processor time, on one thread; steadier where others use the machine too.
         repeat: Rounds of each comparison.
         students: Students that share a teacher.
-        eval_images: Images of the evaluation; 5000 is COCO's val.
+        eval_images: Images of eval and compare; 5000 is COCO's val.
         report_runs: Runs that the report reads.
         coco_images: Images of the annotations for coco; COCO has 118287.
-        epochs: Of the experiment.
+        epochs: Of experiment and predictions.
         sets: Override any key of the resolved recipe.
     """
     ...
