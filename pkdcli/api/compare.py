@@ -179,7 +179,9 @@ def _teacher(runs: Sequence[RunPaths], cache: Path, split: str, like: Group) -> 
         found = score(RunPaths(home), cache, split)
         alike(like.runs[0], found)
     except PkdError as error:  # the comparison does without
-        return None, f"The teacher's own errors are not shown: {error.message} {error.hint or ''}".rstrip()
+        # A teacher's id means nothing to `pkd eval`, which looks among the runs: its folder does.
+        hint = (error.hint or "").replace(f"pkd eval {home.name}", f"pkd eval {home}").partition(";")[0]
+        return None, f"The teacher's own errors are not shown: {error.message} {hint}".rstrip()
     return Group("teacher", (found,)), None
 
 

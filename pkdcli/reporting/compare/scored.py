@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -145,7 +146,7 @@ def score(paths: RunPaths, cache: Path, split: str = "val") -> Scored:
     from pkdcli.recipe.schema import Recipe
 
     recipe = parse(Recipe, read_yaml(paths.recipe), str(paths.recipe))
-    found = _kept(paths, recipe, split)
+    kept = _kept(paths, recipe, split)
     data = _located(recipe.data.model_dump_json(), cache)
     where = data.splits.get(split)
     if where is None or not Path(where.annotations).is_file():
@@ -154,20 +155,20 @@ def score(paths: RunPaths, cache: Path, split: str = "val") -> Scored:
             "Put the data back; runs are compared against it.",
             ExitCode.MISSING,
         )
-    _unchanged(paths, found, data)
+    found = _fitting(paths, kept, data)
     reading = Reading.of(data.exif, data.pixel_range)
     scored = Scored(paths.run, recipe, split, _truth(where.annotations), found, Path(where.images), reading)
     scored.check()
     return scored
 
 
-def _kept(paths: RunPaths, recipe: Recipe, split: str) -> Detections:
-    """The newest detections of a split that a run has."""
+def _kept(paths: RunPaths, recipe: Recipe, split: str) -> list[Path]:
+    """The files with detections of a split that a run has: those of its end, and those of `pkd eval`."""
     places = [paths.evaluation_predictions(recipe.data.name, split)]
     if split == "val":
         places.insert(0, paths.predictions)
-    kept = next((path for path in places if path.is_file()), None)
-    if kept is None:
+    kept = [path for path in places if path.is_file()]
+    if not kept:
         more = "" if split == "val" else f" --split {split}"
         raise PkdError(
             f"{paths.run} has kept no detections of its {split} split.",
@@ -175,16 +176,28 @@ def _kept(paths: RunPaths, recipe: Recipe, split: str) -> Detections:
             "started with --no-keep-predictions or by an older release.",
             ExitCode.MISSING,
         )
-    return predictions.read(kept)
+    return kept
 
 
-def _unchanged(paths: RunPaths, found: Detections, data: Data) -> None:
-    if found.fingerprint is not None and data.fingerprint is not None and found.fingerprint != data.fingerprint:
-        raise PkdError(
-            f"{paths.run}: the annotations of data set {data.name} have changed since it was evaluated (their "
-            f"fingerprint was {found.fingerprint}, and is {data.fingerprint}).",
-            f"pkd eval {paths.run} evaluates it again, on the annotations as they are now.",
+def _fitting(paths: RunPaths, kept: Sequence[Path], data: Data) -> Detections:
+    """The first of them that is whole and of the annotations as they are now: `pkd eval` mends what is not."""
+    errors: list[PkdError] = []
+    for path in kept:
+        try:
+            found = predictions.read(path)
+        except PkdError as error:
+            errors.append(error)
+            continue
+        if None in (found.fingerprint, data.fingerprint) or found.fingerprint == data.fingerprint:
+            return found
+        errors.append(
+            PkdError(
+                f"{paths.run}: the annotations of data set {data.name} have changed since it was evaluated (their "
+                f"fingerprint was {found.fingerprint}, and is {data.fingerprint}).",
+                f"pkd eval {paths.run} evaluates it again, on the annotations as they are now.",
+            )
         )
+    raise errors[0]
 
 
 @lru_cache(maxsize=4)

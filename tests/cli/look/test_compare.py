@@ -15,6 +15,7 @@ from compared_runs import ComparedRuns
 from pkdcli.cli.look import compare as compare_command
 from pkdcli.data.scoring.predictions import read, write
 from pkdcli.errors import ExitCode, PkdError
+from pkdcli.runs.paths import RunPaths, teachers_root
 from pkdcli.runs.store import read_json, write_json
 
 
@@ -144,6 +145,16 @@ def test_annotations_that_have_changed_since(desk):
     assert error.hint == f"pkd eval {desk.base.run} evaluates it again, on the annotations as they are now."
 
 
+def test_what_pkd_eval_has_written_since_is_taken(desk):
+    whole = desk("fcos50__baseline", "gfl101-fcos50__pkd", "--resamples", "0", "--format", "csv").stdout
+    found = read(desk.pkd.predictions)
+    write(desk.pkd.evaluation_predictions("mine", "val"), found)
+    write(desk.pkd.predictions, replace(found, fingerprint="other", scores=found.scores[::-1]))
+    assert desk("fcos50__baseline", "gfl101-fcos50__pkd", "--resamples", "0", "--format", "csv").stdout == whole
+    desk.pkd.predictions.write_bytes(b"cut short")
+    assert desk("fcos50__baseline", "gfl101-fcos50__pkd", "--resamples", "0", "--format", "csv").stdout == whole
+
+
 def test_an_image_that_the_annotations_lack(desk):
     found = read(desk.base.predictions)
     found.images[0] = 77
@@ -187,3 +198,22 @@ def test_images_that_are_gone_are_not_needed(desk, tmp_path):
 def test_a_teacher_of_other_validation_images_tells_no_share(desk):
     write_json(desk.pkd.result, {**read_json(desk.pkd.result), "teacher_metrics": None})
     assert "of its lead" not in desk("fcos50__baseline", "gfl101-fcos50__pkd", "--resamples", "2").stdout
+
+
+def test_the_teacher_stands_beside_its_students_once_it_has_kept_detections(desk):
+    names = ("fcos50__baseline", "gfl101-fcos50__pkd", "--resamples", "0")
+    home = teachers_root(desk.cache) / "taught"
+    shutil.copytree(desk.pkd.root, home)
+    write_json(desk.pkd.result, {**read_json(desk.pkd.result), "teacher_run": "taught"})
+    RunPaths(home).predictions.unlink()
+    said = desk(*names, "--format", "md").stdout
+    assert (
+        "The teacher's own errors are not shown: taught has kept no detections of its val split. "
+        f"pkd eval {home} evaluates it and keeps them\n"
+    ) in said
+    write(RunPaths(home).predictions, replace(desk.detections(0.5, 9, None), fingerprint=None))
+    said = desk(*names, "--format", "md").stdout
+    assert "| kind | what it is | A | B | B - A | teacher |" in said
+    assert "not shown" not in said
+    share = re.search(r"The teacher has (\d+\.\d) mAP: B makes up", said)
+    assert float(share.group(1)) > 60, "its own numbers, not those that the student's result tells"

@@ -106,6 +106,12 @@ def test_what_differs_is_named(two, changes, word):
         difference(a, other)
 
 
+def test_a_fingerprint_that_is_not_known_is_no_difference(two):
+    _, a, b = two
+    other = dataclasses.replace(b, found=dataclasses.replace(b.found, fingerprint=None))
+    assert difference(a, other, 0).metrics == difference(a, b, 0).metrics
+
+
 def test_other_images_are_named(two):
     _, a, b = two
     few = dataclasses.replace(b.found, images=np.array([*b.found.images[:-1], 99]))
