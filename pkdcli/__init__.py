@@ -16,7 +16,9 @@ __version__ = "0.1.0"
 
 _VERBS = (
     *("train", "sweep", "reproduce", "evaluate", "report", "compare", "verify", "visualize", "benchmark"),
-    *("predict", "export", "data_check", "data_import", "list_runs", "load_run", "resume", "cancel", "doctor"),
+    *("predict", "export", "profile", "data_check", "data_import"),
+    *("list_runs", "load_run", "resume", "cancel", "doctor"),
+    *("archive", "unpack", "remove"),
 )
 _CLASSES = {
     "Bars": "pkdcli.experiment.bars",

@@ -16,6 +16,10 @@ from pkdcli.api.doctor import Findings
 from pkdcli.api.evaluate import Evaluation
 from pkdcli.api.export.export import Exported
 from pkdcli.api.predict.predict import Predictions
+from pkdcli.api.profile.profile import Profile
+from pkdcli.api.runs.archive import Archived
+from pkdcli.api.runs.remove import Removed
+from pkdcli.api.runs.unpack import Unpacked
 from pkdcli.api.verify import Verification
 from pkdcli.api.visualize.visualize import Figures
 from pkdcli.errors import PkdError as PkdError
@@ -83,6 +87,7 @@ def train(
     wait: bool = False,
     runs: str | os.PathLike[str] | None = None,
     dry_run: Literal[False] = False,
+    recipe: str | os.PathLike[str] | None = None,
     watcher: Watcher | None = None,
 ) -> Run:
     """Train a student with a teacher, or alone, and return the run.
@@ -137,6 +142,7 @@ def train(
         wait: Wait for the jobs to end.
         runs: Folder of runs (default $PKD_RUNS, or ./runs).
         dry_run: Print what would run, and run nothing.
+        recipe: Repeat a run: its recipe.yaml, or its folder. Beside it go --seed, --data and --teacher-checkpoint (where the same files lie now), --runs, and what changes no number, such as --workers and all about machines.
     """
     ...
 
@@ -196,6 +202,7 @@ def train(
     wait: bool = False,
     runs: str | os.PathLike[str] | None = None,
     dry_run: Literal[True],
+    recipe: str | os.PathLike[str] | None = None,
     watcher: Watcher | None = None,
 ) -> Experiment: ...
 
@@ -220,6 +227,8 @@ def sweep(
     tap: Sequence[str] | str = (),
     training: str | None = None,
     distill_until: float | None = None,
+    until_decided: bool = False,
+    max_seeds: int | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     accumulate: int = 1,
@@ -280,6 +289,8 @@ def sweep(
         tap: Compare what this module puts out and not the neck: backbone, neck.0, or any inside; of one detector by student=MODULE or teacher=MODULE.
         training: paper: by SGD and steps (appendix A.2). own: by the optimizer, schedule, augmentation, averages and hooks of the student's config; the default where that is not SGD of mmdet's 1x family.
         distill_until: Learn without the teacher after this share of the run, such as 0.9.
+        until_decided: Start with three seeds, or those given, and add one at a time, of baseline and methods alike, until each method is GO or NO-GO. It allows for all these looks: of methods that do nothing, 5 % are judged at most.
+        max_seeds: With --until-decided: stop at so many (default 10).
         epochs: Length instead of the schedule's; milestones follow.
         batch_size: Images a step over all devices; the rate follows.
         accumulate: Steps whose gradients are added.
@@ -337,6 +348,8 @@ def sweep(
     tap: Sequence[str] | str = (),
     training: str | None = None,
     distill_until: float | None = None,
+    until_decided: bool = False,
+    max_seeds: int | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     accumulate: int = 1,
@@ -540,8 +553,11 @@ def report(
     best: bool = False,
     seeds: str = 'each',
     paper: bool = False,
+    columns: Sequence[str] | str = (),
     compare: Sequence[str] | str | None = None,
+    everything: bool = False,
     verdict: bool = False,
+    plots: Sequence[str | os.PathLike[str] | Run] | str | os.PathLike[str] | Run = (),
     plot_dir: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     say: Callable[[str], None] | None = None,
@@ -560,8 +576,11 @@ def report(
         best: Only the best mAP of each group; by default of each loss: its best weight.
         seeds: each seed, or their mean and standard deviation (mean).
         paper: Put the published numbers beside.
+        columns: Also these: parameters, gflops, teacher_parameters, teacher_gflops, latency_ms, teacher_latency_ms, latency_on.
         compare: Two runs, or the beginnings of their names, side by side.
+        everything: Also smoke runs beside whole ones.
         verdict: Is the gain real? GO, NO-GO or INCONCLUSIVE for each method, from its seeds and the baseline's.
+        plots: With --plot or --plot-dir, only these: tradeoff, weights, gains, sizes, levels, training.
         plot_dir: Also write the plots here, as PNG, SVG and PDF.
         output: Write here; html without it goes to report.html.
     """
@@ -740,6 +759,42 @@ def export(
     """
     ...
 
+def profile(
+    *names: str | os.PathLike[str] | Run,
+    teacher: str | os.PathLike[str] | None = None,
+    student: str | os.PathLike[str] | None = None,
+    scale: str | None = None,
+    data: str | os.PathLike[str] | None = None,
+    batch: int = 1,
+    threads: int | None = None,
+    size: str | None = None,
+    device: Sequence[str] | str = (),
+    onnx: bool = False,
+    repeat: int = 10,
+    runs: str | os.PathLike[str] | None = None,
+    dry_run: bool = False,
+    say: Callable[[str], None] | None = None,
+    watcher: Watcher | None = None,
+) -> Profile:
+    """Count parameters and operations of detectors, and time them on this machine: teacher and student side by side.
+
+    Args:
+        names: Pairs (name or file) and runs (id, its beginning, or folder).
+        teacher: In place of a pair's name, with --student.
+        student: The same of the student.
+        scale: Of a pair: paper (the default) or tiny; a run knows its own.
+        data: Of a pair: its data set.
+        batch: Images at a time.
+        threads: Of the processor; PyTorch's own choice.
+        size: Height and width of the images; what each detector is tested on.
+        device: By default the CPU, and the first GPU where there is one.
+        onnx: In onnxruntime too, where the detector can be exported.
+        repeat: Rounds that are timed.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+        dry_run: Print what would run, and run nothing.
+    """
+    ...
+
 def benchmark(
     *,
     pair: str | os.PathLike[str] = 'gfl101-fcos50',
@@ -837,6 +892,59 @@ def data_import(
 
 def doctor() -> Findings:
     """Say what this machine has (versions, devices, data, cache), what it lacks, and the remedy."""
+    ...
+
+def archive(
+    *names: str | os.PathLike[str] | Run,
+    output: str | os.PathLike[str] | None = None,
+    teacher: bool = True,
+    force: bool = False,
+    runs: str | os.PathLike[str] | None = None,
+) -> Archived:
+    """Pack what another machine needs of some runs: recipes, own configs and modules, weights, metrics, predictions.
+
+    Args:
+        names: Runs' ids, their beginnings, or folders.
+        output: The file; default: RUN.tar.gz here.
+        teacher: Pack the teacher with its weights, without which a run that is not finished can't go on to the same numbers.
+        force: Write over a file that is there.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+    """
+    ...
+
+def unpack(
+    file: str | os.PathLike[str],
+    *,
+    data: Sequence[str] | str = (),
+    teacher: bool = True,
+    force: bool = False,
+    runs: str | os.PathLike[str] | None = None,
+) -> Unpacked:
+    """Put packed runs into the runs folder and their teachers into the cache, all of them or none.
+
+    Args:
+        file: What `pkd archive` has written.
+        data: Where a data set lies here: the folder that has its files as the other machine's had, or its data recipe; repeatable.
+        teacher: Unpack the teachers, too; without, those that are here stay.
+        force: Write over runs, and teachers with other weights, that are here already.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+    """
+    ...
+
+def remove(
+    *names: str | os.PathLike[str] | Run,
+    force: bool = False,
+    runs: str | os.PathLike[str] | None = None,
+    dry_run: bool = False,
+) -> Removed:
+    """Remove runs with all that is in their folders.
+
+    Args:
+        names: Runs' ids, their beginnings, or folders.
+        force: Also a teacher that other runs learn or have learned from.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+        dry_run: Print what would run, and run nothing.
+    """
     ...
 
 def list_runs(

@@ -150,8 +150,12 @@ def planned(options: BenchmarkOptions, watcher: Watcher) -> Benchmark:
     return Benchmark(settings, _request(settings, recipe))
 
 
-def size(text: str | None) -> tuple[int, int] | None:
+def size(text: str | None, label: str = "--image") -> tuple[int, int] | None:
     """(height, width) in pixels from `256x320`.
+
+    Args:
+        text: As it was typed; None where it was not.
+        label: The option, for messages.
 
     Raises:
         PkdError: It is written otherwise, or too small or large.
@@ -161,8 +165,8 @@ def size(text: str | None) -> tuple[int, int] | None:
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip().lower())
     sides = tuple(int(side) for side in found.groups()) if found else ()
     if not sides or min(sides) < SMALLEST or max(sides) > LARGEST:
-        message = f"--image: {text!r} is no size of {SMALLEST} to {LARGEST} pixels a side."
-        raise PkdError(message, "Example: --image 256x320")
+        message = f"{label}: {text!r} is no size of {SMALLEST} to {LARGEST} pixels a side."
+        raise PkdError(message, f"Example: {label} 256x320")
     return sides
 
 

@@ -11,9 +11,9 @@ from pkdcli.errors import PkdError
 from pkdcli.folders import cache_root
 from pkdcli.launch.outcome import Watcher
 from pkdcli.options import Only, OutputOptions, option
-from pkdcli.runs.find import all_runs, chosen
+from pkdcli.runs.find import all_runs, chosen, teacher_of
 from pkdcli.runs.paths import RunPaths, teachers_root
-from pkdcli.runs.store import read_object, read_path
+from pkdcli.runs.store import read_object
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,15 +172,14 @@ def _teacher(runs: Sequence[RunPaths], cache: Path, split: str, like: Group) -> 
     named = {read_object(paths.result).get("teacher_run") for paths in runs} - {None}
     if len(named) != 1:
         return None, None
-    home = next(
-        (folder for paths in runs if (folder := read_path(paths.job, "teacher"))), teachers_root(cache) / named.pop()
-    )
+    noted = next((teacher for paths in runs if (teacher := teacher_of(paths)) is not None), None)
+    home = noted or RunPaths(teachers_root(cache) / named.pop())
     try:
-        found = score(RunPaths(home), cache, split)
+        found = score(home, cache, split)
         alike(like.runs[0], found)
     except PkdError as error:  # the comparison does without
         # A teacher's id means nothing to `pkd eval`, which looks among the runs: its folder does.
-        hint = (error.hint or "").replace(f"pkd eval {home.name}", f"pkd eval {home}").partition(";")[0]
+        hint = (error.hint or "").replace(f"pkd eval {home.run}", f"pkd eval {home.root}").partition(";")[0]
         return None, f"The teacher's own errors are not shown: {error.message} {hint}".rstrip()
     return Group("teacher", (found,)), None
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from pkdcli.api.options import EvalOptions
 from pkdcli.api.options.keywords import options_of
 from pkdcli.config.data import check_sides, evaluation_size, own_test_size, sides
-from pkdcli.data.prepare import prepare, thinnest
+from pkdcli.data.prepare import absent, prepare, thinnest
 from pkdcli.errors import PkdError, unknown
+from pkdcli.experiment.data import elsewhere
 from pkdcli.experiment.derived_recipes import of_checkpoint, of_run, recipe_of
 from pkdcli.folders import cache_root, runs_root
 from pkdcli.launch.outcome import Watcher, unheard
@@ -165,6 +166,8 @@ def _on_data(
     except PkdError as error:
         # Weights are of their own data: to train others at scale tiny would be no remedy.
         error.hint = error.hint and error.hint.partition("\nWithout COCO")[0]
+        if paths is not None and options.data is None and absent(recipe.data):
+            error.hint = f"{elsewhere(paths)}\nOr only this once: pkd eval {paths.run} --data FILE.yaml"
         raise
     recipe = recipe.model_copy(update={"data": data})
     thin = {name: image for name, image in thinnest(recipe.data, cache_root()).items() if name == options.split}

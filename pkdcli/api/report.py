@@ -11,7 +11,9 @@ from pkdcli.errors import PkdError
 from pkdcli.folders import runs_root
 from pkdcli.launch.outcome import unheard
 from pkdcli.options import OutputOptions, like, option
+from pkdcli.reporting.plots import KINDS
 from pkdcli.reporting.write import DATA, FORMATS, PAGE, Shown, format_of, render, save
+from pkdcli.runs.record import MORE_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,8 +50,11 @@ class ReportOptions:
         best: Only the best mAP of each group; without `group_by` of each loss.
         seeds: One of `SEEDS`.
         paper: Put the published numbers beside.
+        columns: Columns of size and speed to add, of `MORE_COLUMNS`.
         compare: Two runs, or the beginnings of their names, side by side.
+        everything: Show smoke runs beside whole ones too; csv, json and data frames always have them.
         verdict: Say of each method whether its gain over the baseline is real, in place of the tables.
+        plots: Which plots are drawn, of `KINDS`; none for all.
         plot_dir: Also write the plots here.
         output: The file to write.
     """
@@ -67,9 +72,7 @@ class ReportOptions:
         metavar="LAYOUT",
         choices=LAYOUTS,
     )
-    pair: tuple[str, ...] = option(
-        (), "Only this pair and its baselines; repeatable.", metavar="PAIR", repeatable=True
-    )
+    pair: tuple[str, ...] = option((), "Only this pair and its baselines; repeatable.", metavar="PAIR", repeatable=True)
     loss: tuple[str, ...] = option((), "Only this loss; repeatable.", metavar="LOSS", repeatable=True)
     where: tuple[str, ...] = option(
         (), "Only runs with this value in a csv column; repeatable.", metavar="KEY=VALUE", repeatable=True
@@ -89,12 +92,20 @@ class ReportOptions:
         "each", "each seed, or their mean and standard deviation (mean).", metavar="SEEDS", choices=SEEDS
     )
     paper: bool = option(False, "Put the published numbers beside.", names=("--paper/--no-paper",))
+    columns: tuple[str, ...] = option(
+        (), f"Also these: {', '.join(MORE_COLUMNS)}.", metavar="A,B", choices=MORE_COLUMNS
+    )
     compare: tuple[str, str] | None = option(
         None, "Two runs, or the beginnings of their names, side by side.", metavar="RUN RUN"
     )
+    everything: bool = option(False, "Also smoke runs beside whole ones.", names=("--all",))
     verdict: bool = option(
         False, "Is the gain real? GO, NO-GO or INCONCLUSIVE for each method, from its seeds and the baseline's."
     )
+    plots: tuple[str, ...] = option(
+        (), f"With --plot or --plot-dir, only these: {', '.join(KINDS)}.", metavar="PLOT", argument=True,
+        repeatable=True, choices=KINDS,
+    )  # fmt: skip
     plot_dir: Path | None = option(None, "Also write the plots here, as PNG, SVG and PDF.", metavar="DIR")
     output: Path | None = option(
         None, "Write here; html without it goes to report.html.", names=("--output", "-o"), metavar="FILE"
@@ -128,7 +139,14 @@ class Report:
     @property
     def shown(self) -> Shown:
         """What the page shows beside its tables."""
-        return Shown(self.chosen, self.records, self.root)
+        return Shown(self.visible, self.records, self.root)
+
+    @property
+    def visible(self) -> list[Record]:
+        """The chosen runs that people are shown: a smoke run stands beside no whole one, unless it is asked for."""
+        asked = self.options.everything or bool(self.compared) or any(key == "smoke" for key, _ in self.conditions)
+        whole = [record for record in self.chosen if not record["smoke"]]
+        return self.chosen if asked or all(record["mAP"] is None for record in whole) else whole
 
     @property
     def nothing(self) -> str | None:
@@ -151,7 +169,8 @@ class Report:
             return verdict_rows(self.verdicts()), VERDICT_COLUMNS
         from pkdcli.reporting.frame import as_data
 
-        return as_data(self.chosen, self.how, self.options.paper)
+        rows, columns = as_data(self.chosen, self.how, self.options.paper)
+        return rows, (*columns, *self.options.columns)
 
     def verdicts(self) -> list[Verdict]:
         """Whether the gain of each method among the chosen runs is real."""
@@ -172,8 +191,12 @@ class Report:
 
             return [verdict_table(self.verdicts())], []
         from pkdcli.reporting.tables.build import as_tables
+        from pkdcli.reporting.tables.sizes import add_columns
 
-        return as_tables(self.chosen, self.records, self.options.layout, self.how, self.options.paper)
+        visible, options = self.visible, self.options
+        tables, notes = as_tables(visible, self.records, options.layout, self.how, options.paper)
+        add_columns(tables, options.columns)
+        return tables, [*notes, *hidden(len(self.chosen) - len(visible), "smoke")]
 
     def content(self) -> Content:
         """Tables, notes, rows and columns, as far as the format needs them."""
@@ -188,6 +211,16 @@ class Report:
 
         notes = [self.nothing] if self.nothing else [] if self.compared else unfinished_notes(self.chosen)
         return as_frame(*self.rows(), {"title": f"Runs in {self.root}", "notes": notes})
+
+
+def hidden(count: int, kind: str) -> list[str]:
+    """The line that says of runs which are not shown; none where all are.
+
+    Args:
+        count: How many.
+        kind: What they are, such as `smoke` or `failed`.
+    """
+    return [f"{count} {kind} run{'s' * (count != 1)} hidden: --all"] if count else []
 
 
 def find_report(options: ReportOptions, warn: Callable[[str], None] | None = None) -> Report:
@@ -261,22 +294,24 @@ def write_plots(found: Report, folder: Path) -> list[Path]:
     from pkdcli.reporting.plots.build import figures
     from pkdcli.reporting.plots.files import write_figures
 
-    return list(write_figures(figures(found.chosen, found.records, single=True), folder))
+    kinds = found.options.plots or KINDS
+    return list(write_figures(figures(found.chosen, found.records, single=True, kinds=kinds), folder))
 
 
-def tables_of(root: Path, runs: Collection[str]) -> tuple[list[Table], list[str]]:
+def tables_of(root: Path, runs: Collection[str], *, mean: bool = False) -> tuple[list[Table], list[str]]:
     """The tables of some runs and of the baselines they are measured against, as `pkd report` shows them, and notes.
 
     Args:
         root: The runs folder.
         runs: Their ids; a run without a result stands in the notes with its state and error.
+        mean: Over seeds.
     """
     from pkdcli.reporting.frame import Grouping
     from pkdcli.reporting.tables.build import as_tables
     from pkdcli.runs.collect import collect
 
     records = collect(root)
-    return as_tables([one for one in records if one["run"] in runs], records, "auto", Grouping(), False)
+    return as_tables([one for one in records if one["run"] in runs], records, "auto", Grouping(mean=mean), False)
 
 
 def _check(root: Path) -> None:

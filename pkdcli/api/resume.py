@@ -61,8 +61,11 @@ class Resumption:
             PkdError: Something is wrong before anything runs.
             Interrupted: After Ctrl-C.
         """
+        from pkdcli.experiment.data import files_of_runs
         from pkdcli.experiment.execute import exit_code
 
+        for one in self.experiments:
+            files_of_runs(one.planned, one.cache, watcher)
         codes = [exit_code(one.execute(watcher)) for one in self.experiments]
         return next((code for code in codes if code), ExitCode.OK)
 

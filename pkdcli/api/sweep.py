@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pkdcli.api.planning import Planned, asked
@@ -9,14 +10,17 @@ from pkdcli.launch.options import LaunchOptions
 from pkdcli.launch.outcome import Watcher
 from pkdcli.options import OutputOptions
 from pkdcli.recipe.options import RecipeOptions, SweepOptions, TeacherOptions
+from pkdcli.recipe.seeds import SeedOptions
 
 if TYPE_CHECKING:
+    from pkdcli.api.until_decided import UntilDecided
     from pkdcli.experiment.execute import Experiment
     from pkdcli.runs.run_list import RunList
 
 
 def sweep(
     sweep: SweepOptions,
+    until: SeedOptions,
     recipe: RecipeOptions,
     teacher: TeacherOptions,
     launch: LaunchOptions,
@@ -31,6 +35,7 @@ def sweep(
 
     Args:
         sweep: The lists.
+        until: Whether seeds are added, and how many.
         recipe: How to train.
         teacher: Where its weights come from, and whether students share it.
         launch: Where the runs are carried out.
@@ -39,14 +44,22 @@ def sweep(
         command: What somebody called, for the runs' records.
 
     Returns:
-        The students' runs; with `dry_run=True` the plan, as an `Experiment`.
+        The students' runs; with `dry_run=True` the plan, as an `Experiment`. With `until_decided=True` its `verdicts`
+        are what was found out, a row for each method, and the plan has every run that there may be.
 
     Raises:
         PkdError: Something is wrong before anything runs.
         KeyboardInterrupt: After Ctrl-C, when the runs have saved and stopped.
     """
     from pkdcli.api.runs import runs_of
+    from pkdcli.runs.run_list import RunList
 
+    if until != SeedOptions():
+        found = plan_decided(sweep, until, recipe, teacher, launch, output, watcher=watcher, command=command)
+        if output.dry_run:
+            return found.whole
+        found.execute(watcher)
+        return RunList(runs_of(one.paths for one in found.used), found.rows())
     planned = plan_sweep(sweep, recipe, teacher, launch, output, watcher=watcher, command=command)
     if output.dry_run:
         return planned
@@ -85,3 +98,39 @@ def plan_sweep(
     machines, base = asked(sweep, recipe, teacher, launch, output)
     recipes, share = expand(base, grid(sweep)), teacher.share_teacher
     return experiment(recipes, machines, launch, output, watcher=watcher, command=command, share=share)
+
+
+def plan_decided(
+    sweep: SweepOptions,
+    until: SeedOptions,
+    recipe: RecipeOptions,
+    teacher: TeacherOptions,
+    launch: LaunchOptions,
+    output: OutputOptions,
+    *,
+    watcher: Watcher,
+    command: str,
+) -> UntilDecided:
+    """Plan a sweep that adds seeds until each method is known to be better or worse than its baseline.
+
+    Args:
+        sweep: The lists.
+        until: How many seeds at most.
+        recipe: How to train.
+        teacher: Where its weights come from, and whether students share it.
+        launch: Where the runs are carried out.
+        output: Where runs are; a dry run needs neither data nor devices.
+        watcher: Told of data that is drawn or checked.
+        command: What somebody typed or called, for the runs' records.
+
+    Raises:
+        PkdError: Something is wrong with a recipe, its files or its data; the methods can't be judged.
+    """
+    from pkdcli.api.until_decided import plan_until_decided
+    from pkdcli.recipe.seeds import seeds_in_turn
+    from pkdcli.reporting.verdict.sequential import FIRST
+
+    seeds, first = seeds_in_turn(sweep.seeds, until, FIRST)
+    every = replace(sweep, seeds=tuple(seeds))
+    planned = plan_sweep(every, recipe, teacher, launch, output, watcher=watcher, command=command)
+    return plan_until_decided(sweep, planned, seeds, first)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from pkdcli.api.planning import Planned, asked
+from pkdcli.api.runs.again import RepeatOptions, plan_again
 from pkdcli.launch.options import LaunchOptions
 from pkdcli.launch.outcome import Watcher
 from pkdcli.options import Only, OutputOptions
@@ -23,6 +24,7 @@ def train(
     teacher: Teacher,
     launch: LaunchOptions,
     output: Planned,
+    again: RepeatOptions,
     *,
     watcher: Watcher,
     command: str,
@@ -38,6 +40,7 @@ def train(
         teacher: Where its weights come from.
         launch: Where it is carried out.
         output: Where runs are, and whether only to plan.
+        again: The recipe of a run to repeat, in place of most of the others.
         watcher: Told of what happens.
         command: What somebody called, for the run's records.
 
@@ -50,7 +53,7 @@ def train(
     """
     from pkdcli.api.runs import runs_of
 
-    planned = plan_train(run, recipe, teacher, launch, output, watcher=watcher, command=command)
+    planned = plan_train(run, recipe, teacher, launch, output, again, watcher=watcher, command=command)
     if output.dry_run:
         return planned
     planned.execute(watcher)
@@ -64,6 +67,7 @@ def plan_train(
     teacher: Teacher,
     launch: LaunchOptions,
     output: OutputOptions,
+    again: RepeatOptions,
     *,
     watcher: Watcher,
     command: str,
@@ -76,6 +80,7 @@ def plan_train(
         teacher: Where its weights come from.
         launch: Where it is carried out.
         output: Where runs are; a dry run needs neither data nor devices.
+        again: The recipe of a run to repeat, in place of most of the others.
         watcher: Told of data that is drawn or checked.
         command: What somebody typed or called, for the run's records.
 
@@ -85,5 +90,7 @@ def plan_train(
     from pkdcli.experiment.execute import experiment
     from pkdcli.recipe.resolve import resolve
 
+    if again.recipe is not None:
+        return plan_again(again, run, recipe, teacher, launch, output, watcher=watcher, command=command)
     machines, base = asked(run, recipe, teacher, launch, output)
     return experiment([resolve(base)], machines, launch, output, watcher=watcher, command=command)

@@ -59,3 +59,16 @@ def metrics_table(rows: Sequence[tuple[str, Mapping[str, Any]]], title: str | No
     for name, metrics in rows:
         table.add_row(name, *(points(metrics.get(metric)) for metric in METRICS))
     return table
+
+
+def in_bytes(count: float) -> str:
+    """A size as people read it: 10 B, 2 kB, 1.5 GB.
+
+    Args:
+        count: Bytes.
+    """
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

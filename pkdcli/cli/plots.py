@@ -13,7 +13,12 @@ from pkdcli.runs.record import Record
 
 
 def draw(
-    chosen: Sequence[Record], everything: Sequence[Record], terminal: bool, folder: Path | None, err: bool
+    chosen: Sequence[Record],
+    everything: Sequence[Record],
+    terminal: bool,
+    folder: Path | None,
+    err: bool,
+    kinds: Sequence[str] = (),
 ) -> None:
     """Draw what there is to see in the chosen runs.
 
@@ -23,15 +28,20 @@ def draw(
         terminal: Print small charts.
         folder: Write PNG, SVG and PDF files there.
         err: Print to stderr, since stdout holds data.
+        kinds: Only these; none for all.
 
     Raises:
         PkdError: The folder can't be written.
     """
+    from pkdcli.reporting.plots import KINDS
     from pkdcli.reporting.plots.build import figures
 
-    drawn = figures(chosen, everything, single=folder is not None)
+    drawn = figures(chosen, everything, single=folder is not None, kinds=kinds or KINDS)
     if not drawn:
-        typer.echo("Nothing to plot: no distilled run here has a result.", err=True)
+        why = "no distilled run here has a result"
+        if "tradeoff" in kinds:
+            why = "no two detectors here have a latency, GFLOPs or parameters: pkd profile RUN measures them"
+        typer.echo(f"Nothing to plot: {why}.", err=True)
         return
     show(drawn, terminal, folder, err)
 

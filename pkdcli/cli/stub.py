@@ -37,6 +37,10 @@ from pkdcli.api.doctor import Findings
 from pkdcli.api.evaluate import Evaluation
 from pkdcli.api.export.export import Exported
 from pkdcli.api.predict.predict import Predictions
+from pkdcli.api.profile.profile import Profile
+from pkdcli.api.runs.archive import Archived
+from pkdcli.api.runs.remove import Removed
+from pkdcli.api.runs.unpack import Unpacked
 from pkdcli.api.verify import Verification
 from pkdcli.api.visualize.visualize import Figures
 from pkdcli.errors import PkdError as PkdError

@@ -15,6 +15,8 @@ from pkdcli.launch.options import LaunchOptions
 from pkdcli.options import WHAT, WHERE, Asked, Field, OutputOptions, fields, folder, words
 from pkdcli.recipe.options import RunOptions
 
+_BY_THE_USER = ("COMMANDLINE", "ENVIRONMENT", "PROMPT")
+
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:
     """A command that takes options instead of groups of them, for Typer.
@@ -44,20 +46,29 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
             options[field.name] = field
             flat.append(_parameter(field))
 
-    def flattened(**given: Any) -> None:
+    def flattened(*, context: typer.Context | None = None, **given: Any) -> None:
         made = {
-            name: asked.make({f.name: f.typed(given.pop(f.name)) for f in asked.fields})
+            name: asked.make({f.name: f.typed(given.pop(f.name)) for f in asked.fields}, _typed(asked, context))
             for name, asked in groups.items()
         }
         command(**given, **made)
 
     # What is printed, and where, is the last heading of every help page.
     flat.sort(key=lambda one: one.name in options and options[one.name].option.panel == WHERE)
+    flat.append(Parameter("context", Parameter.KEYWORD_ONLY, annotation=typer.Context))
     flattened.__doc__, flattened.__name__, flattened.__module__ = command.__doc__, command.__name__, command.__module__
     flattened.__signature__ = inspect.Signature(flat)
     flattened.__annotations__ = {one.name: one.annotation for one in flat}
     flattened.options = options
     return flattened
+
+
+def _typed(asked: Asked, context: typer.Context | None) -> list[str]:
+    """The fields of a group that were typed, and are not just at their defaults."""
+    if context is None:
+        return []
+    sources = {one.name: context.get_parameter_source(one.name) for one in asked.fields}
+    return [name for name, source in sources.items() if source is not None and source.name in _BY_THE_USER]
 
 
 def _parameter(field: Field) -> Parameter:

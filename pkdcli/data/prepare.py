@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pkdcli.data.images.reading import settle
 from pkdcli.data.shapes import dataset
 from pkdcli.errors import ExitCode, PkdError, unknown
+from pkdcli.recipe.places import drawn_here
 from pkdcli.recipe.schema import Data, Split
 from pkdcli.runs.store import read_json, write_json
 
@@ -56,7 +57,7 @@ def present(data: Data, cache: Path, progress: Callable[[int, int], None] | None
         PkdError: Data that is absent (exit code 3 with how to get it).
     """
     if data.generator == "shapes":
-        return data.model_copy(update=_drawn_in(data, dataset.ensure_shapes(cache, progress)))
+        return _drawn_in(data, cache, dataset.ensure_shapes(cache, progress))
     _present(data)
     return data
 
@@ -70,9 +71,8 @@ def facts(data: Data, cache: Path, warn: Callable[[str], None] = _say) -> Data:
         warn: As for `prepare`.
     """
     if data.generator == "shapes":
-        return data.model_copy(
+        return _drawn_in(data, cache, cache / "data" / f"shapes-v{dataset.VERSION}").model_copy(
             update={
-                **_drawn_in(data, cache / "data" / f"shapes-v{dataset.VERSION}"),
                 "classes": list(dataset.CLASSES),
                 "fingerprint": dataset.CHECKSUM[:16],
                 "train_images": data.train_images or dataset.COUNTS["train"],
@@ -80,8 +80,8 @@ def facts(data: Data, cache: Path, warn: Callable[[str], None] = _say) -> Data:
         )
     if not all(Path(split.annotations).exists() for split in data.splits.values()):
         return data
-    fingerprint = _fingerprint(data)
-    known = cache / "checks" / f"{data.name}-{fingerprint}.json"
+    content = fingerprint(data)
+    known = cache / "checks" / f"{data.name}-{content}.json"
     found = read_json(known)
     asked = {
         "version": _VERSION,
@@ -102,7 +102,7 @@ def facts(data: Data, cache: Path, warn: Callable[[str], None] = _say) -> Data:
             "classes": list(data.classes or found["classes"]),
             "masks": found["masks"] if data.masks is None else data.masks and found["masks"],
             "train_images": found["train_images"],
-            "fingerprint": fingerprint,
+            "fingerprint": content,
             "warnings": found["warnings"],
             "exif": found["exif"],
             "pixel_range": found["pixel_range"] and tuple(found["pixel_range"]),
@@ -113,17 +113,18 @@ def facts(data: Data, cache: Path, warn: Callable[[str], None] = _say) -> Data:
 def located(data: Data, cache: Path) -> Data:
     """The data recipe of a finished run, with where its files are and the fingerprint of its annotations as they are.
 
-    Nothing is checked, and the images need not be there: detections are held against annotations alone.
+    Nothing is checked, and the images need not be there: detections are held against annotations alone. The embedded
+    data set is drawn anew where it is gone.
 
     Args:
         data: As the run's recipe has it.
         cache: The cache's folder.
     """
     if data.generator == "shapes":
-        return facts(data, cache)
+        return facts(present(data, cache), cache)
     if not all(Path(split.annotations).is_file() for split in data.splits.values()):
         return data
-    return data.model_copy(update={"fingerprint": _fingerprint(data)})
+    return data.model_copy(update={"fingerprint": fingerprint(data)})
 
 
 def thinnest(data: Data, cache: Path) -> dict[str, list[Any]]:
@@ -152,9 +153,10 @@ def spoils(data: Data, cache: Path) -> dict[str, str]:
     return {word: text for word, text in known.items() if word not in passed}
 
 
-def _drawn_in(data: Data, root: Path) -> dict[str, Split]:
-    """The splits of the embedded data set in its folder; those that are there already have absolute paths, and stay."""
-    return {name: _under(root, split) for name, split in data.splits.items()}
+def _drawn_in(data: Data, cache: Path, root: Path) -> Data:
+    """The embedded data set in its folder; of a resolved recipe, too, that has the paths of another cache."""
+    data = drawn_here(data, cache)
+    return data.model_copy(update={name: _under(root, split) for name, split in data.splits.items()})
 
 
 def _under(root: Path, split: Split) -> Split:
@@ -176,16 +178,17 @@ def _reading(data: Data) -> list[Any]:
     return [images.VERSION, data.exif, data.pixel_range and list(data.pixel_range), data.masks]
 
 
+def absent(data: Data) -> list[str]:
+    """The files and folders that a data recipe names and that are not there."""
+    named = [path for split in data.splits.values() for path in (split.annotations, split.images)]
+    return [path for path in named if not Path(path).exists()]
+
+
 def _present(data: Data) -> None:
-    absent = [
-        path
-        for split in data.splits.values()
-        for path in (split.annotations, split.images)
-        if not Path(path).exists()
-    ]
-    if not absent:
+    missing = absent(data)
+    if not missing:
         return
-    listing = "\n".join(f"  {path}" for path in absent)
+    listing = "\n".join(f"  {path}" for path in missing)
     hint = data.get or "Correct the paths in the data recipe: they are relative to its own folder."
     if data.name == "coco":
         hint += (
@@ -197,7 +200,15 @@ def _present(data: Data) -> None:
     raise PkdError(f"data set {data.name} is not there; expected:\n{listing}", hint, code)
 
 
-def _fingerprint(data: Data) -> str:
+def fingerprint(data: Data) -> str:
+    """A hash of the annotation files of all splits: another content is another experiment.
+
+    Args:
+        data: With the places of its files, which are there.
+
+    Raises:
+        PkdError: One can't be read.
+    """
     digest = hashlib.sha256()
     for name, split in data.splits.items():
         digest.update(name.encode())

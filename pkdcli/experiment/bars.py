@@ -119,6 +119,11 @@ class Bars(Watcher):
         self._close(spec.name)
         self._say(f"{spec.name}: {self._ending(RunPaths(spec.run_dir), outcome)}")
 
+    def on_look(self, seeds: int, verdicts: Sequence[Mapping[str, Any]]) -> None:
+        """Print what is known after so many seeds."""
+        for one in verdicts:
+            self._say(f"after {seeds} seeds: {one['text']}")
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

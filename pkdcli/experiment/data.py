@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,9 +10,12 @@ from functools import partial
 from pathlib import Path
 
 from pkdcli.errors import PkdError
+from pkdcli.experiment.plan import PlannedRun
 from pkdcli.experiment.prove import check
 from pkdcli.launch.outcome import Watcher
 from pkdcli.recipe.schema import Data, Launcher, Recipe
+from pkdcli.runs.liveness import finished
+from pkdcli.runs.paths import RunPaths
 
 SLOW_SECONDS = 3.0  # after which it is said what is being done with a data set
 
@@ -54,6 +58,46 @@ def with_data(
         for data in known.values():
             refuse_spoilt(data, cache)
     return recipes
+
+
+def files_of_runs(planned: Sequence[PlannedRun], cache: Path, watcher: Watcher) -> None:
+    """Make sure that what unfinished runs learn from is there, before they go on; drawn data is drawn again.
+
+    Args:
+        planned: Runs from their directories.
+        cache: The cache folder.
+        watcher: Told of data that is being drawn.
+
+    Raises:
+        PkdError: Data of the user's own is not where the run's recipe says, with how to say where it is.
+    """
+    from pkdcli.data.prepare import present
+
+    known = set()
+    for one in planned:
+        data = one.recipe.data
+        if finished(one.paths) or (key := data.model_dump_json()) in known:
+            continue
+        known.add(key)
+        try:
+            present(data, cache, partial(watcher.on_data, data.name))
+        except PkdError as error:
+            if data.generator is None:
+                error.message = f"{one.run}: {error.message}"
+                error.hint = elsewhere(one.paths)
+            raise
+
+
+def elsewhere(paths: RunPaths) -> str:
+    """The remedy where a run's data is not where its recipe says.
+
+    Args:
+        paths: The run.
+    """
+    return (
+        "That is where it lay when the run was made. Say where it lies now, by the data recipe there, and the run "
+        f"stays the same: pkd train --recipe {shlex.quote(str(paths.root))} --data FILE.yaml"
+    )
 
 
 _REMEDIES = {

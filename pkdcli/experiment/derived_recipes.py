@@ -14,8 +14,8 @@ from pkdcli.recipe.modules.copies import read_recipe
 from pkdcli.recipe.own import with_content
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Recipe
+from pkdcli.runs.find import teacher_of
 from pkdcli.runs.paths import RunPaths
-from pkdcli.runs.store import read_path
 
 
 def recipe_of(paths: RunPaths) -> Recipe:
@@ -43,11 +43,11 @@ def of_run(paths: RunPaths, model: str) -> tuple[Recipe, Path]:
     if model == "teacher":
         if recipe.teacher is None:
             raise PkdError(f"{paths.run} has no teacher.", "It is a baseline or a teacher itself: --model student.")
-        root = read_path(paths.job, "teacher")
-        if root is None:
+        teacher = teacher_of(paths)
+        if teacher is None:
             hint = "Name the teacher's own run instead; pkd status lists them."
             raise PkdError(f"{paths.job}: it does not say where the teacher is.", hint)
-        weights = RunPaths(root).teacher
+        weights = teacher.teacher
         recipe = teacher_recipe(recipe)
     else:
         weights = paths.weights(recipe.role)

@@ -38,7 +38,7 @@ def plan(recipes: Sequence[Recipe], runs: Path, cache: Path) -> list[PlannedRun]
     """All runs that the recipes need, teachers before their students, none twice.
 
     Args:
-        recipes: Of students, complete but for what follows from the files they name.
+        recipes: Of students, or of teachers themselves, complete but for what follows from the files they name.
         runs: The folder of runs.
         cache: The folder of the cache, which has the teachers' runs.
 
@@ -58,7 +58,8 @@ def plan(recipes: Sequence[Recipe], runs: Path, cache: Path) -> list[PlannedRun]
             name = run_id(own)
             teacher = planned.setdefault(name, PlannedRun(own, RunPaths(teachers_root(cache) / name)))
         name = run_id(recipe)
-        planned.setdefault(name, PlannedRun(recipe, RunPaths(runs / name), teacher))
+        home = teachers_root(cache) if recipe.role == "teacher" else runs
+        planned.setdefault(name, PlannedRun(recipe, RunPaths(home / name), teacher))
     for one in planned.values():
         own_summary(one.recipe)  # before a teacher is trained for hours
     return list(planned.values())

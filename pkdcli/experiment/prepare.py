@@ -5,38 +5,27 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from pkdcli.config.environment import variables
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.experiment.plan import PlannedRun
+from pkdcli.experiment.relocate import as_yaml, say_where
 from pkdcli.launch.job import JobSpec
 from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.schema import Launcher, Recipe
+from pkdcli.runs.find import teacher_of
 from pkdcli.runs.liveness import finished, held_by
 from pkdcli.runs.paths import RunPaths, teachers_root
 from pkdcli.runs.status import QUEUED, Status
-from pkdcli.runs.store import read_object, read_path, write_json, write_text
+from pkdcli.runs.store import read_object, write_json, write_text
 
 
 def recipe_yaml(recipe: Recipe) -> str:
     """A resolved recipe as YAML."""
-    content = recipe.model_dump(mode="json")
-    return yaml.dump(content, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=110)
-
-
-class _Readable(yaml.SafeDumper):
-    """The safe dumper, which writes what a detector's own config says line by line."""
-
-
-def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if value.endswith("\n") else None)
-
-
-_Readable.add_representer(str, _text)
+    return as_yaml(recipe.model_dump(mode="json"))
 
 
 def config_py(planned: PlannedRun, devices: int = 1) -> str:
@@ -53,7 +42,7 @@ def config_py(planned: PlannedRun, devices: int = 1) -> str:
 
 
 def prepare(planned: PlannedRun, cache: Path, devices: int = 1, launcher: Launcher | None = None) -> None:
-    """Write the run directory, unless the run is finished.
+    """Write the run directory; of a finished run only where its data lies now, if that has moved.
 
     Args:
         planned: The run.
@@ -65,6 +54,8 @@ def prepare(planned: PlannedRun, cache: Path, devices: int = 1, launcher: Launch
         PkdError: Another process is at it, or the folder can't be written.
     """
     if finished(planned.paths):
+        with suppress(PkdError):  # a finished run in a folder that can't be written is finished all the same
+            say_where(planned.paths, planned.recipe.data)
         return
     if who := held_by(planned.paths):
         raise PkdError(f"{planned.run} is running already: {who}.", "Wait for it, or stop it first.")
@@ -151,6 +142,5 @@ def restored(paths: RunPaths, cache: Path) -> tuple[list[PlannedRun], dict[str, 
     if recipe.teacher is None:
         return [PlannedRun(recipe, paths)], found
     own = teacher_recipe(recipe)
-    root = read_path(paths.job, "teacher") or teachers_root(cache) / run_id(own)
-    teacher = PlannedRun(own, RunPaths(root))
+    teacher = PlannedRun(own, teacher_of(paths) or RunPaths(teachers_root(cache) / run_id(own)))
     return [teacher, PlannedRun(recipe, paths, teacher)], found

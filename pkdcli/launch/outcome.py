@@ -150,3 +150,11 @@ class Watcher:
             spec: The job.
             outcome: How it ended, or why it can't start.
         """
+
+    def on_look(self, seeds: int, verdicts: Sequence[Mapping[str, Any]]) -> None:
+        """A sweep that adds seeds until it is decided has looked at its results.
+
+        Args:
+            seeds: How many there are so far.
+            verdicts: A row for each method, with `text` as a line of it.
+        """

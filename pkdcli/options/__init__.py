@@ -7,7 +7,7 @@ keywords; both read values by `Field`, so that both allow the same.
 
 from pkdcli.options.declare import HOW, LOCAL, WHAT, WHERE, Only, Option, like, option
 from pkdcli.options.fields import Field, fields
-from pkdcli.options.groups import Asked, sort_keywords
+from pkdcli.options.groups import Asked, given_in, sort_keywords
 from pkdcli.options.output import OutputOptions
 from pkdcli.options.values import folder, number, numbers, whole_numbers, words
 
@@ -23,6 +23,7 @@ __all__ = [
     "OutputOptions",
     "fields",
     "folder",
+    "given_in",
     "like",
     "number",
     "numbers",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, replace
 from typing import Any
 
 from pkdcli.errors import PkdError, unknown
 from pkdcli.options.declare import Only
 from pkdcli.options.fields import Field, fields
+
+# What the user has named, by the group's `id`: the groups themselves are plain values, equal whatever was named.
+_named: dict[int, frozenset[str]] = {}
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,29 @@ class Asked:
             chosen = [replace(one, default=getattr(base, one.name)) for one in chosen]
         return cls(group, tuple(chosen), base)
 
-    def make(self, values: Mapping[str, Any]) -> Any:
-        """An instance with these values of its fields."""
-        return self.group(**values) if self.base is None else replace(self.base, **values)
+    def make(self, values: Mapping[str, Any], given: Iterable[str] = ()) -> Any:
+        """An instance with these values of its fields.
+
+        Args:
+            values: By field.
+            given: The fields that the user has named; `given_in` tells them.
+        """
+        made = self.group(**values) if self.base is None else replace(self.base, **values)
+        _named[id(made)] = frozenset(given)
+        weakref.finalize(made, _named.pop, id(made), None)
+        return made
+
+
+def given_in(group: Any) -> frozenset[str]:
+    """The fields of a group that the user has named, even where the value is the default.
+
+    Args:
+        group: As `Asked.make` or `sort_keywords` made it; of another one the fields that are not at their defaults.
+    """
+    found = _named.get(id(group))
+    if found is not None:
+        return found
+    return frozenset(one.name for one in fields(type(group)) if getattr(group, one.name) != one.default)
 
 
 def sort_keywords(groups: Sequence[Any], keywords: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -76,4 +100,4 @@ def sort_keywords(groups: Sequence[Any], keywords: Mapping[str, Any]) -> tuple[A
     for field in (field for one in asked for field in one.fields):
         if field.default is MISSING and field.name not in given:
             raise PkdError(f"{field.name} is missing.", f"{field.name}: {field.option.help}")
-    return tuple(one.make(values[one.group]) for one in asked)
+    return tuple(one.make(values[one.group], values[one.group]) for one in asked)

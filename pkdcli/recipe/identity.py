@@ -92,6 +92,11 @@ def experiment(recipe: Recipe) -> str:
 
 def comparable(recipe: Recipe) -> str:
     """Eight hex digits over what a run must share with its baseline for a gain to mean anything."""
+    return _hash(shared_with_baseline(recipe))
+
+
+def shared_with_baseline(recipe: Recipe) -> dict[str, Any]:
+    """What a run must share with its baseline for a gain to mean anything, as plain data."""
     whole = content(recipe)
     given = ("teacher_checkpoint", "weights_sha256", "weights")
     # The same but for the last digits.
@@ -102,7 +107,7 @@ def comparable(recipe: Recipe) -> str:
     whole["scale"].pop("own", None)
     whole["student"].pop("tap", None)  # which of its modules is compared; alone nothing is
     whole["data"].pop("masks", None)
-    return _hash(whole)
+    return whole
 
 
 def _hash(whole: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkdcli.reporting.published import PAPER_COLUMNS, add_published, read_published
 from pkdcli.reporting.select import AVERAGED, MEAN_COLUMNS, best_of, grouped, mean_over_seeds
-from pkdcli.runs.record import COLUMNS, Record
+from pkdcli.runs.record import COLUMNS, MORE_COLUMNS, Record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +17,7 @@ _NUMBERS = {
     *("weight", "temperature", "seed", "n", "batch", "epoch", "seconds", "images_per_second", "peak_memory_mb"),
     *(f"{name}{end}" for name in AVERAGED for end in ("", "_std")),
     "paper_difference",
+    *(name for name in MORE_COLUMNS if name != "latency_on"),
 }
 """Columns that hold numbers in a data frame even where none of the runs knows its value."""
 

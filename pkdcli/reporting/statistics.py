@@ -6,7 +6,7 @@ All of them are of paired differences: a method's run of a seed minus the baseli
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from statistics import fmean, stdev
@@ -14,6 +14,8 @@ from statistics import fmean, stdev
 CONFIDENCE = 0.95
 FEWEST_FOR_PERMUTATION = 5
 """Seeds from which on the permutation test is asked: with four, 2 of 16 signs, its p can't fall below 0.125."""
+SAME = 1e-9
+"""AP points by which numbers that are the same may differ once they have been added and subtracted."""
 MOST_SIGNS = 16
 """Differences up to which every combination of signs is tried (65,536 of them)."""
 
@@ -67,15 +69,22 @@ def t_quantile(freedom: int, confidence: float = CONFIDENCE) -> float:
 
 
 def t_test(differences: Sequence[float]) -> float:
-    """The two-sided p-value of Student's paired test that the mean difference is zero; 1 for a single difference."""
+    """The two-sided p-value of Student's paired test that the mean difference is zero.
+
+    It is 1 where nothing is known of the spread: for a single difference, and for several that are all the same, which
+    AP that was rounded, or one run under two names, can be and seeds can't.
+    """
     from scipy.special import stdtr
 
-    if len(differences) < 2:
+    if len(differences) < 2 or all_the_same(differences):
         return 1.0
     spread = stdev(differences) / math.sqrt(len(differences))
-    if spread == 0:
-        return 0.0 if fmean(differences) else 1.0
     return float(2 * stdtr(len(differences) - 1, -abs(fmean(differences)) / spread))
+
+
+def all_the_same(differences: Sequence[float]) -> bool:
+    """Whether there are several, and they are equal but for the rounding of sums."""
+    return len(differences) > 1 and max(differences) - min(differences) < SAME
 
 
 def permutation_test(differences: Sequence[float]) -> float | None:
@@ -110,23 +119,27 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return {name: corrected[name] for name in p_values}
 
 
-def seeds_to_decide(differences: Sequence[float], most: int = 100, confidence: float = CONFIDENCE) -> int | None:
+def seeds_to_decide(
+    differences: Sequence[float], most: int = 100, confidence: float | Callable[[int], float] = CONFIDENCE
+) -> int | None:
     """How many more seeds would part the interval from zero, if mean and spread stayed as they are.
 
     Args:
         differences: One a seed so far, in AP points.
         most: Give up beyond so many.
-        confidence: Of the interval.
+        confidence: Of the interval; a function of how many seeds it is of where that depends on them.
 
     Returns:
-        0 where the interval does not hold zero as it is; None where a single seed tells no spread, or so many would
-        not do.
+        0 where the interval does not hold zero as it is; None where a single seed or equal ones tell no spread, or so
+        many would not do.
     """
     count = len(differences)
-    if count < 2:
+    if count < 2 or all_the_same(differences):
         return None
     mean, spread = abs(fmean(differences)), stdev(differences)
     for more in range(most + 1):
-        if mean > t_quantile(count + more - 1, confidence) * spread / math.sqrt(count + more):
+        seeds = count + more
+        sure = confidence(seeds) if callable(confidence) else confidence
+        if mean > t_quantile(seeds - 1, sure) * spread / math.sqrt(seeds):
             return more
     return None

@@ -1,14 +1,43 @@
-"""The baseline that a run is measured against, and its gain over it."""
+"""Which runs belong together: the baseline that a run is measured against, and the runs of one experiment."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import chain
+from pathlib import Path
 
+from pkdcli.errors import PkdError
 from pkdcli.runs.record import Record
 
 _SAME = ("student", "schedule", "data", "scale", "batch", "seed")
+
+_OF_AN_EXPERIMENT = ("pair", "student", "role", "loss", "weight", "temperature", "schedule", "data", "scale", "batch")
+
+
+def add_experiments(records: Iterable[Record]) -> None:
+    """Fill `experiment` of runs from before it was written down, where others look like more seeds of the same.
+
+    It follows from the recipe, which is read for those few; where that can't be, the run stays by itself.
+    """
+    alike = defaultdict(list)
+    for record in records:
+        alike[tuple(record[key] for key in _OF_AN_EXPERIMENT)].append(record)
+    for members in alike.values():
+        if any(one["experiment"] is not None for one in members):
+            for one in members:
+                if one["experiment"] is None and not one["foreign"]:
+                    one["experiment"] = _experiment(Path(one["path"]))
+
+
+def _experiment(folder: Path) -> str | None:
+    from pkdcli.recipe.identity import experiment
+    from pkdcli.recipe.modules.copies import read_recipe
+
+    try:
+        return experiment(read_recipe(folder / "recipe.yaml"))
+    except (PkdError, OSError):
+        return None
 
 
 def add_gains(records: list[Record]) -> None:

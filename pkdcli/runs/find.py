@@ -9,6 +9,7 @@ from pathlib import Path
 from pkdcli.errors import PkdError, nearest
 from pkdcli.folders import cache_root, runs_root
 from pkdcli.runs.paths import MARKS, RunPaths, teachers_root
+from pkdcli.runs.store import read_path
 
 LISTED = 10  # names of an error at most
 
@@ -154,3 +155,15 @@ def run_at(word: str | Path) -> RunPaths | None:
         return None
     paths = RunPaths(Path(os.path.abspath(Path(word).expanduser())))
     return paths if paths.exists else None
+
+
+def teacher_of(paths: RunPaths) -> RunPaths | None:
+    """The run that provides a run's teacher, as its job.json says; None where it says of none.
+
+    Where that folder has gone, since runs or cache were moved, it is the one of its name in the present cache.
+    """
+    noted = read_path(paths.job, "teacher")
+    if noted is None:
+        return None
+    moved = RunPaths(teachers_root(cache_root()) / noted.name)
+    return moved if moved.exists and not RunPaths(noted).exists else RunPaths(noted)

@@ -99,6 +99,11 @@ class RunPaths:
         """All detections of the last evaluation (`pkdcli.data.scoring.predictions`)."""
         return self.root / "predictions.npz"
 
+    @property
+    def profile(self) -> Path:
+        """What `pkd profile` has measured of its detectors (`pkdcli.runs.profiles`)."""
+        return self.root / "profile.json"
+
     def evaluation(self, data: str, split: str) -> Path:
         """The result of `pkd eval` on a split of a data set.
 

@@ -25,6 +25,16 @@ COLUMNS = (
 `smoke` says how little a smoke run did (`2 steps, 8 images`); it is None for a whole run.
 `foreign` names the toolbox of a run that was imported, not made by pkd; else it is None."""
 
+SIZES = ("parameters", "gflops")
+"""What a result says of its detector's size: parameters, and 10^9 operations of a forward pass on a test image, a
+multiply-add as two."""
+
+MORE_COLUMNS = (
+    *SIZES, *(f"teacher_{name}" for name in SIZES), "latency_ms", "teacher_latency_ms", "latency_on",
+)  # fmt: skip
+"""Columns that `pkd report --columns` adds. Latencies are those that `pkd profile RUN` has left in the run's folder,
+milliseconds of a batch; `latency_on` says of what: device, runtime, batch, threads, size."""
+
 
 def order(record: Record) -> tuple:
     """The sort key of the tables: pair, schedule, teacher and baseline first, loss, weight, temperature, seed."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pkdcli.runs.record import METRICS
 from pkdcli.runs.run import Run, html_row, html_table
@@ -14,7 +15,16 @@ _SETTINGS = ("role", "pair", "teacher", "student", "loss", "weight", "temperatur
 
 
 class RunList(list[Run]):
-    """A list of runs that notebooks show as a table, and that can be had as a data frame."""
+    """A list of runs that notebooks show as a table, and that can be had as a data frame.
+
+    Attributes:
+        verdicts: Of a sweep that added seeds until it was decided: a row for each method, with `verdict`, `gain`,
+            `gain_lower`, `gain_upper`, `p_value` and what else `pkdcli.report(verdict=True)` has; else empty.
+    """
+
+    def __init__(self, runs: Iterable[Run] = (), verdicts: Sequence[dict[str, Any]] = ()) -> None:
+        super().__init__(runs)
+        self.verdicts = list(verdicts)
 
     def frame(self) -> pd.DataFrame:
         """A row for each run: its id, its state, what it is, and the six metrics in AP points (NaN where unknown).

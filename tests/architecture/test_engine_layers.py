@@ -9,13 +9,14 @@ from source import Source
 ENGINE = "pkdcli.engine."
 # Top to bottom: a room imports from itself and from the rows below its own, never upwards nor sideways.
 LAYERS = (
+    {"profile"},
     {"bench", "predict", "export"},
     {"analysis"},
     {"worker"},
     {"register"},
     {"train"},
     {"distill"},
-    {"metrics", "losses", "speedups"},
+    {"metrics", "losses", "speedups", "sizes"},
     {"data", "distributed", "checkpoint", "setup"},
 )
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}

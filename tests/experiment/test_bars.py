@@ -199,3 +199,12 @@ def test_the_bars_are_tqdms(job, capsys):
     assert "mse-1:  50%|" in err
     assert "3/6" in err
     assert "loss 1.000" in err
+
+
+def test_what_is_known_after_a_seed_is_a_line_for_each_method(bars):
+    _, said = bars
+    Bars().on_look(3, [{"text": "mse: +1.4 (+0.2 to +2.6), GO"}, {"text": "pkd: +0.1 (-1.0 to +1.2), INCONCLUSIVE"}])
+    assert said == [
+        "after 3 seeds: mse: +1.4 (+0.2 to +2.6), GO",
+        "after 3 seeds: pkd: +0.1 (-1.0 to +1.2), INCONCLUSIVE",
+    ]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 COMMANDS = (
-    *("bench", "cancel", "clean", "compare", "doctor", "eval", "export", "list", "logs", "predict", "reproduce"),
-    *("report", "resume", "show", "status", "sweep", "train", "verify", "visualize"),
+    *("bench", "cancel", "clean", "compare", "doctor", "eval", "export", "list", "logs", "predict", "profile"),
+    *("reproduce", "report", "resume", "show", "status", "sweep", "train", "verify", "visualize"),
     *("data", "data check", "data import"),
 )
 

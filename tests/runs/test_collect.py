@@ -262,3 +262,20 @@ def test_the_order_is_pair_schedule_baseline_loss_weight_temperature_seed(tmp_pa
     for number, changes in enumerate(wanted):
         result(tmp_path / f"{len(wanted) - number:02}", 30.0, **changes)
     assert [int(record["run"]) for record in collect(tmp_path)] == list(range(len(wanted), 0, -1))
+
+
+def test_a_run_from_before_experiments_were_written_down_joins_its_other_seeds(tmp_path):
+    from pkdcli.recipe.identity import experiment
+    from pkdcli.recipe.resolve import Request, resolve
+
+    recipe = resolve(Request(scale="tiny", loss="mse"))
+    known = experiment(recipe)
+    result(tmp_path / "new", 31.0, seed=1, experiment=known)
+    result(tmp_path / "old", 30.0)
+    write_text(tmp_path / "old" / "recipe.yaml", json.dumps(recipe.model_dump(mode="json")))
+    result(tmp_path / "lost", 32.0, seed=2)  # whose recipe is gone: it stays by itself
+    result(tmp_path / "alone", 33.0, weight=50.0)
+    write_text(tmp_path / "alone" / "recipe.yaml", "not: read")  # there are no other seeds to join
+    found = by_run(tmp_path)
+    assert {run: record["experiment"] for run, record in found.items()} == {
+        "new": known, "old": known, "lost": None, "alone": None}  # fmt: skip

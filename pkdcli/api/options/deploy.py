@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pkdcli.api.options import EvalOptions
+from pkdcli.api.options import MEASURE, EvalOptions
 from pkdcli.options import WHERE, OutputOptions, like, option
 from pkdcli.recipe.options import RunOptions
 
@@ -109,3 +109,44 @@ class ExportOptions:
     )
     force: bool = like(PredictOptions, "force")
     runs: Path | None = like(OutputOptions, "runs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfileOptions:
+    """Which detectors are measured, and how.
+
+    Attributes:
+        names: Pairs, by name or file; runs, by id, the beginning of it, or folder.
+        teacher: With `student` in place of a pair's name: as for a training.
+        student: The same.
+        scale: Of pairs; None for paper.
+        data: Of pairs: name or file of the data set; None for the scale's own.
+        batch: Images at a time.
+        threads: Of the processor; None for PyTorch's choice.
+        size: Height and width in pixels, as in 800x1333; None for what each detector is tested on.
+        device: Some of cpu, cuda, cuda:1; none for the CPU and the first GPU, where there is one.
+        onnx: In onnxruntime too.
+        repeat: Rounds that are timed.
+    """
+
+    names: tuple[str, ...] = option(
+        (),
+        "Pairs (name or file) and runs (id, its beginning, or folder).",
+        metavar="PAIR|RUN",
+        argument=True,
+        repeatable=True,
+    )
+    teacher: str | None = like(RunOptions, "teacher", help="In place of a pair's name, with --student.", panel=None)
+    student: str | None = like(RunOptions, "student", help="The same of the student.", panel=None)
+    scale: str | None = like(EvalOptions, "scale", help="Of a pair: paper (the default) or tiny; a run knows its own.")
+    data: str | None = like(RunOptions, "data", help="Of a pair: its data set.", panel=None)
+    batch: int = option(1, "Images at a time.", min=1, panel=MEASURE)
+    threads: int | None = option(None, "Of the processor; PyTorch's own choice.", min=1, panel=MEASURE)
+    size: str | None = option(
+        None, "Height and width of the images; what each detector is tested on.", metavar="HxW", panel=MEASURE
+    )
+    device: tuple[str, ...] = option(
+        (), "By default the CPU, and the first GPU where there is one.", metavar="cpu,cuda[:N]", panel=MEASURE
+    )
+    onnx: bool = option(False, "In onnxruntime too, where the detector can be exported.", panel=MEASURE)
+    repeat: int = option(10, "Rounds that are timed.", min=1, panel=MEASURE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -37,7 +36,12 @@ def command(
         ),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Losses: also those of mmrazor that no recipe can name, and why.")
+        bool,
+        typer.Option(
+            "--all",
+            help="Losses: also those of mmrazor that no recipe can name, and why. Runs: also failed and smoke runs, "
+            "which --json always has.",
+        ),
     ] = False,
 ) -> None:
     """List pairs, detectors, losses, schedules, data sets, scales, tables, launchers or runs.
@@ -52,12 +56,14 @@ def command(
     """
     if what is not None and what not in KINDS:
         raise unknown("kind of thing", what, KINDS)
-    if everything and what not in (None, "losses"):
+    if everything and what not in (None, "losses", "runs"):
         raise PkdError(f"--all: there is no more to say of {what}.", "It belongs to: pkd list losses.")
     kinds = [what] if what else [kind for kind in KINDS if kind != "runs"]
     for kind in kinds:
-        rows = _runs(output.runs) if kind == "runs" else [_row(kind, recipe) for recipe in _recipes(kind)]
-        _print(kind, rows, output.json)
+        if kind == "runs":
+            _list_runs(output, everything)
+            continue
+        _print(kind, [_row(kind, recipe) for recipe in _recipes(kind)], output.json)
         if everything and kind == "losses":
             from pkdcli.recipe.library import unavailable_losses
 
@@ -75,10 +81,22 @@ def _recipes(kind: str) -> list[Any]:
     return usable + [one for found in several for one in found if one.plugin]
 
 
-def _runs(runs: Path | None) -> list[dict[str, Any]]:
+def _list_runs(output: OutputOptions, everything: bool) -> None:
+    """The runs; in the table failed and smoke runs are only counted, unless they are asked for."""
+    from pkdcli.api.report import hidden
     from pkdcli.api.runs import list_runs
+    from pkdcli.runs.record import smoke
 
-    return [{"run": one.id, "state": one.state, "mAP": one.metrics["mAP"]} for one in list_runs(runs)]
+    found = list_runs(output.runs)
+    failed = [one for one in found if one.state == "failed"]
+    cut = [one for one in found if one not in failed and smoke(one.result)]
+    away = [] if everything or output.json else [*failed, *cut]
+    shown = [one for one in found if one not in away]
+    rows = [{"run": one.id, "state": one.state, "mAP": one.metrics["mAP"]} for one in shown]
+    if rows or not away:
+        _print("runs", rows, output.json)
+    if away:
+        print("\n".join([*hidden(len(failed), "failed"), *hidden(len(cut), "smoke")]))
 
 
 def _row(kind: str, recipe: Any) -> dict[str, Any]:

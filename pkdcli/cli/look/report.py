@@ -11,6 +11,7 @@ import typer
 
 from pkdcli.api.report import ReportOptions, find_report, tables_of
 from pkdcli.cli.typer_options import spread
+from pkdcli.errors import PkdError
 from pkdcli.reporting.write import DATA, emit
 
 
@@ -28,7 +29,14 @@ def command(
       pkd report --format html --output report.html
 
       pkd report --pair gfl101-fcos50 --plot-dir plots
+
+      pkd report --plot tradeoff
+
+      pkd report --columns parameters,gflops,latency_ms
     """
+    if options.plots and not (plot or options.plot_dir):
+        raise PkdError(f"{' '.join(options.plots)}: a plot is drawn with --plot or --plot-dir DIR.",
+                       f"Example: pkd report --plot {options.plots[0]}")  # fmt: skip
     found = find_report(options, warn=lambda line: print(f"warning: {line}", file=sys.stderr))
     if found.nothing and found.format in DATA:
         print(found.nothing, file=sys.stderr)
@@ -37,7 +45,7 @@ def command(
         from pkdcli.cli.plots import draw
 
         to_stderr = found.format not in ("table", "html") and options.output is None
-        draw(found.chosen, found.records, plot, options.plot_dir, err=to_stderr)
+        draw(found.chosen, found.records, plot, options.plot_dir, to_stderr, options.plots)
 
 
 def report_runs(root: Path, runs: Collection[str]) -> None:

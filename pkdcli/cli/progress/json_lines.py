@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pkdcli.cli.progress.base import Watch, why
@@ -75,3 +75,7 @@ class JsonLines(Watch):
         """What a cluster has been given."""
         if run:
             print(json.dumps({"event": "submitted" if job else "known", "run": run, "job": job}), flush=True)
+
+    def on_look(self, seeds: int, verdicts: Sequence[Mapping[str, Any]]) -> None:
+        """What is known after so many seeds."""
+        print(json.dumps({"event": "look", "seeds": seeds, "verdicts": list(verdicts)}), flush=True)

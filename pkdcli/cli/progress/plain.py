@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -29,6 +29,11 @@ class Spoken(Watch):
     def on_submit(self, run: str, job: str | None, text: str) -> None:
         """Say what a cluster has been given."""
         print(f"{run}: {text}" if run else text, file=sys.stderr)
+
+    def on_look(self, seeds: int, verdicts: Sequence[Mapping[str, Any]]) -> None:
+        """Say what is known after so many seeds."""
+        for one in verdicts:
+            print(f"after {seeds} seeds: {one['text']}", file=sys.stderr, flush=True)
 
     def doing(self, text: str) -> AbstractContextManager[Any]:
         """Show it, where there is a terminal."""

@@ -6,11 +6,17 @@ from pkdcli.cli.typer_options import spread
 from pkdcli.launch.options import LaunchOptions
 from pkdcli.options import OutputOptions
 from pkdcli.recipe.options import RecipeOptions, SweepOptions, TeacherOptions
+from pkdcli.recipe.seeds import SeedOptions
 
 
 @spread
 def command(
-    sweep: SweepOptions, recipe: RecipeOptions, teacher: TeacherOptions, launch: LaunchOptions, output: OutputOptions
+    sweep: SweepOptions,
+    until: SeedOptions,
+    recipe: RecipeOptions,
+    teacher: TeacherOptions,
+    launch: LaunchOptions,
+    output: OutputOptions,
 ) -> None:
     """Train one student for every combination of losses, weights, temperatures, pairs, schedules and seeds.
 
@@ -26,11 +32,18 @@ def command(
       pkd sweep --loss pkd,mse --seeds 0,1,2 --schedules 1x,2x --scale tiny --dry-run
 
       pkd sweep --loss mse --weights 10,30,50 --devices 0,1,2,3 --jobs 2
+
+      pkd sweep --loss pkd,mse --scale tiny --until-decided --max-seeds 8
     """
-    from pkdcli.api.sweep import plan_sweep
+    from pkdcli.api.sweep import plan_decided, plan_sweep
     from pkdcli.cli.plan import carry_out, typed
     from pkdcli.cli.progress.choose import watcher
 
     watch = watcher(json=output.json, quiet=output.quiet)
+    if until != SeedOptions():
+        from pkdcli.cli.decided_plan import carry_out_decided
+
+        found = plan_decided(sweep, until, recipe, teacher, launch, output, watcher=watch, command=typed())
+        carry_out_decided(found, output, watch)
     planned = plan_sweep(sweep, recipe, teacher, launch, output, watcher=watch, command=typed())
     carry_out(planned, output, watch, sweep=True)

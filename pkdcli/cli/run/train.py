@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pkdcli.api.runs.again import RepeatOptions
 from pkdcli.api.train import Teacher
 from pkdcli.cli.typer_options import spread
 from pkdcli.launch.options import LaunchOptions
@@ -16,6 +17,7 @@ def command(
     teacher: Teacher,
     launch: LaunchOptions,
     output: OutputOptions,
+    again: RepeatOptions,
 ) -> None:
     """Train a student with a teacher, and print its six COCO metrics.
 
@@ -33,11 +35,13 @@ def command(
       pkd train --pair gfl101-fcos50 --scale tiny --set schedule.gamma=0.2 --dry-run
 
       pkd train --pair gfl101-fcos50 --gpus 8
+
+      pkd train --recipe runs/RUN/recipe.yaml --seed 1    [dim]# the same run with another seed[/dim]
     """
     from pkdcli.api.train import plan_train
     from pkdcli.cli.plan import carry_out, typed
     from pkdcli.cli.progress.choose import watcher
 
     watch = watcher(json=output.json, quiet=output.quiet)
-    planned = plan_train(run, recipe, teacher, launch, output, watcher=watch, command=typed())
+    planned = plan_train(run, recipe, teacher, launch, output, again, watcher=watch, command=typed())
     carry_out(planned, output, watch)

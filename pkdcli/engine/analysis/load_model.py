@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -11,13 +10,9 @@ from pkdcli.compat import activate
 
 activate()
 
-from mmengine.config import Config  # noqa: E402
-from mmengine.registry import MODELS, init_default_scope  # noqa: E402
-
 import pkdcli.engine.register  # noqa: E402, F401
-from pkdcli.config import stock  # noqa: E402
 from pkdcli.engine import checkpoint  # noqa: E402
-from pkdcli.engine.setup.config import run_config  # noqa: E402
+from pkdcli.engine.setup.detector import build_detector  # noqa: E402
 from pkdcli.errors import PkdError  # noqa: E402
 from pkdcli.recipe.schema import Recipe  # noqa: E402
 from pkdcli.runs.paths import RunPaths  # noqa: E402
@@ -63,22 +58,6 @@ def load_detector(recipe: Recipe, weights: Path, device: str = "cpu", root: Path
     classes = checkpoint.classes_of(weights) or list(recipe.data.classes or [])
     if not recipe.data.classes:  # of a bare file of weights, which knows its own
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"classes": classes})})
-    config, _ = run_config(recipe, root or weights.parent)
-    steps = config["val_dataloader"]["dataset"]["pipeline"]
-    found = stock.stock_config(recipe, classes, config)
-    found["test_dataloader"]["dataset"]["pipeline"] = [
-        step if _reads_in_its_own_way(step) else plain
-        for step, plain in zip(steps, found["test_dataloader"]["dataset"]["pipeline"], strict=True)
-    ]
-    init_default_scope(found["default_scope"])
-    cfg = Config(found)
-    model = MODELS.build(cfg.model)
+    model = build_detector(recipe, classes, root or weights.parent)
     checkpoint.load_into(model, weights, strict="exact", what="the detector")
-    model.cfg = cfg
-    model.dataset_meta = {"classes": tuple(classes), "palette": stock.palette(classes)}
     return model.to(device).eval()
-
-
-def _reads_in_its_own_way(step: dict[str, Any]) -> bool:
-    """Whether a step loads images as mmdet's own could not; that one also takes arrays in place of files."""
-    return step["type"] == "PkdLoadImage" and not step.keys() <= {"type", *stock.LOADS}

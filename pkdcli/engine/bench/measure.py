@@ -154,12 +154,16 @@ def settle() -> None:
         torch.cuda.synchronize()
 
 
-def extra_memory(piece: Callable[[], Any]) -> float:
+def extra_memory(piece: Callable[[], Any], on_gpu: bool | None = None) -> float:
     """The most memory in MiB that a piece had allocated at a time, beyond what there was before it.
 
     On the CPU by PyTorch's allocator: what a library such as oneDNN takes for itself is not seen.
+
+    Args:
+        piece: What is measured.
+        on_gpu: Of the GPU, or of the processor; None for the GPU where there is one.
     """
-    if torch.cuda.is_available():
+    if torch.cuda.is_available() if on_gpu is None else on_gpu:
         torch.cuda.synchronize()
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()

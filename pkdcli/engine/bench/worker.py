@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import sys
 import tempfile
 import traceback
@@ -25,6 +24,7 @@ import pkdcli.engine.register  # noqa: F401
 # isort: split
 from pkdcli.engine.bench import measure
 from pkdcli.engine.bench.inputs.pictures import with_pictures
+from pkdcli.engine.bench.machine import machine
 from pkdcli.engine.bench.measure import Section
 from pkdcli.engine.bench.sections.coco_size import coco_size
 from pkdcli.engine.bench.sections.compare import compare
@@ -97,29 +97,6 @@ def usual_size(recipe: Recipe) -> tuple[int, int]:
     if recipe.scale.rules:
         return recipe.scale.image[1], recipe.scale.image[0]
     return FULL if torch.cuda.is_available() else ON_CPU
-
-
-def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
-    cpu = next((line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
-               platform.processor() or platform.machine())  # fmt: skip
-    return {
-        "cpu": cpu,
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
-        "load": round(os.getloadavg()[0], 2),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "system": platform.system(),
-    }
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text(errors="replace").splitlines()
-    except OSError:
-        return []
 
 
 def say(answers: TextIO, **what: Any) -> None:

@@ -96,11 +96,21 @@ def _fixed(path: Path) -> str:
     return ", ".join(f"{name} {dim.dim_value}" for name, dim in found if not dim.dim_param)
 
 
-def session(path: Path) -> Callable[[np.ndarray, np.ndarray], Sequence[np.ndarray]]:
-    """A written file in onnxruntime, as a function of arrays."""
+def session(
+    path: Path, threads: int = 0, provider: str = "CPUExecutionProvider"
+) -> Callable[[np.ndarray, np.ndarray], Sequence[np.ndarray]]:
+    """A written file in onnxruntime, as a function of arrays.
+
+    Args:
+        path: The file.
+        threads: Of an operator; 0 for onnxruntime's own choice.
+        provider: What carries it out.
+    """
     import onnxruntime
 
-    loaded = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    loaded = onnxruntime.InferenceSession(str(path), options, providers=[provider])
 
     def run(images: np.ndarray, sizes: np.ndarray) -> Sequence[np.ndarray]:
         return loaded.run(None, {"images": images, "sizes": sizes})

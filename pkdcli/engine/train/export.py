@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import EMAHook, Hook
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from pkdcli.compat import activate
-from pkdcli.config import stock
+from pkdcli.config import data, stock
 from pkdcli.engine.checkpoint import export_student, with_classes
 from pkdcli.engine.distributed import processes
 from pkdcli.recipe.schema import Recipe
@@ -20,6 +21,8 @@ from pkdcli.runs.paths import RunPaths
 activate()
 
 from pkdcli.engine.setup.config import run_config  # noqa: E402
+from pkdcli.engine.setup.detector import build_detector  # noqa: E402
+from pkdcli.engine.sizes import Size, detector_size, size_at  # noqa: E402
 from pkdcli.engine.train.runner import detector  # noqa: E402  (mmdet is importable only after activate)
 
 Weights = Mapping[str, torch.Tensor]
@@ -73,8 +76,8 @@ def _copied(runner: Runner) -> Weights:
     return state
 
 
-def write(recipe: Recipe, paths: RunPaths, weights: Weights, classes: Sequence[str] | None) -> None:
-    """Write the exported detector and its config.
+def write(recipe: Recipe, paths: RunPaths, weights: Weights, classes: Sequence[str] | None) -> Size | None:
+    """Write the exported detector and its config; returns how large it is, None where that can't be found out.
 
     Args:
         recipe: The run's.
@@ -92,3 +95,18 @@ def write(recipe: Recipe, paths: RunPaths, weights: Weights, classes: Sequence[s
         with_classes(config["model"], len(names))
     stock.write(recipe, paths, names, config)
     export_student(weights, paths.weights(recipe.role), meta)
+    return _size(recipe, paths, names, config)
+
+
+def _size(recipe: Recipe, paths: RunPaths, classes: Sequence[str], config: dict[str, Any]) -> Size | None:
+    """How large the exported detector is; whatever goes wrong here costs no finished run."""
+    try:
+        longest, shorter = data.evaluation_size(recipe)
+        model = build_detector(recipe, classes, paths.root, config)
+        found = detector_size(model, size_at(model, shorter, longest))
+    except Exception as error:
+        print_log(f"its parameters and operations were not counted: {error}", "current")
+        return None
+    if found.why:
+        print_log(f"its operations were not counted: {found.why}", "current")
+    return found

@@ -28,6 +28,7 @@ from pkdcli.engine.distributed import processes
 from pkdcli.engine.metrics import labels
 from pkdcli.engine.setup import environment
 from pkdcli.engine.setup.config import run_config
+from pkdcli.engine.sizes import Size
 from pkdcli.engine.train import determinism, export
 from pkdcli.engine.train.batches import TrainingContext, TrainingCoroutine, run_to_end
 from pkdcli.engine.train.checks import before_training
@@ -52,6 +53,7 @@ class Outcome:
         images_seen: Images that went through those steps.
         peak_memory_mb: Of the device, or of this process on a CPU, in MiB.
         facts: Of a distilled run: the levels that were compared, their adapters, what was inherited.
+        size: Of the exported detector; None in all processes but the first, and where it can't be found out.
     """
 
     metrics: dict[str, float]
@@ -60,6 +62,7 @@ class Outcome:
     images_seen: int
     peak_memory_mb: float
     facts: dict[str, Any] = field(default_factory=dict)
+    size: Size | None = None
 
 
 def train(recipe: Recipe, paths: RunPaths, cache: Path, teacher_weights: Path | None) -> Outcome:
@@ -156,8 +159,7 @@ def run_steps(
         metrics, classes = last_metrics(paths, runner.iter), None
     say_phase(runner, "finish")
     measured = export.measured_weights(runner)
-    if is_main_process():
-        export.write(recipe, paths, measured, classes)
+    size = export.write(recipe, paths, measured, classes) if is_main_process() else None
     iters = runner.iter if not recipe.weights else 0
     return Outcome(
         metrics={name: metrics[name] for name in METRICS},
@@ -166,6 +168,7 @@ def run_steps(
         images_seen=iters * recipe.batch,
         peak_memory_mb=peak_memory_mb(),
         facts={**facts, **context.facts()},
+        size=size,
     )
 
 

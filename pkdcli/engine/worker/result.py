@@ -10,6 +10,7 @@ from mmengine.dist import is_main_process
 from pkdcli.engine.train.trainer import Outcome
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.record import SIZES
 from pkdcli.runs.status import columns
 from pkdcli.runs.store import read_json, write_json
 
@@ -42,6 +43,8 @@ def write(recipe: Recipe, paths: RunPaths, outcome: Outcome, job: dict[str, Any]
             if outcome.train_seconds
             else None,
             "peak_memory_mb": round(outcome.peak_memory_mb, 1),
+            **(outcome.size.columns() if outcome.size else {}),
+            **({f"teacher_{name}": teacher.get(name) for name in SIZES} if teacher else {}),
             "val_images": recipe.val_images,
             "max_iters": recipe.max_iters,
             **outcome.facts,

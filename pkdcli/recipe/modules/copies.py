@@ -9,8 +9,10 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from pkdcli.folders import cache_root
 from pkdcli.recipe.library import parse, read_yaml
 from pkdcli.recipe.modules.files import has_hash, needed_files
+from pkdcli.recipe.places import drawn_here
 from pkdcli.recipe.references import Import
 from pkdcli.recipe.schema import Recipe
 
@@ -41,7 +43,9 @@ def keep(recipe: Recipe, run: Path) -> None:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """The recipe of a run, from its directory; modules that are not as they were are the run's own copies.
+    """The recipe of a run, from its directory: drawn data is that of the present cache, wherever it lay before.
+
+    Modules that are not as they were are the run's own copies.
 
     Args:
         path: The run's recipe.yaml.
@@ -50,6 +54,7 @@ def read_recipe(path: Path) -> Recipe:
         PkdError: It is absent or damaged.
     """
     recipe = parse(Recipe, read_yaml(path), str(path))
+    recipe = recipe.model_copy(update={"data": drawn_here(recipe.data, cache_root())})
     folder = path.absolute().parent / FOLDER
     if not folder.is_dir():
         return recipe

@@ -100,13 +100,17 @@ def _calibration(shown: Sequence[tuple[str, str | None, Group]]) -> Figure:
 
 
 def _intervals(title: str, series: list[Series], categories: list[str]) -> Panel:
-    return Panel(title, "difference in AP points", "", series, kind="intervals", categories=categories)
+    ends = [0.0, *(y for one in series for y in one.y if y is not None)]
+    ends += [end for one in series for pair in one.ends if pair is not None for end in pair]
+    room = 0.04 * (max(ends) - min(ends)) or 1.0
+    y_range = min(ends) - room, max(ends) + room
+    return Panel(title, "difference in AP points", "", series, kind="intervals", categories=categories, y_range=y_range)
 
 
 def _series(name: str, intervals: Sequence[Interval], look: str | None) -> Series:
     means = [one.mean if math.isfinite(one.mean) else None for one in intervals]
-    errors = [one.half_width if math.isfinite(one.half_width) else None for one in intervals]
-    return Series(name, list(map(float, range(len(means)))), means, errors, look)
+    ends = [(one.lower, one.upper) if math.isfinite(one.half_width) else None for one in intervals]
+    return Series(name, list(map(float, range(len(means)))), means, look=look, ends=ends)
 
 
 def _told(interval: Interval) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -142,17 +143,17 @@ def score(paths: RunPaths, cache: Path, split: str = "val") -> Scored:
         PkdError: It has kept nothing, its data is gone, or the annotations are others than it was evaluated with.
     """
     from pkdcli.data.images.reading import Reading
-    from pkdcli.recipe.library import parse, read_yaml
-    from pkdcli.recipe.schema import Recipe
+    from pkdcli.recipe.modules.copies import read_recipe
 
-    recipe = parse(Recipe, read_yaml(paths.recipe), str(paths.recipe))
+    recipe = read_recipe(paths.recipe)
     kept = _kept(paths, recipe, split)
     data = _located(recipe.data.model_dump_json(), cache)
     where = data.splits.get(split)
     if where is None or not Path(where.annotations).is_file():
         raise PkdError(
             f"{paths.run}: its annotations are not there: {where.annotations if where else split}.",
-            "Put the data back; runs are compared against it.",
+            "Runs are compared against it. Put it back, or say where it lies now, by the data recipe there: pkd train "
+            f"--recipe {shlex.quote(str(paths.root))} --data FILE.yaml",
             ExitCode.MISSING,
         )
     found = _fitting(paths, kept, data)

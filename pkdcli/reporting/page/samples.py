@@ -12,8 +12,9 @@ import msgspec
 
 from pkdcli.reporting.curves import number
 from pkdcli.reporting.page.packed import packed_boxes
+from pkdcli.runs.find import teacher_of
 from pkdcli.runs.paths import RunPaths
-from pkdcli.runs.store import read_object, read_path
+from pkdcli.runs.store import read_object
 
 if TYPE_CHECKING:
     from pkdcli.data.images.reading import Reading
@@ -78,8 +79,8 @@ class Samples:
         if not folder:
             return None
         paths = RunPaths(Path(folder))
-        teacher = read_path(paths.job, "teacher")
-        own = [RunPaths(teacher).samples] if teacher else []
+        teacher = teacher_of(paths)
+        own = [teacher.samples] if teacher is not None else []
         return self._first(*own, paths.evaluation_samples(f"teacher-{data}", split or "val"))
 
     def _first(self, *files: Path) -> int | None:

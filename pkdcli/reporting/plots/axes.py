@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from pkdcli.reporting.plots.figure import Panel
@@ -56,6 +56,7 @@ class Axes:
         rules: (place of its look, y) of each.
         lines: (place of its look, name, x, y) of each.
         errors: (place of its look, x, lower y, upper y) of each.
+        bands: (place of its look, lower y, upper y) of each rule that has a deviation.
     """
 
     ends: str
@@ -64,6 +65,7 @@ class Axes:
     rules: list[tuple[int, float]]
     lines: list[tuple[int, str, list[float], list[float]]]
     errors: list[tuple[int, float, float, float]]
+    bands: list[tuple[int, float, float]] = field(default_factory=list)
 
 
 BOX = f"{LEFT},{WIDTH - RIGHT},{HEIGHT - BOTTOM},{TOP}"
@@ -78,7 +80,13 @@ def axes(panel: Panel) -> Axes | None:
     ys = [*itertools.chain.from_iterable(known), *(rule.y for rule in panel.rules)]
     if not xs or not ys:
         return None
-    low, high = panel.y_range or _padded(min(ys), max(ys), panel.log_y)
+    # No error bar ends beyond the axes, but below 0 where they are logarithmic.
+    spread = [(y, error) for one in panel.series if one.error for y, error in zip(one.y, one.error, strict=True)]
+    spread += [(rule.y, rule.error) for rule in panel.rules]
+    reach = [end for y, error in spread if y is not None and error for end in (y - error, y + error)]
+    ys += [end for end in reach if end > 0 or not panel.log_y]
+    ys += [y for _, y, _ in panel.marks]
+    low, high = panel.y_range or _padded(min(ys), max(ys), panel.log_y, 0.14 if panel.marks else 0.06)
     left, right = _ends(min(xs), max(xs), panel)
     x = Axis(left, right, LEFT, WIDTH - RIGHT, panel.log_x)
     y = Axis(low, high, HEIGHT - BOTTOM, TOP, panel.log_y)
@@ -100,13 +108,16 @@ def axes(panel: Panel) -> Axes | None:
             for a, b, error in zip(one.x, one.y, one.error, strict=False)
             if b is not None and error
         ]
+    rules = list(zip(places[len(panel.series) :], panel.rules, strict=True))
+    spread_rules = [(n, one.y, one.error) for n, one in rules if one.error and (one.error < one.y or not panel.log_y)]
     return Axes(
         ends=",".join(f"{value:.6g}" for value in (left, right, low, high)),
         x_ticks=_x_ticks(left, right, panel.log_x, at),
         y_ticks=[(y(tick), tick_label(tick)) for tick in (log_ticks(low, high) if panel.log_y else ticks(low, high))],
-        rules=[(n, y(rule.y)) for n, rule in zip(places[len(panel.series) :], panel.rules, strict=True)],
+        rules=[(n, y(rule.y)) for n, rule in rules],
         lines=lines,
         errors=errors,
+        bands=[(n, y(middle - error), y(middle + error)) for n, middle, error in spread_rules],
     )
 
 
@@ -136,14 +147,16 @@ class Axis:
         return [start + length * (value - low) / span for value in values]
 
 
-def _padded(low: float, high: float, log: bool) -> tuple[float, float]:
+def _padded(low: float, high: float, log: bool, share: float) -> tuple[float, float]:
     if log:
         return low / 1.15, high * 1.15
-    pad = 0.06 * (high - low) or abs(high) * 0.1 or 1.0
+    pad = share * (high - low) or abs(high) * 0.1 or 1.0
     return (0.0 if 0 <= low <= 0.3 * high else low - pad), high + pad
 
 
 def _ends(low: float, high: float, panel: Panel) -> tuple[float, float]:
+    if panel.kind == "points":
+        return 0.0, high * 1.18
     if high == low:
         return 0.0, high * 1.1 or 1.0
     if not panel.points:

@@ -24,8 +24,10 @@ class Series:
         name: For the legend.
         x: Where; for bars the categories' places are meant.
         y: How much; None for nothing there.
-        error: Standard deviations beside y, or the halves of intervals; empty where there are none.
+        error: Standard deviations beside y; empty where there are none.
         look: A key of `PLACES`; of those without one, and of several with the same, each gets a look of its own.
+        ends: Of `intervals`: lower and upper end of each; None for nothing known.
+        labels: What each point is of; empty where its series says all.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Series:
     y: list[float | None]
     error: list[float | None] = field(default_factory=list)
     look: str | None = None
+    ends: list[tuple[float, float] | None] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,14 @@ class Panel:
         y_label: What y is, with its unit.
         series: What is drawn.
         rules: Horizontal lines.
-        kind: `lines`; `bars`, standing in groups by category; `shares`, lying and stacked, a bar per category;
-            `intervals`, a row per category with values and their errors to both sides, lying, around zero.
-        categories: Names along the axis of all but lines.
+        kind: `lines`; `points`, each by itself; `bars`, standing in groups by category; `shares`, lying and stacked, a
+            bar per category; `intervals`, lying, a point and the interval around it per category.
+        categories: Names along the axis of bars, shares and intervals.
         log_x: Whether x is logarithmic.
         log_y: Whether y is.
         points: Whether a line's points are marked.
         y_range: Limits of y; None for what the values need.
+        marks: x, y and words that stand above them.
     """
 
     title: str
@@ -75,6 +80,7 @@ class Panel:
     log_y: bool = False
     points: bool = False
     y_range: tuple[float, float] | None = None
+    marks: list[tuple[float, float, str]] = field(default_factory=list)
 
     @property
     def names(self) -> list[str]:
@@ -104,7 +110,8 @@ class Figure:
 
     Attributes:
         name: Of its files, without suffix.
-        kind: `weights`, `training`, `levels`, `sizes`, `run`, or one of a comparison's: `differences`, `errors`, ...
+        kind: `weights`, `gains`, `training`, `levels`, `sizes`, `tradeoff`, `run`, or one of a comparison's:
+            `differences`, `classes`, `errors`, `calibration`.
         title: Above all.
         caption: What is to be seen, in a sentence or two, for those who can't see it too.
         panels: From left to right.
@@ -119,24 +126,11 @@ class Figure:
     group: tuple[str | None, ...] = ()
 
 
-def interval_ends(panel: Panel) -> tuple[float, float]:
-    """The least and the greatest value of a panel of intervals, zero among them, with a little room."""
-    ends = [0.0]
-    for one in panel.series:
-        for value, error in zip(one.y, one.error or [0.0] * len(one.y), strict=True):
-            ends += [] if value is None else [value - (error or 0.0), value + (error or 0.0)]
-    room = 0.04 * (max(ends) - min(ends)) or 1.0
-    return min(ends) - room, max(ends) + room
-
-
-def interval_text(value: float, error: float | None) -> str:
-    """A difference and the interval around it, in words.
-
-    Args:
-        value: The difference.
-        error: Half of the interval; None or 0 where there is none.
-    """
-    return f"{value:+.1f}" + (f" ({value - error:+.1f} to {value + error:+.1f})" if error else "")
+def lanes(panel: Panel) -> tuple[int, list[list[int]]]:
+    """How many intervals the fullest category has, and of each category the places of the series that have one."""
+    shown = [[place for place, one in enumerate(panel.series) if one.y[n] is not None]
+             for n in range(len(panel.categories))]  # fmt: skip
+    return max([1, *map(len, shown)]), shown
 
 
 def stem(*parts: object) -> str:

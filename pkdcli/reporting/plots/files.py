@@ -11,10 +11,12 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from pkdcli.reporting.plots import style
-from pkdcli.reporting.plots.figure import COLOURS, DASHES, MARKERS, PALE, Figure, Panel, interval_ends
+from pkdcli.reporting.plots.figure import COLOURS, DASHES, MARKERS, PALE, Figure, Panel, lanes
 from pkdcli.runs.record import plain
 
 FORMATS = ("png", "svg", "pdf")
+LYING = ("shares", "intervals")
+"""Kinds of panels whose categories stand one below the other."""
 _PANEL_WIDTH, _HEIGHT, _BAR = 3.6, 2.9, 0.28  # inches
 
 
@@ -49,11 +51,11 @@ def draw(figure: Figure) -> Canvas:
     count = len(figure.panels)
     columns = 2 if count == 4 else min(count, 3)
     rows = -(-count // columns)
-    first = figure.panels[0]
-    shares, height = first.kind == "shares", _HEIGHT * rows + 0.35
-    if first.kind in ("shares", "intervals"):  # as high as they have rows
-        deep = _BAR if shares else _BAR * max(0.75, 0.4 * len(first.series))
-        height = 1.5 + deep * max(len(panel.categories) for panel in figure.panels)
+    shares = figure.panels[0].kind in LYING
+    height = _HEIGHT * rows + 0.35
+    if shares:
+        deep = _BAR * max(1.0, 0.6 * lanes(figure.panels[0])[0]) if figure.panels[0].kind == "intervals" else _BAR
+        height = 1.5 + deep * len(figure.panels[0].categories)
     width = max(style.WIDTH if count > 1 else 5.4, _PANEL_WIDTH * columns)
     canvas = Canvas(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(canvas)
@@ -72,10 +74,15 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     axes.set_title(panel.title)
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)
-    {"lines": _lines, "bars": _bars, "shares": _shares, "intervals": _intervals}[panel.kind](axes, panel)
-    if panel.kind == "intervals":
-        return
-    if panel.kind == "shares":
+    draw = {
+        "lines": _lines,
+        "points": _points,
+        "bars": _bars,
+        "shares": _shares,
+        "intervals": _intervals,
+    }[panel.kind]
+    draw(axes, panel)
+    if panel.kind in LYING:
         axes.set_xlim(*(panel.y_range or (None, None)))
         return
     axes.grid(axis="y", linewidth=0.4, color="#dddddd")
@@ -110,6 +117,18 @@ def _lines(axes: Axes, panel: Panel) -> None:
         axes.xaxis.set_minor_formatter(NullFormatter())
     elif not panel.log_x:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+
+
+def _points(axes: Axes, panel: Panel) -> None:
+    for place, one in zip(panel.places, panel.series, strict=False):
+        errors = [error or 0.0 for error in one.error] or None
+        axes.errorbar(one.x, _numbers(one.y), errors, fmt=MARKERS[place], label=one.name, color=COLOURS[place],
+                      markersize=5, capsize=2, elinewidth=0.8)  # fmt: skip
+    right = max(x for one in panel.series for x in one.x)
+    axes.set_xlim(0, right * 1.18)
+    for x, y, text in panel.marks:
+        axes.annotate(text, (x, y), (0, 6), textcoords="offset points", ha="center", fontsize=7)
+    axes.margins(y=0.14)
 
 
 def _bars(axes: Axes, panel: Panel) -> None:
@@ -147,20 +166,23 @@ def _shares(axes: Axes, panel: Panel) -> None:
 
 
 def _intervals(axes: Axes, panel: Panel) -> None:
-    count = len(panel.series)
-    for n, (place, one) in enumerate(zip(panel.places, panel.series, strict=True)):
-        at = [category + 0.6 * ((n + 0.5) / count - 0.5) for category in range(len(panel.categories))]
-        look = {"color": COLOURS[place], "marker": MARKERS[place], "markersize": 3.5, "linewidth": 1.1}
-        errors = [error or 0.0 for error in one.error] or None
-        axes.errorbar(
-            _numbers(one.y), at, xerr=errors, label=one.name, linestyle="none", capsize=2, elinewidth=1.1, **look
-        )
-    axes.axvline(0.0, color="#4d4d4d", linewidth=0.8)
+    axes.axvline(0.0, color="#888888", linewidth=0.8)
+    most, shown = lanes(panel)
+    for k, (place, one) in enumerate(zip(panel.places, panel.series, strict=True)):
+        known = [(y, n + 0.7 * ((shown[n].index(k) + 0.5) / len(shown[n]) - 0.5), ends)
+                 for n, (y, ends) in enumerate(zip(one.y, one.ends, strict=True)) if y is not None]  # fmt: skip
+        reach = [[0.0 if ends is None else abs(end - y) for y, _, ends in known for end in [ends and ends[side]]]
+                 for side in (0, 1)]  # fmt: skip
+        at, rows = [y for y, _, _ in known], [n for _, n, _ in known]
+        look = {"color": COLOURS[place], "marker": MARKERS[place], "markersize": 4.5}
+        axes.errorbar(at, rows, xerr=reach, fmt="none", ecolor=COLOURS[place], capsize=3, linewidth=1.2)
+        axes.plot(at, rows, linestyle="none", label=one.name, **look)
+        for y, n, _ in known if most == 1 else ():
+            axes.annotate(f"{y:+.1f}", (y, n), (0, 5), textcoords="offset points", ha="center", fontsize=6)
+    axes.set_yticks(range(len(panel.categories)), panel.categories)
+    axes.set_ylim(len(panel.categories) - 0.4, -0.7)
     axes.grid(axis="x", linewidth=0.4, color="#dddddd")
     axes.set_axisbelow(True)
-    axes.set_yticks(range(len(panel.categories)), panel.categories)
-    axes.set_ylim(len(panel.categories) - 0.4, -0.6)
-    axes.set_xlim(*interval_ends(panel))
     axes.tick_params(axis="y", length=0)
 
 

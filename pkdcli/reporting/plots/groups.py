@@ -14,6 +14,9 @@ _SAME = ("data", "split", "scale", "pair", "schedule", "batch", "epoch", "init",
 _SHOWN = {"batch": "batch", "epoch": "epochs", "init": "init", "levels": "levels", "stat_chunk": "chunk",
           "training": "training", "distill_until": "taught until"}  # fmt: skip
 
+DEVIATION = " Bars and bands: one standard deviation over seeds to each side."
+"""What is said of error bars of a metric; those of a gain are intervals, and said to be."""
+
 
 @dataclass(frozen=True)
 class Group:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pkdcli.reporting.plots.figure import COLOURS, Figure, Panel, Series, stem
-from pkdcli.reporting.plots.groups import Group, best_of_each_loss, over_seeds
+from pkdcli.reporting.plots.groups import DEVIATION, Group, best_of_each_loss, over_seeds
 from pkdcli.reporting.table import points
 from pkdcli.runs.record import Record
 
@@ -30,7 +30,8 @@ def sizes_figure(group: Group) -> Figure | None:
         values = ", ".join(f"{size} {points(y)}" for size, y in zip(sizes, one.y, strict=True) if y is not None)
         texts.append(f"{one.name}: {values}")
     figure = stem("sizes", *group.file_words)
-    return Figure(figure, "sizes", f"AP by object size: {group.title}", "; ".join(texts) + ".", [panel], group.key)
+    caption = "; ".join(texts) + "." + DEVIATION * any(one.error for one in series)
+    return Figure(figure, "sizes", f"AP by object size: {group.title}", caption, [panel], group.key)
 
 
 def _bars(name: str, look: str | None, members: list[Record], sizes: list[str]) -> Series | None:

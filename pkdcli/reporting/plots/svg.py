@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from html import escape
 
 from pkdcli.reporting.plots.axes import BOTTOM, BOX, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, axes, tick_label, ticks
-from pkdcli.reporting.plots.figure import DASHES, PALE, Panel, interval_ends, interval_text
+from pkdcli.reporting.plots.figure import DASHES, PALE, Panel, lanes
 
-_ROW, _LABEL, _LINE = 26, 15, 12  # of lying bars, and of intervals
+_ROW, _LABEL, _LANE = 26, 15, 13  # of lying bars and intervals; of each of several in a row
 _MARK = 2.6
 
 
@@ -20,7 +20,13 @@ def draw(panel: Panel, title: str, description: str = "") -> str:
         title: Read out for the picture.
         description: Read out after it.
     """
-    draw_kind = {"lines": _lines, "bars": _bars, "shares": _shares, "intervals": _intervals}[panel.kind]
+    draw_kind = {
+        "lines": _lines,
+        "points": _points,
+        "bars": _bars,
+        "shares": _shares,
+        "intervals": _intervals,
+    }[panel.kind]
     height, body, more = draw_kind(panel)
     label = escape(". ".join(filter(None, (title.rstrip("."), description))))
     return (
@@ -37,6 +43,9 @@ def _lines(panel: Panel) -> tuple[int, str, str]:
     for x, label in found.x_ticks:
         parts.append(f'<text class="tick" x="{_n(x)}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{label}</text>')
     parts.append(_x_label(panel, HEIGHT))
+    for place, lower, upper in found.bands:
+        size = f'width="{WIDTH - RIGHT - LEFT}" height="{_n(lower - upper)}"'
+        parts.append(f'<rect class="f{place} band" x="{LEFT}" y="{_n(upper)}" {size}/>')
     for place, y in found.rules:
         parts.append(
             f'<line class="c{place}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{_n(y)}" y2="{_n(y)}"{_dash(place)}/>'
@@ -51,6 +60,27 @@ def _lines(panel: Panel) -> tuple[int, str, str]:
         parts.append(f'<path class="c{place}" d="M{_n(x)} {_n(lower)}V{_n(upper)}"/>')
     logs = f"{int(panel.log_x)},{int(panel.log_y)}"
     return HEIGHT, "".join(parts), f' data-axes="{found.ends}" data-box="{BOX}" data-log="{logs}"'
+
+
+def _points(panel: Panel) -> tuple[int, str, str]:
+    found = axes(panel)
+    if found is None:
+        return HEIGHT, "", ""
+    parts = _y_axis(panel, found.y_ticks)
+    parts += [_text("tick", x, HEIGHT - BOTTOM + 17, label) for x, label in found.x_ticks]
+    parts.append(_x_label(panel, HEIGHT))
+    parts += [f'<path class="c{place}" d="M{_n(x)} {_n(low)}V{_n(high)}"/>' for place, x, low, high in found.errors]
+    for (place, name, xs, ys), one in zip(found.lines, panel.series, strict=True):
+        for n, (x, y) in enumerate(zip(xs, ys, strict=True)):
+            text = escape(f"{name}, {one.labels[n]}: {one.y[n]:.1f} at {one.x[n]:.3g}")
+            at = f'cx="{_n(x)}" cy="{_n(y)}" r="{2 * _MARK}"'
+            parts.append(f'<circle class="f{place}" {at}><title>{text}</title></circle>')
+    low, high = (float(end) for end in found.ends.split(",")[:2])
+    x = Axis(low, high, LEFT, WIDTH - RIGHT, False)
+    low, high = (float(end) for end in found.ends.split(",")[2:])
+    y = Axis(low, high, HEIGHT - BOTTOM, TOP, False)
+    parts += [_text("value", x(a), y(b) - 9, text) for a, b, text in panel.marks]
+    return HEIGHT, "".join(parts), ""
 
 
 def _bars(panel: Panel) -> tuple[int, str, str]:
@@ -118,33 +148,36 @@ def _shares(panel: Panel) -> tuple[int, str, str]:
 
 
 def _intervals(panel: Panel) -> tuple[int, str, str]:
-    low, high = interval_ends(panel)
-    deep = _LABEL + _LINE * len(panel.series) + 4
-    bottom = 6 + deep * len(panel.categories)
-    x = Axis(low, high, 8, WIDTH - 8, False)
-    parts = [f'<path class="grid" d="M{_n(x(tick))} 4V{bottom}"/>' for tick in ticks(low, high, 6)]
-    parts.append(f'<path class="axis" d="M{_n(x(0.0))} 4V{bottom}"/>')
-    for n, category in enumerate(panel.categories):
-        top = 6 + deep * n
+    low, high = panel.y_range or (0.0, 1.0)
+    most, shown = lanes(panel)
+    deep = _ROW if most == 1 else _LANE * most + 4
+    bottom = 6 + (deep + _LABEL) * len(panel.categories)
+    x, parts = Axis(low, high, 10, WIDTH - 10, False), []
+    tops = [6 + (deep + _LABEL) * n for n in range(len(panel.categories))]
+    for tick in ticks(low, high):
+        at, label = _n(x(tick)), tick_label(tick)
+        # Beside the intervals alone: no line goes through a name.
+        lines = "".join(f"M{at} {top + _LABEL}V{top + _LABEL + deep - 4}" for top in tops)
+        parts.append(f'<path class="{"axis" if tick == 0 else "grid"}" d="{lines}"/>')
+        parts.append(f'<text class="tick" x="{at}" y="{bottom + 16}" text-anchor="middle">{label}</text>')
+    for n, (top, category) in enumerate(zip(tops, panel.categories, strict=True)):
         parts.append(f'<text class="name" x="0" y="{top + _LABEL - 3}">{escape(category)}</text>')
-        for k, (place, one) in enumerate(zip(panel.places, panel.series, strict=True)):
-            value, error = one.y[n], _errors(one.error, one.y)[n]
-            if value is None:
-                continue
-            y, told = top + _LABEL + _LINE * k + _LINE / 2, interval_text(value, error)
-            line = (
-                f'<path class="c{place}" d="M{_n(x(value - error))} {_n(y)}H{_n(x(value + error))}"/>' if error else ""
-            )
-            parts.append(
-                f"<g><title>{escape(f'{category}, {one.name}: {told}')}</title>{line}"
-                f'<circle class="f{place}" cx="{_n(x(value))}" cy="{_n(y)}" r="4"/></g>'
-            )
-            if len(panel.series) == 1:
-                parts.append(f'<text class="value" x="{WIDTH}" y="{top + _LABEL - 3}" text-anchor="end">{told}</text>')
-    for tick in ticks(low, high, 6):
-        parts.append(_text("tick", x(tick), bottom + 15, tick_label(tick)))
+        for lane, k in enumerate(shown[n]):
+            place, one, value = panel.places[k], panel.series[k], panel.series[k].y[n] or 0.0
+            middle = top + _LABEL + (deep - 4) * (lane + 0.5) / len(shown[n])
+            ends = one.ends[n] if one.ends else None
+            if ends is not None:
+                left, right = (x(min(max(end, low), high)) for end in ends)
+                # An end beyond the axis has no cap.
+                caps = "".join(f"M{_n(at)} {_n(middle - 5)}V{_n(middle + 5)}" for at, end in
+                               zip((left, right), ends, strict=True) if low <= end <= high)  # fmt: skip
+                parts.append(f'<path class="c{place}" d="M{_n(left)} {_n(middle)}H{_n(right)}{caps}"/>')
+            said = f"{value:+.1f}" + ("" if ends is None else f", {ends[0]:+.1f} to {ends[1]:+.1f}")
+            named = category if most == 1 else f"{category}, {one.name}"
+            title = f"<title>{escape(named)}: {said}</title>"
+            parts.append(f'<circle class="f{place}" cx="{_n(x(value))}" cy="{_n(middle)}" r="4">{title}</circle>')
     parts.append(_text("label", WIDTH / 2, bottom + 34, panel.x_label))
-    return bottom + 40, "".join(parts), ""
+    return bottom + 42, "".join(parts), ""
 
 
 def _y_axis(panel: Panel, at: Sequence[tuple[float, str]]) -> list[str]:

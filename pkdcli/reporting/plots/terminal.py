@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pkdcli.reporting.plots.figure import Figure, Panel, interval_ends, interval_text
-from pkdcli.reporting.table import points
+from pkdcli.reporting.plots.figure import Figure, Panel, lanes
+from pkdcli.reporting.table import points, signed
 from pkdcli.runs.record import plain
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -75,6 +75,15 @@ def _chart(panel: Panel, width: int) -> Table | Text:
             if (y := one.y[n]) is not None
         ]
         return _bars(rows, width, panel.y_label)
+    if panel.kind == "points":
+        unit = panel.x_label.partition(":")[0]
+        rows = [
+            (f"{one.name}: {label} at {x:.3g}", y, place)
+            for place, one in enumerate(panel.series)
+            for x, y, label in zip(one.x, one.y, one.labels, strict=True)
+            if y is not None
+        ]
+        return _bars(rows, width, f"{panel.y_label}, at {unit}")
     if panel.points and panel.x_label == "loss weight":
         rows = [(rule.name, rule.y, len(panel.series) + n) for n, rule in enumerate(panel.rules)]
         rows += [
@@ -121,26 +130,31 @@ def _shares(panel: Panel, width: int) -> Table:
 
 
 def _intervals(panel: Panel, width: int) -> Table:
-    rows = [
-        (category if len(panel.series) == 1 else f"{category}, {one.name}", value, error or 0.0, place)
-        for n, category in enumerate(panel.categories)
-        for place, one in enumerate(panel.series)
-        for value, error in [(one.y[n], (one.error or [0.0] * len(one.y))[n])]
-        if value is not None
-    ]
-    texts = [interval_text(value, error) for _, value, error, _ in rows]
-    wide, numbers = _names([*(name for name, *_ in rows), panel.x_label], width), max(map(len, texts))
-    table, (low, high) = _grid(wide, numbers), interval_ends(panel)
-    room = max(8, min(60, width - wide - numbers - 3))
+    """A line an interval: its number, and the interval from end to end beside the place of zero."""
+    several = lanes(panel)[0] > 1
+    names = [[f"{category}, {one.name}" if several else category for one in panel.series]
+             for category in panel.categories]  # fmt: skip
+    wide = _names([*itertools.chain.from_iterable(names), panel.x_label], width)
+    numbers = max(len(signed(y)) for one in panel.series for y in one.y if y is not None)
+    table, room = _grid(wide, numbers), max(8, width - wide - numbers - 3)
+    low, high = panel.y_range or (0.0, 1.0)
 
-    def at(value: float) -> int:
-        return round((value - low) / (high - low) * (room - 1))
+    def place(value: float) -> int:
+        return round((room - 1) * (min(max(value, low), high) - low) / (high - low))
 
-    for (name, value, error, place), text in zip(rows, texts, strict=True):
-        track = [" "] * room
-        track[at(value - error) : at(value + error) + 1] = "─" * (at(value + error) - at(value - error) + 1)
-        track[at(0.0)], track[at(value)] = "│", "●"
-        table.add_row(Text(name), text, Text("".join(track), _STYLES[place % len(_STYLES)]))
+    for n in range(len(panel.categories)):
+        for look, one in enumerate(panel.series):
+            value = one.y[n]
+            if value is None:
+                continue
+            cells = [" "] * room
+            if one.ends[n] is not None:
+                left, right = map(place, one.ends[n])
+                cells[left : right + 1] = "├" + "─" * (right - left - 1) + "┤" if right > left else "│"
+            cells[place(0.0)] = "┊" if cells[place(0.0)] == " " else "┼"
+            cells[place(value)] = "●"
+            track = Text("".join(cells).rstrip(), _STYLES[look % len(_STYLES)])
+            table.add_row(Text(names[n][look]), signed(value), track)
     table.add_row(Text(panel.x_label, "dim"))
     return table
 

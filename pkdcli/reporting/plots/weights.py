@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pkdcli.reporting.plots.figure import Figure, Panel, Rule, Series, stem
-from pkdcli.reporting.plots.groups import Group, over_seeds
+from pkdcli.reporting.plots.groups import DEVIATION, Group, over_seeds
 from pkdcli.reporting.table import points
 from pkdcli.reporting.tables.names import method_name
 from pkdcli.runs.record import Record, plain
@@ -56,4 +56,5 @@ def _caption(series: list[Series], rules: list[Rule]) -> str:
         best, weight = max((y, x) for x, y in zip(one.x, one.y, strict=True) if y is not None)
         parts.append(f"{one.name} is best at weight {plain(weight)} with {points(best)} mAP")
     parts += [f"{rule.name}: {points(rule.y)}" for rule in rules]
-    return "; ".join(parts) + "."
+    spread = any(one.error for one in series) or any(rule.error for rule in rules)
+    return "; ".join(parts) + "." + DEVIATION * spread

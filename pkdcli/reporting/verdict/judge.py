@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pkdcli.reporting.select import same_but_for_seed
-from pkdcli.reporting.statistics import Interval, holm, permutation_test, seeds_to_decide, t_interval, t_test
-from pkdcli.runs.record import Record, plain
+from pkdcli.reporting.statistics import (
+    Interval,
+    all_the_same,
+    holm,
+    permutation_test,
+    seeds_to_decide,
+    t_interval,
+    t_test,
+)
+from pkdcli.reporting.verdict.commands import baseline_command, more_seeds_command
+from pkdcli.reporting.verdict.unlike import unlike_recipes
+from pkdcli.runs.record import Record
 
 GO, NO_GO, INCONCLUSIVE, NOT_JUDGED = "GO", "NO-GO", "INCONCLUSIVE", "NOT JUDGED"
 LEVEL = 0.05
 """The share of false verdicts that is taken: one of twenty tables in which nothing works."""
+THE_SAME = "its gains are all the same, so nothing is known of their spread; are these runs of their own?"
 _BUDGET = {"schedule": "schedule", "batch": "batch size", "scale": "scale", "data": "data set", "split": "split",
-           "epoch": "length", "smoke": "smoke run's size"}  # fmt: skip
+           "epoch": "length", "training": "training", "smoke": "smoke run's size"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,7 @@ class Verdict:
     permutation: float | None = None
     more_seeds: int | None = None
     why: str = ""
+    command: str | None = None
 
     @property
     def corrected(self) -> bool:
@@ -64,9 +75,12 @@ def judge(chosen: Sequence[Record], everything: Sequence[Record]) -> list[Verdic
             groups.setdefault(same_but_for_seed(record), []).append(record)
     gains = {key: _gains(members) for key, members in groups.items()}
     known = {str(number): list(gains[key].values()) for number, key in enumerate(groups)}
-    tested = {number: t_test(values) for number, values in known.items() if len(values) > 1}
+    smoke = {str(number) for number, members in enumerate(groups.values()) if members[0]["smoke"]}
+    tested = {number: t_test(values) for number, values in known.items() if len(values) > 1 and number not in smoke}
     corrected = holm(tested)
-    return [_one(members, gains[key], corrected.get(str(number)), everything)
+    # What a method that is not decided would have to fall below.
+    level = LEVEL / max(1, sum(value >= LEVEL for value in corrected.values()))
+    return [_one(members, gains[key], corrected.get(str(number)), level, everything)
             for number, (key, members) in enumerate(groups.items())]  # fmt: skip
 
 
@@ -75,7 +89,9 @@ def _gains(members: Sequence[Record]) -> dict[int, float]:
     return dict(sorted(found.items()))
 
 
-def _one(members: Sequence[Record], gains: dict[int, float], p_value: float | None, runs: Sequence[Record]) -> Verdict:
+def _one(
+    members: Sequence[Record], gains: dict[int, float], p_value: float | None, level: float, runs: Sequence[Record]
+) -> Verdict:
     method = members[0]
     if method["smoke"]:
         return Verdict(method, NOT_JUDGED, why=f"a smoke run ({method['smoke']}) says nothing of a method.")
@@ -85,25 +101,27 @@ def _one(members: Sequence[Record], gains: dict[int, float], p_value: float | No
     interval = t_interval(values)
     if p_value is None:
         seed = next(number for number in range(len(runs) + 2) if number not in gains)
-        why = "one seed tells nothing of the spread; run another of both: " + _command(method, seed)
-        return Verdict(method, INCONCLUSIVE, gains, interval, why=why)
-    more = seeds_to_decide(values)
+        why = "one seed tells nothing of the spread; run another of both: " + baseline_command(method, seed)
+        return Verdict(method, INCONCLUSIVE, gains, interval, why=why, command=more_seeds_command(method))
+    more = seeds_to_decide(values, confidence=1 - level)
     word = INCONCLUSIVE if p_value >= LEVEL else GO if interval.mean > 0 else NO_GO
-    why = _next(word, more, members)
-    return Verdict(method, word, gains, interval, p_value, permutation_test(values), more, why)
+    why = _next(word, more, members, by_itself=t_test(values) < LEVEL)
+    command = more_seeds_command(method) if word == INCONCLUSIVE and more else None
+    return Verdict(method, word, gains, interval, p_value, permutation_test(values), more, why, command)
 
 
-def _next(word: str, more: int | None, members: Sequence[Record]) -> str:
+def _next(word: str, more: int | None, members: Sequence[Record], *, by_itself: bool) -> str:
     """What would decide it, and which of its runs were left out."""
     alone = sorted(one["seed"] for one in members if one["gain"] is None and one["seed"] is not None)
     left = f"seeds {', '.join(map(str, alone))} have no baseline and are left out. " if alone else ""
     if word != INCONCLUSIVE:
         return left.strip()
+    if all_the_same([one["gain"] for one in members if one["gain"] is not None]):
+        return left + THE_SAME
     if more is None:
         return left + "a hundred further seeds would not tell at this spread: the difference is too small."
-    if more == 0:
-        return left + "decided by itself, but not among so many methods (Holm)."
-    return left + f"about {more} more seed{'s' if more > 1 else ''} of both would decide it, at this spread."
+    start = "decided by itself, but not among so many methods (Holm); " if by_itself else ""
+    return left + start + f"about {more} more seed{'s' * (more != 1)} of both would decide it, at this spread."
 
 
 def _missing(members: Sequence[Record], runs: Sequence[Record]) -> str:
@@ -115,28 +133,19 @@ def _missing(members: Sequence[Record], runs: Sequence[Record]) -> str:
     if finished:
         nearest = min(finished, key=lambda one: len(_unlike(method, one)))
         unlike = _unlike(method, nearest)
+        command = baseline_command(method, method["seed"], unlike)
         if unlike:
-            return f"its baseline was run with another {' and '.join(unlike)}; {_command(method, method['seed'])}"
+            return f"its baseline was run with another {' and '.join(_BUDGET[key] for key in unlike)}; {command}"
         if method["seed"] not in seeds:
-            return (
-                f"the baselines have seeds {', '.join(map(str, sorted(seeds, key=str)))}, and none of its own; "
-                f"{_command(method, method['seed'])}"
-            )
-        return f"its baseline was trained in another way; {_command(method, method['seed'])}"
+            known = ", ".join(map(str, sorted(seeds, key=str)))
+            return f"the baselines have seeds {known}, and none of its own; {command}"
+        keys = unlike_recipes(method, nearest)
+        how = f": {', '.join(keys)}" if keys else ""
+        return f"its baseline was trained in another way{how}; {command}"
     if alone:
         return f"its baseline is not finished: {alone[0]['run']}; pkd resume {alone[0]['run']}"
-    return f"there is no baseline; {_command(method, method['seed'])}"
+    return f"there is no baseline; {baseline_command(method, method['seed'])}"
 
 
 def _unlike(method: Record, baseline: Record) -> list[str]:
-    return [word for key, word in _BUDGET.items() if method[key] != baseline[key]]
-
-
-def _command(method: Record, seed: int | None) -> str:
-    """What makes the baseline of a method's run, as far as its columns tell."""
-    words = ["pkd", "train", "--pair", str(method["pair"] or f"{method['teacher']}-{method['student']}")]
-    words += ["--loss", "none", "--scale", str(method["scale"])]
-    if method["schedule"] not in (None, "own"):
-        words += ["--schedule", str(method["schedule"])]
-    words += ["--data", str(method["data"]), "--seed", plain(seed)]
-    return shlex.join(words)
+    return [key for key in _BUDGET if method[key] != baseline[key]]

@@ -11,24 +11,29 @@ from pkdcli.reporting.verdict.judge import GO, Verdict
 from pkdcli.runs.record import Record, plain
 
 VERDICT_COLUMNS = ("verdict", "pair", "student", "loss", "weight", "temperature", "schedule", "data", "scale", "seeds",
-                   "gain", "gain_lower", "gain_upper", "p_value", "permutation", "more_seeds", "why")  # fmt: skip
+                   "gain", "gain_lower", "gain_upper", "p_value", "permutation", "more_seeds", "why",
+                   "command")  # fmt: skip
 
 
-def verdict_table(verdicts: Sequence[Verdict]) -> Table:
-    """One line a method: verdict, gain with its interval, seeds, p-value; what to do stands below."""
+def verdict_table(verdicts: Sequence[Verdict], *, seed_by_seed: bool = False) -> Table:
+    """One line a method: verdict, gain with its interval, seeds, p-value; what to do stands below.
+
+    Args:
+        verdicts: As `judge` gives them.
+        seed_by_seed: They are of a sweep that looked after each seed, and allow for it.
+    """
     rows, bold, notes = [], set(), []
     for number, one in enumerate(verdicts):
-        gain, interval = one.interval, ""
-        if gain is not None and math.isfinite(gain.lower):
-            interval = f"{signed(gain.lower)} to {signed(gain.upper)}"
         name = method_name(one.method)
         p_value = "" if one.p_value is None else f"{one.p_value:.3f}" if one.p_value >= 0.001 else "<0.001"
-        rows.append([name, one.word, str(len(one.gains)), signed(gain and gain.mean), interval, p_value])
+        gain = signed(one.interval and one.interval.mean)
+        rows.append([name, one.word, str(len(one.gains)), gain, _ends(one), p_value])
         if one.word == GO:
             bold.add((0, number, 1))
-        if one.why:
-            notes.append(f"{name}: {one.why}")
-    columns = ["method", "verdict", "seeds", "gain", "95 % over seeds", "p (Holm)"]
+        if one.why or one.command:
+            notes.append(f"{name}: {' '.join(filter(None, (one.why, one.command)))}")
+    interval = "95 %, all looks" if seed_by_seed else "95 % over seeds"
+    columns = ["method", "verdict", "seeds", "gain", interval, "p (Holm)"]
     table = Table("Is the gain real?", columns, 2, [rows], bold)
     judged = sum(one.corrected for one in verdicts)
     table.notes += notes
@@ -36,7 +41,32 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Table:
         f"Gains are paired by seed. GO and NO-GO: p below 0.05, corrected for {judged} method{'s' * (judged != 1)}. "
         "All on the same validation images: `pkd compare` has the interval over images."
     )
+    table.notes.append(LOOKS if seed_by_seed else ONE_LOOK)
     return table
+
+
+ONE_LOOK = (
+    "For a number of seeds that was chosen beforehand: adding seeds until it says GO is wrong more often than one time "
+    "in twenty; `pkd sweep --until-decided` is not."
+)
+LOOKS = "Interval and p allow for a look after every seed."
+
+
+def verdict_line(verdict: Verdict) -> str:
+    """A verdict in a line: method, gain and its interval, word, what would decide it."""
+    name, gain = method_name(verdict.method), verdict.interval
+    if gain is None:
+        return f"{name}: {verdict.word}; {verdict.why}"
+    ends = f" ({_ends(verdict)})" if _ends(verdict) else ""
+    why = f"; {verdict.why.rstrip('.')}" if verdict.why else ""
+    return f"{name}: {signed(gain.mean)}{ends}, {verdict.word}{why}"
+
+
+def _ends(verdict: Verdict) -> str:
+    gain = verdict.interval
+    if gain is None or not math.isfinite(gain.lower):
+        return ""
+    return f"{signed(gain.lower)} to {signed(gain.upper)}"
 
 
 def method_name(record: Record) -> str:
@@ -54,6 +84,7 @@ def verdict_rows(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
         row = {key: one.method.get(key) for key in VERDICT_COLUMNS}
         row |= {"verdict": one.word, "seeds": " ".join(map(str, one.gains)), "p_value": one.p_value}
         row |= {"permutation": one.permutation, "more_seeds": one.more_seeds, "why": one.why or None}
+        row["command"] = one.command
         row["gain"] = None if one.interval is None else one.interval.mean
         for end in ("lower", "upper"):
             bound = None if one.interval is None else getattr(one.interval, end)

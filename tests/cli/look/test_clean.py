@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
+
+from pkdcli.runs.store import write_json
 
 TINY = ("--scale", "tiny", "--data")
 
@@ -66,3 +69,50 @@ def test_clean_takes_parts_of_the_cache_by_name_and_never_teachers(type_, clutte
     assert left(here).isdisjoint({"downloads", "data"})
     assert "teachers" in left(here)
     assert type_("clean", "--cache", "teachers").code == 2
+
+
+@pytest.fixture
+def several(run, here):
+    """Runs of every state, a smoke run, and teachers with a student and without one."""
+    for name, state in (("bad", "failed"), ("paused", "interrupted")):
+        run(name, state)
+    for name in ("whole", "cut"):
+        run(name, "done", result=True)
+    cut = {"role": "baseline", "metrics": {"mAP": 1.0}, "max_iters": 2, "val_images": 8}
+    write_json(here / "runs" / "cut" / "result.json", cut)
+    for name in ("used", "unused"):
+        teacher = here.parent / "cache" / "teachers" / name
+        write_json(teacher / "status.json", {"run": name, "state": "done"})
+        write_json(teacher / "result.json", {"role": "teacher", "metrics": {"mAP": 1.0}})
+        (teacher / "teacher.pth").touch()
+    write_json(here / "runs" / "whole" / "job.json", {"teacher": str(here.parent / "cache" / "teachers" / "used")})
+
+
+@pytest.mark.parametrize(
+    ("what", "gone"),
+    [
+        ("failed", {"bad"}),
+        ("smoke", {"cut"}),
+        ("failed,smoke", {"bad", "cut"}),
+        ("teachers", {"unused"}),
+        ("checkpoints", set()),
+    ],
+)
+def test_clean_takes_what_is_named_and_nothing_else(type_, several, here, what, gone):
+    folders = {*(here / "runs").iterdir(), *(here.parent / "cache" / "teachers").iterdir()}
+    said = type_("clean", "--what", what, "--dry-run", "--yes", "--json")
+    seen = [json.loads(line) for line in said.out.splitlines()]
+    assert {one["path"].rsplit("/", 1)[1] for one in seen} == gone
+    assert not [one for one in seen if one["removed"] or one["bytes"] == 0]
+    assert all(folder.is_dir() for folder in folders)
+    assert type_("clean", "--what", what, "--yes").code == 0
+    assert {folder.name for folder in folders if not folder.exists()} == gone
+    assert not [path for folder in folders for path in folder.parent.glob(".*")]
+
+
+def test_clean_of_the_cache_and_of_nothing_that_there_is(type_, cluttered, here):
+    type_("clean", "--what", "cache", "--yes")
+    assert left(here).isdisjoint({"downloads", "data"})
+    assert {"teachers", "epoch_0001.pth"} <= left(here)
+    said = type_("clean", "--what", "smok")
+    assert (said.code, said.err.splitlines()[0]) == (2, "error: --what: unknown thing to clean 'smok'.")

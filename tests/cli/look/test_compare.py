@@ -81,7 +81,7 @@ def test_every_format_and_the_plots(desk, tmp_path):
     with (tmp_path / "c.csv").open() as file:
         assert {row["kind"] for row in csv.DictReader(file)} == {"run", "metric", "class", "error", "image"}
     out = desk(*names, "--plot", "--plot-dir", tmp_path / "plots").stdout
-    assert re.search(r"Better or worse than baseline\n95 % intervals over images\nmAP +\+\d+\.\d \(.* to .*\).*●", out)
+    assert re.search(r"Better or worse than baseline\n95 % intervals over images\nmAP +\+\d+\.\d .*├─+●─+┤", out)
     made = {path.name for path in (tmp_path / "plots").iterdir()}
     assert {f"compare-{name}.png" for name in ("differences", "classes", "errors", "calibration")} < made
     assert sum(name.startswith("compare-image-") for name in made) == 6

@@ -58,3 +58,19 @@ def test_list_of_runs(type_, here):
     write_json(here / "runs" / "a" / "status.json", {"state": "failed"})
     assert type_("list", "runs", "--json").out == '{"list": "runs", "run": "a", "state": "failed", "mAP": null}\n'
     assert type_("list", "runs", "--json", "--runs", "elsewhere").out == ""
+
+
+def test_failed_and_smoke_runs_are_counted_and_shown_when_asked_for(type_, run, here):
+    run("bad", "failed")
+    run("worse", "failed")
+    run("whole", "done", result=True)
+    run("cut", "done", result=True)
+    cut = {"role": "baseline", "metrics": {"mAP": 1.0}, "max_iters": 2, "val_images": 8}
+    write_json(here / "runs" / "cut" / "result.json", cut)
+    said = type_("list", "runs").out
+    assert said.endswith("2 failed runs hidden: --all\n1 smoke run hidden: --all\n")
+    assert [name for name in ("bad", "worse", "whole", "cut") if name in said] == ["whole"]
+    everything = type_("list", "runs", "--all").out
+    assert all(name in everything for name in ("bad", "worse", "whole", "cut"))
+    assert "hidden" not in everything
+    assert len(type_("list", "runs", "--json").out.splitlines()) == 4

@@ -495,6 +495,25 @@ def test_a_smoke_run_is_never_the_best_beside_a_whole_one(runs):
     assert names_of(runs, "--best") == ["whole"]
 
 
+def test_smoke_runs_are_counted_and_shown_when_asked_for(runs):
+    runs.add("whole", 20.0)
+    for name, weight in (("cut", 30.0), ("short", 50.0)):
+        runs.add(name, 90.0, weight=weight, max_iters=2, val_images=8)
+    for layout in ("auto", "runs"):
+        said = runs.report("--format", "md", "--layout", layout).stdout
+        assert said.splitlines()[-1] == "- 2 smoke runs hidden: --all"
+        assert "90.0" not in said
+        for asked in (("--all",), ("--where", "smoke=2 steps, 8 images")):
+            everything = runs.report("--format", "md", "--layout", layout, *asked).stdout
+            assert "2 steps, 8 images" in everything
+            assert "90.0" in everything
+            assert "hidden" not in everything
+    # Data have the column `smoke`, and all rows.
+    assert names_of(runs) == ["whole", "cut", "short"]
+    # Where there is nothing else, they are what there is to see.
+    assert "90.0" in runs.report("--format", "md", "--where", "weight=30").stdout
+
+
 def test_groups_are_tables_of_their_own(runs):
     runs.sweep().add("mse-1x", 20.0, schedule="1x")
     text = runs.report("--group-by", "schedule,weight", "--format", "md", "--layout", "table7").stdout

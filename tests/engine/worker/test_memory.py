@@ -34,7 +34,8 @@ def given_back(how: str) -> list[int]:
 
 def test_a_step_finds_the_memory_of_the_last():
     usual = given_back("as usual")
-    assert len(usual) == STEPS and all(size >= SIZE for size in usual)
+    assert len(usual) == STEPS
+    assert all(size >= SIZE for size in usual)
     assert given_back("keep") == [0] * STEPS
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import re
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.reporting.compare.figures import MOST_CLASSES, compared_figures
 from pkdcli.reporting.compare.groups import Group, against, labels
 from pkdcli.reporting.plots import svg
-from pkdcli.reporting.plots.figure import Panel, Series
+from pkdcli.reporting.plots.figure import Figure, Panel, Series, lanes
 from pkdcli.reporting.plots.terminal import print_figures
 from pkdcli.reporting.statistics import Interval
 
@@ -38,7 +39,10 @@ def test_differences_errors_and_calibration(groups):
     (series,) = panel.series
     assert (series.name, series.look, panel.kind) == ("pkd-w10", "pkd", "intervals")
     assert series.y == [found.metrics[name].by_images.mean for name in panel.categories]
-    assert series.error == [found.metrics[name].by_images.half_width for name in panel.categories]
+    intervals = [found.metrics[name].by_images for name in panel.categories]
+    assert series.ends == [(one.lower, one.upper) for one in intervals]
+    assert panel.y_range[0] < min(0.0, *(one.lower for one in intervals))
+    assert panel.y_range[1] > max(0.0, *(one.upper for one in intervals))
     assert f"mAP {series.y[0]:+.1f} (" in differences.caption
     (panel,) = classes.panels
     assert panel.series[0].y == sorted(panel.series[0].y, reverse=True)
@@ -91,24 +95,19 @@ def test_names_tell_groups_apart(groups):
     assert labels([b, again]) == ["pkd-w10", "second"]
 
 
-def test_intervals_as_svg_and_in_the_terminal(groups):
-    panel = Panel("", "points", "", [Series("a", [0.0, 1.0, 2.0], [4.0, -1.0, None], [2.0, None, None])],
-                  kind="intervals", categories=["<first>", "second", "third"])  # fmt: skip
+def test_several_intervals_of_a_category_stand_below_each_other():
+    series = [Series("a", [0.0, 1.0], [4.0, None], ends=[(2.0, 6.0), None]),
+              Series("b", [0.0, 1.0], [1.0, -1.0], ends=[(-2.0, 4.0), None])]  # fmt: skip
+    panel = Panel("", "points", "", series, kind="intervals", categories=["<first>", "second"], y_range=(-2.0, 6.0))
+    assert lanes(panel) == (2, [[0, 1], [1]])
     drawn = svg.draw(panel, "t")
-    assert "&lt;first&gt;, a: +4.0 (+2.0 to +6.0)" in drawn
-    assert "second, a: -1.0<" in drawn
-    assert drawn.count("<circle") == 2
-    # From -1.28 to 6.28 over 384 units: 2 and 6 are 384 * 4 / 7.56 apart.
-    assert 'd="M174.6 27H377.8"' in drawn
-    figure = dataclasses.replace(compared_figures([against(*groups[:2], 0)])[0], panels=[panel])
+    assert re.findall(r"<title>(.*?)</title>", drawn)[1:] == [
+        "&lt;first&gt;, a: +4.0, +2.0 to +6.0", "&lt;first&gt;, b: +1.0, -2.0 to +4.0", "second, b: -1.0",
+    ]  # fmt: skip
+    places = [tuple(map(float, one)) for one in re.findall(r'<circle class="f\d" cx="([\d.]+)" cy="([\d.]+)"', drawn)]
+    # From -2 to 6 over 380 units from 10: 4 is at 295, 1 at 152.5, -1 at 57.5. Two lanes of 13, or the middle of both.
+    assert places == [(295.0, 27.5), (152.5, 40.5), (57.5, 79.0)]
     out = io.StringIO()
-    print_figures([figure], Console(file=out, width=80, color_system=None))
-    first, second = (line for line in out.getvalue().splitlines() if "●" in line)
-    assert first.startswith("<first> +4.0 (+2.0 to +6.0)")
-    assert re_track(first) == ("│", "●")
-    assert re_track(second) == ("●", "│")
-
-
-def re_track(line: str) -> tuple[str, ...]:
-    """Which stands left: the value or zero."""
-    return tuple(letter for letter in line if letter in "│●")
+    print_figures([Figure("n", "differences", "t", "c", [panel])], Console(file=out, width=60, color_system=None))
+    lines = [line.split()[:3] for line in out.getvalue().splitlines() if "●" in line]
+    assert lines == [["<first>,", "a", "+4.0"], ["<first>,", "b", "+1.0"], ["second,", "b", "-1.0"]]

@@ -49,7 +49,8 @@ def test_the_picture_of_table_8(sweep):
     assert panel.places == [PLACES["mse"], PLACES["baseline"], PLACES["pkd"]]
     assert figure.name == "weights__gfl101-fcos50__2x__shapes-tiny"
     assert figure.caption == (
-        "mse is best at weight 30 with 33.5 mAP; baseline, no distillation: 17.0; pkd, weight 10: 38.5."
+        "mse is best at weight 30 with 33.5 mAP; baseline, no distillation: 17.0; pkd, weight 10: 38.5. "
+        "Bars and bands: one standard deviation over seeds to each side."
     )
 
 

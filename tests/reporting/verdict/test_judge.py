@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pkdcli.reporting.verdict.judge import GO, INCONCLUSIVE, NO_GO, NOT_JUDGED, judge
+from pkdcli.reporting.statistics import seeds_to_decide
+from pkdcli.reporting.verdict.judge import GO, INCONCLUSIVE, NO_GO, NOT_JUDGED, THE_SAME, judge
 from pkdcli.reporting.verdict.tables import VERDICT_COLUMNS, verdict_rows, verdict_table
 from pkdcli.runs.baselines import add_gains
 
@@ -54,7 +55,12 @@ def test_what_one_method_alone_would_pass_many_do_not(runs):
     among = of(judge(*[runs({10.0: gains, 20.0: gains, 30.0: gains, 40.0: gains})] * 2))
     assert alone[10.0].word == GO
     assert {one.word for one in among.values()} == {INCONCLUSIVE}
-    assert among[10.0].why == "decided by itself, but not among so many methods (Holm)."
+    more = seeds_to_decide(list(gains.values()), confidence=1 - 0.05 / 4)
+    assert (among[10.0].more_seeds, more) == (1, 1)
+    assert among[10.0].why == (
+        "decided by itself, but not among so many methods (Holm); "
+        "about 1 more seed of both would decide it, at this spread."
+    )
 
 
 def test_seeds_that_would_decide_are_counted(runs):
@@ -132,3 +138,54 @@ def test_of_methods_that_do_nothing_one_table_in_twenty_has_a_verdict(runs):
     # Three standard errors of a share of 400 around 5 %.
     assert wrong / trials < 0.05 + 3 * math.sqrt(0.05 * 0.95 / trials)
     assert wrong > 0
+
+
+@pytest.mark.parametrize(("seeds", "methods"), [(2, 1), (3, 1), (5, 1), (3, 4), (5, 8)])
+def test_methods_that_do_nothing_get_a_verdict_in_one_of_twenty_sweeps(runs, seeds, methods):
+    """All methods of a sweep share their baseline's luck, so that their gains rise and fall together."""
+    random = np.random.default_rng(seeds * 100 + methods)
+    trials = 4000
+    baseline = random.normal(0, 0.5, (trials, 1, seeds))
+    gains = random.normal(0, 0.5, (trials, methods, seeds)) - baseline
+    t = gains.mean(2) / (gains.std(2, ddof=1) / math.sqrt(seeds))
+    p_values = 2 * stats.t.sf(np.abs(t), seeds - 1)
+    # Any verdict at all: the smallest p, times their number, is below the level.
+    wrong = (methods * p_values.min(1) < 0.05).mean()
+    assert wrong < 0.05 + 4 * math.sqrt(0.05 * 0.95 / trials)
+    if methods == 1:
+        assert wrong > 0.05 - 4 * math.sqrt(0.05 * 0.95 / trials)
+    # And that is what is said, in the trials nearest to the level on both sides.
+    for trial in np.argsort(np.abs(methods * p_values.min(1) - 0.05))[:6]:
+        drawn = {float(number + 1): dict(enumerate(one)) for number, one in enumerate(gains[trial].tolist())}
+        words = {one.word for one in judge(*[runs(drawn)] * 2)}
+        assert (words != {INCONCLUSIVE}) == (methods * p_values[trial].min() < 0.05)
+
+
+def test_gains_that_are_all_the_same_are_no_evidence(runs):
+    (found,) = judge(*[runs({10.0: {0: 0.5, 1: 0.5, 2: 0.5}})] * 2)
+    assert (found.word, found.p_value, found.more_seeds, found.command) == (INCONCLUSIVE, 1.0, None, None)
+    assert found.why == THE_SAME
+
+
+def test_smoke_runs_are_not_counted_among_the_methods(record):
+    records = [record(f"b{seed}", 30.0, role="baseline", seed=seed, smoke=smoke) for seed in range(3)
+               for smoke in (None, "2 steps")]  # fmt: skip
+    records += [record(f"m{seed}", 31.0 + seed / 5, seed=seed) for seed in range(3)]
+    records += [record(f"s{seed}", 33.0 + seed, seed=seed, weight=20.0, smoke="2 steps") for seed in range(3)]
+    add_gains(records)
+    real, smoke = judge(records, records)
+    assert real.p_value == pytest.approx(stats.ttest_1samp([1.0, 1.2, 1.4], 0).pvalue)
+    assert (smoke.word, smoke.p_value) == (NOT_JUDGED, None)
+
+
+def test_another_training_is_named(runs):
+    records = runs({10.0: {0: 3.0}}, training="own", comparable="ours")
+    for one in records:
+        one["gain"] = None
+        one["training"] = one["training"] or "paper"
+    (found,) = judge(records, records)
+    assert found.word == NOT_JUDGED
+    assert found.why == (
+        "its baseline was run with another training; pkd train --pair gfl101-fcos50 --loss none --scale tiny "
+        "--schedule 2x --data shapes --training own --seed 0"
+    )

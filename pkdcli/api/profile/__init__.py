@@ -1,0 +1,1 @@
+"""Sizes and speeds of detectors: which are meant, what is measured."""

@@ -1,0 +1,1 @@
+"""What `pkd profile` measures of finished detectors: size, latency, memory."""
