@@ -15,8 +15,8 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 _VERBS = (
-    *("train", "sweep", "reproduce", "evaluate", "report", "compare", "verify", "visualize", "benchmark"),
-    *("predict", "export", "profile", "data_check", "data_import"),
+    *("train", "sweep", "tune", "reproduce", "evaluate", "report", "compare", "diagnose", "verify", "visualize"),
+    *("benchmark", "predict", "export", "profile", "data_check", "data_import"),
     *("list_runs", "load_run", "resume", "cancel", "doctor"),
     *("archive", "unpack", "remove"),
 )

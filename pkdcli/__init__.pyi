@@ -8,10 +8,11 @@ from typing import Literal, overload
 from pandas import DataFrame
 
 from pkdcli.api.benchmark import Benchmark
-from pkdcli.api.cancel import Cancelled
+from pkdcli.api.runs.cancel import Cancelled
 from pkdcli.api.compare import Comparison
 from pkdcli.api.data.checking import Checked
 from pkdcli.api.data.importing import Imported
+from pkdcli.api.diagnose import Diagnosed
 from pkdcli.api.doctor import Findings
 from pkdcli.api.evaluate import Evaluation
 from pkdcli.api.export.export import Exported
@@ -20,6 +21,8 @@ from pkdcli.api.profile.profile import Profile
 from pkdcli.api.runs.archive import Archived
 from pkdcli.api.runs.remove import Removed
 from pkdcli.api.runs.unpack import Unpacked
+from pkdcli.api.tune.result import Tuned
+from pkdcli.api.tune.tune import TunePlan
 from pkdcli.api.verify import Verification
 from pkdcli.api.visualize.visualize import Figures
 from pkdcli.errors import PkdError as PkdError
@@ -227,6 +230,7 @@ def sweep(
     tap: Sequence[str] | str = (),
     training: str | None = None,
     distill_until: float | None = None,
+    grid: Sequence[str] | str = (),
     until_decided: bool = False,
     max_seeds: int | None = None,
     epochs: int | None = None,
@@ -289,6 +293,7 @@ def sweep(
         tap: Compare what this module puts out and not the neck: backbone, neck.0, or any inside; of one detector by student=MODULE or teacher=MODULE.
         training: paper: by SGD and steps (appendix A.2). own: by the optimizer, schedule, augmentation, averages and hooks of the student's config; the default where that is not SGD of mmdet's 1x family.
         distill_until: Learn without the teacher after this share of the run, such as 0.9.
+        grid: Any key of the resolved recipe as an axis, as --set names it; a value with commas in quotes or brackets. Repeatable: every combination.
         until_decided: Start with three seeds, or those given, and add one at a time, of baseline and methods alike, until each method is GO or NO-GO. It allows for all these looks: of methods that do nothing, 5 % are judged at most.
         max_seeds: With --until-decided: stop at so many (default 10).
         epochs: Length instead of the schedule's; milestones follow.
@@ -348,6 +353,7 @@ def sweep(
     tap: Sequence[str] | str = (),
     training: str | None = None,
     distill_until: float | None = None,
+    grid: Sequence[str] | str = (),
     until_decided: bool = False,
     max_seeds: int | None = None,
     epochs: int | None = None,
@@ -389,6 +395,190 @@ def sweep(
     dry_run: Literal[True],
     watcher: Watcher | None = None,
 ) -> Experiment: ...
+
+@overload
+def tune(
+    pair: str | os.PathLike[str] = 'gfl101-fcos50',
+    *,
+    loss: str | os.PathLike[str] = 'mse',
+    weight: str | None = None,
+    temperature: str | None = None,
+    budget: str | None = None,
+    trials: int | None = None,
+    scale: str | os.PathLike[str] = 'paper',
+    data: str | os.PathLike[str] | None = None,
+    allow_bad_data: bool = False,
+    init: str | None = None,
+    levels: str | None = None,
+    sets: Sequence[str] | str = (),
+    tap: Sequence[str] | str = (),
+    training: str | None = None,
+    distill_until: float | None = None,
+    teacher: str | os.PathLike[str] | None = None,
+    student: str | os.PathLike[str] | None = None,
+    schedule: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    grid: Sequence[str] | str = (),
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    accumulate: int = 1,
+    amp: bool = False,
+    deterministic: bool = False,
+    max_iters: int | None = None,
+    val_interval: int | None = None,
+    checkpoint_minutes: float | None = None,
+    checkpoint_iters: int | None = None,
+    workers: int | None = None,
+    keep_predictions: bool = True,
+    tracker: Sequence[str] | str = (),
+    pretrained: bool = True,
+    teacher_checkpoint: str | os.PathLike[str] | None = None,
+    share_teacher: bool | None = None,
+    launcher: str | os.PathLike[str] = 'local',
+    gpus: int | None = None,
+    devices: str | None = None,
+    procs: int | None = None,
+    threads: int | None = None,
+    jobs: int | None = None,
+    retries: int | None = None,
+    nodes: int | None = None,
+    gpus_per_node: int | None = None,
+    cpus_per_process: int | None = None,
+    memory: str | None = None,
+    partition: str | None = None,
+    account: str | None = None,
+    qos: str | None = None,
+    constraint: str | None = None,
+    time: str | None = None,
+    sbatch_option: Sequence[str] | str = (),
+    setup: Sequence[str] | str = (),
+    max_parallel: int | None = None,
+    wait: bool = False,
+    runs: str | os.PathLike[str] | None = None,
+    dry_run: Literal[False] = False,
+    watcher: Watcher | None = None,
+) -> Tuned:
+    """Find the best weight, temperature or key of a recipe for less than a full grid costs.
+
+    Args:
+        loss: Distillation loss; none is the baseline.
+        weight: Loss weights to search, LOW..HIGH, by their logarithm (default 1..100); one number is kept as it is. Without it the loss's own, where something else is searched.
+        temperature: Temperatures of norm-kl to search, in the same way.
+        budget: What the trials may take: 2h, 30m, 1900steps, 3runs. By default 40 % of the steps of a full grid of eight weights.
+        trials: So many trials, of which two are trained to the end.
+        scale: paper: the mmdet models as they are. tiny: minutes on two cores.
+        data: A data set's name or YAML file; coco, or shapes at scale tiny.
+        allow_bad_data: Train even where the check of the data refuses: leakage, doubled boxes, corners as sizes.
+        init: scratch, or inherit: start from the teacher's neck and head.
+        levels: index (level i with i, the default), stride, or student:teacher levels such as 0:1,1:2.
+        sets: Override any key of the resolved recipe.
+        tap: Compare what this module puts out and not the neck: backbone, neck.0, or any inside; of one detector by student=MODULE or teacher=MODULE.
+        training: paper: by SGD and steps (appendix A.2). own: by the optimizer, schedule, augmentation, averages and hooks of the student's config; the default where that is not SGD of mmdet's 1x family.
+        distill_until: Learn without the teacher after this share of the run, such as 0.9.
+        pair: Teacher and student.
+        teacher: In place of the pair's: a detector's name or file, a config of mmdet's by its name, or a .py of your own.
+        student: The same of the student.
+        schedule: 1x, 2x or 2x+ms; the pair's own by default.
+        seed: Seed of every random number.
+        grid: Any key of the resolved recipe as an axis, as --set names it; a value with commas in quotes or brackets. Repeatable: every combination.
+        epochs: Length instead of the schedule's; milestones follow.
+        batch_size: Images a step over all devices; the rate follows.
+        accumulate: Steps whose gradients are added.
+        amp: Mixed precision; the distillation loss stays in float32.
+        deterministic: The same numbers again from the same GPU, somewhat slower.
+        max_iters: A smoke run: so many steps, then 8 images evaluated (see --set val_images=N).
+        val_interval: Epochs between evaluations; the last is always evaluated.
+        checkpoint_minutes: Save the training state so often, besides at epoch ends (default 10; 0 for never).
+        checkpoint_iters: Save it every so many steps too.
+        workers: Loader processes.
+        keep_predictions: Keep the detections of the last evaluation, for `pkd compare`; a few MB on COCO.
+        tracker: Also tell tensorboard, mlflow, wandb (offline), dvclive, aim, clearml or neptune; repeatable. Its files are in trackers/ of the run's folder.
+        pretrained: Start from pretrained weights.
+        teacher_checkpoint: The teacher's weights; otherwise the zoo's, or it is trained first.
+        share_teacher: Train students that differ only in loss, weight, temperature, levels or init in one process, which loads each image and asks the teacher once a step; the results are the same. By default wherever two such students or more are to be trained; as many at a time as fit into half of the free memory. On Slurm each run is a task of its own.
+        launcher: local, slurm, or the YAML file of a launcher of your own.
+        gpus: The first N GPUs, a process each.
+        devices: These GPUs, a process each.
+        procs: Processes of a run on the CPU (on each node).
+        threads: Compute threads of a process; by default $OMP_NUM_THREADS, or the cores that it has. No part of a run's name: the numbers differ by rounding.
+        jobs: Runs at a time, which share out the GPUs given, or are spread over all there are.
+        retries: Start a run whose worker was killed again, so many times.
+        nodes: Machines of a run.
+        gpus_per_node: GPUs of a run on each, a process each.
+        cpus_per_process: Cores of each process.
+        memory: Memory of a node; what the data wants is said without.
+        time: Time limit of a job; a run saves before it and is queued again.
+        sbatch_option: Any other option of sbatch, such as gres=gpu:a100:4, exclusive or reservation=x; repeatable.
+        setup: A line of shell before the run; repeatable.
+        max_parallel: Runs of an array at a time.
+        wait: Wait for the jobs to end.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+        dry_run: Print what would run, and run nothing.
+    """
+    ...
+
+@overload
+def tune(
+    pair: str | os.PathLike[str] = 'gfl101-fcos50',
+    *,
+    loss: str | os.PathLike[str] = 'mse',
+    weight: str | None = None,
+    temperature: str | None = None,
+    budget: str | None = None,
+    trials: int | None = None,
+    scale: str | os.PathLike[str] = 'paper',
+    data: str | os.PathLike[str] | None = None,
+    allow_bad_data: bool = False,
+    init: str | None = None,
+    levels: str | None = None,
+    sets: Sequence[str] | str = (),
+    tap: Sequence[str] | str = (),
+    training: str | None = None,
+    distill_until: float | None = None,
+    teacher: str | os.PathLike[str] | None = None,
+    student: str | os.PathLike[str] | None = None,
+    schedule: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    grid: Sequence[str] | str = (),
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    accumulate: int = 1,
+    amp: bool = False,
+    deterministic: bool = False,
+    max_iters: int | None = None,
+    val_interval: int | None = None,
+    checkpoint_minutes: float | None = None,
+    checkpoint_iters: int | None = None,
+    workers: int | None = None,
+    keep_predictions: bool = True,
+    tracker: Sequence[str] | str = (),
+    pretrained: bool = True,
+    teacher_checkpoint: str | os.PathLike[str] | None = None,
+    share_teacher: bool | None = None,
+    launcher: str | os.PathLike[str] = 'local',
+    gpus: int | None = None,
+    devices: str | None = None,
+    procs: int | None = None,
+    threads: int | None = None,
+    jobs: int | None = None,
+    retries: int | None = None,
+    nodes: int | None = None,
+    gpus_per_node: int | None = None,
+    cpus_per_process: int | None = None,
+    memory: str | None = None,
+    partition: str | None = None,
+    account: str | None = None,
+    qos: str | None = None,
+    constraint: str | None = None,
+    time: str | None = None,
+    sbatch_option: Sequence[str] | str = (),
+    setup: Sequence[str] | str = (),
+    max_parallel: int | None = None,
+    wait: bool = False,
+    runs: str | os.PathLike[str] | None = None,
+    dry_run: Literal[True],
+    watcher: Watcher | None = None,
+) -> TunePlan: ...
 
 def reproduce(
     table: str | os.PathLike[str] | Run,
@@ -557,6 +747,8 @@ def report(
     compare: Sequence[str] | str | None = None,
     everything: bool = False,
     verdict: bool = False,
+    by_class: bool = False,
+    split: str = 'val',
     plots: Sequence[str | os.PathLike[str] | Run] | str | os.PathLike[str] | Run = (),
     plot_dir: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
@@ -580,6 +772,8 @@ def report(
         compare: Two runs, or the beginnings of their names, side by side.
         everything: Also smoke runs beside whole ones.
         verdict: Is the gain real? GO, NO-GO or INCONCLUSIVE for each method, from its seeds and the baseline's.
+        by_class: AP of each class, with its gain over the baseline.
+        split: val, as the runs ended, or test: as pkd eval RUN --split test has measured them.
         plots: With --plot or --plot-dir, only these: tradeoff, weights, gains, sizes, levels, training.
         plot_dir: Also write the plots here, as PNG, SVG and PDF.
         output: Write here; html without it goes to report.html.
@@ -607,6 +801,32 @@ def compare(
         output: Write to a file instead of the terminal.
         plot_dir: Write plots, and the images where runs differ most, into a folder.
         runs: Folder of runs (default $PKD_RUNS, or ./runs).
+        quiet: Print only the result.
+    """
+    ...
+
+def diagnose(
+    name: str | os.PathLike[str] | Run,
+    *,
+    look: bool = False,
+    images: int = 16,
+    format: str | None = None,
+    output: str | os.PathLike[str] | None = None,
+    runs: str | os.PathLike[str] | None = None,
+    json: bool = False,
+    quiet: bool = False,
+    watcher: Watcher | None = None,
+) -> Diagnosed:
+    """Say why a run may be no better than it is: causes, the likeliest first, with evidence and what to type.
+
+    Args:
+        name: A run's id, its beginning or its folder.
+        look: Also run teacher and student over a few images, which takes half a minute.
+        images: For --look: images of the training and of the validation split each.
+        format: table, md or json.
+        output: Write to a file instead of the terminal.
+        runs: Folder of runs (default $PKD_RUNS, or ./runs).
+        json: Print JSON lines.
         quiet: Print only the result.
     """
     ...
@@ -824,7 +1044,7 @@ def benchmark(
         image: Size of the images in pixels.
         batch: Images a step.
         threads: Of a step on the CPU; PyTorch's own choice.
-        only: Sections: losses, launches, step, group, eval, data, startup, suggest, experiment, operators, coco, report, compare, predictions.
+        only: Sections: losses, launches, step, group, eval, data, startup, suggest, experiment, operators, coco, import, report, predict, compare, predictions.
         suggest: Propose faster settings for the teacher.
         clock: cpu: processor time, on one thread; steadier where others use the machine too.
         repeat: Rounds of each comparison.

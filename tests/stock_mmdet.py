@@ -1,10 +1,12 @@
 """A process without pkdcli that uses mmdet as it comes: mmcv's absent operators are made from torchvision here.
 
-`python stock_mmdet.py RUN PICTURE` prints what init_detector, DetInferencer and Runner.test() make of a run's student.
+`python stock_mmdet.py RUN PICTURE` prints what init_detector, DetInferencer and Runner.test() make of a run's student;
+`python stock_mmdet.py --script FILE` runs a script there.
 """
 
 import importlib.machinery
 import json
+import runpy
 import sys
 import types
 from pathlib import Path
@@ -34,14 +36,17 @@ def missing(name):
     return lambda *_, **__: (_ for _ in ()).throw(NotImplementedError(name))
 
 
-def main(run: Path, picture: str, name: str = "student") -> None:
-    """Use a run's files."""
+def alone() -> None:
+    """Let nothing of pkdcli be imported, and mmcv have its operators."""
     sys.meta_path.insert(0, Refuse())
     extension = types.ModuleType("mmcv._ext")
     extension.__spec__ = importlib.machinery.ModuleSpec("mmcv._ext", None)
     extension.nms, extension.__getattr__ = nms, missing
     sys.modules["mmcv._ext"] = extension
 
+
+def main(run: Path, picture: str, name: str = "student") -> None:
+    """Use a run's files."""
     from mmdet.apis import DetInferencer, inference_detector, init_detector
     from mmengine.config import Config
     from mmengine.runner import Runner
@@ -71,4 +76,8 @@ def main(run: Path, picture: str, name: str = "student") -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])
+    alone()
+    if sys.argv[1] == "--script":
+        runpy.run_path(sys.argv[2], run_name="__main__")
+    else:
+        main(Path(sys.argv[1]), *sys.argv[2:])

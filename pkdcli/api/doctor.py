@@ -128,6 +128,7 @@ def _data() -> Iterable[Finding]:
         if data.generator:
             yield Finding(f"data {data.name}", "embedded; drawn on first use", True)
             continue
-        absent = [path for path in (data.train.annotations, data.val.annotations) if not Path(path).is_file()]
+        files = [part.annotations for split in (data.train, data.val) for part in split.parts]
+        absent = [path for path in files if not Path(path).is_file()]
         found = "there" if not absent else f"not at {Path(absent[0]).parent.parent}"
         yield Finding(f"data {data.name}", found, True if not absent else None, data.get if absent else "")

@@ -9,6 +9,7 @@ from pkdcli.api.planning import Planned, asked
 from pkdcli.launch.options import LaunchOptions
 from pkdcli.launch.outcome import Watcher
 from pkdcli.options import OutputOptions
+from pkdcli.recipe.axes.grid import GridOptions
 from pkdcli.recipe.options import RecipeOptions, SweepOptions, TeacherOptions
 from pkdcli.recipe.seeds import SeedOptions
 
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
     from pkdcli.runs.run_list import RunList
 
 
+NO_KEYS = GridOptions()
+
+
 def sweep(
     sweep: SweepOptions,
+    more: GridOptions,
     until: SeedOptions,
     recipe: RecipeOptions,
     teacher: TeacherOptions,
@@ -35,6 +40,7 @@ def sweep(
 
     Args:
         sweep: The lists.
+        more: Keys of the recipe that are axes too.
         until: Whether seeds are added, and how many.
         recipe: How to train.
         teacher: Where its weights come from, and whether students share it.
@@ -55,12 +61,14 @@ def sweep(
     from pkdcli.runs.run_list import RunList
 
     if until != SeedOptions():
-        found = plan_decided(sweep, until, recipe, teacher, launch, output, watcher=watcher, command=command)
+        found = plan_decided(
+            sweep, until, recipe, teacher, launch, output, watcher=watcher, command=command, more=more
+        )
         if output.dry_run:
             return found.whole
         found.execute(watcher)
         return RunList(runs_of(one.paths for one in found.used), found.rows())
-    planned = plan_sweep(sweep, recipe, teacher, launch, output, watcher=watcher, command=command)
+    planned = plan_sweep(sweep, more, recipe, teacher, launch, output, watcher=watcher, command=command)
     if output.dry_run:
         return planned
     planned.execute(watcher)
@@ -69,6 +77,7 @@ def sweep(
 
 def plan_sweep(
     sweep: SweepOptions,
+    more: GridOptions,
     recipe: RecipeOptions,
     teacher: TeacherOptions,
     launch: LaunchOptions,
@@ -81,6 +90,7 @@ def plan_sweep(
 
     Args:
         sweep: The lists.
+        more: Keys of the recipe that are axes too.
         recipe: How to train.
         teacher: Where its weights come from, and whether students share it.
         launch: Where the runs are carried out.
@@ -92,11 +102,12 @@ def plan_sweep(
         PkdError: Something is wrong with a recipe, its files or its data.
     """
     from pkdcli.experiment.execute import experiment
+    from pkdcli.recipe.axes.grid import axes
     from pkdcli.recipe.options import grid
     from pkdcli.recipe.sweep import expand
 
     machines, base = asked(sweep, recipe, teacher, launch, output)
-    recipes, share = expand(base, grid(sweep)), teacher.share_teacher
+    recipes, share = expand(base, replace(grid(sweep), keys=axes(more.grid))), teacher.share_teacher
     return experiment(recipes, machines, launch, output, watcher=watcher, command=command, share=share)
 
 
@@ -110,6 +121,7 @@ def plan_decided(
     *,
     watcher: Watcher,
     command: str,
+    more: GridOptions = NO_KEYS,
 ) -> UntilDecided:
     """Plan a sweep that adds seeds until each method is known to be better or worse than its baseline.
 
@@ -122,6 +134,7 @@ def plan_decided(
         output: Where runs are; a dry run needs neither data nor devices.
         watcher: Told of data that is drawn or checked.
         command: What somebody typed or called, for the runs' records.
+        more: Keys of the recipe that are axes too.
 
     Raises:
         PkdError: Something is wrong with a recipe, its files or its data; the methods can't be judged.
@@ -132,5 +145,5 @@ def plan_decided(
 
     seeds, first = seeds_in_turn(sweep.seeds, until, FIRST)
     every = replace(sweep, seeds=tuple(seeds))
-    planned = plan_sweep(every, recipe, teacher, launch, output, watcher=watcher, command=command)
+    planned = plan_sweep(every, more, recipe, teacher, launch, output, watcher=watcher, command=command)
     return plan_until_decided(sweep, planned, seeds, first)

@@ -24,9 +24,11 @@ GROUPS = {
 }
 # Each is the function `command` of a module of its name, in the room of its panel's name.
 COMMANDS = {
-    "run": ("train", "sweep", "reproduce", "eval", "resume", "cancel"),
-    "look": ("status", "logs", "report", "compare", "list", "show", "visualize", "verify", "bench", "doctor", "clean",
-             "rm"),
+    "run": ("train", "sweep", "tune", "reproduce", "eval", "resume", "cancel"),
+    "look": (
+        *("status", "logs", "report", "compare", "diagnose", "list", "show", "visualize", "verify", "bench", "doctor"),
+        *("clean", "rm"),
+    ),
     "use": ("predict", "export", "profile", "archive", "unpack"),
 }
 

@@ -44,8 +44,8 @@ def carry_out_decided(found: UntilDecided, output: OutputOptions, watch: Watch) 
         for row in found.rows():
             print(json.dumps({"event": "verdict", **row}))
     else:
-        from pkdcli.api.report import tables_of
         from pkdcli.reporting.formats import print_rich
+        from pkdcli.reporting.tables.build import tables_of
         from pkdcli.reporting.verdict.tables import verdict_table
 
         tables, notes = tables_of(found.whole.runs, [one.run for one in found.used], mean=True)

@@ -202,6 +202,10 @@ def show_results(experiment: Experiment, output: OutputOptions, *, sweep: bool) 
         print(f"a smoke run ({cut}): these numbers show that the code runs, and nothing else")
     if not output.quiet:
         print(f"{last.paths.root}")
+        from pkdcli.api.diagnose import ending
+
+        if line := ending(last.paths):
+            print(line, file=sys.stderr)
 
 
 def _baseline(experiment: Experiment, result: dict) -> dict | None:

@@ -29,10 +29,11 @@ from typing import Literal, overload
 from pandas import DataFrame
 
 from pkdcli.api.benchmark import Benchmark
-from pkdcli.api.cancel import Cancelled
+from pkdcli.api.runs.cancel import Cancelled
 from pkdcli.api.compare import Comparison
 from pkdcli.api.data.checking import Checked
 from pkdcli.api.data.importing import Imported
+from pkdcli.api.diagnose import Diagnosed
 from pkdcli.api.doctor import Findings
 from pkdcli.api.evaluate import Evaluation
 from pkdcli.api.export.export import Exported
@@ -41,6 +42,8 @@ from pkdcli.api.profile.profile import Profile
 from pkdcli.api.runs.archive import Archived
 from pkdcli.api.runs.remove import Removed
 from pkdcli.api.runs.unpack import Unpacked
+from pkdcli.api.tune.result import Tuned
+from pkdcli.api.tune.tune import TunePlan
 from pkdcli.api.verify import Verification
 from pkdcli.api.visualize.visualize import Figures
 from pkdcli.errors import PkdError as PkdError
@@ -52,6 +55,9 @@ from pkdcli.runs.run_list import RunList as RunList
 
 __version__: str
 '''
+
+PLANS = {"Run": "Experiment", "RunList": "Experiment", "Tuned": "TunePlan"}
+"""What a verb that returns one of these returns with `dry_run=True`."""
 
 
 def render() -> str:
@@ -67,10 +73,10 @@ def _function(name: str, verb: Verb) -> str:
     notes = [f"    {field.name}: {field.option.help}" for field in fields.values() if field.option.help]
     text = "\n".join([f'"""{doc}', "", "Args:", *notes, '"""']) if notes else f'"""{doc}"""'
     body = textwrap.indent(text, "    ")
-    if "dry_run" not in fields or verb.returns not in ("Run", "RunList"):
+    if "dry_run" not in fields or verb.returns not in PLANS:
         return f"\n{_signature(name, verb, fields, verb.returns)}\n{body}\n    ...\n"
     runs = _signature(name, verb, fields, verb.returns, "dry_run: Literal[False] = False,")
-    plans = _signature(name, verb, fields, "Experiment", "dry_run: Literal[True],")
+    plans = _signature(name, verb, fields, PLANS[verb.returns], "dry_run: Literal[True],")
     return f"\n@overload\n{runs}\n{body}\n    ...\n\n@overload\n{plans} ...\n"
 
 

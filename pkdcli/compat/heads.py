@@ -69,9 +69,35 @@ def _standardised(module: ModuleType) -> None:
     module.ConvAWS2d._get_weight = lambda self, weight: stock_aws(self, weight.contiguous())
 
 
+def _drawn(module: ModuleType) -> None:
+    """RTMDet's heads draw their weights with a deviation of 0.01 whatever `init_cfg` their config gives.
+
+    Where one is given it is carried out after their own, as in other heads; the default stays mmdet's.
+    """
+    from mmengine.model import initialize
+
+    def mended(head: type) -> None:
+        build, draw = head.__init__, head.init_weights
+
+        def init(self: Any, *args: Any, **kwargs: Any) -> None:
+            build(self, *args, **kwargs)
+            self.given_init_cfg = kwargs.get("init_cfg")
+
+        def init_weights(self: Any) -> None:
+            draw(self)
+            if self.given_init_cfg:
+                initialize(self, self.given_init_cfg)
+
+        head.__init__, head.init_weights = init, init_weights
+
+    mended(module.RTMDetHead)
+    mended(module.RTMDetSepBNHead)
+
+
 MENDS: dict[str, Callable[[ModuleType], None]] = {
     "mmcv.cnn.bricks.conv_ws": _standardised,
     "mmcv.ops.masked_conv": _masked,
+    "mmdet.models.dense_heads.rtmdet_head": _drawn,
     "mmdet.models.dense_heads.ssd_head": _ssd,
     "mmdet.models.roi_heads.mask_heads.fcn_mask_head": _pasted,
     "mmdet.models.roi_heads.mask_heads.grid_head": _grid,

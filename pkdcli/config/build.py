@@ -197,13 +197,14 @@ def _with_levels(loss: LossUse, levels: str) -> LossUse:
 
 
 def hooks(recipe: Recipe) -> list[dict[str, Any]]:
-    """Progress for every run; a distilled one is also measured and checked."""
+    """Progress and the size of the weights' steps for every run; a distilled one is also measured and checked."""
     distilled = [{"type": "PkdSanityHook"}, {"type": "PkdDiagnosticsHook"}] if recipe.role == "distill" else []
     until = schedule.taught_iters(recipe)
     distilled += [{"type": "PkdTeachingHook", "until": until}] if until is not None else []
     tracked = [{"type": "PkdTrackerHook"}] if recipe.trackers else []
     own = own_hooks(recipe).sections if recipe.training == "own" and not recipe.weights else []
-    return [{"type": "PkdProgressHook"}, *distilled, *tracked, *own]
+    updates = [] if recipe.weights else [{"type": "PkdUpdatesHook"}]
+    return [{"type": "PkdProgressHook"}, *updates, *distilled, *tracked, *own]
 
 
 def visualizer(recipe: Recipe, work_dir: Path | str) -> dict[str, Any]:

@@ -106,8 +106,11 @@ def _detector(recipe: Recipe, model: dict[str, Any]) -> dict[str, Any]:
     if recipe.role == "distill":
         model = {**model["architecture"], "data_preprocessor": model["data_preprocessor"]["student"]}
     for module in modules(model):
-        if isinstance(module.get("init_cfg"), dict) and module["init_cfg"].get("type") == "Pretrained":
+        init = module.get("init_cfg")
+        if isinstance(init, dict) and init.get("type") == "Pretrained":
             module["init_cfg"] = None  # the run's own weights stand beside the config
+        elif isinstance(init, list):
+            module["init_cfg"] = [one for one in init if not one["type"].startswith("Pkd")]  # stock mmdet has no such
     return model
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pkdcli.data.images.reading import settle
+from pkdcli.data.joined.classes import fingerprint_of, only_of
+from pkdcli.data.joined.make import joined, notes_of
 from pkdcli.data.shapes import dataset
 from pkdcli.errors import ExitCode, PkdError, unknown
 from pkdcli.recipe.places import drawn_here
-from pkdcli.recipe.schema import Data, Split
+from pkdcli.recipe.schema import Data, Part, Split
 from pkdcli.runs.store import read_json, write_json
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def present(data: Data, cache: Path, progress: Callable[[int, int], None] | None
     if data.generator == "shapes":
         return _drawn_in(data, cache, dataset.ensure_shapes(cache, progress))
     _present(data)
-    return data
+    return joined(data, cache)
 
 
 def facts(data: Data, cache: Path, warn: Callable[[str], None] = _say) -> Data:
@@ -78,8 +79,9 @@ def facts(data: Data, cache: Path, warn: Callable[[str], None] = _say) -> Data:
                 "train_images": data.train_images or dataset.COUNTS["train"],
             }
         )
-    if not all(Path(split.annotations).exists() for split in data.splits.values()):
+    if not all(Path(part.annotations).exists() for split in data.splits.values() for part in split.parts):
         return data
+    data = joined(data, cache)
     content = fingerprint(data)
     known = cache / "checks" / f"{data.name}-{content}.json"
     found = read_json(known)
@@ -166,7 +168,11 @@ def _under(root: Path, split: Split) -> Split:
 def _folders(data: Data) -> dict[str, Any]:
     """Where the images lie and when their folders last changed: a check holds as long as that does."""
     return {
-        name: [split.images, Path(split.images).stat().st_mtime_ns if Path(split.images).is_dir() else None]
+        name: [
+            part
+            for one in split.parts
+            for part in (one.images, Path(one.images).stat().st_mtime_ns if Path(one.images).is_dir() else None)
+        ]
         for name, split in data.splits.items()
     }
 
@@ -180,7 +186,8 @@ def _reading(data: Data) -> list[Any]:
 
 def absent(data: Data) -> list[str]:
     """The files and folders that a data recipe names and that are not there."""
-    named = [path for split in data.splits.values() for path in (split.annotations, split.images)]
+    parts = [part for split in data.splits.values() for part in split.parts]
+    named = [path for part in parts for path in (part.annotations, part.images)]
     return [path for path in named if not Path(path).exists()]
 
 
@@ -209,38 +216,24 @@ def fingerprint(data: Data) -> str:
     Raises:
         PkdError: One can't be read.
     """
-    digest = hashlib.sha256()
-    for name, split in data.splits.items():
-        digest.update(name.encode())
-        try:
-            with open(split.annotations, "rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
-        except OSError:
-            from pkdcli.data.checks.coco import read_classes
-
-            read_classes(Path(split.annotations), where=f"data set {data.name}, {name}")  # says what is wrong with it
-            raise
-    return digest.hexdigest()[:16]
+    return fingerprint_of(data)
 
 
 def _check(data: Data) -> dict[str, Any]:
     """Check every split of a user's data set and say what was found in it."""
+    from pkdcli.data.annotations.read import read_classes
     from pkdcli.data.checks import coco, images
 
     reports: dict[str, coco.SplitReport] = {}
     warnings: list[str] = []
     for name, split in data.splits.items():
-        reports[name] = coco.check_split(
-            Path(split.images),
-            Path(split.annotations),
-            where=f"data set {data.name}, {name}",
-            only=data.classes,
-            use="learn" if name == "train" else "measure",
-            accept=data.accept,
-            background=data.background,
-        )
-        warnings += [f"{split.annotations}: {problem}" for problem in reports[name].problems]
+        for part in split.joined:  # what is wrong with one is said of it, and not of what was made of it
+            report = _look(part, name, data, only_of(data, read_classes(Path(part.annotations))), may_be_empty=True)
+            warnings += [f"{part.annotations}: {problem}" for problem in report.problems]
+        reports[name] = _look(split, name, data, data.classes)
+        if not split.joined:
+            warnings += [f"{split.annotations}: {problem}" for problem in reports[name].problems]
+    warnings += [f"data set {data.name}, {name}: {note}" for name, notes in notes_of(data).items() for note in notes]
     classes = reports["train"].classes
     for name, report in reports.items():
         coco.same_classes(classes, report.classes, data.train.annotations, data.splits[name].annotations)
@@ -268,6 +261,24 @@ def _check(data: Data) -> dict[str, Any]:
         "train_images": reports["train"].n_trainable,
         "warnings": warnings + shared,
     }
+
+
+def _look(
+    part: Part, name: str, data: Data, only: list[str] | None, *, may_be_empty: bool = False
+) -> coco.SplitReport:
+    """Check a split, or one of the files that it is joined of."""
+    from pkdcli.data.checks import coco
+
+    return coco.check_split(
+        Path(part.images),
+        Path(part.annotations),
+        where=f"data set {data.name}, {name}",
+        only=only,
+        use="learn" if name == "train" else "measure",
+        accept=data.accept,
+        background=data.background,
+        may_be_empty=may_be_empty,
+    )
 
 
 def _shared(reports: dict[str, coco.SplitReport]) -> list[str]:

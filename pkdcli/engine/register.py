@@ -14,4 +14,14 @@ from pkdcli.engine.losses import registered  # noqa: E402, F401
 from pkdcli.engine.metrics import coco  # noqa: E402, F401
 from pkdcli.engine.speedups import assigners  # noqa: E402, F401
 from pkdcli.engine.train import loop, optimizer, own_optimizer, weight_init  # noqa: E402, F401
-from pkdcli.engine.train.hooks import averages, checkpoint, diagnostics, own, progress, sanity, teaching, tracker  # noqa: E402, F401
+from pkdcli.engine.train.hooks import (  # noqa: E402
+    averages,  # noqa: F401
+    checkpoint,  # noqa: F401
+    diagnostics,  # noqa: F401
+    own,  # noqa: F401
+    progress,  # noqa: F401
+    sanity,  # noqa: F401
+    teaching,  # noqa: F401
+    tracker,  # noqa: F401
+    updates,  # noqa: F401
+)

@@ -13,6 +13,7 @@ from pkdcli.launch.job import JobSpec
 from pkdcli.launch.outcome import Counted, Outcome, Watcher
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.record import number_of
+from pkdcli.runs.status import paused
 from pkdcli.runs.store import read_object
 
 
@@ -132,11 +133,14 @@ class Bars(Watcher):
 
     def _ending(self, paths: RunPaths, outcome: Outcome) -> str:
         """How a run ended: its mAP, its own words, or what became of its process."""
+        status = read_object(paths.status)
+        if outcome.code == 0 and paused(status):
+            return str(status["error"]["message"])
         if outcome.code == 0:
             metrics = read_object(paths.result).get("metrics")
             reached = number_of(metrics.get("mAP")) if isinstance(metrics, dict) else None
             return "done, mAP " + ("unknown" if reached is None else f"{reached:.1f}")
-        error = read_object(paths.status).get("error")
+        error = status.get("error")
         if outcome.died_by or outcome.lacked or not isinstance(error, dict) or not error.get("message"):
             return "stopped" if outcome.code == ExitCode.INTERRUPTED and not outcome.lacked else outcome.cause
         return f"{'stopped' if outcome.code == ExitCode.INTERRUPTED else 'failed'}: {error['message']}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from pkdcli.errors import PkdError
 from pkdcli.recipe.identity import run_id
@@ -22,11 +23,13 @@ class PlannedRun:
         recipe: Complete.
         paths: Its run directory; a teacher's lies in the cache.
         teacher: The run that provides the teacher, for a distilled run.
+        pause: Where it pauses, `at` (steps) and `measure` (whether it is evaluated there); None for at its end.
     """
 
     recipe: Recipe
     paths: RunPaths
     teacher: PlannedRun | None = None
+    pause: Mapping[str, Any] | None = None
 
     @property
     def run(self) -> str:

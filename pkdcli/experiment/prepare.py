@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pkdcli.config.environment import variables
+from pkdcli.data.joined.make import joined
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.experiment.plan import PlannedRun
 from pkdcli.experiment.relocate import as_yaml, say_where
@@ -59,6 +60,7 @@ def prepare(planned: PlannedRun, cache: Path, devices: int = 1, launcher: Launch
         return
     if who := held_by(planned.paths):
         raise PkdError(f"{planned.run} is running already: {who}.", "Wait for it, or stop it first.")
+    joined(planned.recipe.data, cache)  # of a run that goes on: the cache may have been emptied meanwhile
     write_text(planned.paths.recipe, recipe_yaml(planned.recipe))
     keep_modules(planned.recipe, planned.paths)
     write_text(planned.paths.config, config_py(planned, devices))
@@ -98,7 +100,8 @@ def job(planned: PlannedRun, cache: Path, devices: int = 1) -> dict[str, Any]:
         devices: Its worker processes, over all its machines.
     """
     teacher = str(planned.teacher.paths.root) if planned.teacher else None
-    return {"cache": str(cache), "teacher": teacher, "devices": devices}
+    pause = {"pause": dict(planned.pause)} if planned.pause else {}
+    return {"cache": str(cache), "teacher": teacher, "devices": devices, **pause}
 
 
 def by_whom() -> dict[str, Any]:

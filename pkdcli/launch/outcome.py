@@ -119,6 +119,14 @@ class Watcher:
             teacher: Its title.
         """
 
+    def on_rung(self, rung: Mapping[str, Any]) -> None:
+        """The trials of a search have been compared.
+
+        Args:
+            rung: `rung` of `rungs` from 1, `step` after which they were measured, `trials` (`run`, `params`, `mAP`)
+                with the best first, `spent` steps so far.
+        """
+
     def on_submit(self, run: str, job: str | None, text: str) -> None:
         """A run has been handed to a cluster as `job`, or (None) was there before; `text` says which.
 

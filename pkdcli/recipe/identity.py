@@ -22,6 +22,8 @@ def content(recipe: Recipe) -> dict[str, Any]:
     whole["data"] = {key: data[key] for key in ("name", "generator", "classes", "image", "fingerprint")}
     if data["background"]:  # the default leaves the names of earlier runs as they are
         whole["data"]["background"] = True
+    if data["map"]:
+        whole["data"]["map"] = data["map"]
     # How images are read, where it is not as usual.
     whole["data"] |= {key: data[key] for key in ("exif", "pixel_range") if data[key] not in (None, "shown")}
     if recipe.student.mask or (recipe.teacher is not None and recipe.teacher.mask):

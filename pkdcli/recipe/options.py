@@ -293,4 +293,4 @@ def grid(sweep: SweepOptions) -> Grid:
     """The axes of a sweep, as `pkdcli.recipe.sweep.expand` takes them."""
     from pkdcli.recipe.sweep import Grid
 
-    return Grid(**{name: getattr(sweep, name) for name in Grid.__dataclass_fields__})
+    return Grid(**{name: getattr(sweep, name) for name in Grid.__dataclass_fields__ if hasattr(sweep, name)})

@@ -30,6 +30,7 @@ from pkdcli.recipe.schema import (
     Loss,
     LossUse,
     OwnTraining,
+    Part,
     Recipe,
     Scale,
     Schedule,
@@ -258,7 +259,12 @@ def load_data(name: str, where: str | None = None) -> Data:
     def absolute(split: Split | None) -> Split | None:
         if split is None:
             return None
-        return Split(images=str(base / split.images), annotations=str(base / split.annotations))
+        if split.joined:
+            return split.model_copy(update={"joined": [placed(one) for one in split.joined]})
+        return Split(**dict(placed(split)))
+
+    def placed(one: Part) -> Part:
+        return Part(images=str(base / one.images), annotations=str(base / one.annotations))
 
     update = {"root": None, "train": absolute(data.train), "val": absolute(data.val), "test": absolute(data.test)}
     return data.model_copy(update=update)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from pkdcli.errors import PkdError
 from pkdcli.recipe import library
+from pkdcli.recipe.axes.grid import GridAxis, as_grid, combinations
 from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Recipe
@@ -25,6 +26,7 @@ class Grid:
     schedules: Sequence[str] = ()
     seeds: Sequence[int] = ()
     baseline: bool = True
+    keys: Sequence[GridAxis] = ()
 
 
 def expand(base: Request, grid: Grid) -> list[Recipe]:
@@ -39,6 +41,21 @@ def expand(base: Request, grid: Grid) -> list[Recipe]:
     Raises:
         PkdError: Temperatures for losses of which none has one, or whatever `resolve` refuses.
     """
+    with as_grid(grid.keys):
+        found = [
+            recipe
+            for sets in combinations(grid.keys)
+            for recipe in _expand(replace(base, sets=(*base.sets, *sets)), grid)
+        ]
+    unique: dict[str, Recipe] = {}
+    for recipe in found:
+        # Pairs that share a student share its baseline; the run's name tells.
+        unique.setdefault(run_id(recipe), recipe)
+    return list(unique.values())
+
+
+def _expand(base: Request, grid: Grid) -> list[Recipe]:
+    """The runs of one combination of keys."""
     losses = list(grid.losses) or [base.loss]
     hot = {name for name in losses if name != "none" and library.load("losses", name).temperature is not None}
     if grid.temperatures and not hot:
@@ -57,11 +74,7 @@ def expand(base: Request, grid: Grid) -> list[Recipe]:
                     for weight in grid.weights or [base.weight]:
                         for temperature in (grid.temperatures if loss in hot else None) or [base.temperature]:
                             recipes.append(resolve(replace(here, loss=loss, weight=weight, temperature=temperature)))
-    unique: dict[str, Recipe] = {}
-    for recipe in recipes:
-        # Pairs that share a student share its baseline; the run's name tells.
-        unique.setdefault(run_id(recipe), recipe)
-    return list(unique.values())
+    return recipes
 
 
 def _detectors(base: Request, grid: Grid) -> Iterator[dict[str, str | None]]:

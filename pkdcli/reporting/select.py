@@ -79,6 +79,22 @@ def choose(records: list[Record], conditions: list[tuple[str, str]]) -> list[Rec
     return kept
 
 
+def without_smoke(records: list[Record]) -> list[Record]:
+    """The runs without smoke runs, whose numbers say nothing beside whole ones; all where there is no whole one."""
+    whole = [record for record in records if not record["smoke"]]
+    return records if all(record["mAP"] is None for record in whole) else whole
+
+
+def hidden(count: int, kind: str) -> list[str]:
+    """The line that says of runs which are not shown; none where all are.
+
+    Args:
+        count: How many.
+        kind: What they are, such as `smoke` or `failed`.
+    """
+    return [f"{count} {kind} run{'s' * (count != 1)} hidden: --all"] if count else []
+
+
 def parse_group_by(words: Iterable[str]) -> tuple[str, ...]:
     """The columns that `--group-by` names, repeated or with commas between them.
 

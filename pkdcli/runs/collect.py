@@ -12,7 +12,7 @@ from pkdcli.errors import PkdError
 from pkdcli.runs.baselines import add_experiments, add_gains
 from pkdcli.runs.paths import MARKS, RunPaths
 from pkdcli.runs.profiles import size_columns
-from pkdcli.runs.record import COLUMNS, METRICS, Record, Warn, number_of, order, smoke, text_of
+from pkdcli.runs.record import COLUMNS, METRICS, Record, Warn, classes_of, number_of, order, smoke, text_of
 
 _TEXTS = (
     *("pair", "teacher", "student", "role", "loss", "schedule", "data", "scale", "split", "init", "levels"),
@@ -39,7 +39,8 @@ def collect(root: Path, warn: Warn | None = None, foreign: Sequence[Path] = ()) 
     Returns:
         Flat records with at least the keys `COLUMNS`; a value that is not known is None. Besides: `epochs`,
         `teacher_title`, `student_title`, `comparable`, `experiment` (one for all seeds), the teacher's metrics as
-        `teacher_AP50` and so on; of pkd's own runs `MORE_COLUMNS` and `profile`, all measurements.
+        `teacher_AP50` and so on, and `classes`: AP by the name of the class, or None; of pkd's own runs `MORE_COLUMNS`
+        and `profile`, all measurements.
 
     Raises:
         PkdError: `root` is not a folder, or not one that may be read; there is no log where one is to be imported.
@@ -86,6 +87,7 @@ def _read(folder: str, warn: Warn) -> Record | None:
         metrics = result.get(key) if result else None
         for name in METRICS:
             record[prefix + name] = number_of(metrics.get(name)) if isinstance(metrics, dict) else None
+    record["classes"] = classes_of(result or {})
     record |= size_columns(folder, result or {})
     record["smoke"] = smoke(result or {})
     record["run"] = os.path.basename(folder)

@@ -80,6 +80,12 @@ def number_of(value: Any) -> float | int | None:
     return value if abs(value) < 1e15 else None
 
 
+def classes_of(result: Record) -> dict[str, float | int | None] | None:
+    """AP points by the name of the class, None for one without objects; None where a result does not tell them."""
+    found = result.get("classes")
+    return {name: number_of(value) for name, value in found.items()} if isinstance(found, dict) else None
+
+
 def _rank(value: float | None) -> float:
     return -math.inf if value is None else value
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,16 @@ def _user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # a container may give a user no name
         return f"user {os.getuid()}"
+
+
+def paused(status: Mapping[str, Any]) -> int | None:
+    """The steps after which a run has paused as it was to; None where it has not.
+
+    Args:
+        status: What its status.json says.
+    """
+    step = status.get("paused") if status.get("state") == INTERRUPTED else None
+    return step if isinstance(step, int) else None
 
 
 def columns(recipe: Recipe, run: str) -> dict[str, Any]:
@@ -124,6 +135,7 @@ class Status:
 
     def start(self) -> None:
         """The worker has started in this process."""
+        self.fields.pop("paused", None)
         who = {"pid": os.getpid(), "host": socket.gethostname(), "shared_with": None}
         self.write(state=RUNNING, phase="start", error=None, started=now(), **who)
 
@@ -139,9 +151,20 @@ class Status:
 
     def interrupt(self) -> None:
         """The user or the scheduler stopped the run; it can be resumed."""
+        self.fields.pop("paused", None)
         by = cancelled_by(self.paths)
         error = by and {"message": by, "hint": None, "code": int(ExitCode.INTERRUPTED)}
         self.write(state=INTERRUPTED, phase=None, eta_s=None, error=error)
+
+    def pause(self, step: int, steps: int) -> None:
+        """The run has come to where it was to pause, and is to go on from there if somebody wants it to.
+
+        Args:
+            step: Steps taken.
+            steps: Of the whole run.
+        """
+        error = {"message": f"paused after {step} of {steps} steps", "hint": None, "code": int(ExitCode.OK)}
+        self.write(state=INTERRUPTED, phase=None, eta_s=None, iter=step, paused=step, error=error)
 
     def done(self) -> None:
         """The run's result is written."""

@@ -4,26 +4,74 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from pkdcli.api.export import export as module
 from pkdcli.errors import ExitCode, PkdError
 
+GUIDE = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text()
+
+
+def commands(program: str) -> list[list[str]]:
+    """The words of the guide's commands that begin with some words."""
+    lines = [line for block in re.findall(r"```bash\n(.*?)```", GUIDE, re.DOTALL) for line in block.splitlines()]
+    return [shlex.split(line)[1:] for line in lines if line.startswith(program)]
+
 
 @pytest.fixture(scope="module")
 def exported(lab, tmp_path_factory):
-    """Everything that can be written of the run with pkd: the command's answer, and the folder."""
-    out = tmp_path_factory.mktemp("export") / "student"
-    words = ("--format", "onnx,torchscript,safetensors", "--int8", "--json")
-    answer = lab.pkd("export", lab.run("gfl101-fcos50__pkd").name, "-o", out, *words)
+    """Everything that can be written of the run with pkd, by docs/deploy.md's command: its answer, and the folder."""
+    here = tmp_path_factory.mktemp("export")
+    (words,) = commands("pkd export")
+    assert words[words.index("-o") + 1] == "student/"
+    words[words.index("-o") + 1] = str(here / "student")
+    answer = lab.pkd(*words, "--json")
     assert answer.code == 0, answer.err
-    return json.loads(answer.out), out
+    return json.loads(answer.out), here / "student"
+
+
+def test_the_guides_other_commands_do_what_it_says(exported, lab):
+    """In the folder that the guide is in, with pictures; its scripts run where pkdcli can't be imported."""
+    _, out = exported
+    here = out.parent
+    pictures = sorted((lab.data.parent / "images" / "val").iterdir())
+    (here / "photos").mkdir()
+    for name, picture in zip(("street", "square"), pictures, strict=False):
+        cv2.imwrite(str(here / "photos" / f"{name}.jpg"), cv2.imread(str(picture)))
+    (words,) = commands("pkd predict")
+    answer = lab.pkd(*words, cwd=here)
+    assert answer.code == 0, answer.err
+    written = {path.name for path in (here / "found").iterdir()}
+    assert written == {"pictures", "page", "page.html", "predictions.csv", "summary.json", "predictions-student.json",
+                       "predictions-teacher.json"}  # fmt: skip
+
+    for script in re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL):
+        (here / re.match(r"# (\S+)\n", script)[1]).write_text(script)
+    stand_in = Path(__file__).parents[1] / "stock_mmdet.py"
+    said = {}
+    for words in commands("python "):
+        command = [sys.executable, *([stand_in, "--script"] if words[0] == "stock.py" else []), *words]
+        env = {**os.environ, "HOME": str(here), "MPLCONFIGDIR": str(here), "PYTHONPATH": ""}
+        env["PYTHONDONTWRITEBYTECODE"] = "1"  # the folder of the files is held to its list
+        done = subprocess.run(command, cwd=here, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (words, done.stderr[-2000:])
+        said[" ".join(words)] = done.stdout
+    assert len(said) == 4
+    assert [line.split()[0] for line in said["batch.py photos/street.jpg photos/square.jpg"].splitlines()] == [
+        "photos/street.jpg", "photos/square.jpg"
+    ]  # fmt: skip
+    measured = json.loads((lab.run("gfl101-fcos50__pkd") / "result.json").read_text())["metrics"]["mAP"]
+    found = float(re.search(r"'coco/bbox_mAP': (?:np\.float64\()?([-0-9.e]+)", said["stock.py"])[1])
+    assert 100 * found == pytest.approx(measured, abs=0.1)
 
 
 def test_everything_is_written_and_nothing_besides(exported):

@@ -13,9 +13,9 @@ import time
 import pytest
 from typer.testing import CliRunner
 
-from pkdcli.api.cancel import Cancelled, CancelOptions, cancel
 from pkdcli.api.runs import StatusOptions, list_runs, load_run, status
 from pkdcli.api.runs import logs as api
+from pkdcli.api.runs.cancel import Cancelled, CancelOptions, cancel
 from pkdcli.api.runs.clean import CleanOptions, clean
 from pkdcli.api.runs.logs import LogsOptions, logs
 from pkdcli.cli import app

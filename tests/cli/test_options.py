@@ -44,6 +44,8 @@ HOMONYMS = {
     ("compare", "--format"): "of the tables that are shown",
     ("export", "--format"): "what the detector becomes",
     ("compare", "--output"): "a file",
+    ("diagnose", "--format"): "of the causes that are shown",
+    ("diagnose", "--output"): "a file",
     ("predict", "--output"): "a folder of pictures and detections",
     ("export", "--output"): "a folder of the detector",
     ("compare", "--split"): "one that was evaluated, which is not done here",
@@ -52,6 +54,8 @@ HOMONYMS = {
     ("export", "--image"): "what the file is checked on",
     ("predict", "--batch"): "images at a time, not what is measured",
     ("resume", "--all"): "every run that ended without a result",
+    ("tune", "--weight"): "a range",
+    ("tune", "--temperature"): "a range",
     ("list", "--all"): "also the losses that no recipe can name",
     ("bench", "--only"): "sections of the measurements",
     ("bench", "--image"): "the size of the images",
@@ -83,11 +87,11 @@ def test_no_option_is_declared_twice():
         if (command, word) not in HOMONYMS:
             places.setdefault(word, {}).setdefault(declared, []).append(command)
     assert {word: list(found.values()) for word, found in places.items() if len(found) > 1} == {}
-    assert places["--scale"].popitem()[1] == ["train", "sweep", "reproduce", "verify", "bench"]
+    assert places["--scale"].popitem()[1] == ["train", "sweep", "tune", "reproduce", "verify", "bench"]
     assert {"--weight", "--weights", "--runs", "--wait", "--share-teacher", "--sbatch-option"} <= set(places)
 
 
-@pytest.mark.parametrize("name", ["train", "sweep", "reproduce"])
+@pytest.mark.parametrize("name", ["train", "sweep", "tune", "reproduce"])
 def test_a_command_that_takes_groups_is_short(name):
     lines = (Path(cli.__file__).parent / "run" / f"{name}.py").read_text().splitlines()
     assert len(lines) <= 60

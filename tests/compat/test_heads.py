@@ -75,3 +75,30 @@ def test_a_mask_inside_of_the_image_is_pasted_as_before():
     assert place == (slice(2, 8), slice(1, 7))
     torch.testing.assert_close(pasted, whole[(slice(None), *place)])
     assert float(whole.sum()) == 16
+
+
+@pytest.mark.parametrize("name", ["RTMDetHead", "RTMDetSepBNHead"])
+def test_an_rtmdet_head_draws_the_weights_that_its_config_asks_for(name):
+    """mmdet's own draw them with 0.01, in place of `init_cfg`; where none is given that stays."""
+    from mmdet.models import dense_heads
+
+    head = {
+        "num_classes": 40,
+        "in_channels": 32,
+        "feat_channels": 32,
+        "with_objectness": False,
+        "anchor_generator": {"type": "MlvlPointGenerator", "offset": 0, "strides": [8, 16, 32]},
+        "norm_cfg": {"type": "GN", "num_groups": 4},
+    }
+    normal = {"type": "Normal", "std": 0.5, "bias_prob": 0.01}
+    given = {"type": "Normal", "layer": "Conv2d", "std": 0.1, "override": {**normal, "name": "rtm_cls"}}
+
+    def deviations(**keys):
+        torch.manual_seed(0)
+        built = getattr(dense_heads, name)(**head, **keys)
+        built.init_weights()
+        predictions = [built.rtm_cls, built.rtm_reg]
+        return [torch.cat([w.flatten() for w in one.parameters() if w.ndim == 4]).std().item() for one in predictions]
+
+    assert deviations() == pytest.approx([0.01, 0.01], rel=0.15)
+    assert deviations(init_cfg=given) == pytest.approx([0.5, 0.1], rel=0.15)

@@ -273,3 +273,15 @@ def test_config_py_is_what_stock_mmengine_reads(make, tmp_path):
 def test_two_devices_share_a_batch(make):
     config = build_config(make(batch_size=8), "/runs/x", "/t.pth", devices=2)
     assert (config["train_dataloader"]["batch_size"], config["launcher"]) == (4, "pytorch")
+
+
+def test_the_config_for_stock_mmdet_starts_no_weights_in_a_way_of_ours(make):
+    from pkdcli.config.stock import stock_config
+
+    teacher = teacher_recipe(make(pair="fcosx101-retina50"))
+    config = build_config(teacher, "/cache/t")
+    ours = [one["type"] for one in config["model"]["backbone"]["init_cfg"]]
+    assert ours == ["Kaiming", "Constant", "PkdZeroResidual"]
+    stock = stock_config(teacher, list("abcdef"), config)
+    assert [one["type"] for one in stock["model"]["backbone"]["init_cfg"]] == ["Kaiming", "Constant"]
+    assert "Pkd" not in repr(stock)

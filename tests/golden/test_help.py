@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 COMMANDS = (
-    *("bench", "cancel", "clean", "compare", "doctor", "eval", "export", "list", "logs", "predict", "profile"),
-    *("reproduce", "report", "resume", "show", "status", "sweep", "train", "verify", "visualize"),
-    *("data", "data check", "data import"),
+    *("bench", "cancel", "clean", "compare", "diagnose", "doctor", "eval", "export", "list", "logs"),
+    *("predict", "profile", "reproduce", "report", "resume", "show", "status", "sweep", "train", "tune", "verify"),
+    "visualize",
+    *("data", "data check", "data import", "archive", "unpack", "rm"),
 )
 
 

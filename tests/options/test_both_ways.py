@@ -13,10 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from pkdcli.api.cancel import CancelOptions
 from pkdcli.api.options import BenchmarkOptions, EvalOptions, VerifyOptions, VisualizeOptions
-from pkdcli.api.resume import ResumeOptions
+from pkdcli.api.runs.cancel import CancelOptions
 from pkdcli.api.runs.clean import CleanOptions
+from pkdcli.api.runs.resume import ResumeOptions
 from pkdcli.cli.typer_options import spread
 from pkdcli.errors import PkdError
 from pkdcli.launch.options import LaunchOptions

@@ -108,7 +108,7 @@ NOT_IN_THE_NAME = {
     *("checkpoint_minutes", "checkpoint_iters", "adapters", "trackers", "keep_predictions"),
     *("val_interval", "workers", "scale.val_interval", "scale.workers", "scale.batch", "scale.data", "scale.lr"),
     *("scale.batch_per_process", "scale.families"),
-    *(f"data.{split}.{key}" for split in ("train", "val", "test") for key in ("images", "annotations")),
+    *(f"data.{split}.{key}" for split in ("train", "val", "test") for key in ("images", "annotations", "joined")),
     *("data.root", "data.masks", "data.train_images", "data.get", "data.notes", "data.accept", "data.warnings"),
     *("teacher.title", "teacher.notes", "student.title", "student.notes", "schedule.notes", "scale.notes"),
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pkdcli.api.options.keywords import options_of
-from pkdcli.errors import PkdError
+from pkdcli.errors import ExitCode, PkdError
 from pkdcli.launch.outcome import Watcher
 from pkdcli.options import HOW, WHERE, option
 
@@ -112,16 +112,28 @@ def data_check(options: DataCheckOptions | None = None, *, watcher: Watcher | No
         PkdError: There is no such data set, or what was to be written can't be. What is wrong with the data is not
             raised but returned.
     """
+    from pkdcli.data.joined.classes import has_joins
+    from pkdcli.data.joined.make import notes_of
+    from pkdcli.data.survey.faults import ODD, SPOILS, Fault
     from pkdcli.data.survey.survey import survey
 
     asked = options_of(DataCheckOptions, options, keywords)
     watcher = watcher or Watcher()
-    data = _present(load(asked.data), watcher)
+    asked_for = load(asked.data)
     for path, name in ((asked.fix, "--fix"), (asked.html, "--html")):
         if path is not None and path.exists() and not asked.force and not (path.is_dir() and not any(path.iterdir())):
             raise PkdError(f"{name}: {path} exists already.", "Name another, or add --force to replace it.")
+    try:
+        data = _present(asked_for, watcher)
+    except PkdError as error:
+        if not has_joins(asked_for) or error.code == ExitCode.MISSING or asked.fix or asked.html:
+            raise
+        # Nothing can be made of files of which one can't be read: what is wrong with it is what there is to say.
+        wrong = Fault("", "refused", SPOILS, error.message.rstrip("."), remedy=error.hint or "")
+        return Checked(asked_for.name, {}, [wrong])
     found = survey(data, decode=asked.decode, doing=watcher.doing, counting=watcher.counting)
-    checked = Checked(data.name, found.splits, found.faults)
+    told = [Fault(split, "joined", ODD, text.rstrip(".")) for split, texts in notes_of(data).items() for text in texts]
+    checked = Checked(data.name, found.splits, found.faults + told)
     if asked.fix is not None:
         from pkdcli.data.survey.repair import repair
 

@@ -13,7 +13,7 @@ MEASURE = "What and how to measure"
 
 SECTIONS = (
     *("losses", "launches", "step", "group", "eval", "data", "startup", "suggest", "experiment"),
-    *("operators", "coco", "report", "compare", "predictions"),
+    *("operators", "coco", "import", "report", "predict", "compare", "predictions"),
 )
 """What can be measured."""
 
@@ -192,7 +192,7 @@ class BenchmarkOptions:
         students: That share a teacher.
         eval_images: Images of the evaluation, and of compare.
         report_runs: Runs that the report reads.
-        coco_images: Images of the annotations for coco.
+        coco_images: Images of the annotations for coco, and of VOC files for import in proportion.
         epochs: Of the experiment, and of the runs for predictions.
         sets: Assignments to keys of the resolved recipe, `a.b.c=value`.
     """

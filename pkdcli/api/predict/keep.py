@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pkdcli.api.predict.background import Background
 from pkdcli.api.predict.inputs import Input, file_names
 from pkdcli.config.stock import palette
 from pkdcli.data.images.pixels import read
@@ -17,6 +18,7 @@ from pkdcli.data.images.reading import Reading
 from pkdcli.reporting.predictions.draw import Row, side_by_side
 from pkdcli.reporting.predictions.page import Page
 from pkdcli.reporting.predictions.write import CocoFile, CsvFile
+from pkdcli.runs.store import cannot_write
 
 PAGE_LOWEST = 0.05  # the least score that a page can show, unless less was asked for
 QUALITY = 92  # of pictures
@@ -74,6 +76,7 @@ class Keeper:
         self.csv = CsvFile(self.folder / "predictions.csv", classes)
         page = self.folder / "page.html"
         self.page = Page(page, self.title, classes, self.colours, self.score, self.lowest) if self.html else None
+        self._background = Background()
         self._video: _Video | None = None
 
     @property
@@ -99,14 +102,29 @@ class Keeper:
             about |= {"path": str(one.path.absolute()), "seconds": round(line["seconds"][model], 6)}
             self.coco[model].add(about if frame is None else {**about, "frame": frame}, rows)
         self.csv.add(str(one.path), frame, kept)
-        if self.pictures or self.page is not None:
-            pixels = self._pixels(line["place"], frame)
-            if self.page is not None:
-                self.page.add(name, pixels, line["found"])
-            if self.pictures:
-                drawn = side_by_side(pixels, kept, self.classes, self.colours)
-                self._write(line["place"], frame, drawn)
+        small = None if self.page is None else self.page.add(name, line["size"], line["found"])
+        if self.pictures or small is not None:
+            place = line["place"]
+            if frame is None:
+                self._background.at_any_time(lambda: self._picture(place, None, kept, small))
+            else:  # frames are read and written one after the other
+                self._background.in_turn(lambda: self._picture(place, frame, kept, small))
         return kept
+
+    def _picture(self, place: int, frame: int | None, kept: Mapping[str, Sequence[Row]], small: Path | None) -> None:
+        """Draw and write one picture, and its small copy for the page.
+
+        Raises:
+            PkdError: The disk is full, or can't be written.
+        """
+        pixels = self._pixels(place, frame)
+        try:
+            if small is not None:
+                Page.save(small, pixels)
+            if self.pictures:
+                self._write(place, frame, side_by_side(pixels, kept, self.classes, self.colours))
+        except OSError as error:
+            raise cannot_write(self.folder, error) from error
 
     def _pixels(self, place: int, frame: int | None) -> np.ndarray:
         if frame is None:
@@ -142,10 +160,17 @@ class Keeper:
         return {name: round(median(of), 6) if of else None for name, of in self.seconds.items()}
 
     def close(self) -> None:
-        """Make whole what there is, also where it was stopped."""
-        self._end_video()
-        for one in (*self.coco.values(), self.csv, *([self.page] if self.page is not None else [])):
-            one.close()
+        """Make whole what there is, also where it was stopped.
+
+        Raises:
+            PkdError: A picture could not be written.
+        """
+        try:
+            self._background.close()
+        finally:
+            self._end_video()
+            for one in (*self.coco.values(), self.csv, *([self.page] if self.page is not None else [])):
+                one.close()
 
 
 class _Video:

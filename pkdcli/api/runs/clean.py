@@ -12,11 +12,12 @@ from pkdcli.api.runs.remove import size_of, users_of
 from pkdcli.errors import ExitCode, PkdError, unknown
 from pkdcli.folders import cache_root, runs_root
 from pkdcli.options import Only, OutputOptions, option
+from pkdcli.runs.archives.place import REMOVED, STAGED
 from pkdcli.runs.find import all_runs, runs_in
 from pkdcli.runs.paths import RunPaths, teachers_root
 
 HOUR = 3600.0
-CACHE = ("downloads", "data", "checks", "annotations", "matplotlib", "torchinductor")
+CACHE = ("downloads", "data", "checks", "annotations", "joined", "matplotlib", "torchinductor")
 """Folders of the cache that are made or downloaded again when they are needed; teachers are not among them."""
 WHAT = ("checkpoints", "failed", "smoke", "teachers", "cache")
 """What can be looked for by name; without a name, it is checkpoints."""
@@ -140,11 +141,14 @@ def _halves(runs: Path | None) -> Iterator[Path]:
     from pkdcli.runs.liveness import held_by
 
     free = [paths.root for paths in all_runs(runs) if not held_by(paths)]
-    places = [*free, *(cache_root() / part for part in ("downloads", "checks", "annotations"))]
+    places = [*free, *(cache_root() / part for part in ("downloads", "checks", "annotations", "joined"))]
     for place in places:
         for path in place.rglob(".*.part"):
             if path.is_file() and time.time() - path.stat().st_mtime > HOUR:
                 yield path
+    for root in (runs_root(runs), teachers_root(cache_root())):
+        for begin in (STAGED, REMOVED):
+            yield from (path for path in root.glob(f"{begin}*") if time.time() - path.stat().st_mtime > HOUR)
 
 
 def _parts(words: Sequence[str]) -> Iterator[Path]:

@@ -52,6 +52,7 @@ class Unpacked:
         kept: Teachers that were here already, with the same weights or by `--no-teacher`.
         missing: Data sets that are not here.
         outside: Other files that the recipes name and that are not here.
+        code: Folders of Python modules that runs brought along: they are imported when these go on.
     """
 
     runs: list[Path]
@@ -59,6 +60,7 @@ class Unpacked:
     kept: list[Path] = field(default_factory=list)
     missing: list[DataSet] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)
+    code: list[Path] = field(default_factory=list)
 
 
 def unpack(options: UnpackOptions, output: Annotated[OutputOptions, Only("runs")]) -> Unpacked:
@@ -77,6 +79,7 @@ def unpack(options: UnpackOptions, output: Annotated[OutputOptions, Only("runs")
     Raises:
         PkdError: A damaged or malicious file, runs that are here already, or data of another content.
     """
+    from pkdcli.recipe.modules.copies import FOLDER
     from pkdcli.runs.archives.place import beside, place
     from pkdcli.runs.archives.unpack import extract, read_list
 
@@ -104,6 +107,7 @@ def unpack(options: UnpackOptions, output: Annotated[OutputOptions, Only("runs")
         [teachers / one for one in kept],
         missing,
         [one for one in manifest.outside if not Path(one).is_file()],
+        [target / FOLDER for target in targets.values() if (target / FOLDER).is_dir()],
     )
 
 

@@ -83,8 +83,8 @@ def _recipes(kind: str) -> list[Any]:
 
 def _list_runs(output: OutputOptions, everything: bool) -> None:
     """The runs; in the table failed and smoke runs are only counted, unless they are asked for."""
-    from pkdcli.api.report import hidden
     from pkdcli.api.runs import list_runs
+    from pkdcli.reporting.select import hidden
     from pkdcli.runs.record import smoke
 
     found = list_runs(output.runs)
@@ -123,7 +123,8 @@ def _row(kind: str, recipe: Any) -> dict[str, Any]:
     if kind == "data":
         row["classes"] = len(recipe.classes) if recipe.classes else None
         for split in ("train", "val", "test"):
-            row[split] = getattr(recipe, split).annotations if getattr(recipe, split) else None
+            found = recipe.splits.get(split)
+            row[split] = ", ".join(part.annotations for part in found.parts) if found else None
     return row
 
 

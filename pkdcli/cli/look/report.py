@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pkdcli.api.report import ReportOptions, find_report, tables_of
+from pkdcli.api.report import ReportOptions, find_report
 from pkdcli.cli.typer_options import spread
 from pkdcli.errors import PkdError
 from pkdcli.reporting.write import DATA, emit
@@ -38,8 +38,9 @@ def command(
         raise PkdError(f"{' '.join(options.plots)}: a plot is drawn with --plot or --plot-dir DIR.",
                        f"Example: pkd report --plot {options.plots[0]}")  # fmt: skip
     found = find_report(options, warn=lambda line: print(f"warning: {line}", file=sys.stderr))
-    if found.nothing and found.format in DATA:
-        print(found.nothing, file=sys.stderr)
+    if found.format in DATA:
+        for note in [found.nothing] if found.nothing else found.notes:
+            print(note, file=sys.stderr)
     emit(found.format, options.output, *found.content(), found.shown)
     if plot or options.plot_dir:
         from pkdcli.cli.plots import draw
@@ -56,5 +57,6 @@ def report_runs(root: Path, runs: Collection[str]) -> None:
         runs: Their ids.
     """
     from pkdcli.reporting.formats import print_rich
+    from pkdcli.reporting.tables.build import tables_of
 
     print_rich(*tables_of(root, runs))

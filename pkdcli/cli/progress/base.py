@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pkdcli.launch.job import JobSpec
 from pkdcli.launch.outcome import Outcome, Watcher
 from pkdcli.runs.paths import RunPaths
-from pkdcli.runs.status import DONE, FAILED, INTERRUPTED
+from pkdcli.runs.status import DONE, FAILED, INTERRUPTED, paused
 from pkdcli.runs.store import read_json
 
 if TYPE_CHECKING:
@@ -48,6 +48,10 @@ class Watch(Watcher):
         """Print a warning about the data."""
         print(f"warning: {text}", file=sys.stderr, flush=True)
 
+    def on_rung(self, rung: Mapping[str, Any]) -> None:
+        """Say how the trials of a search compare."""
+        self.say(rung_line(rung))
+
     def say(self, line: str) -> None:
         """Print a line of news."""
 
@@ -81,7 +85,9 @@ class Watch(Watcher):
     def on_end(self, spec: JobSpec, outcome: Outcome) -> None:
         """A job has ended: say how, and where it failed why."""
         self.forward_warnings(spec)
-        if outcome.code == 0:
+        if outcome.code == 0 and paused(status := self.status(spec)):
+            self.say(f"{spec.name}: {status['error']['message']}")
+        elif outcome.code == 0:
             metrics = (read_json(RunPaths(spec.run_dir).result) or {}).get("metrics", {})
             self.say(f"{spec.name}: done, mAP {_points(metrics.get('mAP'))}")
         elif outcome.lacked:
@@ -114,6 +120,18 @@ def why(spec: JobSpec, outcome: Outcome) -> str:
 
 def _points(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
+
+
+def rung_line(rung: Mapping[str, Any]) -> str:
+    """How the trials of a search compare, in a line: the best first."""
+    found = [f"{values(one['params'])}: {one['mAP']:.1f}" for one in rung["trials"]]
+    return f"after {rung['step']:,} steps, mAP of {', '.join(found)} ({rung['spent']:,} steps spent)"
+
+
+def values(params: Mapping[str, Any]) -> str:
+    """What is special about a trial, in words."""
+    said = (f"{key} {value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in params.items())
+    return " ".join(said)
 
 
 PHASES = {"data": "reading data", "weights": "loading weights", "finish": "finishing"}

@@ -57,6 +57,10 @@ class JsonLines(Watch):
             error = why(spec, outcome)
         self._event("ended", spec, code=int(outcome.code), error=error)
 
+    def on_rung(self, rung: Mapping[str, Any]) -> None:
+        """How the trials of a search compare."""
+        print(json.dumps({"event": "rung", **rung}), flush=True)
+
     def on_note(self, text: str) -> None:
         """A word about the machine."""
         print(json.dumps({"event": "note", "text": text}), flush=True)

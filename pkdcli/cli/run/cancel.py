@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pkdcli.api.cancel import CancelOptions, cancel
+from pkdcli.api.runs.cancel import CancelOptions, cancel
 from pkdcli.cli.typer_options import spread
 from pkdcli.options import Only, OutputOptions
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pkdcli.api.resume import ResumeOptions, plan_resume
+from pkdcli.api.runs.resume import ResumeOptions, plan_resume
 from pkdcli.cli.typer_options import spread
 from pkdcli.launch.options import LaunchOptions
 from pkdcli.options import Only, OutputOptions

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pkdcli.cli.typer_options import spread
 from pkdcli.launch.options import LaunchOptions
 from pkdcli.options import OutputOptions
+from pkdcli.recipe.axes.grid import GridOptions
 from pkdcli.recipe.options import RecipeOptions, SweepOptions, TeacherOptions
 from pkdcli.recipe.seeds import SeedOptions
 
@@ -12,6 +13,7 @@ from pkdcli.recipe.seeds import SeedOptions
 @spread
 def command(
     sweep: SweepOptions,
+    more: GridOptions,
     until: SeedOptions,
     recipe: RecipeOptions,
     teacher: TeacherOptions,
@@ -31,6 +33,8 @@ def command(
 
       pkd sweep --loss pkd,mse --seeds 0,1,2 --schedules 1x,2x --scale tiny --dry-run
 
+      pkd sweep --loss pkd --grid loss.levels=index,stride --grid student.lr=0.02,0.04 --scale tiny
+
       pkd sweep --loss mse --weights 10,30,50 --devices 0,1,2,3 --jobs 2
 
       pkd sweep --loss pkd,mse --scale tiny --until-decided --max-seeds 8
@@ -43,7 +47,9 @@ def command(
     if until != SeedOptions():
         from pkdcli.cli.decided_plan import carry_out_decided
 
-        found = plan_decided(sweep, until, recipe, teacher, launch, output, watcher=watch, command=typed())
+        found = plan_decided(
+            sweep, until, recipe, teacher, launch, output, watcher=watch, command=typed(), more=more
+        )
         carry_out_decided(found, output, watch)
-    planned = plan_sweep(sweep, recipe, teacher, launch, output, watcher=watch, command=typed())
+    planned = plan_sweep(sweep, more, recipe, teacher, launch, output, watcher=watch, command=typed())
     carry_out(planned, output, watch, sweep=True)

@@ -51,5 +51,7 @@ def _show(found: Unpacked) -> None:
             tell(f"  pkd train --recipe {shlex.quote(str(path))} --data FILE.yaml")
     for path in found.outside:
         tell(f"note: named by a recipe, and not here: {path}")
+    for path in found.code:
+        tell(f"note: {path} is Python from the other machine, and will be imported when its run goes on")
     for path in [*found.runs, *found.teachers]:
         print(path)

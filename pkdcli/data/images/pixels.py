@@ -14,6 +14,7 @@ from pkdcli.data.images.formats import HEAD, REPLACE, format_of, why_unusable
 from pkdcli.data.images.loading_error import OtherImageError, other, unusable
 from pkdcli.data.images.pixel_range import needs_range, scaled
 from pkdcli.data.images.reading import USUAL, Reading
+from pkdcli.data.images.tiff import tiff_colours
 
 Size = tuple[float, float]
 """Width and height in pixels."""
@@ -94,8 +95,9 @@ def decode(
     if kind == "JPEG":
         pixels = _whole_jpeg(content, path)
         pixels = _turned(pixels, orientation) if upright(stored, orientation, size, reading) else pixels
-    elif kind == "TIFF":  # opencv turns it, whatever it is asked for
-        pixels = _decoded(content, path, kind, reading)
+    elif kind == "TIFF":  # both turn it, whatever they are asked for
+        pixels = tiff_colours(content)
+        pixels = _decoded(content, path, kind, reading) if pixels is None else pixels
         if not upright(stored, orientation, size, reading):
             pixels = _turned(pixels, _BACK.get(orientation, orientation))
     else:

@@ -23,6 +23,7 @@ import pkdcli.engine.register  # noqa: F401
 
 # isort: split
 from pkdcli.engine.bench import measure
+from pkdcli.engine.bench.inputs.coco_file import TRAIN as COCO
 from pkdcli.engine.bench.inputs.pictures import with_pictures
 from pkdcli.engine.bench.machine import machine
 from pkdcli.engine.bench.measure import Section
@@ -30,11 +31,13 @@ from pkdcli.engine.bench.sections.coco_size import coco_size
 from pkdcli.engine.bench.sections.compare import compare
 from pkdcli.engine.bench.sections.evaluation import evaluation
 from pkdcli.engine.bench.sections.experiment import experiment
+from pkdcli.engine.bench.sections.imports import FILES, imports
 from pkdcli.engine.bench.sections.keeping import keeping
 from pkdcli.engine.bench.sections.launches import launches
 from pkdcli.engine.bench.sections.loading import loading
 from pkdcli.engine.bench.sections.losses import SHAPES, losses
 from pkdcli.engine.bench.sections.operators import PYRAMID, operators
+from pkdcli.engine.bench.sections.prediction import prediction
 from pkdcli.engine.bench.sections.reports import reports
 from pkdcli.engine.bench.sections.startup import startup
 from pkdcli.engine.bench.sections.step import group, step
@@ -72,6 +75,7 @@ def sections(request: Mapping[str, Any], folder: Path) -> dict[str, Callable[[],
 
     shapes = [tuple(shape) for shape in request.get("shapes") or SHAPES]
     teacher = Path(request["teacher"]) if request.get("teacher") else None
+    voc_files = max(40, round(request["coco_images"] * FILES / COCO))
     return {
         "losses": lambda: losses(repeat, shapes),
         "launches": lambda: launches(on_pictures()),
@@ -82,10 +86,12 @@ def sections(request: Mapping[str, Any], folder: Path) -> dict[str, Callable[[],
         "startup": lambda: startup(on_pictures(), min(repeat, 3), request["runs"], folder / "startup"),
         "suggest": lambda: suggest(on_pictures(), repeat, teacher),
         "coco": lambda: coco_size(request["coco_images"], min(repeat, 3), folder / "coco"),
+        "import": lambda: imports(voc_files, min(repeat, 3), folder / "import"),
         "report": lambda: reports(on_pictures(), min(repeat, 3), request["runs"], folder / "report"),
         "experiment": lambda: experiment(recipe, teacher, 1, folder / "experiment", request["epochs"]),
         "compare": lambda: compare(recipe, request["eval_images"], min(repeat, 3), folder / "compare"),
         "predictions": lambda: keeping(recipe, teacher, repeat, folder / "predictions", request["epochs"]),
+        "predict": lambda: prediction(on_pictures(), min(repeat, 5), folder / "predict", request.get("predicted")),
         "operators": lambda: operators(repeat, request.get("operators") or PYRAMID),
     }
 

@@ -14,6 +14,7 @@ from pkdcli.config.families import parts_of
 from pkdcli.engine.checkpoint import load_into
 from pkdcli.engine.distill import teacher as teaching
 from pkdcli.engine.distill.inherit import inherit, inheritance
+from pkdcli.engine.distill.level_stats import detection_loss
 from pkdcli.engine.distill.shared_teacher import SharedTeacher
 
 
@@ -129,6 +130,8 @@ class PkdDistill(FpnTeacherDistill):
         self.record_teacher(teacher_inputs)
         with self.distiller.student_recorders:
             losses = dict(self.student(inputs, data_samples, mode="loss"))
+        if self.distiller.measuring:
+            self.distiller.detection = detection_loss(losses)
         losses.update(add_prefix(self.distiller.compute_distill_losses(), "distill"))
         return losses
 

@@ -21,9 +21,11 @@ class PkdDistiller(ConfigurableDistiller):
     Attributes:
         measuring: Set it to have the next step measured.
         measured: What was measured in the last step, by student level; empty where nothing was.
+        detection: The student's own loss in a step that is measured, with its graph; None in any other.
     """
 
     measuring: bool = False
+    detection: Tensor | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -55,8 +57,10 @@ class PkdDistiller(ConfigurableDistiller):
             losses[name] = self.distill_losses[name](student, teacher)
             if self.measuring:
                 level = self.get_record(**{**mapping["preds_S"], "connector": None})
-                self.measured[mapping["preds_S"]["data_idx"]] = measure(losses[name], level, student, teacher)
-        self.measuring = False
+                self.measured[mapping["preds_S"]["data_idx"]] = measure(
+                    losses[name], level, student, teacher, self.detection
+                )
+        self.measuring, self.detection = False, None
         for manager in (self.student_recorders, self.teacher_recorders):
             for recorder in manager.recorders.values():
                 recorder.reset_data_buffer()

@@ -5,7 +5,8 @@ Measuring draws no random number and leaves every gradient alone.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,6 +30,8 @@ class LevelMeasures(NamedTuple):
         constant_student: Share of the student's channels that are constant.
         constant_teacher: Share of the teacher's.
         positions: Positions per channel over the batch.
+        detection_grad_norm: Of the detector's own loss with respect to the student's level; None where it is not asked
+            for or can't be had.
     """
 
     loss: Tensor
@@ -40,9 +43,12 @@ class LevelMeasures(NamedTuple):
     constant_student: Tensor
     constant_teacher: Tensor
     positions: int
+    detection_grad_norm: Tensor | None = None
 
 
-def measure(loss: Tensor, level: Tensor, student: Tensor, teacher: Tensor) -> LevelMeasures:
+def measure(
+    loss: Tensor, level: Tensor, student: Tensor, teacher: Tensor, detection: Tensor | None = None
+) -> LevelMeasures:
     """Measure one level of one step, inside the forward pass.
 
     Args:
@@ -50,6 +56,7 @@ def measure(loss: Tensor, level: Tensor, student: Tensor, teacher: Tensor) -> Le
         level: The student's level as it leaves the neck (N, C, H, W).
         student: The same behind its adapter, or `level` itself.
         teacher: (N, C', H', W').
+        detection: The detector's own loss, a scalar with its graph; None where it is not to be measured.
     """
     gradient = level_gradient(loss, level)
     with torch.no_grad(), torch.autocast(level.device.type, enabled=False):
@@ -71,7 +78,32 @@ def measure(loss: Tensor, level: Tensor, student: Tensor, teacher: Tensor) -> Le
         constant_student=constant_student,
         constant_teacher=constant_teacher,
         positions=teacher.shape[0] * teacher.shape[2] * teacher.shape[3],
+        detection_grad_norm=None if detection is None else _norm(detection, level),
     )
+
+
+def detection_loss(losses: Mapping[str, Any]) -> Tensor | None:
+    """The sum of a detector's own losses, as mmengine adds them up; None where there is none.
+
+    Args:
+        losses: What the detector returned in mode `loss`: a tensor or several of them by name.
+    """
+    parts = [
+        one.mean()
+        for name, value in losses.items()
+        if "loss" in name
+        for one in ([value] if isinstance(value, Tensor) else value)
+    ]
+    return sum(parts[1:], parts[0]) if parts else None
+
+
+def _norm(loss: Tensor, level: Tensor) -> Tensor | None:
+    """The norm of a loss's gradient with respect to a level; None where it can't be had from a graph that is kept."""
+    try:
+        gradient = level_gradient(loss, level)
+    except RuntimeError:  # modules that compute their forward pass again (checkpointing) refuse it
+        return None
+    return None if gradient is None else torch.linalg.vector_norm(gradient.float()) / max(level.numel(), 1)
 
 
 def level_gradient(loss: Tensor, level: Tensor) -> Tensor | None:

@@ -16,6 +16,20 @@ class StopRequested(Exception):
     """The user or the scheduler asked the run to stop."""
 
 
+class Paused(Exception):
+    """The run has taken the steps that its job asks for now, is evaluated there, and its state is saved.
+
+    Args:
+        step: Steps taken.
+        steps: Of the whole run.
+    """
+
+    def __init__(self, step: int, steps: int) -> None:
+        super().__init__(step, steps)
+        self.step = step
+        self.steps = steps
+
+
 class StopFlag:
     """Set by a signal handler, read between two steps."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -83,18 +83,31 @@ def expected(model: nn.Module, image: Ready) -> np.ndarray:
     return torch.cat([one.double() for one in columns], 1).cpu().numpy()
 
 
-def compare(theirs: np.ndarray, ours: np.ndarray, limit: int) -> tuple[float, float, int]:
+class Apart(NamedTuple):
+    """How far two lists of detections of an image are apart.
+
+    Attributes:
+        scores: The largest difference of scores.
+        beyond: The largest of sides of boxes, in pixels beyond `RELATIVE`, which has to be within `PIXELS`.
+        alone: How many have no counterpart.
+        pixels: The largest of sides of boxes.
+    """
+
+    scores: float = 0.0
+    beyond: float = 0.0
+    alone: int = 0
+    pixels: float = 0.0
+
+
+def compare(theirs: np.ndarray, ours: np.ndarray, limit: int) -> Apart:
     """How far two lists of detections of an image are apart; the order of equal scores does not matter.
 
     Args:
         theirs: Of mmdet's detector.
         ours: Of the graph.
         limit: Detections of an image at most: of those that tie for the last place either may have another.
-
-    Returns:
-        The largest difference of scores; of boxes, in pixels beyond `RELATIVE`; and how many have no counterpart.
     """
-    scores = boxes = 0.0
+    scores = beyond = pixels = 0.0
     alone = 0
     theirs = theirs[np.argsort(-theirs[:, 4], kind="stable")][:limit]
     last = theirs[-1, 4] if len(theirs) == limit else -1.0
@@ -104,12 +117,14 @@ def compare(theirs: np.ndarray, ours: np.ndarray, limit: int) -> tuple[float, fl
             if not len(near):
                 alone += bool(row[4] > last + SCORES)
                 continue
-            apart = np.maximum(np.abs(near[:, :4] - row[:4]) - RELATIVE * np.abs(row[:4]), 0).max(1)
+            sides = np.abs(near[:, :4] - row[:4])
+            apart = np.maximum(sides - RELATIVE * np.abs(row[:4]), 0).max(1)
             best = int(apart.argmin())
             if apart[best] > PIXELS and row[4] <= last + SCORES:
                 continue
-            boxes, scores = max(boxes, float(apart[best])), max(scores, float(abs(near[best, 4] - row[4])))
-    return scores, boxes, alone
+            beyond, pixels = max(beyond, float(apart[best])), max(pixels, float(sides[best].max()))
+            scores = max(scores, float(abs(near[best, 4] - row[4])))
+    return Apart(scores, beyond, alone, pixels)
 
 
 def differences(model: nn.Module, run: Run, images: Sequence[Ready], limit: int) -> dict[str, Any]:
@@ -124,22 +139,21 @@ def differences(model: nn.Module, run: Run, images: Sequence[Ready], limit: int)
     Raises:
         PkdError: They are larger than allowed.
     """
-    scores = boxes = 0.0
-    alone = found = 0
+    found, all_of = 0, []
     for image in images:
         theirs = expected(model, image)
-        ours = detections(run(image.images, image.sizes), image.scale)
-        score, box, without = compare(theirs, ours, limit)
-        scores, boxes, alone, found = max(scores, score), max(boxes, box), alone + without, found + len(theirs)
-    told = {"images": len(images), "detections": found, "scores": scores, "pixels": boxes, "without": alone}
-    if scores > SCORES or boxes > PIXELS or alone:
+        all_of.append(compare(theirs, detections(run(image.images, image.sizes), image.scale), limit))
+        found += len(theirs)
+    scores, beyond, pixels = (max(getattr(one, key) for one in all_of) for key in ("scores", "beyond", "pixels"))
+    alone = sum(one.alone for one in all_of)
+    if scores > SCORES or beyond > PIXELS or alone:
         raise PkdError(
             f"the exported file is not the detector: on {len(images)} images scores differ by up to {scores:.2g}, "
-            f"sides of boxes by {boxes:.2g} pixels, and {alone} of {found} detections have no counterpart.",
+            f"sides of boxes by {pixels:.2g} pixels, and {alone} of {found} detections have no counterpart.",
             f"Allowed are {SCORES:g} and {PIXELS:g}. The file was not kept; --raw exports the head's own outputs.",
             ExitCode.RUN_FAILED,
         )
-    return told
+    return {"images": len(images), "detections": found, "scores": scores, "pixels": pixels, "without": alone}
 
 
 def raw_differences(graph: nn.Module, run: Run, images: Sequence[Ready]) -> dict[str, Any]:

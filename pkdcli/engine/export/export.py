@@ -22,7 +22,6 @@ from torch import nn  # noqa: E402
 from pkdcli.engine.analysis.load_model import load_detector  # noqa: E402
 from pkdcli.engine.export import check, other_files, prepare  # noqa: E402
 from pkdcli.engine.export.graph import graph_of, names_of  # noqa: E402
-from pkdcli.engine.export.heads import MOST  # noqa: E402
 from pkdcli.engine.worker.request import answer_lines  # noqa: E402
 from pkdcli.errors import ExitCode, PkdError  # noqa: E402
 from pkdcli.recipe.library import parse  # noqa: E402
@@ -156,8 +155,7 @@ class Export:
         if self.raw:
             told["difference"] = check.raw_differences(graph, run, images)
             return
-        limit = int(self.model.bbox_head.test_cfg.get("max_per_img", MOST) or MOST)
-        told["difference"] = check.differences(self.model, run, images, limit)
+        told["difference"] = check.differences(self.model, run, images, graph.limit)
 
     def _quantize(self, source: Path, path: Path) -> None:
         from pkdcli.engine.export import int8

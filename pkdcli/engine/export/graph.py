@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from mmdet.models.detectors import SingleStageDetector
+from mmdet.models.detectors import SingleStageDetector, TwoStageDetector
 from torch import Tensor, nn
 
 from pkdcli.engine.export.boxes import best, keep_best, suppressed
 from pkdcli.engine.export.deform import with_samplers
 from pkdcli.engine.export.heads import COVERED, Candidates, decoder_of, limit_of
+from pkdcli.engine.export.two_stage import Boxes, Proposals, uncovered
 from pkdcli.errors import PkdError
 
 
@@ -50,19 +51,42 @@ class Preprocessed(nn.Module):
 
 
 class Detections(Preprocessed):
-    """Images to boxes.
+    """Images to boxes (N, K, 4) in pixels of `images`, scores (N, K) from the best on, labels (N, K), -1 where is none.
 
     Args:
-        model: A one-stage detector whose head is covered.
-        plain: Suppress with operators that TorchScript knows.
+        model: A detector whose heads are covered.
+        plain: With operators that TorchScript knows.
+
+    Attributes:
+        limit: K, detections of an image at most.
     """
 
     def __init__(self, model: nn.Module, plain: bool = False) -> None:
         super().__init__(model)
         self.plain = plain
+        head = getattr(model, "roi_head", None) or model.bbox_head
+        self.config = head.test_cfg
+        self.classes = getattr(head, "bbox_head", head).num_classes
+        self.limit = limit_of(self.config)
+
+    def chosen(self, found: Candidates, groups: int, config: Any) -> tuple[Tensor, Tensor, Tensor]:
+        """What suppression leaves of candidates: boxes, scores, labels.
+
+        Args:
+            found: They.
+            groups: Labels, each of which is suppressed by itself.
+            config: With `nms` and `max_per_img`.
+        """
+        keep = suppressed if self.plain else keep_best
+        scores = keep(found.boxes, found.scores, found.labels, float(config.nms.iou_threshold), int(groups))
+        return best(found.boxes, scores, found.labels, limit_of(config))
+
+
+class OneStage(Detections):
+    """Of a head that predicts boxes from the maps."""
 
     def forward(self, images: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Boxes (N, K, 4) in pixels of `images`, scores (N, K) from the best on, labels (N, K), -1 where is none.
+        """Boxes, scores, labels.
 
         Args:
             images: As for `features`.
@@ -70,20 +94,31 @@ class Detections(Preprocessed):
         """
         head = self.model.bbox_head
         found = decoder_of(head)(head, head(self.features(images, sizes)), sizes)
-        return self.chosen(found, head.test_cfg.nms.iou_threshold, head.num_classes, limit_of(head.test_cfg))
+        return self.chosen(found, self.classes, self.config)
 
-    def chosen(self, found: Candidates, iou: float, groups: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """What suppression leaves of candidates.
+
+class TwoStage(Detections):
+    """Of Faster R-CNN; of Mask R-CNN the boxes.
+
+    Args:
+        model: As for `Detections`.
+        plain: As for `Detections`.
+    """
+
+    def __init__(self, model: nn.Module, plain: bool = False) -> None:
+        super().__init__(model, plain)
+        self.first, self.second = Proposals(self.model.rpn_head), Boxes(self.model.roi_head, plain)
+
+    def forward(self, images: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Boxes, scores, labels.
 
         Args:
-            found: They.
-            iou: Its threshold.
-            groups: Labels, each of which is suppressed by itself.
-            count: At most so many of an image.
+            images: As for `features`.
+            sizes: As for `features`.
         """
-        keep = suppressed if self.plain else keep_best
-        scores = keep(found.boxes, found.scores, found.labels, float(iou), int(groups))
-        return best(found.boxes, scores, found.labels, count)
+        maps = self.features(images, sizes)
+        boxes, _, there = self.chosen(self.first(maps, sizes), len(maps), self.first.config)
+        return self.chosen(self.second(maps, boxes, there >= 0, sizes), self.classes, self.config)
 
 
 class Raw(Preprocessed):
@@ -112,13 +147,19 @@ def flat(outputs: Any) -> list[Tensor]:
 
 def refusal(model: nn.Module) -> str | None:
     """Why a detector's boxes can't be decoded inside a graph; None where they can."""
-    if type(model).predict is not SingleStageDetector.predict or not hasattr(model, "bbox_head"):
-        return f"{type(model).__name__} is not covered"
-    head = model.bbox_head
-    if decoder_of(head) is None:
-        return f"{type(head).__name__}, the head of {type(model).__name__}, is not covered"
-    kind = head.test_cfg.nms.get("type", "nms")
-    return None if kind == "nms" else f"its suppression is {kind}, which ONNX has not"
+    if isinstance(model, TwoStageDetector):
+        why, heads = uncovered(model), (model.rpn_head, model.roi_head)
+    elif type(model).predict is SingleStageDetector.predict and hasattr(model, "bbox_head"):
+        head, heads = model.bbox_head, (model.bbox_head,)
+        known = decoder_of(head) is not None
+        why = None if known else f"{type(head).__name__}, the head of {type(model).__name__}, is not covered"
+    else:
+        why = f"{type(model).__name__} is not covered"
+    if why is not None:
+        return why
+    kinds = [head.test_cfg.nms.get("type", "nms") for head in heads]
+    other = [kind for kind in kinds if kind != "nms"]
+    return f"its suppression is {other[0]}, which ONNX has not" if other else None
 
 
 def graph_of(model: nn.Module, raw: bool, plain: bool = False) -> Preprocessed:
@@ -138,7 +179,8 @@ def graph_of(model: nn.Module, raw: bool, plain: bool = False) -> Preprocessed:
     if why is not None:
         hint = f"Boxes are decoded for {COVERED}. --raw exports the outputs of the head itself, of any detector."
         raise PkdError(f"{why}: its boxes can't be decoded inside the graph.", hint)
-    return Detections(model, plain).eval()
+    kind = TwoStage if isinstance(model, TwoStageDetector) else OneStage
+    return kind(model, plain).eval()
 
 
 def example(model: nn.Module, divisor: int, batch: int = 2) -> tuple[Tensor, Tensor]:

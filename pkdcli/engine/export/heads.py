@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from pkdcli.engine.export.boxes import around, clipped, deltas_decoded
 
-COVERED = "FCOS, GFL, RetinaNet, ATSS, RTMDet, YOLOX, RepPoints"
+COVERED = "FCOS, GFL, RetinaNet, ATSS, RTMDet, YOLOX, RepPoints, Faster R-CNN"
 """Whose boxes are decoded inside the graph; others that decode as one of these do are covered too."""
 CANDIDATES = 4096  # of a level; RTMDet's config allows 30,000, of which none so far down is ever kept
 MOST = 300  # detections of an image where the detector's own config sets no limit
@@ -78,8 +78,8 @@ def _base(head: nn.Module, outputs: Sequence[Sequence[Tensor]], sizes: Tensor) -
     deltas = isinstance(coder, DeltaXYWHBBoxCoder)
     found = []
     for level, (cls, box) in enumerate(zip(classes, boxes, strict=True)):
-        priors = _anchors(head, level, cls) if deltas else _points(head, level, cls)
-        scores, labels, places = top(_activated(head, cls), head.test_cfg)
+        priors = anchors_of(head, level, cls) if deltas else _points(head, level, cls)
+        scores, labels, places = top(activated(head, cls), head.test_cfg)
         chosen = gathered(rows(box, 4), places)
         decoded = deltas_decoded(priors[places], chosen, coder) if deltas else around(priors[places], chosen)
         if getattr(coder, "clip_border", True):
@@ -88,14 +88,14 @@ def _base(head: nn.Module, outputs: Sequence[Sequence[Tensor]], sizes: Tensor) -
             factor = gathered(rows(factors[level], 1).sigmoid(), places).squeeze(-1)
             scores = torch.where(scores >= 0, scores * factor, scores)
         found.append(Candidates(decoded, scores, labels))
-    return _together(found, head.test_cfg)
+    return together(found, head.test_cfg)
 
 
 def _gfl(head: nn.Module, outputs: Sequence[Sequence[Tensor]], sizes: Tensor) -> Candidates:
     """GFL: a distribution of each distance, whose mean it is."""
     found = []
     for level, (cls, box) in enumerate(zip(*outputs, strict=True)):
-        anchors = _anchors(head, level, cls)
+        anchors = anchors_of(head, level, cls)
         centres = (anchors[:, :2] + anchors[:, 2:]) / 2
         scores, labels, places = top(rows(cls, head.cls_out_channels).sigmoid(), head.test_cfg)
         bins = head.reg_max + 1
@@ -106,7 +106,7 @@ def _gfl(head: nn.Module, outputs: Sequence[Sequence[Tensor]], sizes: Tensor) ->
         if head.bbox_coder.clip_border:
             decoded = clipped(decoded, sizes)
         found.append(Candidates(decoded, scores, labels))
-    return _together(found, head.test_cfg)
+    return together(found, head.test_cfg)
 
 
 def _reppoints(head: nn.Module, outputs: Sequence[Sequence[Tensor]], sizes: Tensor) -> Candidates:
@@ -114,11 +114,11 @@ def _reppoints(head: nn.Module, outputs: Sequence[Sequence[Tensor]], sizes: Tens
     found = []
     for level, (cls, box) in enumerate(zip(*outputs[:2], strict=True)):
         points = _points(head, level, cls)
-        scores, labels, places = top(_activated(head, cls), head.test_cfg)
+        scores, labels, places = top(activated(head, cls), head.test_cfg)
         centres = points[places]
         decoded = gathered(rows(box, 4), places) * head.point_strides[level] + torch.cat([centres, centres], -1)
         found.append(Candidates(clipped(decoded, sizes), scores, labels))
-    return _together(found, head.test_cfg)
+    return together(found, head.test_cfg)
 
 
 def _yolox(head: nn.Module, outputs: Sequence[Sequence[Tensor]], sizes: Tensor) -> Candidates:
@@ -176,7 +176,13 @@ def top(scores: Tensor, config: Any) -> tuple[Tensor, Tensor, Tensor]:
     return best, index % classes, torch.div(index, classes, rounding_mode="floor")
 
 
-def _activated(head: nn.Module, cls: Tensor) -> Tensor:
+def activated(head: nn.Module, cls: Tensor) -> Tensor:
+    """Scores (N, P, C) of a level, without the background's.
+
+    Args:
+        head: Says by which function.
+        cls: (N, A * C', H, W), logits.
+    """
     scores = rows(cls, head.cls_out_channels)
     if getattr(head, "use_sigmoid_cls", True):
         return scores.sigmoid()
@@ -196,16 +202,27 @@ def _points(head: nn.Module, level: int, cls: Tensor) -> Tensor:
     return _grid(cls, generator.offset, generator.strides[level])
 
 
-def _anchors(head: nn.Module, level: int, cls: Tensor) -> Tensor:
-    """(H * W * A, 4), corners in pixels."""
+def anchors_of(head: nn.Module, level: int, cls: Tensor) -> Tensor:
+    """A level's anchors: (H * W * A, 4), corners in pixels.
+
+    Args:
+        head: With their generator.
+        level: Its number.
+        cls: A map of it, for its size.
+    """
     generator = head.prior_generator
     base = generator.base_anchors[level].to(cls)
     shifts = _grid(cls, 0.0, generator.strides[level])
     return (torch.cat([shifts, shifts], -1).unsqueeze(1) + base.unsqueeze(0)).reshape(-1, 4)
 
 
-def _together(found: Sequence[Candidates], config: Any) -> Candidates:
-    """The candidates of all levels; boxes of no size do not count."""
+def together(found: Sequence[Candidates], config: Any) -> Candidates:
+    """The candidates of all levels; boxes of no size do not count.
+
+    Args:
+        found: Level by level.
+        config: With `min_bbox_size`.
+    """
     boxes, scores, labels = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
     least = config.get("min_bbox_size", -1)
     if least >= 0:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnxscript
 import torch
-from onnxscript import FLOAT, INT64
+from onnxscript import BOOL, FLOAT, INT64
 from onnxscript import opset18 as op
 from torch import nn
 
@@ -45,6 +45,36 @@ def keep_best(boxes: FLOAT, scores: FLOAT, labels: INT64, iou: float, groups: in
     return op.ScatterND(none, places, op.GatherND(scores, places))
 
 
+@onnxscript.script(onnxscript.values.Opset("pkd", 1), default_opset=op)
+def pool_regions(level: FLOAT, regions: FLOAT, mine: BOOL, side: int, scale: float, samples: int) -> FLOAT:
+    """`pkdcli.engine.export.rois.pool_regions` in ONNX's operators; no name in it may be one of the file's outputs.
+
+    Args:
+        level: As there, and so the rest.
+        regions: Of all images.
+        mine: Those to look at.
+        side: Of what comes of a region.
+        scale: Positions of the map to a pixel.
+        samples: To a side of a position.
+    """
+    last = op.Constant(value_ints=[1])
+    places = op.Transpose(op.NonZero(mine), perm=[1, 0])
+    chosen = op.GatherND(regions, places)
+    corners = op.Gather(chosen, op.Constant(value_ints=[1, 2, 3, 4]), axis=1)
+    image = op.Cast(op.Squeeze(op.Gather(chosen, op.Constant(value_ints=[0]), axis=1), last), to=7)
+    found = op.RoiAlign(
+        level, corners, image, coordinate_transformation_mode="half_pixel", mode="avg",
+        output_height=side, output_width=side, sampling_ratio=samples, spatial_scale=scale,
+    )  # fmt: skip
+    sides = op.Expand(op.Reshape(op.Constant(value_int=side), last), op.Constant(value_ints=[2]))
+    shape = op.Concat(op.Shape(regions, start=0, end=1), op.Shape(level, start=1, end=2), sides, axis=0)
+    return op.ScatterND(op.Expand(op.Constant(value_floats=[0.0]), shape), places, found)
+
+
+TRANSLATED = {torch.ops.pkd.keep_best.default: keep_best, torch.ops.pkd.pool_regions.default: pool_regions}
+"""Operators of ours, and what they are in ONNX."""
+
+
 def write(graph: nn.Module, model: nn.Module, path: Path, divisor: int, names: Sequence[str]) -> dict[str, Any]:
     """Export a graph whose batch, height and width are free.
 
@@ -72,7 +102,7 @@ def write(graph: nn.Module, model: nn.Module, path: Path, divisor: int, names: S
         input_names=INPUTS,
         output_names=list(names),
         dynamic_shapes=({0: batch, 2: height, 3: width}, {0: batch}),
-        custom_translation_table={torch.ops.pkd.keep_best.default: keep_best},
+        custom_translation_table=TRANSLATED,
         verbose=False,
     )
     program.save(str(path))

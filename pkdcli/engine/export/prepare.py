@@ -45,8 +45,12 @@ def described(model: nn.Module) -> dict[str, Any]:
     Raises:
         PkdError: There is a transform that is more than resizing and padding.
     """
+    load = model.cfg.test_dataloader.dataset.pipeline[0]
+    stored = load.get("exif") == "stored"
     found: dict[str, Any] = {
-        "reader": "8 bits, RGB, upright by its EXIF orientation",
+        "reader": f"8 bits, RGB, {'as stored, whatever' if stored else 'upright by'} its EXIF orientation",
+        "exif": "stored" if stored else "shown",
+        "pixel_range": load.get("pixel_range") and list(load["pixel_range"]),
         "resize": None,
         "pad": None,
         "then": "float32, 0 to 255, (N, 3, H, W); `sizes` is height and width (N, 2), int64, before the last padding",

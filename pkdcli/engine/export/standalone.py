@@ -12,13 +12,20 @@ import numpy as np
 import onnxruntime
 
 
-def prepare(image, about):
-    """An image as the graph takes it: images, sizes, and the scale of width and height.
+def _read(name, about):
+    """The pixels (H, W, 3) of a file, RGB, 8 bits, as the detector has learned them; None where it is no image."""
+    content = np.fromfile(name, np.uint8) if Path(name).is_file() else np.empty(0, np.uint8)
+    flags = cv2.IMREAD_COLOR | (cv2.IMREAD_IGNORE_ORIENTATION if about["exif"] == "stored" else 0)
+    flags |= cv2.IMREAD_ANYDEPTH if about["pixel_range"] else 0
+    image = cv2.imdecode(content, flags) if content.size else None
+    if image is not None and image.dtype != np.uint8:
+        low, high = about["pixel_range"]
+        image = np.rint(np.clip((image.astype(np.float64) - low) * (255 / (high - low)), 0, 255)).astype(np.uint8)
+    return None if image is None else np.ascontiguousarray(image[:, :, ::-1])
 
-    Args:
-        image: (H, W, 3), RGB.
-        about: What the JSON beside says of it.
-    """
+
+def _prepare(image, about):
+    """An image (H, W, 3), RGB, as the graph takes it: images, sizes, and the scale of width and height."""
     height, width = image.shape[:2]
     resize, pad = about["resize"], about["pad"]
     if resize and resize["keep_ratio"]:
@@ -55,10 +62,10 @@ def main():
         str(options.model or here / about["file"]), providers=["CPUExecutionProvider"]
     )
     for name in options.images:
-        image = cv2.imread(name, cv2.IMREAD_COLOR)
+        image = _read(name, about["preprocess"])
         if image is None:
             raise SystemExit(f"{name} can't be read as an image")
-        images, sizes, scale = prepare(np.ascontiguousarray(image[:, :, ::-1]), about["preprocess"])
+        images, sizes, scale = _prepare(image, about["preprocess"])
         boxes, scores, labels = session.run(None, {"images": images, "sizes": sizes})
         for box, score, label in zip(boxes[0] / np.tile(scale, 2), scores[0], labels[0], strict=True):
             if label >= 0 and score >= options.score:

@@ -16,7 +16,7 @@ import torch
 
 from pkdcli.compat import activate
 from pkdcli.data.scoring.ground_truth import GroundTruth, load_annotations
-from pkdcli.data.scoring.metrics import MAX_DETS, evaluated, metrics_of, rows_of
+from pkdcli.data.scoring.metrics import MAX_DETS, ap_by_class, evaluated, metrics_of, rows_of
 from pkdcli.data.scoring.predictions import Detections
 from pkdcli.engine.distributed import processes
 from pkdcli.engine.metrics import predictions, samples
@@ -126,6 +126,7 @@ class PkdCocoMetric(BaseMetric):
         self.keep = keep
         self.samples: list[dict[str, Any]] = []  # of the last evaluation, in the first process
         self.kept: Detections | None = None  # the same
+        self.by_class: dict[str, float] | None = None  # AP points by class, the same; NaN where it has no object
         self._found = Predictions()
         self._truth = load_annotations(ann_file)
 
@@ -202,7 +203,12 @@ class PkdCocoMetric(BaseMetric):
         if self.outfile is not None:
             write_text(Path(self.outfile), json.dumps(_as_dicts(self._truth, rows)))
         images = numbers.tolist() if self.partial else None
-        return metrics_of(evaluated(self._truth, rows, classes, images, self.max_dets))
+        evaluation = evaluated(self._truth, rows, classes, images, self.max_dets)
+        of_number = dict(zip(sorted(classes), ap_by_class(evaluation), strict=True))
+        self.by_class = {
+            name: of_number[number] for name, number in zip(self.dataset_meta["classes"], classes, strict=True)
+        }
+        return metrics_of(evaluation)
 
 
 def _as_dicts(truth: GroundTruth, rows: np.ndarray) -> list[dict[str, Any]]:

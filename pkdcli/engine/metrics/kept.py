@@ -1,4 +1,4 @@
-"""The detections of the last evaluation, written into the run's folder."""
+"""What the last evaluation has found beside its metrics: the detections, written down, and the AP of each class."""
 
 from __future__ import annotations
 
@@ -24,3 +24,15 @@ def write(runner: Runner, path: Path, split: str = "val") -> None:
     for metric in runner.val_loop.evaluator.metrics:
         if getattr(metric, "kept", None) is not None:
             predictions.write(path, dataclasses.replace(metric.kept, split=split))
+
+
+def by_class(runner: Runner) -> dict[str, float] | None:
+    """AP points by the name of the class, NaN for one without objects; None where nobody knows.
+
+    Args:
+        runner: It has just evaluated; in other processes than the first nothing is known.
+    """
+    for metric in runner.val_loop.evaluator.metrics:
+        if getattr(metric, "by_class", None) is not None:
+            return dict(metric.by_class)
+    return None

@@ -7,7 +7,7 @@ alone and several in lock-step (`pkdcli.engine.worker.group`) run the same code.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from torch.utils.data import DataLoader
 
@@ -47,10 +47,28 @@ class Batches:
         return batch
 
 
+class Pause(NamedTuple):
+    """Where a training saves its state and stops, to go on from there another time.
+
+    Attributes:
+        at: After so many steps of the run.
+        measure: Evaluate there first.
+    """
+
+    at: int
+    measure: bool = True
+
+
 class TrainingContext:
-    """What a training has to itself; students in a group have something else in its place."""
+    """What a training has to itself; students in a group have something else in its place.
+
+    Attributes:
+        batches: Of its loader.
+        pause: Where the training pauses; None for nowhere.
+    """
 
     batches: Batches | None = None
+    pause: Pause | None = None
 
     def join(self, runner: Any) -> None:
         """The runner is built; its weights are not drawn yet."""

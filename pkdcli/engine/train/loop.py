@@ -13,8 +13,8 @@ from pkdcli.data.images.loading_error import LoadingError
 from pkdcli.engine.data.rng import seed_step
 from pkdcli.engine.data.sampler import PkdBatchSampler
 from pkdcli.engine.distributed import processes
-from pkdcli.engine.distributed.stop import StopRequested
-from pkdcli.engine.train.batches import Batches, TrainingContext, TrainingCoroutine, run_to_end
+from pkdcli.engine.distributed.stop import Paused, StopRequested
+from pkdcli.engine.train.batches import Batches, Pause, TrainingContext, TrainingCoroutine, run_to_end
 from pkdcli.engine.train.divergence import stopped
 from pkdcli.engine.train.hooks.checkpoint import checkpoints_of
 from pkdcli.engine.train.hooks.own import tell_epoch
@@ -35,9 +35,14 @@ class PkdTrainLoop(EpochBasedTrainLoop):
         val_interval: Epochs between evaluations; the end is always evaluated.
         max_iters: Stop after so many steps (a smoke run), which is evaluated at its end only.
 
+    Attributes:
+        pause: Where it saves and stops, to go on from there another time; None for nowhere.
+
     Raises:
         PkdError: The batches come from another sampler.
     """
+
+    pause: Pause | None = None
 
     def __init__(
         self, runner: Any, dataloader: Any, max_epochs: int, val_interval: int = 1, max_iters: int | None = None
@@ -61,30 +66,53 @@ class PkdTrainLoop(EpochBasedTrainLoop):
         return self.runner.model
 
     def run_steps(self) -> TrainingCoroutine[None]:
-        """Train to the end from wherever the runner stands, with batches that somebody hands over."""
+        """Train to the end from wherever the runner stands, with batches that somebody hands over.
+
+        Raises:
+            Paused: It has come to where it shall pause.
+        """
         runner, per_epoch = self.runner, len(self.dataloader)
         runner.call_hook("before_train")
         self._epoch = self._max_epochs if self._iter >= self._max_iters else self._iter // per_epoch
         # A run killed between the end of an epoch and its evaluation has the one but not the other.
         if self._iter and self._due() and not self._evaluated():
             runner.val_loop.run()
+        self._pause_if_due()
         while self._iter < self._max_iters:
             yield from self._epoch_steps()
             if self._due():
                 runner.val_loop.run()
+            self._pause_if_due()
         runner.call_hook("after_train")
 
     def _epoch_steps(self) -> TrainingCoroutine[None]:
-        """Train to the end of the epoch, from wherever in it the runner stands."""
+        """Train to the end of the epoch, or to where the run shall pause, from wherever in it the runner stands."""
         begin = self._epoch * len(self.dataloader)
+        end = min(begin + len(self.dataloader), self._max_iters)
+        until = end if self.pause is None else min(end, max(self.pause.at, self._iter))
         self.runner.call_hook("before_train_epoch")
         tell_epoch(self.runner.model, self._epoch)
         self.runner.model.train()
-        while self._iter < min(begin + len(self.dataloader), self._max_iters):
+        while self._iter < until:
             batch = yield from self._ask()
             self.run_iter(self._iter - begin, batch)
-        self.runner.call_hook("after_train_epoch")
-        self._epoch += 1
+        if self._iter == end:
+            self.runner.call_hook("after_train_epoch")
+            self._epoch += 1
+
+    def _pause_if_due(self) -> None:
+        """Evaluate, save and stop where the run has come to where it shall pause.
+
+        Nothing of it changes what comes after: an evaluation draws no number that a later step would have drawn, and
+        the state is the one that any interruption goes on from.
+        """
+        if self.pause is None or not self.pause.at <= self._iter < self._max_iters:
+            return
+        if not checkpoints_of(self.runner).save_now(self.runner, self._iter):
+            return  # gradients are being added
+        if self.pause.measure and self.runner.val_loop is not None and not self._evaluated():
+            self.runner.val_loop.run()
+        raise Paused(self._iter, self._max_iters)
 
     def _ask(self) -> TrainingCoroutine[Any]:
         """The batch of the next step; what was learned so far is saved where there is none to be had."""

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from pkdcli.engine.speedups.frozen_norms import apply_speedups
 from pkdcli.engine.speedups.upload import quicken_upload
-from pkdcli.engine.train.batches import TrainingCoroutine
+from pkdcli.engine.train.batches import Pause, TrainingCoroutine
 
 
 class PkdRunner(Runner):
@@ -22,11 +22,16 @@ class PkdRunner(Runner):
     by_steps = False
     """Its loop leaves the steps to `run_steps`."""
 
-    def run_steps(self) -> TrainingCoroutine[None]:
-        """Train as `train` does, with batches that somebody hands over."""
+    def run_steps(self, pause: Pause | None = None) -> TrainingCoroutine[None]:
+        """Train as `train` does, with batches that somebody hands over.
+
+        Args:
+            pause: Where it pauses; None for nowhere.
+        """
         self.by_steps = True
         self.train()  # all that comes before the first step
         self.by_steps = False
+        self.train_loop.pause = pause
         yield from self.train_loop.run_steps()
         self.call_hook("after_run")
 

@@ -25,7 +25,7 @@ from pkdcli.config.levels.look import looker
 from pkdcli.engine import checkpoint
 from pkdcli.engine.checkpoint import model_zoo, training_state
 from pkdcli.engine.distributed import processes
-from pkdcli.engine.metrics import labels
+from pkdcli.engine.metrics import kept, labels
 from pkdcli.engine.setup import environment
 from pkdcli.engine.setup.config import run_config
 from pkdcli.engine.sizes import Size
@@ -52,6 +52,7 @@ class Outcome:
         train_seconds: Time in training steps, over all resumes.
         images_seen: Images that went through those steps.
         peak_memory_mb: Of the device, or of this process on a CPU, in MiB.
+        by_class: AP points by the name of the class, of the last epoch; None where nobody knows.
         facts: Of a distilled run: the levels that were compared, their adapters, what was inherited.
         size: Of the exported detector; None in all processes but the first, and where it can't be found out.
     """
@@ -61,6 +62,7 @@ class Outcome:
     train_seconds: float
     images_seen: int
     peak_memory_mb: float
+    by_class: dict[str, float | None] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     size: Size | None = None
 
@@ -98,6 +100,7 @@ def run_steps(
     Raises:
         PkdError: Weights that can't be had or don't fit, data that differ from what the recipe says.
         StopRequested: Somebody asked the run to stop.
+        Paused: It has come to where `context` has it pause.
     """
     if recipe.amp and not torch.cuda.is_available():
         raise PkdError(
@@ -137,6 +140,7 @@ def run_steps(
         report = checkpoint.load_into(detector(runner.model), given, strict=strict, what="the teacher")
         say_phase(runner, "data")
         metrics, classes = _measure_given(recipe, runner, given, list(report.mismatched))
+        by_class = kept.by_class(runner)
     else:
         say_phase(runner, "data")
         _same_length(runner, recipe, context)
@@ -155,8 +159,9 @@ def run_steps(
             print_log(f"resuming from {resume.name}", "current")
             # `train` loads it after drawing the weights of init_cfg, which would otherwise be drawn over it.
             runner._resume, runner._load_from = True, str(resume)
-        yield from runner.run_steps()
+        yield from runner.run_steps(context.pause)
         metrics, classes = last_metrics(paths, runner.iter), None
+        by_class = metrics.get("classes")
     say_phase(runner, "finish")
     measured = export.measured_weights(runner)
     size = export.write(recipe, paths, measured, classes) if is_main_process() else None
@@ -167,6 +172,7 @@ def run_steps(
         train_seconds=train_seconds(paths),
         images_seen=iters * recipe.batch,
         peak_memory_mb=peak_memory_mb(),
+        by_class=by_class,
         facts={**facts, **context.facts()},
         size=size,
     )

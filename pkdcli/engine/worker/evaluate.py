@@ -40,7 +40,7 @@ def evaluate_request(request: dict[str, Any]) -> None:
     begin = time.perf_counter()
     keep = request.get("samples")
     with as_wrong_file():
-        metrics, notes = evaluate(
+        metrics, by_class, notes = evaluate(
             recipe,
             Path(request["weights"]),
             request["split"],
@@ -56,6 +56,7 @@ def evaluate_request(request: dict[str, Any]) -> None:
             "weights": request["weights"],
             "weights_sha256": checkpoint.sha256(request["weights"]),
             "metrics": metrics,
+            "classes": by_class,
             "data_warnings": recipe.data.warnings,
             "notes": notes,
             "seconds": round(time.perf_counter() - begin, 2),
@@ -72,7 +73,7 @@ def evaluate(
     keep: Path | None = None,
     own_pipeline: bool = False,
     detections: Path | None = None,
-) -> tuple[dict[str, float], list[str]]:
+) -> tuple[dict[str, float], dict[str, float] | None, list[str]]:
     """The six metrics of a detector alone, in AP points; NaN where the data has no object of that size.
 
     Args:
@@ -85,7 +86,7 @@ def evaluate(
         detections: A file for all detections.
 
     Returns:
-        The metrics, and what is to be said of them.
+        The metrics, AP points by class (NaN for one without objects), and what is to be said of them.
     """
     orders, notes = labels.orders_of(weights, recipe.data)
     where = data_section.split_of(recipe, split)
@@ -108,4 +109,4 @@ def evaluate(
         samples.write(runner, keep, split=split)
     if detections is not None:
         kept.write(runner, detections, split=split)
-    return {name: metrics[name] for name in METRICS}, [*notes, *more]
+    return {name: metrics[name] for name in METRICS}, kept.by_class(runner), [*notes, *more]

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pkdcli.engine.distributed.stop import StopRequested
+from pkdcli.engine.distributed.stop import Paused, StopRequested
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.status import Status
@@ -48,7 +48,7 @@ def error_file(paths: RunPaths) -> Path:
 def explain(
     error: BaseException, status: Status | None, request: Path | None, rank: int = 0, other: Path | None = None
 ) -> int:
-    """Write down why the worker stopped; returns its exit code.
+    """Write down why the worker stopped; returns its exit code, which is that of success where it was to pause.
 
     Args:
         error: What was raised.
@@ -61,6 +61,10 @@ def explain(
         if status and rank == 0:
             status.interrupt()
         return ExitCode.INTERRUPTED
+    if isinstance(error, Paused):
+        if status and rank == 0:
+            status.pause(error.step, error.steps)
+        return ExitCode.OK
     if not isinstance(error, PkdError):
         with suppress(OSError):
             traceback.print_exc()

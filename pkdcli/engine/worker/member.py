@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from pkdcli.engine.distributed import processes
-from pkdcli.engine.distributed.stop import StopRequested
+from pkdcli.engine.distributed.stop import Paused, StopRequested
 from pkdcli.engine.train.batches import TrainingContext, TrainingCoroutine
 from pkdcli.engine.train.divergence import Diverged
 from pkdcli.engine.train.hooks.progress import PkdProgressHook
@@ -150,7 +150,7 @@ class Member(TrainingContext):
 
     def _fail(self, error: BaseException) -> None:
         whose, rank = self, processes.rank()
-        if processes.world_size() > 1 and not isinstance(error, (StopRequested, Diverged)):
+        if processes.world_size() > 1 and not isinstance(error, (StopRequested, Paused, Diverged)):
             self._group.broken = True
             if rank == 0 and not isinstance(error, PkdError):
                 whose = self._group.find_failed_member(self)

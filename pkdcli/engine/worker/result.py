@@ -35,6 +35,7 @@ def write(recipe: Recipe, paths: RunPaths, outcome: Outcome, job: dict[str, Any]
             "split": "val",
             "epoch": outcome.epoch,
             "metrics": outcome.metrics,
+            "classes": outcome.by_class,
             "teacher_metrics": teacher["metrics"] if teacher else None,
             "teacher_run": teacher["run"] if teacher else None,
             "seconds": round(seconds, 2),

@@ -42,6 +42,7 @@ def run_steps(paths: RunPaths, job: dict[str, Any], context: TrainingContext, be
     from pkdcli.engine.distributed import processes
     from pkdcli.engine.setup import environment
     from pkdcli.engine.train import trainer
+    from pkdcli.engine.train.batches import Pause
     from pkdcli.engine.worker import result
     from pkdcli.recipe.modules.copies import copies_used, read_recipe
 
@@ -54,6 +55,7 @@ def run_steps(paths: RunPaths, job: dict[str, Any], context: TrainingContext, be
         status.write()  # what identifies the run, in case the file was lost or damaged
         for text in environment.write(paths, recipe, job.get("launcher")):
             status.warn(text)
+    context.pause = Pause(**job["pause"]) if job.get("pause") else None
     outcome = yield from trainer.run_steps(recipe, paths, Path(job["cache"]), _teacher_weights(job), context)
     result.write(recipe, paths, outcome, job, time.perf_counter() - begin)
 

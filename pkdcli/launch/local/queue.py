@@ -12,7 +12,7 @@ from pkdcli.launch.local.process import LocalProcess
 from pkdcli.launch.local.slots import Slot
 from pkdcli.launch.outcome import Outcome, Watcher
 from pkdcli.runs.paths import RunPaths
-from pkdcli.runs.status import DONE, FAILED, INTERRUPTED
+from pkdcli.runs.status import DONE, FAILED, INTERRUPTED, paused
 from pkdcli.runs.store import read_object
 
 POLL_SECONDS = 0.1
@@ -173,6 +173,8 @@ def _told(spec: JobSpec) -> Outcome | None:
     status = _state(spec)
     error = status.get("error")
     code = {DONE: ExitCode.OK, INTERRUPTED: ExitCode.INTERRUPTED}.get(status.get("state"))
+    if paused(status):
+        code = ExitCode.OK
     if status.get("state") == FAILED:
         code = (error.get("code") if isinstance(error, dict) else None) or ExitCode.RUN_FAILED
     return None if code is None else Outcome(code)

@@ -17,7 +17,7 @@ from pkdcli.launch.slurm.arrays import Batch, batches, folder, submit
 from pkdcli.launch.status import ask_scheduler, query, query_all
 from pkdcli.recipe.schema import SLURM_KEYS
 from pkdcli.runs.paths import RunPaths
-from pkdcli.runs.status import DONE, INTERRUPTED, QUEUED, RUNNING, note_cancel
+from pkdcli.runs.status import DONE, INTERRUPTED, QUEUED, RUNNING, note_cancel, paused
 
 if TYPE_CHECKING:
     from pkdcli.recipe.schema import Launcher as LauncherRecipe
@@ -170,6 +170,6 @@ def wait_for(
 
 def _outcome(found: RunState) -> Outcome:
     if found.state in (DONE, INTERRUPTED):
-        return Outcome(ExitCode.OK if found.state == DONE else ExitCode.INTERRUPTED)
+        return Outcome(ExitCode.OK if found.state == DONE or paused(found.status) else ExitCode.INTERRUPTED)
     error = found.status.get("error")
     return Outcome(error.get("code") or 1 if isinstance(error, dict) else ExitCode.RUN_FAILED)

@@ -25,7 +25,8 @@ def explain(model: type[BaseModel], error: ValidationError, where: str) -> tuple
         loc = [
             str(part) for part in problem["loc"] if not str(part).startswith(("function-", "literal[", "constrained"))
         ]
-        key = ".".join(loc) or "(the whole)"
+        # A list of sources is read as a split's `joined`, which nobody has written.
+        key = ".".join(part for part in loc if part != "joined") or "(the whole)"
         if problem["type"] == "extra_forbidden":
             allowed = _keys_at(model, loc[:-1])
             guess = nearest(loc[-1], allowed)

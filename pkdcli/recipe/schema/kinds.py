@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from pkdcli.recipe.references import DetectorReference, FilePath, Imports, Name, Reference
 from pkdcli.recipe.schema.scale import Rule
@@ -142,20 +149,54 @@ Accepted = Literal["corners", "swapped", "swapped-sizes", "centres", "doubled", 
 """What the check of data refuses, and lets pass where `accept` names it."""
 
 
-class Split(Strict):
-    """One split of a data set: a folder of images and a COCO annotation file."""
+class Part(Strict):
+    """A folder of images and its COCO annotation file."""
 
     images: str
     annotations: str
 
 
+class Split(Part):
+    """One split of a data set: a folder of images and a COCO annotation file, or several of both, joined.
+
+    Attributes:
+        joined: What a list in the recipe names, or the file whose classes `map` renames. `images` and `annotations` are
+            then what was made of it (`pkdcli.data.joined`), and empty before.
+    """
+
+    joined: list[Part] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _several(cls, value: Any) -> Any:
+        """A list of folders and files as a split that is made of it."""
+        if not isinstance(value, list):
+            return value
+        if not value:
+            raise ValueError("an empty list; name `images` and `annotations` of at least one")
+        return {"images": "", "annotations": "", "joined": value}
+
+    @model_serializer(mode="wrap")
+    def _plain(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `joined` where nothing was joined, as recipes of runs have always said it."""
+        return {key: value for key, value in write(self).items() if key != "joined" or value}
+
+    @property
+    def parts(self) -> list[Part]:
+        """What the user wrote it of: itself, or what is joined."""
+        return self.joined or [self]
+
+
 class Data(Strict):
     """recipes/datasets: a COCO-format data set; paths are relative to the YAML file.
+
+    A split may be a list of such folders and files, which are joined.
 
     Attributes:
         root: Where the paths start instead: relative to the working folder, as mmdet's `data/coco`.
         generator: The embedded generator that makes the data on first use.
         classes: Class names in the order of the head's outputs; read from the training JSON unless listed.
+        map: New names of classes by old ones; several that get one name are one class. `classes` lists the new names.
         image: Longest side of the images in pixels, where it is below the scale's own.
         masks: Whether the annotations carry segmentations (found out by the check).
         train_images: Number of training images with at least one usable box (found out by the check).
@@ -178,6 +219,7 @@ class Data(Strict):
     root: str | None = None
     generator: Literal["shapes"] | None = None
     classes: Annotated[list[str], Field(min_length=1)] | None = None
+    map: dict[Text, Text] = {}
     image: Count | None = None
     masks: bool | None = None
     train_images: Count | None = None
@@ -189,6 +231,13 @@ class Data(Strict):
     pixel_range: Annotated[tuple[Number, Number], BeforeValidator(two_numbers), AfterValidator(ascending)] | None = None
     get: str = ""
     notes: str = ""
+
+    @model_validator(mode="after")
+    def _drawn_as_it_is(self) -> Data:
+        if self.generator and (self.map or any(split.joined for split in self.splits.values())):
+            raise ValueError(f"generator: {self.generator} is drawn with its own files and classes; leave out lists of "
+                             "files, and `map`")  # fmt: skip
+        return self
 
     @property
     def splits(self) -> dict[str, Split]:

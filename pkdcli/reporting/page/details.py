@@ -82,6 +82,7 @@ class Details:
             "facts": [(key.replace("_", " "), plain(record[key])) for key in _FACTS if record[key] not in (None, "")],
             "costs": _costs(record),
             "metrics": _metrics(record, baseline),
+            "classes": _classes(record, baseline),
             "warnings": [str(text) for text in status.get("warnings") or []],
             "env": self._place_in_all(_environment(env)),
             "command": str(env.get("command") or ""),
@@ -146,6 +147,17 @@ def _metrics(record: Record, baseline: Record | None) -> list[tuple[str, list[st
         rows.append(("baseline", [*(metric(baseline, name) for name in METRICS), ""]))
     if record["mAP"] is not None:
         rows.append((method_name(record), [*(metric(record, name) for name in METRICS), signed(record["gain"])]))
+    return rows
+
+
+def _classes(record: Record, baseline: Record | None) -> list[list[str]]:
+    """Rows of AP by class: the class, the baseline's, the run's, the gain; none where nobody knows."""
+    before = (baseline or {}).get("classes") or {}
+    rows = []
+    for name, value in (record.get("classes") or {}).items():
+        known = None not in (value, before.get(name))
+        gain = signed(value - before[name]) if known else ""
+        rows.append([name, points(before.get(name)), points(value), gain])
     return rows
 
 

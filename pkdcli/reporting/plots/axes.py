@@ -147,6 +147,28 @@ class Axis:
         return [start + length * (value - low) / span for value in values]
 
 
+def beside(panel: Panel) -> list[list[float]]:
+    """By how many widths of a marker each point is drawn to the right, of each series, so that none hides another.
+
+    Those at the same x whose y are within a twentieth of all stand in a row around their place.
+    """
+    every = [(x, y, n, k) for n, one in enumerate(panel.series)
+             for k, (x, y) in enumerate(zip(one.x, one.y, strict=True)) if y is not None]  # fmt: skip
+    near = 0.05 * (max(y for _, y, _, _ in every) - min(y for _, y, _, _ in every)) if every else 0.0
+    rows: list[list[tuple[float, float, int, int]]] = []
+    for point in sorted(every):
+        last = rows[-1][-1] if rows else None
+        if last is not None and last[0] == point[0] and point[1] - last[1] <= near:
+            rows[-1].append(point)
+        else:
+            rows.append([point])
+    moved = [[0.0] * len(one.x) for one in panel.series]
+    for row in rows:
+        for place, (_, _, n, k) in enumerate(sorted(row, key=lambda point: point[2])):
+            moved[n][k] = place - (len(row) - 1) / 2
+    return moved
+
+
 def _padded(low: float, high: float, log: bool, share: float) -> tuple[float, float]:
     if log:
         return low / 1.15, high * 1.15

@@ -9,8 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.transforms import ScaledTranslation
 
 from pkdcli.reporting.plots import style
+from pkdcli.reporting.plots.axes import beside
 from pkdcli.reporting.plots.figure import COLOURS, DASHES, MARKERS, PALE, Figure, Panel, lanes
 from pkdcli.runs.record import plain
 
@@ -18,6 +20,7 @@ FORMATS = ("png", "svg", "pdf")
 LYING = ("shares", "intervals")
 """Kinds of panels whose categories stand one below the other."""
 _PANEL_WIDTH, _HEIGHT, _BAR = 3.6, 2.9, 0.28  # inches
+_MARKER = 6.5  # points from one marker to the next beside it
 
 
 def write_figures(figures: Sequence[Figure], folder: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
@@ -120,10 +123,15 @@ def _lines(axes: Axes, panel: Panel) -> None:
 
 
 def _points(axes: Axes, panel: Panel) -> None:
-    for place, one in zip(panel.places, panel.series, strict=False):
-        errors = [error or 0.0 for error in one.error] or None
-        axes.errorbar(one.x, _numbers(one.y), errors, fmt=MARKERS[place], label=one.name, color=COLOURS[place],
-                      markersize=5, capsize=2, elinewidth=0.8)  # fmt: skip
+    for place, one, moved in zip(panel.places, panel.series, beside(panel), strict=False):
+        errors = [error or 0.0 for error in one.error] or [None] * len(one.x)
+        for n, (x, y) in enumerate(zip(one.x, _numbers(one.y), strict=True)):
+            aside = ScaledTranslation(moved[n] * _MARKER / 72, 0, axes.figure.dpi_scale_trans)
+            axes.errorbar([x], [y], errors[n], fmt=MARKERS[place], label="" if n else one.name, color=COLOURS[place],
+                          markersize=5, capsize=2, elinewidth=0.8, transform=axes.transData + aside)  # fmt: skip
+        # What is moved aside is not looked at for the axes' ends.
+        ends = [y + sign * (error or 0.0) for y, error in zip(_numbers(one.y), errors, strict=True) for sign in (-1, 1)]
+        axes.update_datalim([(one.x[0], end) for end in ends])
     right = max(x for one in panel.series for x in one.x)
     axes.set_xlim(0, right * 1.18)
     for x, y, text in panel.marks:

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from pkdcli.reporting.plots.axes import BOTTOM, BOX, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, axes, tick_label, ticks
+from pkdcli.reporting.plots.axes import (
+    BOTTOM,
+    BOX,
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Axis,
+    axes,
+    beside,
+    tick_label,
+    ticks,
+)
 from pkdcli.reporting.plots.figure import DASHES, PALE, Panel, lanes
 
 _ROW, _LABEL, _LANE = 26, 15, 13  # of lying bars and intervals; of each of several in a row
@@ -69,17 +82,20 @@ def _points(panel: Panel) -> tuple[int, str, str]:
     parts = _y_axis(panel, found.y_ticks)
     parts += [_text("tick", x, HEIGHT - BOTTOM + 17, label) for x, label in found.x_ticks]
     parts.append(_x_label(panel, HEIGHT))
-    parts += [f'<path class="c{place}" d="M{_n(x)} {_n(low)}V{_n(high)}"/>' for place, x, low, high in found.errors]
-    for (place, name, xs, ys), one in zip(found.lines, panel.series, strict=True):
+    low, high = (float(end) for end in found.ends.split(",")[2:])
+    up = Axis(low, high, HEIGHT - BOTTOM, TOP, False)
+    for (place, name, xs, ys), one, moved in zip(found.lines, panel.series, beside(panel), strict=True):
         for n, (x, y) in enumerate(zip(xs, ys, strict=True)):
+            x += 4 * _MARK * moved[n]
+            if one.error and one.error[n]:
+                ends = (_n(up(one.y[n] + sign * one.error[n])) for sign in (-1, 1))
+                parts.append(f'<path class="c{place}" d="M{_n(x)} {"V".join(ends)}"/>')
             text = escape(f"{name}, {one.labels[n]}: {one.y[n]:.1f} at {one.x[n]:.3g}")
             at = f'cx="{_n(x)}" cy="{_n(y)}" r="{2 * _MARK}"'
             parts.append(f'<circle class="f{place}" {at}><title>{text}</title></circle>')
     low, high = (float(end) for end in found.ends.split(",")[:2])
-    x = Axis(low, high, LEFT, WIDTH - RIGHT, False)
-    low, high = (float(end) for end in found.ends.split(",")[2:])
-    y = Axis(low, high, HEIGHT - BOTTOM, TOP, False)
-    parts += [_text("value", x(a), y(b) - 9, text) for a, b, text in panel.marks]
+    across = Axis(low, high, LEFT, WIDTH - RIGHT, False)
+    parts += [_text("value", across(a), up(b) - 9, text) for a, b, text in panel.marks]
     return HEIGHT, "".join(parts), ""
 
 

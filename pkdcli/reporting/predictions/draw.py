@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -53,58 +53,84 @@ def draw(pixels: np.ndarray, rows: Sequence[Row], classes: Sequence[str], colour
         classes: In the order of the labels.
         colours: By class.
     """
-    from PIL import Image, ImageDraw
-
     if not len(rows):
         return pixels
-    image = Image.fromarray(np.ascontiguousarray(pixels[:, :, ::-1]))
-    pen, size = ImageDraw.Draw(image), text_size(pixels.shape)
-    width = max(1, round(size / 7))
-    taken: list[tuple[float, float, float, float]] = []
+    drawn, size = pixels.copy(), text_size(pixels.shape)
+    taken = np.zeros(pixels.shape[:2], bool)
     for row in reversed(rows):  # the best on top
-        pen.rectangle(_inside(row, image.size), outline=colours[classes[int(row[5])]], width=width)
+        _frame(drawn, _inside(row, pixels.shape), colours[classes[int(row[5])]], max(1, round(size / 7)))
     for row in rows:
         name = classes[int(row[5])]
-        text = f"{name} {row[4]:.2f}" if row[4] == row[4] else name  # an object that was annotated has no score
-        place = _place(pen.textbbox((0, 0), text, font=_font(size), anchor="lt"), row, image.size, taken)
-        if place is None:  # no room that is free: the box and its colour stay
-            continue
-        taken.append(place)
-        pen.rectangle(place, fill=colours[name])
-        pen.text((place[0] + 2, place[1] + 1), text, font=_font(size), fill=ink(colours[name]), anchor="lt")
-    return np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
+        label = _label(name, f" {row[4]:.2f}" if row[4] == row[4] else "", size, colours[name])
+        place = _place(label.shape[:2], _inside(row, pixels.shape), taken)
+        if place is not None:  # else no room is free: the box and its colour stay
+            drawn[place] = label
+            taken[place] = True
+    return drawn
 
 
-def _inside(row: Row, size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The box within the picture, its corners in order."""
-    x1, y1 = (min(max(side, 0.0), most - 1.0) for side, most in zip(row[:2], size, strict=True))
-    x2, y2 = (min(max(side, 0.0), most - 1.0) for side, most in zip(row[2:4], size, strict=True))
+def _frame(pixels: np.ndarray, box: tuple[int, int, int, int], colour: Colour, width: int) -> None:
+    """The sides of a box, drawn inwards."""
+    x1, y1, x2, y2 = box
+    bgr = colour[::-1]
+    across, down = min(width, x2 - x1 + 1), min(width, y2 - y1 + 1)
+    pixels[y1 : y1 + down, x1 : x2 + 1] = bgr
+    pixels[y2 + 1 - down : y2 + 1, x1 : x2 + 1] = bgr
+    pixels[y1 : y2 + 1, x1 : x1 + across] = bgr
+    pixels[y1 : y2 + 1, x2 + 1 - across : x2 + 1] = bgr
+
+
+def _inside(row: Row, shape: Sequence[int]) -> tuple[int, int, int, int]:
+    """The box within the picture, its corners in order, in whole pixels."""
+    most = (shape[1] - 1, shape[0] - 1)
+    x1, y1 = (min(max(int(side), 0), end) for side, end in zip(row[:2], most, strict=True))
+    x2, y2 = (min(max(int(side), 0), end) for side, end in zip(row[2:4], most, strict=True))
     return x1, y1, max(x1, x2), max(y1, y2)
 
 
-def _place(
-    text: tuple[float, float, float, float],
-    row: Row,
-    size: tuple[int, int],
-    taken: Sequence[tuple[float, float, float, float]],
-) -> tuple[float, float, float, float] | None:
-    """Where a label goes: above its box, inside its top, or below it, within the picture and on no other label."""
-    width, height = text[2] - text[0] + 4, text[3] - text[1] + 3
-    x1, y1, _, y2 = _inside(row, size)
-    left = max(0.0, min(x1, size[0] - width))
+def _place(size: Sequence[int], box: tuple[int, int, int, int], taken: np.ndarray) -> tuple[slice, slice] | None:
+    """Where a label goes: above its box, inside its top, or below it, within the picture and on no other label.
+
+    Args:
+        size: Its height and width.
+        box: As `_inside` tells it.
+        taken: (H, W), where labels are already.
+    """
+    height, width = size
+    x1, y1, _, y2 = box
+    left = max(0, min(x1, taken.shape[1] - width))
+    if left + width > taken.shape[1]:
+        return None
     for top in (y1 - height, y1 + 1, y2 + 1, y2 - height - 1):
-        if top < 0 or top + height > size[1]:
-            continue
-        place = (left, top, left + width, top + height)
-        if not any(_meet(place, other) for other in taken):
+        place = slice(top, top + height), slice(left, left + width)
+        if top >= 0 and top + height <= taken.shape[0] and not taken[place].any():
             return place
     return None
 
 
-def _meet(one: Sequence[float], other: Sequence[float]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+def _label(name: str, score: str, size: int, colour: Colour) -> np.ndarray:
+    """A label (h, w, 3), BGR."""
+    letters = np.concatenate([_letters(name, size), _letters(score, size)], 1)
+    under, over = np.array(colour[::-1], np.float32), np.array(ink(colour), np.float32)
+    label = np.empty((letters.shape[0] + 2, letters.shape[1] + 4, 3), np.uint8)
+    label[:] = colour[::-1]
+    label[1:-1, 2:-2] = under + letters[:, :, None] * (over - under)
+    return label
 
 
+@lru_cache(maxsize=1024)  # class names, and a hundred scores: drawing letters takes most of a label's time
+def _letters(text: str, size: int) -> np.ndarray:
+    """How much of each pixel a text covers: (h, w), 0 to 1; all texts of a size are equally high."""
+    from PIL import Image, ImageDraw
+
+    font = _font(size)
+    above, below = font.getmetrics()
+    image = Image.new("L", (max(1, round(font.getlength(text))), above + below))
+    ImageDraw.Draw(image).text((0, above), text, font=font, fill=255, anchor="ls")
+    return np.asarray(image, np.float32) / 255
+
+
+@cache
 def ink(colour: Colour) -> Colour:
     """Black or white, whichever is more legible on a colour (by WCAG's contrast)."""
     linear = [

@@ -51,28 +51,38 @@ class Page:
         self._rows = self._part.open("w", encoding="utf-8")
         self._count = 0
 
-    def add(self, name: str, pixels: np.ndarray, found: Mapping[str, Sequence[Row]]) -> None:
-        """One picture.
+    def add(self, name: str, size: Sequence[int], found: Mapping[str, Sequence[Row]]) -> Path:
+        """One picture; returns the file that `save` is to write it to.
 
         Args:
             name: What is said of it.
-            pixels: (H, W, 3), uint8, BGR.
+            size: Its width and height in pixels.
             found: By detector, whatever the score.
+        """
+        self._count += 1
+        file = self.pictures / f"{self._count:06}.jpg"
+        rows = {model: [[*(round(side, 1) for side in row[:4]), *row[4:]] for row in of] for model, of in found.items()}
+        record = {"name": name, "file": f"{self.pictures.name}/{file.name}", "size": list(size), "found": rows}
+        self._rows.write(embedded(record) + "\n")
+        return file
+
+    @staticmethod
+    def save(file: Path, pixels: np.ndarray) -> None:
+        """Write a picture, smaller where it is large; any number at a time.
+
+        Args:
+            file: As `add` has named it.
+            pixels: (H, W, 3), uint8, BGR.
         """
         import cv2
 
         height, width = pixels.shape[:2]
         by = min(1.0, SIDE / max(height, width))
         if by < 1:
-            size = max(1, round(width * by)), max(1, round(height * by))
-            pixels = cv2.resize(pixels, size, None, 0, 0, cv2.INTER_AREA)
-        self._count += 1
-        file = self.pictures / f"{self._count:06}.jpg"
+            small = max(1, round(width * by)), max(1, round(height * by))
+            pixels = cv2.resize(pixels, small, None, 0, 0, cv2.INTER_AREA)
         encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
         file.write_bytes(encoded.tobytes())
-        rows = {model: [[*(round(side, 1) for side in row[:4]), *row[4:]] for row in of] for model, of in found.items()}
-        record = {"name": name, "file": f"{self.pictures.name}/{file.name}", "size": [width, height], "found": rows}
-        self._rows.write(embedded(record) + "\n")
 
     def close(self) -> None:
         """Put the page together, and into its place; its data is read line by line."""

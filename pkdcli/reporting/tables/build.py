@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from pathlib import Path
+
 from pkdcli.reporting.frame import Grouping
 from pkdcli.reporting.published import add_published, read_published
 from pkdcli.reporting.select import best_of, grouped, mean_over_seeds
 from pkdcli.reporting.table import Table
 from pkdcli.reporting.tables.paper import swept, table7, table8
 from pkdcli.reporting.tables.runs import runs_table, unfinished_notes
+from pkdcli.runs.collect import collect
 from pkdcli.runs.record import Record
 
 
@@ -31,6 +35,18 @@ def as_tables(
             tables.append(table)
     listed = layout == "runs" or (layout == "auto" and all(record["mAP"] is None for record in chosen))
     return tables, [] if listed else unfinished_notes(chosen)
+
+
+def tables_of(root: Path, runs: Collection[str], *, mean: bool = False) -> tuple[list[Table], list[str]]:
+    """The tables of some runs and of the baselines they are measured against, as `pkd report` shows them, and notes.
+
+    Args:
+        root: The runs folder.
+        runs: Their ids; a run without a result stands in the notes with its state and error.
+        mean: Over seeds.
+    """
+    records = collect(root)
+    return as_tables([one for one in records if one["run"] in runs], records, "auto", Grouping(mean=mean), False)
 
 
 def _tables(chosen: list[Record], everything: list[Record], layout: str, how: Grouping, paper: bool) -> list[Table]:

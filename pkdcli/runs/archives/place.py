@@ -11,6 +11,9 @@ from pathlib import Path
 
 from pkdcli.runs.store import cannot_write
 
+STAGED, REMOVED = ".unpack-", ".removed-"
+"""How hidden folders begin that are there while runs are unpacked or removed, and stay where that was killed."""
+
 
 @contextmanager
 def beside(root: Path) -> Iterator[Path]:
@@ -24,7 +27,7 @@ def beside(root: Path) -> Iterator[Path]:
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=".unpack-", dir=root))
+        made = Path(tempfile.mkdtemp(prefix=STAGED, dir=root))
     except OSError as error:
         raise cannot_write(root, error) from error
     try:
@@ -73,7 +76,7 @@ def remove(folder: Path) -> None:
     Raises:
         PkdError: It can't be removed.
     """
-    hidden = folder.with_name(f".removed-{folder.name}")
+    hidden = folder.with_name(f"{REMOVED}{folder.name}")
     try:
         if folder.is_symlink():
             folder.unlink()

@@ -116,3 +116,17 @@ def test_clean_of_the_cache_and_of_nothing_that_there_is(type_, cluttered, here)
     assert {"teachers", "epoch_0001.pth"} <= left(here)
     said = type_("clean", "--what", "smok")
     assert (said.code, said.err.splitlines()[0]) == (2, "error: --what: unknown thing to clean 'smok'.")
+
+
+def test_what_was_killed_while_it_unpacked_or_removed_is_found(type_, run, here):
+    run("a", "done", result=True)
+    hidden = [here / "runs" / ".unpack-abc", here.parent / "cache" / "teachers" / ".removed-b"]
+    for folder in hidden:
+        (folder / "c").mkdir(parents=True)
+        (folder / "c" / "file").write_bytes(b"x" * 10)
+    assert type_("clean").out.startswith("nothing to remove in ")  # somebody may be at it
+    for folder in hidden:
+        os.utime(folder, (0, 0))
+    assert [json.loads(line)["bytes"] for line in type_("clean", "--json", "--yes").out.splitlines()] == [10, 10]
+    assert not [folder for folder in hidden if folder.exists()]
+    assert (here / "runs" / "a").is_dir()

@@ -13,6 +13,7 @@ import pkdcli
 from pkdcli.experiment.prepare import restored
 from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.modules.copies import read_recipe
+from pkdcli.recipe.modules.files import hash_of_module
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import read_json, write_json
 
@@ -222,6 +223,29 @@ def test_a_run_without_its_teacher(type_, trained, here, monkeypatch, tmp_path):
     found = json.loads(type_("unpack", "a.tar.gz", "--runs", "there", "--json").out)
     assert (found["teachers"], found["kept"]) == ([], [])
     assert found["runs"] == [str(here / "there" / trained.name)]
+
+
+def test_modules_and_files_of_ones_own(type_, trained, here, monkeypatch, tmp_path):
+    """Modules go along and stand in; a file that a recipe names besides is said on both sides."""
+    weights = tmp_path / "backbone.pth"
+    weights.touch()
+    (trained / "modules").mkdir()
+    (trained / "modules" / "mine.py").write_text("A = 1\n")
+    content = yaml.safe_load((trained / "recipe.yaml").read_text())
+    known = hash_of_module("mine", trained / "modules")
+    content["imports"] = [{"module": "mine", "folder": "/gone", "sha256": known}]
+    content["student"]["set"] = {"backbone.init_cfg.checkpoint": str(weights)}
+    (trained / "recipe.yaml").write_text(yaml.safe_dump(content))
+    packed = type_("archive", trained.name, "-o", "a.tar.gz")
+    assert f"note: not packed, and named by a recipe: {weights}\n" in packed.err
+    weights.unlink()
+    monkeypatch.setenv("PKD_CACHE", str(tmp_path / "other"))
+    said = type_("unpack", "a.tar.gz", "--runs", "there")
+    run = here / "there" / trained.name
+    assert f"note: named by a recipe, and not here: {weights}\n" in said.err
+    assert f"note: {run}/modules is Python from the other machine, and will be imported when its" in said.err
+    (module,) = read_recipe(run / "recipe.yaml").imports
+    assert (module.folder, (run / "modules" / "mine.py").read_text()) == (str(run / "modules"), "A = 1\n")
 
 
 def test_shapes_are_those_of_the_present_cache(type_, worker, here, monkeypatch, tmp_path):

@@ -14,6 +14,8 @@ from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.recipe.schema import Detector, Recipe
 
 IMAGES = 117_266  # COCO's
+OURS = [{"type": "PkdProgressHook"}, {"type": "PkdUpdatesHook"}]
+"""What every training is followed by, whatever its config's hooks."""
 
 
 def own(config: str, epochs: int, batch: int, images: int = IMAGES, **changes) -> Recipe:
@@ -94,7 +96,7 @@ def of(tmp_path: Path):
 def test_a_hook_of_the_users_stays_as_it_is(of):
     recipe = of("dict(type='MyHook', epoch=3)", default="mine=dict(type='Other'), none=None")
     assert own_hooks(recipe).sections == [{"type": "Other"}, {"type": "MyHook", "epoch": 3}]
-    assert hooks(recipe) == [{"type": "PkdProgressHook"}, {"type": "Other"}, {"type": "MyHook", "epoch": 3}]
+    assert hooks(recipe) == [*OURS, {"type": "Other"}, {"type": "MyHook", "epoch": 3}]
 
 
 def test_averages_that_begin_late_begin_at_their_share(of):
@@ -134,7 +136,7 @@ def test_a_hook_that_trains_from_other_data_is_refused(of):
 
 def test_a_run_by_the_papers_settings_has_none(of):
     recipe = of("dict(type='MyHook')").model_copy(update={"training": "paper"})
-    assert hooks(recipe) == [{"type": "PkdProgressHook"}]
+    assert hooks(recipe) == OURS
     assert own_summary(recipe) is None
     assert own_notes(recipe) == []
 
@@ -166,7 +168,7 @@ def test_hooks_that_are_set_take_the_place_of_the_configs_averages():
     recipe = own(RTMDET, 8, 8, 800)
     recipe = recipe.model_copy(update={"config": {"custom_hooks": [{"type": "EMAHook", "momentum": 0.1}]}})
     found = build_config(recipe, "/w")["custom_hooks"]
-    assert found == [{"type": "PkdProgressHook"}, {"type": "EMAHook", "momentum": 0.1}]
+    assert found == [*OURS, {"type": "EMAHook", "momentum": 0.1}]
 
 
 def test_what_is_not_done_is_a_note(of):

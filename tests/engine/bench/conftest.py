@@ -18,7 +18,7 @@ def request_(tmp_path):
         usual = {"only": [], "image": [64, 64], "repeat": 1, "students": 2, "eval_images": 12, "runs": 3,
                  "coco_images": 30, "teacher": None, "epochs": 1, "threads": 1, "clock": "wall",
                  "shapes": [[2, 8, 12, 10], [2, 8, 6, 5]],
-                 "operators": {"batch": 1, "channels": 4, "size": (6, 8), "boxes": 10}}  # fmt: skip
+                 "predicted": 8, "operators": {"batch": 1, "channels": 4, "size": (6, 8), "boxes": 10}}  # fmt: skip
         return {"recipe": recipe.model_dump(mode="json"), **usual, **changes}
 
     return make

@@ -57,7 +57,9 @@ TIMINGS = {
     ],
     "data": ["look up", "decode", "annotations", "resize", "flip", "pack", "whole image", "collate 2"],
     "compare": ["pkd compare"],
+    "import": ["pkd data import", "reading and linking alone"],
     "report": ["pkd report", "pkd report --format html", "pkd status"],
+    "predict": ["the detector alone", "pkd predict", "pkd predict --no-pictures"],
 }
 
 
@@ -84,6 +86,11 @@ def test_a_section_has_its_timings_and_ratios_made_of_them(name, request_, tmp_p
     assert all(math.isfinite(number["value"]) for number in section["numbers"])
     if name == "eval":
         assert [(n["value"], n["unit"], n["ok"]) for n in section["numbers"]] == [(6, "of 6", True)]
+    if name == "predict":
+        assert [(ratio["by"], ratio["at_least"]) for ratio in section["ratios"]] == [
+            (["pkd predict"], 0.9), (["pkd predict --no-pictures"], 0.9)
+        ]  # fmt: skip
+        assert 5 <= section["numbers"][0]["value"] <= 20  # boxes in an image: something is drawn
     if name == "step":
         ours, theirs, share, student = (n["value"] for n in section["numbers"][1:5])
         assert share == pytest.approx(ours / theirs)
@@ -93,10 +100,12 @@ def test_a_section_has_its_timings_and_ratios_made_of_them(name, request_, tmp_p
 
 def test_coco_is_checked_and_loaded_in_processes_of_their_own(request_, tmp_path):
     section = worker.sections(request_(), tmp_path)["coco"]().as_dict()
-    names = ["check", "mmdet's loading", "loading, first time", "loading, from the cache"]
+    names = ["check", "pkd data check --no-decode", "json.loads of the files", "mmdet's loading", "loading, first time",
+             "loading, from the cache"]  # fmt: skip
     assert [timing["name"] for timing in section["timings"]] == names
-    (ratio,) = section["ratios"]
-    assert ratio["value"] == pytest.approx(again(ratio, section["timings"]))
+    assert len(section["ratios"]) == 2
+    for ratio in section["ratios"]:
+        assert ratio["value"] == pytest.approx(again(ratio, section["timings"]))
     assert {number["ok"] for number in section["numbers"]} == {None}  # so few images say nothing of the bounds
     content = json.loads((tmp_path / "coco" / "train" / "instances.json").read_text())
     assert (len(content["images"]), len(content["annotations"]), len(content["categories"])) == (30, 218, 80)

@@ -266,6 +266,29 @@ def test_metric_maps_classes_by_name(save, classes):
     same(run(path, [batch[:5], batch[5:]], classes, len(batch)), expected)
 
 
+def test_metric_has_the_ap_of_each_class_by_its_name(save):
+    from mmengine.evaluator import Evaluator
+
+    data, results = make(11)
+    data["categories"].append({"id": 77, "name": "bicycle"})  # of which there is none
+    classes = ["truck", "bicycle", "plane", "car"]
+    path, batch = save(data), samples(data, [one for one in results], ["truck", "plane", "car"])
+    for sample in batch:  # labels of the four
+        labels = sample["pred_instances"]["labels"]
+        sample["pred_instances"]["labels"] = torch.where(labels > 0, labels + 1, labels)
+    evaluator = Evaluator(dict(type="mmdet.PkdCocoMetric", ann_file=str(path)))
+    evaluator.dataset_meta = {"classes": tuple(classes)}
+    evaluator.process(batch)
+    evaluator.evaluate(len(batch))
+    found = evaluator.metrics[0].by_class
+    assert list(found) == classes
+    assert math.isnan(found.pop("bicycle"))
+    written = as_mmdet_writes(samples(data, results, ["truck", "plane", "car"]), ["truck", "plane", "car"])
+    for name, value in found.items():
+        assert value == reference(path, written, [CLASSES[name]])["mAP"], name
+    assert len(set(found.values())) == 3
+
+
 def test_metric_counts_an_image_padded_by_the_sampler_once(save):
     data, results = make(12)
     classes = list(CLASSES)

@@ -15,7 +15,7 @@ import pkdcli.engine.register  # noqa: F401
 import torch
 
 from pkdcli.data.prepare import prepare
-from pkdcli.engine.distributed.stop import STOP
+from pkdcli.engine.distributed.stop import STOP, Paused
 from pkdcli.engine.worker import group as groups
 from pkdcli.engine.worker import isolation, lifecycle, single
 from pkdcli.engine.worker.group import train_group
@@ -210,6 +210,45 @@ def test_a_group_that_was_stopped_and_killed_ends_as_if_nothing_had_happened(lay
     }
     for name, paths in reference.items():
         assert_same(runs[name], paths)
+
+
+def pause_at(paths: RunPaths, step: int | None, measure: bool = True) -> None:
+    job = {key: value for key, value in read_object(paths.job).items() if key != "pause"}
+    write_json(paths.job, job if step is None else {**job, "pause": {"at": step, "measure": measure}})
+
+
+def evaluated(paths: RunPaths) -> list[int]:
+    return [record["iter"] for record in read_jsonl(paths.metrics) if record["kind"] == "val"]
+
+
+def test_students_that_pause_end_as_those_that_never_did(lay, reference):
+    names = ("pkd", "mse")
+    runs = lay("paused", names)
+    for step, measure, seen in ((1, False, []), (3, True, [3])):  # 3 is within the first of two epochs
+        for paths in runs.values():
+            pause_at(paths, step, measure)
+        assert together(runs) == dict.fromkeys(names, 0)
+        for paths in runs.values():
+            status = read_object(paths.status)
+            assert (status["state"], status["paused"], status["iter"]) == ("interrupted", step, step)
+            assert status["error"]["message"] == f"paused after {step} of {STEPS} steps"
+            assert evaluated(paths) == seen
+            assert not paths.result.exists()
+    pause_at(runs["mse"], 4)  # at the end of an epoch, by itself
+    with pytest.raises(Paused, match=r"\(4, 8\)"):
+        alone(runs["mse"])
+    for paths in runs.values():
+        pause_at(paths, None)
+    assert together(runs) == dict.fromkeys(names, 0)
+    assert {name: starts(paths) for name, paths in runs.items()} == {"pkd": [0, 1, 3], "mse": [0, 1, 3, 4]}
+    assert {name: evaluated(paths) for name, paths in runs.items()} == {"pkd": [3, STEPS], "mse": [3, 4, STEPS]}
+    for name, paths in runs.items():
+        (weights, records, result), (expected, wanted, whole) = content(paths), content(reference[name])
+        assert all(torch.equal(tensor, expected[key]) for key, tensor in weights.items())
+        assert [one for one in records if one["kind"] != "val" or one["iter"] == STEPS] == wanted
+        assert result == whole
+        assert read_object(paths.status)["state"] == "done"
+        assert "paused" not in read_object(paths.status)
 
 
 def test_one_student_is_cancelled_and_goes_on_later(lay, monkeypatch):

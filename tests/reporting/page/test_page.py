@@ -194,3 +194,16 @@ def test_contrast_in_both_schemes(scheme):
         assert ratio(f"c{n}", "card") >= 3, n
     for n in range(6):  # numbers inside bars
         assert ratio("inside", f"c{n}") >= 3, n
+
+
+def test_the_ap_of_each_class_unfolds(site):
+    site.add("base", 20.0, role="baseline", classes={"cat": 20.0, "dog": None, EVIL: 3.0})
+    site.add("mse", 22.0, classes={"cat": 23.26, "dog": None, EVIL: 2.0})
+    site.add("old", 21.0, weight=30.0)
+    text, _, _ = made(site.root)
+    assert text.count("<details><summary>AP by class</summary>") == 2
+    assert EVIL not in text
+    rows = [table for table in Page(text).tables if table[0] == ["class", "baseline", "this run", "gain"]]
+    assert rows[1][1:3] == [["cat", "20.0", "23.3", "+3.3"], ["dog", "", "", ""]]
+    assert rows[1][3][1:] == ["3.0", "2.0", "-1.0"]
+    assert rows[0][1] == ["cat", "", "20.0", ""]

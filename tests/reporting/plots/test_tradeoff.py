@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from pkdcli.reporting.plots import files, svg
+from pkdcli.reporting.plots.axes import beside
 from pkdcli.reporting.plots.build import figures
 from pkdcli.reporting.plots.terminal import print_figures
 from pkdcli.reporting.plots.tradeoff import tradeoff_figures
@@ -111,3 +112,14 @@ def test_it_is_drawn_in_files_on_the_page_and_in_the_terminal(runs, tmp_path):
     lines = console.file.getvalue().splitlines()
     assert lines[1].startswith("teacher: GFL at 2                     42.5 ███")
     assert lines[-2].split("  ")[0].strip() == "mAP (AP points), at GFLOPs"
+
+
+def test_points_that_would_hide_each_other_stand_side_by_side(runs, record):
+    runs.append(record("mse", 37.1, loss="mse", student_title="FCOS", **SIZES))
+    _, panel, _ = only(runs)
+    assert [one.name for one in panel.series][2:] == ["student, pkd", "student, mse"]
+    assert beside(panel) == [[0.0], [0.0], [-0.5], [0.5]]
+    axes = files.draw(tradeoff_figures(runs, runs)[0]).axes[0]
+    low, high = axes.get_ylim()
+    assert low < 31.0 < 42.5 < high
+    assert axes.get_xlim() == (0, pytest.approx(2 * 1.18))

@@ -1,4 +1,4 @@
-"""Seconds and memory of a data set's check, in a process of its own: `-m ...checking DATA`."""
+"""Seconds and memory of a look at a data set, in a process of its own: `-m ...checking DATA KIND`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from pathlib import Path
 from pkdcli.errors import PkdError
 
 
-def checked(recipe: Path) -> tuple[float, float]:
-    """Check the data set of a recipe as its first dry run does, from nothing.
+def checked(recipe: Path, kind: str = "check") -> tuple[float, float]:
+    """Look at the data set of a recipe, from nothing.
 
     Args:
         recipe: The YAML file of a data recipe.
+        kind: `check`, as its first dry run does; `survey`, as `pkd data check --no-decode` does; or `json`: read its
+            annotation files by Python's own reader, and nothing else.
 
     Returns:
         Seconds, without the start of Python; and GiB that the process took at most.
@@ -25,7 +27,7 @@ def checked(recipe: Path) -> tuple[float, float]:
     Raises:
         PkdError: The data is refused.
     """
-    command = [sys.executable, "-m", "pkdcli.engine.bench.inputs.checking", str(recipe)]
+    command = [sys.executable, "-m", "pkdcli.engine.bench.inputs.checking", str(recipe), kind]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise PkdError(f"the check of {recipe} found:\n{done.stderr.strip()[-2000:]}", "Correct that first.")
@@ -33,14 +35,21 @@ def checked(recipe: Path) -> tuple[float, float]:
     return seconds, memory
 
 
-def _main(recipe: str) -> None:
+def _main(recipe: str, kind: str) -> None:
     from pkdcli.data.prepare import facts
+    from pkdcli.data.survey.survey import survey
     from pkdcli.recipe.resolve import load_data
 
     data = load_data(recipe)
     with tempfile.TemporaryDirectory() as cache:
         begin = time.perf_counter()
-        facts(data, Path(cache))
+        if kind == "survey":
+            survey(data, decode=False)
+        elif kind == "json":
+            for split in data.splits.values():
+                json.loads(Path(split.annotations).read_bytes())
+        else:
+            facts(data, Path(cache))
         seconds = time.perf_counter() - begin
     print(json.dumps([round(seconds, 2), round(_peak(), 3)]))
 
@@ -57,6 +66,6 @@ def _peak() -> float:
 
 if __name__ == "__main__":
     try:
-        _main(sys.argv[1])
+        _main(*sys.argv[1:])
     except PkdError as error:
         sys.exit(str(error))

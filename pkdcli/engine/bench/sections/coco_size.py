@@ -22,11 +22,12 @@ from pkdcli.errors import ExitCode, PkdError
 from pkdcli.runs.store import write_text
 
 CHECK, CHECK_MEMORY = 15.0, 1536.0  # seconds; MiB in all
+SURVEY, SURVEY_MEMORY, SURVEYED = 60.0, 4096.0, 2000.0  # seconds; MiB in all; images a second
 LOAD, KEPT = 5.0, 614.0  # seconds from the cache; MiB, 0.6 GiB
 
 
 def coco_size(images: int, repeat: int, folder: Path) -> Any:
-    """Measure the check, the loading by mmdet, the first time and from the cache, and what is held afterwards.
+    """Measure the checks, the loading by mmdet, the first time and from the cache, and what is held afterwards.
 
     Args:
         images: Of the annotation file; bounds hold for as many as COCO's train2017 has.
@@ -50,11 +51,16 @@ def coco_size(images: int, repeat: int, folder: Path) -> Any:
         shutil.rmtree(folder / "cache", ignore_errors=True)
         seconds, peak = checked(recipe)
         found["check"].append({"seconds": seconds, "peak": 1024 * peak})
+        for name, kind in (("pkd data check --no-decode", "survey"), ("json.loads of the files", "json")):
+            seconds, peak = checked(recipe, kind)
+            found.setdefault(name, []).append({"seconds": seconds, "peak": 1024 * peak})
         for name, kind in (("mmdet's loading", "mmdet"), ("loading, first time", "load"),
                            ("loading, from the cache", "load")):  # fmt: skip
             found.setdefault(name, []).append(_measured(kind, file, pictures))
     section.time({name: [one["seconds"] for one in samples] for name, samples in found.items()})
     section.ratio("times faster than mmdet's, from the cache", ["mmdet's loading"], ["loading, from the cache"])
+    section.ratio("times as long as json.loads, pkd data check", ["pkd data check --no-decode"],
+                  ["json.loads of the files"])  # fmt: skip
     worst = {name: {key: max(one[key] for one in samples) for key in samples[0]} for name, samples in found.items()}
 
     def number(name: str, value: float, unit: str, bound: float | None = None) -> None:
@@ -62,6 +68,11 @@ def coco_size(images: int, repeat: int, folder: Path) -> Any:
 
     number("check", worst["check"]["seconds"], "s", CHECK)
     number("check, peak memory of the process", worst["check"]["peak"], "MiB", CHECK_MEMORY)
+    survey = worst["pkd data check --no-decode"]
+    number("pkd data check --no-decode", survey["seconds"], "s", SURVEY)
+    number("pkd data check --no-decode, peak memory of the process", survey["peak"], "MiB", SURVEY_MEMORY)
+    section.number("pkd data check --no-decode, images a second", images / survey["seconds"], "",
+                   at_least=SURVEYED if whole else None)  # fmt: skip
     cached, first, theirs = (worst[name] for name in ("loading, from the cache", "loading, first time",
                                                       "mmdet's loading"))  # fmt: skip
     number("loading, from the cache", cached["seconds"], "s", LOAD)

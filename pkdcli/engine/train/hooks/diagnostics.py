@@ -7,7 +7,9 @@ Measured now and then during training and appended to metrics.jsonl as records o
   (0 where a map is constant);
 - `level0.grad_norm`: the norm of the loss's gradient with respect to the student's level, the neck's output;
 - `level0.grad_share`: that norm over the sum of all levels' norms;
-- `level0.top10_share`: the ten largest channels' share in the sum of the gradient's norms per channel.
+- `level0.top10_share`: the ten largest channels' share in the sum of the gradient's norms per channel;
+- `level0.detection_grad_norm`: the norm of the gradient of the detector's own losses with respect to the same level;
+- `level0.constant_student`, `level0.constant_teacher`: the shares of channels that are constant over the batch.
 
 The number behind `level` is the student's. Measuring draws no random number and leaves every gradient alone.
 """
@@ -41,6 +43,10 @@ def record(measured: dict[int, LevelMeasures]) -> dict[str, float]:
         values[f"level{level}.grad_norm"] = norm
         values[f"level{level}.grad_share"] = norm / total if total else float("nan")
         values[f"level{level}.top10_share"] = float(one.top10_share)
+        if one.detection_grad_norm is not None:
+            values[f"level{level}.detection_grad_norm"] = float(one.detection_grad_norm)
+        values[f"level{level}.constant_student"] = float(one.constant_student)
+        values[f"level{level}.constant_teacher"] = float(one.constant_teacher)
     return values
 
 

@@ -14,7 +14,13 @@ from pkdcli import compat
 
 compat.activate()
 
-from pkdcli.engine.distill.level_stats import LevelMeasures, correlation, level_gradient, measure  # noqa: E402
+from pkdcli.engine.distill.level_stats import (  # noqa: E402
+    LevelMeasures,
+    correlation,
+    detection_loss,
+    level_gradient,
+    measure,
+)
 from pkdcli.engine.losses import build_loss  # noqa: E402
 from pkdcli.engine.train.hooks.diagnostics import PkdDiagnosticsHook, record  # noqa: E402
 
@@ -113,6 +119,29 @@ def test_a_loss_without_a_way_to_the_student_has_no_gradient():
     assert not measure(build_loss("mse")(frozen, teacher), frozen, frozen, teacher).trainable
 
 
+def test_the_gradient_of_the_detectors_own_loss_is_measured_beside_the_distillations():
+    student, teacher = maps()
+    losses = {"loss_cls": [2 * student.sum(), student.pow(2).sum()], "loss_bbox": student.mean(), "acc": torch.ones(1)}
+    detection = detection_loss(losses)
+    measured = measure(build_loss("mse")(student, teacher), student, student, teacher, detection)
+    gradient = 2 + 2 * student.detach() + 1 / student.numel()
+    assert float(measured.detection_grad_norm) == pytest.approx(float(gradient.double().norm()), rel=1e-5)
+    assert record({1: measured})["level1.detection_grad_norm"] == pytest.approx(float(gradient.norm()), rel=1e-5)
+    detection.backward()  # its graph is still there
+    assert student.grad is not None
+    assert detection_loss({"acc": torch.ones(1)}) is None
+
+
+def test_a_graph_that_refuses_a_second_look_is_not_measured_and_breaks_nothing():
+    from torch.utils.checkpoint import checkpoint
+
+    student, teacher = maps()
+    detection = checkpoint(lambda x: x.pow(2).sum(), student, use_reentrant=True)
+    measured = measure(build_loss("mse")(student, teacher), student, student, teacher, detection)
+    assert measured.detection_grad_norm is None
+    assert float(measured.grad_norm) > 0
+
+
 def level(norm, loss=1.0):
     values = {
         "loss": loss,
@@ -134,11 +163,15 @@ def test_shares_of_the_levels_add_up_to_one():
         "level0.grad_norm": 3.0,
         "level0.grad_share": 0.75,
         "level0.top10_share": pytest.approx(0.2),
+        "level0.constant_student": 0.0,
+        "level0.constant_teacher": 0.0,
         "level2.loss": 7.0,
         "level2.r": 0.5,
         "level2.grad_norm": 1.0,
         "level2.grad_share": 0.25,
         "level2.top10_share": pytest.approx(0.2),
+        "level2.constant_student": 0.0,
+        "level2.constant_teacher": 0.0,
     }
     assert math.isnan(record({0: level(0.0)})["level0.grad_share"])
 

@@ -121,7 +121,8 @@ def _best(members: list[Record], at: dict[str, float]) -> list[Place]:
 
 def _series(name: str, look: str, places: list[Place]) -> Series:
     errors = [std for _, _, std, _ in places] if any(std is not None for _, _, std, _ in places) else []
-    return Series(name, [x for x, *_ in places], [y for _, y, *_ in places], errors, look, [t for *_, t in places])
+    labels = [title for *_, title in places]
+    return Series(name, [x for x, *_ in places], [y for _, y, *_ in places], errors, look, labels=labels)
 
 
 def _marks(every: list[Place]) -> list[tuple[float, float, str]]:

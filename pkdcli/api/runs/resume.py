@@ -11,6 +11,7 @@ from pkdcli.launch.options import LaunchOptions
 from pkdcli.launch.outcome import Watcher
 from pkdcli.options import Only, OutputOptions, option
 from pkdcli.runs.find import all_runs, chosen
+from pkdcli.runs.status import paused
 
 if TYPE_CHECKING:
     from pkdcli.experiment.execute import Experiment
@@ -25,7 +26,7 @@ class ResumeOptions:
 
     Attributes:
         names: Their ids, beginnings of these, or their folders.
-        everything: Every run that has ended without a result.
+        everything: Every run that has ended without a result, but those that have paused as they were to.
     """
 
     names: tuple[str, ...] = option(
@@ -130,7 +131,7 @@ def plan_resume(
         listed = "".join(f"\n  {run}" for run in known) or " There are none."
         raise PkdError("give runs, or --all, and not both.", f"Runs that ended without a result:{listed}")
     found = query_all(chosen(options.names, all_runs(output.runs)))
-    todo = [one for one in found if one.resumable]
+    todo = [one for one in found if one.resumable and not (options.everything and paused(one.status))]
     for one in todo:
         reconcile(one)
     others = [one for one in found if options.names and not one.resumable]

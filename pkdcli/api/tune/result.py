@@ -1,0 +1,97 @@
+"""What a search has found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pkdcli.runs.run import Run
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The best trial of a search, and what finding it has cost.
+
+    Attributes:
+        best: The run; it was trained to the end.
+        params: What is special about it, by the axes' names.
+        mAP: Its, in AP points, 0 to 100.
+        runner_up: The next best of those that were trained to the end; None where no other was.
+        lead: How far it is ahead of the runner-up in AP points, and the ends of the 95 % interval over validation
+            images; these are None where one of the two kept no detections.
+        interval: For each range the tried values on both sides of the best that are known to be worse, or not to be
+            told apart; None at an end of the range.
+        steps: Students' steps that the search took.
+        grid_runs: Runs of a full grid by hand.
+        grid_steps: Their steps.
+        seconds: Time of the trials, over all starts.
+        start: The weight that would give the distillation a tenth of the gradient, as it was measured; None if unknown.
+        rungs: Steps after which trials were compared.
+        trials: A row for each: `run`, `state`, `steps`, the axes, and `mAP@STEP` for each rung.
+        storage: The Optuna study's SQLite file.
+    """
+
+    best: Run
+    params: Mapping[str, Any]
+    mAP: float
+    runner_up: Run | None
+    lead: tuple[float, float | None, float | None] | None
+    interval: Mapping[str, tuple[float | None, float | None]]
+    steps: int
+    grid_runs: int
+    grid_steps: int
+    seconds: float
+    start: float | None
+    rungs: Sequence[int]
+    trials: Sequence[Mapping[str, Any]] = field(repr=False)
+    storage: Path = field(repr=False, default=Path())
+
+    def frame(self) -> pd.DataFrame:
+        """The trials, a row each: the best first."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.trials))
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain data, as `pkd tune --json` prints it."""
+        plain = ("mAP", "steps", "grid_runs", "grid_steps", "seconds", "start")
+        found = {name: getattr(self, name) for name in plain}
+        return {
+            "best": self.best.id,
+            "params": dict(self.params),
+            **found,
+            "runner_up": self.runner_up and self.runner_up.id,
+            "lead": list(self.lead) if self.lead else None,
+            "interval": {name: list(ends) for name, ends in self.interval.items()},
+            "rungs": list(self.rungs),
+            "trials": [dict(one) for one in self.trials],
+            "storage": str(self.storage),
+        }
+
+    def _repr_html_(self) -> str:
+        """The trials as a table, for notebooks."""
+        return self.frame().to_html(index=False)
+
+
+def interval(values: Sequence[float], best: float, alike: Sequence[float] = ()) -> tuple[float | None, float | None]:
+    """The tried values around the best: its neighbours, or theirs where these are not told apart from it.
+
+    Args:
+        values: All that were tried.
+        best: The best of them.
+        alike: Those that are not told apart from it.
+    """
+    below = sorted((one for one in values if one < best), reverse=True)
+    above = sorted(one for one in values if one > best)
+
+    def end(side: Sequence[float]) -> float | None:
+        apart = [place for place, one in enumerate(side) if one in alike]
+        rest = side[apart[-1] + 1 :] if apart else side
+        return rest[0] if rest else None
+
+    return end(below), end(above)

@@ -1,0 +1,49 @@
+"""`pkd diagnose`: why a student is no better."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pkdcli.api.diagnose import FORMATS, DiagnoseOptions
+from pkdcli.cli.typer_options import spread
+from pkdcli.options import Only, OutputOptions
+
+
+@spread
+def command(options: DiagnoseOptions, output: Annotated[OutputOptions, Only("runs", "json", "quiet")]) -> None:
+    """Say why a run is no better: the likeliest cause first, its numbers beside those of good runs, what to type.
+
+    It reads what the run has recorded, which takes a second; --look also runs both nets over a few images. Leaves with
+    exit code 1 where something is wrong, 0 where the run is healthy.
+
+    [bold]Examples[/bold]
+
+      pkd diagnose gfl101-fcos50__pkd
+
+      pkd diagnose gfl101-fcos50__pkd --look
+
+      pkd diagnose gfl101-fcos50__mse-w50 --format md -o why.md
+    """
+    import json
+
+    from pkdcli.api.diagnose import diagnose
+    from pkdcli.cli.progress.choose import watcher
+    from pkdcli.errors import ExitCode, unknown
+    from pkdcli.reporting.write import emit, format_of, save
+
+    format = "json" if output.json else format_of(options.format, options.output)
+    if format not in FORMATS:  # by the name of the file
+        raise unknown("--format", format, FORMATS)
+    quiet = output.quiet or format == "json"
+    done = diagnose(options, output, watcher=watcher(json=False, quiet=quiet))
+    if format == "json":
+        text = json.dumps(done.record(), indent=1, ensure_ascii=False) + "\n"
+        print(text, end="") if options.output is None else save(options.output, text)
+    elif output.quiet and options.output is None:
+        if done.line:
+            print(done.line)
+    else:
+        emit(format, options.output, done.tables(), [], [], ())
+    raise typer.Exit(ExitCode.OK if done.healthy else ExitCode.RUN_FAILED)

@@ -1,0 +1,190 @@
+"""The memory of a search: an Optuna study in an SQLite file, which Optuna's own tools read.
+
+What the trials have reached stands in their run folders; the study keeps which trials there are, in what order, and
+what they had been when the search came upon them. So it can be killed at any time, and a study that is lost costs no
+run.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pkdcli.errors import ExitCode, PkdError
+from pkdcli.experiment.tuning.space import Choice, Params, Range, Space
+
+if TYPE_CHECKING:
+    from pkdcli.experiment.tuning.search import SearchTrial
+
+FOLDER = "tune"
+
+
+class Study:
+    """An Optuna study.
+
+    Args:
+        path: The SQLite file; it and its folder are made if need be.
+        name: The study's.
+        space: What its trials differ in.
+
+    Raises:
+        PkdError: The file is damaged, or of another release of Optuna, or can't be written.
+    """
+
+    def __init__(self, path: Path, name: str, space: Space) -> None:
+        self.path = path
+        self._space = space
+        with self._readable():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._study = _optuna().create_study(
+                storage=f"sqlite:///{path.absolute()}", study_name=name, load_if_exists=True, direction="maximize"
+            )
+            self._numbers = {one.user_attrs["run"]: one.number for one in self._study.trials if "run" in one.user_attrs}
+
+    def load(self) -> list[tuple[dict[str, Any], int]]:
+        """The trials so far in their order: what is special about each, and the steps it had taken before."""
+        with self._readable():
+            trials = {one.user_attrs["run"]: one for one in self._study.trials if "run" in one.user_attrs}
+            return [(dict(one.params), int(one.user_attrs.get("found", 0))) for one in trials.values()]
+
+    def add(self, trial: SearchTrial) -> None:
+        """Write down a new trial."""
+        optuna = _optuna()
+        with self._readable():
+            self._study.add_trial(
+                optuna.trial.create_trial(
+                    state=optuna.trial.TrialState.RUNNING,
+                    params=dict(trial.params),
+                    distributions=_distributions(self._space),
+                    user_attrs={"run": trial.run, "found": trial.found},
+                )
+            )
+            self._numbers[trial.run] = self._study.trials[-1].number
+
+    def note(self, trial: SearchTrial) -> None:
+        """Write down what a trial has reached."""
+        with self._readable():
+            frozen = self._study.trials[self._numbers[trial.run]]
+            if frozen.state.is_finished():
+                return  # its run's own folder has what came after
+            for step, value in sorted(trial.curve.items()):
+                if step not in frozen.intermediate_values:
+                    self._study._storage.set_trial_intermediate_value(frozen._trial_id, step, value)
+
+    def close(self, trials: Sequence[SearchTrial], total: int) -> None:
+        """Write down how the trials of a finished search ended: to the end, pruned, or failed.
+
+        Args:
+            trials: All of them.
+            total: Steps of a whole run.
+        """
+        state = _optuna().trial.TrialState
+        with self._readable():
+            for one in trials:
+                self.note(one)
+                if self._study.trials[self._numbers[one.run]].state.is_finished():
+                    continue
+                if one.failed is not None:
+                    self._study.tell(self._numbers[one.run], state=state.FAIL)
+                elif total in one.curve:
+                    self._study.tell(self._numbers[one.run], one.curve[total])
+                else:
+                    self._study.tell(self._numbers[one.run], state=state.PRUNED)
+
+    @property
+    def seconds(self) -> float:
+        """Time that the trials have taken, over all starts of the search."""
+        with self._readable():
+            return float(self._study.user_attrs.get("seconds", 0.0))
+
+    @seconds.setter
+    def seconds(self, value: float) -> None:
+        with self._readable():
+            self._study.set_user_attr("seconds", value)
+
+    @property
+    def start(self) -> float | None:
+        """The weight that gives the distillation a tenth of the gradient; None where it is not known."""
+        with self._readable():
+            return self._study.user_attrs.get("start")
+
+    @start.setter
+    def start(self, value: float | None) -> None:
+        with self._readable():
+            self._study.set_user_attr("start", value)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Say in words what is wrong with the file."""
+        import sqlalchemy.exc
+
+        optuna = _optuna()
+        try:
+            yield
+        except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError, RuntimeError) as error:
+            reason = str(getattr(error, "orig", None) or error).splitlines()[0].rstrip(".")
+            raise PkdError(
+                f"{self.path}: the search's storage can't be used: {reason}.",
+                f"rm {self.path}\nNo run is lost by that: the same command finds its trials in the runs folder again.",
+            ) from error
+        except OSError as error:
+            raise PkdError(
+                f"{self.path}: {error.strerror}.", "Give another folder with --runs.", ExitCode.MISSING
+            ) from error
+
+
+def suggest(space: Space, trials: Sequence[SearchTrial], total: int, count: int, seed: int) -> list[dict[str, Any]]:
+    """New trials by Optuna's TPE, from what the others have reached; the same for the same trials and seed.
+
+    Args:
+        space: What trials differ in.
+        trials: All so far.
+        total: Steps of a whole run.
+        count: How many are wanted; fewer come where the space has no more.
+        seed: Of the sampler.
+    """
+    optuna = _optuna()
+    states = optuna.trial.TrialState
+    distributions = _distributions(space)
+    sampler = optuna.samplers.TPESampler(
+        seed=1000 * seed + len(trials), n_startup_trials=1, multivariate=len(space.axes) > 1
+    )
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for one in trials:
+        if one.failed is not None or not one.curve:
+            continue
+        values = {"params": dict(one.params), "distributions": distributions, "intermediate_values": dict(one.curve)}
+        if total in one.curve:
+            study.add_trial(optuna.trial.create_trial(state=states.COMPLETE, value=one.curve[total], **values))
+        else:
+            study.add_trial(optuna.trial.create_trial(state=states.PRUNED, **values))
+    tried: list[Params] = [one.params for one in trials]
+    found: list[dict[str, Any]] = []
+    for _ in range(count):
+        params = space.settled(study.ask(distributions).params, [*tried, *found])
+        if params is not None:
+            found.append(params)
+    return found
+
+
+def _distributions(space: Space) -> Mapping[str, Any]:
+    kinds = _optuna().distributions
+    return {one.name: _distribution(kinds, one) for one in space.axes}
+
+
+def _distribution(kinds: Any, axis: Range | Choice) -> Any:
+    if isinstance(axis, Choice):
+        return kinds.CategoricalDistribution(axis.values)
+    return kinds.FloatDistribution(axis.low, axis.high, log=True)
+
+
+def _optuna() -> Any:
+    """Optuna, which takes a second to import, without the lines it prints of every trial."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    return optuna

@@ -1,0 +1,157 @@
+"""The distillation's pull on the student against the detector's own: too strong, too weak, or against it."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from pkdcli.errors import PkdError
+from pkdcli.recipe import library
+from pkdcli.recipe.carried_out import use_loss
+from pkdcli.reporting.diagnosis.cause import Cause, Evidence, log_ramp, ramp, text
+from pkdcli.reporting.diagnosis.facts import median, parts
+
+if TYPE_CHECKING:
+    from pkdcli.reporting.diagnosis.facts import Facts
+
+GOOD = (0.1, 10.0)
+"""Times the detector's gradient: from where the weaker of two is still felt through the noise of a batch.
+
+Runs that gained lie at 2 to 6 on the level that matters most to the detector."""
+WEAK = (0.03, 0.003)
+"""At a hundredth (the middle) the distillation turns the sum of both by half a degree: less than two batches differ."""
+STRONG = (10.0, 100.0)
+"""The same the other way round: at 30 (the middle) the detector's own part is 3 % of the sum."""
+# Runs of older releases have recorded losses alone. A loss's value says less than its gradient, so that these are wider
+# by a factor of three and the score ends below that of what was measured.
+_VALUES_WEAK, _VALUES_STRONG, _VALUES_SCORE = (0.01, 0.001), (100.0, 1000.0), 0.8
+RISE, FALL = (0.03, 0.15), 0.9
+"""A rise of the detection loss by 3 % is noise, one by 15 % is not, where the distillation falls by a tenth or more."""
+
+
+def strength(facts: Facts) -> tuple[float, int | None] | None:
+    """How many times the detector's gradient the distillation's is, and at which level of the student.
+
+    It is measured where the detector's own gradient is largest: coarse levels have few objects or none, and whatever
+    pulls there outweighs nothing. None for the level where only values of losses are known.
+
+    Args:
+        facts: The run.
+    """
+    norms = {level: median(facts.level(level, "detection_grad_norm")) for level in facts.student_levels}
+    known = {level: norm for level, norm in norms.items() if norm}
+    if known:
+        level = max(known, key=known.__getitem__)
+        ratio = _at(facts, level, slice(None))
+        return None if ratio is None else (ratio, level)
+    values = zip(facts.curves.distillation, facts.curves.detection, strict=True)
+    ratio = median(one / other for one, other in values if one is not None and other)
+    return None if ratio is None else (ratio, None)
+
+
+def _at(facts: Facts, level: int, part: slice) -> float | None:
+    """The ratio of the gradients at a level, the median over a part of the records."""
+    ours, theirs = facts.level(level, "grad_norm")[part], facts.level(level, "detection_grad_norm")[part]
+    return median(one / other for one, other in zip(ours, theirs, strict=True) if one is not None and other)
+
+
+def overwhelms(facts: Facts) -> Cause | None:
+    """The distillation leaves the detector's own loss no say."""
+    found = strength(facts) if facts.distilled and facts.recipe.loss.weight else None
+    if found is None:
+        return None
+    ratio, level = found
+    # A weight is too large from the first step on. Where both were fair then, something else has silenced the detector.
+    if level is None:
+        score = _VALUES_SCORE * log_ramp(ratio, *_VALUES_STRONG)
+    else:
+        score = log_ramp(min(ratio, _at(facts, level, slice(0, 3)) or ratio), *STRONG)
+    return Cause(
+        "overwhelms",
+        "the distillation overwhelms the detection loss: the student imitates, and hardly learns to detect",
+        score,
+        _evidence(facts, ratio, level),
+        "Lower the weight.",
+        _with_weight(facts, ratio if level is not None else None),
+    )
+
+
+def overwhelmed(facts: Facts) -> Cause | None:
+    """The distillation is too weak to change anything."""
+    if not facts.distilled:
+        return None
+    found = strength(facts)
+    weight = facts.recipe.loss.weight
+    if weight and found is None:
+        return None
+    ratio, level = found if weight and found is not None else (0.0, None)
+    score = 1.0 if not weight else log_ramp(ratio, *WEAK)
+    if weight and level is None:
+        score = _VALUES_SCORE * log_ramp(ratio, *_VALUES_WEAK)
+    return Cause(
+        "overwhelmed",
+        "the distillation is overwhelmed by the detection loss: the student learns as if it were alone",
+        score,
+        _evidence(facts, ratio, level),
+        "Raise the weight.",
+        _with_weight(facts, ratio if level is not None else None),
+    )
+
+
+def conflict(facts: Facts) -> Cause | None:
+    """The detection loss rises while the distillation falls, at full learning rate."""
+    if not facts.distilled:
+        return None
+    detection, distillation = (facts.at_full_rate(one) for one in (facts.curves.detection, facts.curves.distillation))
+    if len(detection) < 8 or len(distillation) < 8:
+        return None
+    ours, theirs = parts(detection, 4), parts(distillation, 4)
+    # From its lowest quarter on, the first left out: there everything moves because of the warm-up.
+    low = min(range(1, 4), key=ours.__getitem__)
+    rise = ours[3] / ours[low] - 1 if ours[low] > 0 else 0.0
+    fell = theirs[3] / theirs[low] if theirs[low] > 0 else 1.0
+    if low == 3 or fell > FALL:
+        return None
+    return Cause(
+        "conflict",
+        "the detection loss rises while the distillation loss falls: what the teacher shows does not help to detect",
+        ramp(rise, *RISE),
+        [
+            Evidence("detection loss, over the rest of the run", f"{100 * rise:+.0f} %", "falls"),
+            Evidence("distillation loss meanwhile", f"{100 * (fell - 1):+.0f} %", "falls"),
+        ],
+        "Lower the weight, or let the student learn on alone near the end.",
+        facts.command(distill_until="0.5"),
+    )
+
+
+def _evidence(facts: Facts, ratio: float, level: int | None) -> list[Evidence]:
+    if level is None:
+        good = f"{text(_VALUES_WEAK[0])} to {text(_VALUES_STRONG[0])}"
+        found = [Evidence("distillation loss / detection loss", text(ratio), good)]
+    else:
+        what = f"gradient of the distillation / of the detection loss, at {facts.named(level)}"
+        found = [Evidence(what, text(ratio), f"{text(GOOD[0])} to {text(GOOD[1])}")]
+        for name, part in (("begin", slice(0, 3)), ("end", slice(-3, None))):
+            found.append(Evidence(f"the same at the {name} of the run", text(_at(facts, level, part)), ""))
+    return [*found, Evidence("weight", text(facts.recipe.loss.weight), f"{text(_usual(facts))} by default")]
+
+
+def _usual(facts: Facts) -> float | None:
+    """The weight that the loss has by default with this teacher."""
+    recipe = facts.recipe
+    with suppress(PkdError):
+        loss = library.load("losses", recipe.loss.name)
+        return use_loss(loss, recipe.teacher, recipe.scale, None, recipe.loss.temperature).weight
+    return None
+
+
+def _with_weight(facts: Facts, ratio: float | None) -> str | None:
+    """The run again with the default weight if that brings both gradients near each other, else with one that does."""
+    weight, usual = facts.recipe.loss.weight, _usual(facts)
+    if ratio and weight:
+        fair = weight / ratio  # a gradient is proportional to its weight
+        if usual is None or not GOOD[0] <= usual / fair <= GOOD[1]:
+            usual = fair
+    return facts.command(weight=f"{float(f'{usual:.2g}'):g}") if usual and math.isfinite(usual) else None

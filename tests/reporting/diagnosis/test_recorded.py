@@ -1,0 +1,50 @@
+"""The ranking on runs that were really made: what was planted is named first, and healthy runs are called healthy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from battery import BATTERY
+
+from pkdcli.reporting.diagnosis.rank import RULES, diagnosed
+from pkdcli.reporting.diagnosis.tables import one_line
+
+BROKEN = {name: one.cause for name, one in BATTERY.items() if one.cause != "healthy"}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_the_planted_cause_is_named_first(facts, name):
+    found = diagnosed(facts(name))
+    assert found.named[0].key == BROKEN[name]
+    assert not found.healthy
+    assert one_line(found).startswith(f"something may be wrong: {found.named[0].title}")
+    assert one_line(found).endswith(f"; pkd diagnose {found.run}")
+
+
+def test_healthy_runs_are_called_healthy(recorded, facts):
+    names = sorted(one.name for one in (recorded / "runs").glob("healthy*"))
+    assert len(names) >= 5
+    found = {name: [cause.key for cause in diagnosed(facts(name)).named] for name in names}
+    assert found == {name: [] for name in names}
+    assert one_line(diagnosed(facts(names[0]))) is None
+
+
+def test_every_cause_has_evidence_with_numbers_of_good_runs_and_a_command(facts):
+    for name in BROKEN:
+        first = diagnosed(facts(name)).named[0]
+        assert first.evidence
+        assert any(one.good for one in first.evidence), name
+        assert first.command is None or first.command.startswith("pkd "), name
+        assert first.remedy
+        assert 0.5 <= first.score <= 1
+
+
+def test_the_page_tells_of_every_rule():
+    page = (Path(__file__).parents[3] / "docs" / "diagnose.md").read_text()
+    told = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
+    keys = {"data", "labels", "normalisation", "domain", "weak-teacher", "frozen", "rate-high", "rate-low",
+            "dead-level", "mispaired", "constant-channels", "overwhelms", "overwhelmed", "adapters", "conflict",
+            "too-short", "uncorrelated"}  # fmt: skip
+    assert told == keys
+    assert len(RULES) == len(keys)
