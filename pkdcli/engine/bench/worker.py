@@ -23,16 +23,16 @@ import pkdcli.engine.register  # noqa: F401
 
 # isort: split
 from pkdcli.engine.bench import measure
+from pkdcli.engine.bench.compare import compare
 from pkdcli.engine.bench.inputs.coco_file import TRAIN as COCO
 from pkdcli.engine.bench.inputs.pictures import with_pictures
+from pkdcli.engine.bench.keeping import keeping
 from pkdcli.engine.bench.machine import machine
 from pkdcli.engine.bench.measure import Section
 from pkdcli.engine.bench.sections.coco_size import coco_size
-from pkdcli.engine.bench.sections.compare import compare
 from pkdcli.engine.bench.sections.evaluation import evaluation
 from pkdcli.engine.bench.sections.experiment import experiment
 from pkdcli.engine.bench.sections.imports import FILES, imports
-from pkdcli.engine.bench.sections.keeping import keeping
 from pkdcli.engine.bench.sections.launches import launches
 from pkdcli.engine.bench.sections.loading import loading
 from pkdcli.engine.bench.sections.losses import SHAPES, losses

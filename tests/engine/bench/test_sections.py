@@ -24,10 +24,9 @@ from mmengine.registry import init_default_scope
 from pkdcli.config.build import detector
 from pkdcli.data.scoring.predictions import Detections
 from pkdcli.data.scoring.predictions import write as write_detections
-from pkdcli.engine.bench import worker
+from pkdcli.engine.bench import keeping, worker
 from pkdcli.engine.bench.inputs.many_runs import write_runs
 from pkdcli.engine.bench.inputs.pictures import draw, with_pictures
-from pkdcli.engine.bench.sections import keeping
 from pkdcli.engine.bench.sections import losses as losses_module
 from pkdcli.engine.bench.sections.evaluation import drawn
 from pkdcli.engine.bench.sections.experiment import razor_config
