@@ -8,6 +8,7 @@ from typing import Literal, overload
 from pandas import DataFrame
 
 from pkdcli.api.benchmark import Benchmark
+from pkdcli.api.runs.cancel import Cancelled
 from pkdcli.api.compare import Comparison
 from pkdcli.api.data.checking import Checked
 from pkdcli.api.data.importing import Imported
@@ -18,7 +19,6 @@ from pkdcli.api.export.export import Exported
 from pkdcli.api.predict.predict import Predictions
 from pkdcli.api.profile.profile import Profile
 from pkdcli.api.runs.archive import Archived
-from pkdcli.api.runs.cancel import Cancelled
 from pkdcli.api.runs.remove import Removed
 from pkdcli.api.runs.unpack import Unpacked
 from pkdcli.api.tune.result import Tuned
@@ -786,6 +786,7 @@ def compare(
     resamples: int = 1000,
     format: str | None = None,
     output: str | os.PathLike[str] | None = None,
+    plot_dir: str | os.PathLike[str] | None = None,
     runs: str | os.PathLike[str] | None = None,
     quiet: bool = False,
     watcher: Watcher | None = None,
@@ -796,8 +797,9 @@ def compare(
         names: Runs: what is compared with, then the others. A beginning that means several runs is a group of seeds.
         split: val; or test or train, if `pkd eval` has evaluated it.
         resamples: How often images are drawn for the intervals; 0 for none.
-        format: table, md, csv, json or latex.
+        format: table, md, csv, json, latex or html (a page with pictures).
         output: Write to a file instead of the terminal.
+        plot_dir: Write plots, and the images where runs differ most, into a folder.
         runs: Folder of runs (default $PKD_RUNS, or ./runs).
         quiet: Print only the result.
     """
@@ -1042,15 +1044,15 @@ def benchmark(
         image: Size of the images in pixels.
         batch: Images a step.
         threads: Of a step on the CPU; PyTorch's own choice.
-        only: Sections: losses, launches, step, group, eval, data, startup, suggest, experiment, operators, coco, import, report, predict.
+        only: Sections: losses, launches, step, group, eval, data, startup, suggest, experiment, operators, coco, import, report, predict, compare, predictions.
         suggest: Propose faster settings for the teacher.
         clock: cpu: processor time, on one thread; steadier where others use the machine too.
         repeat: Rounds of each comparison.
         students: Students that share a teacher.
-        eval_images: Images of the evaluation; 5000 is COCO's val.
+        eval_images: Images of eval and compare; 5000 is COCO's val.
         report_runs: Runs that the report reads.
         coco_images: Images of the annotations for coco; COCO has 118287.
-        epochs: Of the experiment.
+        epochs: Of experiment and predictions.
         sets: Override any key of the resolved recipe.
     """
     ...

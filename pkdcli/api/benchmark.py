@@ -129,7 +129,7 @@ def planned(options: BenchmarkOptions, watcher: Watcher) -> Benchmark:
 
     Args:
         options: What to measure.
-        watcher: Told of data that is drawn or checked, which the experiment alone needs.
+        watcher: Told of data that is drawn or checked, which whole trainings alone need.
 
     Raises:
         PkdError: A wrong word.
@@ -171,7 +171,7 @@ def size(text: str | None, label: str = "--image") -> tuple[int, int] | None:
 
 
 def _recipe(options: BenchmarkOptions, only: tuple[str, ...], watcher: Watcher) -> Recipe:
-    """The distilled run that is measured; real data for the experiment alone."""
+    """The distilled run that is measured; real data for whole trainings alone."""
     from pkdcli.experiment.data import with_data
     from pkdcli.experiment.plan import with_weights_hash
 
@@ -181,7 +181,7 @@ def _recipe(options: BenchmarkOptions, only: tuple[str, ...], watcher: Watcher) 
         pair=options.pair, scale=options.scale, loss=options.loss, batch_size=options.batch, sets=options.sets
     )
     recipe = with_weights_hash(resolve(request))
-    return with_data([recipe], cache_root(), None, watcher, dry_run="experiment" not in only)[0]
+    return with_data([recipe], cache_root(), None, watcher, dry_run=not {"experiment", "predictions"} & set(only))[0]
 
 
 def _request(settings: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
@@ -190,7 +190,7 @@ def _request(settings: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
     from pkdcli.recipe.identity import run_id
 
     teacher = None
-    if {"experiment", "suggest"} & set(settings["only"]):
+    if {"experiment", "predictions", "suggest"} & set(settings["only"]):
         paths = RunPaths(teachers_root(cache_root()) / run_id(teacher_recipe(recipe)))
         teacher = str(paths.root) if finished(paths) else None
     return {

@@ -18,11 +18,14 @@ from pkdcli.runs.store import read_object
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pkdcli.reporting.compare.groups import Against
+    from pkdcli.reporting.compare.groups import Against, Group
+    from pkdcli.reporting.plots.figure import Figure
     from pkdcli.reporting.table import Table
 
 SPLITS = ("val", "test", "train")
-FORMATS = ("table", "md", "csv", "json", "latex")
+FORMATS = ("table", "md", "csv", "json", "latex", "html")
+PAGE = Path("compare.html")
+"""Where the page goes if nobody says where."""
 _Runs = Annotated[OutputOptions, Only("runs", "quiet")]
 
 
@@ -35,8 +38,9 @@ class CompareOptions:
             the first.
         split: val, or another that `pkd eval` has evaluated.
         resamples: How often images are drawn for an interval.
-        format: table, md, csv, json or latex; None for what the file's name ends in, or table.
+        format: table, md, csv, json, latex or html; None for what the file's name ends in, or table.
         output: A file instead of the terminal.
+        plot_dir: A folder for the plots, and for the images where runs differ most.
     """
 
     names: tuple[str, ...] = option(
@@ -47,9 +51,14 @@ class CompareOptions:
     )
     split: str = option("val", "val; or test or train, if `pkd eval` has evaluated it.", choices=SPLITS)
     resamples: int = option(1000, "How often images are drawn for the intervals; 0 for none.", min=0)
-    format: str | None = option(None, "table, md, csv, json or latex.", metavar="FORMAT", choices=FORMATS)
+    format: str | None = option(
+        None, "table, md, csv, json, latex or html (a page with pictures).", metavar="FORMAT", choices=FORMATS
+    )
     output: Path | None = option(
         None, "Write to a file instead of the terminal.", names=("--output", "-o"), metavar="FILE"
+    )
+    plot_dir: Path | None = option(
+        None, "Write plots, and the images where runs differ most, into a folder.", metavar="DIR"
     )
 
 
@@ -60,16 +69,46 @@ class Comparison:
     Attributes:
         found: Each group but the first, held against the first.
         teacher: The metrics of the teacher that taught them; None where there is none, or several.
+        taught_by: That teacher with its detections; None where it has kept none of this split.
+        notes: What else is to be said.
     """
 
     found: tuple[Against, ...]
     teacher: Mapping[str, float] | None = None
+    taught_by: Group | None = None
+    notes: tuple[str, ...] = ()
 
     def tables(self) -> list[Table]:
         """The tables that `pkd compare` shows."""
         from pkdcli.reporting.compare.tables import compared_tables
 
-        return compared_tables(self.found, self.teacher)
+        return compared_tables(self.found, self.teacher, self.taught_by)
+
+    def figures(self) -> list[Figure]:
+        """The pictures of `pkd compare --plot`: differences with intervals, classes, kinds of errors, calibration."""
+        from pkdcli.reporting.compare.figures import compared_figures
+
+        return compared_figures(self.found, self.taught_by)
+
+    def page(self, title: str = "Runs compared") -> str:
+        """The page of `pkd compare --format html`, as text.
+
+        Args:
+            title: Its heading.
+        """
+        from pkdcli.reporting.page.compared import render_compared
+
+        return render_compared(self.tables(), self.figures(), self.found, self.taught_by, self.notes, title)
+
+    def write_pictures(self, folder: Path) -> list[Path]:
+        """Draw the images where the runs differ most, with what each has found, as PNG files.
+
+        Args:
+            folder: Where to write.
+        """
+        from pkdcli.reporting.compare.pictures import write_pictures
+
+        return write_pictures(self.found, folder, self.taught_by)
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows of csv and json: metrics, classes, kinds of errors, images."""
@@ -118,15 +157,37 @@ def compare(options: CompareOptions, output: _Runs, *, watcher: Watcher | None =
         scored = {word: [score(one, cache, options.split) for one in runs] for word, runs in paths.items()}
         groups = [grouped(Path(word).name, runs) for word, runs in scored.items()]
         found = tuple(against(groups[0], other, options.resamples) for other in groups[1:])
-    return Comparison(found, _teacher([one for runs in paths.values() for one in runs], cache))
+        every = [one for runs in paths.values() for one in runs]
+        teacher, note = _teacher(every, cache, options.split, groups[0])
+    metrics = teacher.metrics if teacher else _teachers_metrics(every, options.split)
+    return Comparison(found, metrics, teacher, (note,) if note else ())
 
 
-def _teacher(runs: Sequence[RunPaths], cache: Path) -> Mapping[str, float] | None:
-    """The metrics of the one teacher that taught these runs."""
+def _teacher(runs: Sequence[RunPaths], cache: Path, split: str, like: Group) -> tuple[Group | None, str | None]:
+    """The one teacher that taught these runs, where it has kept detections of the same images; else why it has not."""
+    from pkdcli.reporting.compare.groups import Group
+    from pkdcli.reporting.compare.pairs import alike
+    from pkdcli.reporting.compare.scored import score
+
     named = {read_object(paths.result).get("teacher_run") for paths in runs} - {None}
     if len(named) != 1:
-        return None
+        return None, None
     noted = next((teacher for paths in runs if (teacher := teacher_of(paths)) is not None), None)
     home = noted or RunPaths(teachers_root(cache) / named.pop())
-    metrics = read_object(home.result).get("metrics")
+    try:
+        found = score(home, cache, split)
+        alike(like.runs[0], found)
+    except PkdError as error:  # the comparison does without
+        # A teacher's id means nothing to `pkd eval`, which looks among the runs: its folder does.
+        hint = (error.hint or "").replace(f"pkd eval {home.run}", f"pkd eval {home.root}").partition(";")[0]
+        return None, f"The teacher's own errors are not shown: {error.message} {hint}".rstrip()
+    return Group("teacher", (found,)), None
+
+
+def _teachers_metrics(runs: Sequence[RunPaths], split: str) -> Mapping[str, float] | None:
+    """The metrics of the one teacher on the validation images, as the results of its students say."""
+    told = [found for paths in runs if (found := read_object(paths.result)).get("teacher_run")]
+    if split != "val" or len({one["teacher_run"] for one in told}) != 1:
+        return None
+    metrics = told[0].get("teacher_metrics")
     return metrics if isinstance(metrics, dict) and isinstance(metrics.get("mAP"), (int, float)) else None

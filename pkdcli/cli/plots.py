@@ -1,4 +1,4 @@
-"""What `pkd report --plot` and `--plot-dir` do."""
+"""What `--plot` and `--plot-dir` do, of `pkd report` and `pkd compare`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from pkdcli.reporting.plots.figure import Figure
 from pkdcli.runs.record import Record
 
 
@@ -42,6 +43,21 @@ def draw(
             why = "no two detectors here have a latency, GFLOPs or parameters: pkd profile RUN measures them"
         typer.echo(f"Nothing to plot: {why}.", err=True)
         return
+    show(drawn, terminal, folder, err)
+
+
+def show(drawn: Sequence[Figure], terminal: bool, folder: Path | None, err: bool) -> None:
+    """Show figures where they were asked for.
+
+    Args:
+        drawn: What to show.
+        terminal: Print small charts.
+        folder: Write PNG, SVG and PDF files there.
+        err: Print to stderr, since stdout holds data.
+
+    Raises:
+        PkdError: The folder can't be written.
+    """
     if terminal:
         import sys
 

@@ -112,6 +112,23 @@ def facts(data: Data, cache: Path, warn: Callable[[str], None] = _say) -> Data:
     )
 
 
+def located(data: Data, cache: Path) -> Data:
+    """The data recipe of a finished run, with where its files are and the fingerprint of its annotations as they are.
+
+    Nothing is checked, and the images need not be there: detections are held against annotations alone. The embedded
+    data set is drawn anew where it is gone.
+
+    Args:
+        data: As the run's recipe has it.
+        cache: The cache's folder.
+    """
+    if data.generator == "shapes":
+        return facts(present(data, cache), cache)
+    if not all(Path(split.annotations).is_file() for split in data.splits.values()):
+        return data
+    return data.model_copy(update={"fingerprint": fingerprint(data)})
+
+
 def thinnest(data: Data, cache: Path) -> dict[str, list[Any]]:
     """By split, name, width and height of the image whose sides differ most, as far as the check has found them.
 

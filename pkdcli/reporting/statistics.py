@@ -12,8 +12,6 @@ from itertools import product
 from statistics import fmean, stdev
 
 CONFIDENCE = 0.95
-NORMAL = 1.959964
-"""Standard errors to each side of a 95 % interval of a normal distribution."""
 FEWEST_FOR_PERMUTATION = 5
 """Seeds from which on the permutation test is asked: with four, 2 of 16 signs, its p can't fall below 0.125."""
 SAME = 1e-9

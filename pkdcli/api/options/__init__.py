@@ -13,7 +13,7 @@ MEASURE = "What and how to measure"
 
 SECTIONS = (
     *("losses", "launches", "step", "group", "eval", "data", "startup", "suggest", "experiment"),
-    *("operators", "coco", "import", "report", "predict"),
+    *("operators", "coco", "import", "report", "predict", "compare", "predictions"),
 )
 """What can be measured."""
 
@@ -190,10 +190,10 @@ class BenchmarkOptions:
         clock: wall, or cpu for the processor time of one thread.
         repeat: Rounds of each comparison.
         students: That share a teacher.
-        eval_images: Images of the evaluation.
+        eval_images: Images of the evaluation, and of compare.
         report_runs: Runs that the report reads.
         coco_images: Images of the annotations for coco, and of VOC files for import in proportion.
-        epochs: Of the experiment.
+        epochs: Of the experiment, and of the runs for predictions.
         sets: Assignments to keys of the resolved recipe, `a.b.c=value`.
     """
 
@@ -214,8 +214,8 @@ class BenchmarkOptions:
     )
     repeat: int = option(5, "Rounds of each comparison.", panel=MEASURE, min=1)
     students: int = option(5, "Students that share a teacher.", panel=MEASURE, min=1)
-    eval_images: int = option(200, "Images of the evaluation; 5000 is COCO's val.", panel=MEASURE, min=1)
+    eval_images: int = option(200, "Images of eval and compare; 5000 is COCO's val.", panel=MEASURE, min=1)
     report_runs: int = option(200, "Runs that the report reads.", panel=MEASURE, min=1)
     coco_images: int = option(118_287, "Images of the annotations for coco; COCO has 118287.", panel=MEASURE, min=1)
-    epochs: int = option(12, "Of the experiment.", panel=MEASURE, min=1)
+    epochs: int = option(12, "Of experiment and predictions.", panel=MEASURE, min=1)
     sets: tuple[str, ...] = like(RunOptions, "sets")

@@ -23,7 +23,8 @@ def command(
     What is compared takes turns in one process, after a warm-up; seconds are medians, a ratio is the median of those of
     each round, with its quartiles. Pictures are drawn and weights random, except for [bold]experiment[/bold], which
     takes many minutes; --suggest uses a trained teacher where there is one. Measured only where --only names them:
-    experiment, coco (annotations as large as COCO's) and report (of as many runs as --report-runs says).
+    experiment, coco (annotations as large as COCO's), report (of as many runs as --report-runs says), compare (of two
+    runs) and predictions (whole runs with and without their detections kept, which takes many minutes too).
 
     [bold]Examples[/bold]
 

@@ -115,8 +115,8 @@ def rows_of_kept(found: Detections, truth: GroundTruth) -> np.ndarray:
     numbers = np.array([truth.image_number(image) for image in found.images.tolist()], dtype=np.int64)
     if (strangers := found.images[numbers == 0]).size:
         raise PkdError(
-            f"the kept detections are of {strangers.size} images that the annotation file has not, such as id "
-            f"{strangers[0]}.",
+            f"the kept detections are of {strangers.size} image{'s' if strangers.size > 1 else ''} that the annotation "
+            f"file has not, such as id {strangers[0]}.",
             "`pkd eval RUN` evaluates again, on the data as it is now.",
         )
     ends = np.cumsum(found.counts)

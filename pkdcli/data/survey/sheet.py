@@ -16,8 +16,10 @@ from pkdcli.data.images.loading_error import ImageError
 from pkdcli.data.images.pixels import read
 from pkdcli.data.images.reading import Reading
 from pkdcli.data.survey.survey import Survey
+from pkdcli.pages import environment, inlined
 from pkdcli.runs.store import write_text
 
+_HERE = Path(__file__).parent
 SHOWN = 24
 """Images of each split, of which at most half are there because something is wrong with them."""
 
@@ -35,12 +37,9 @@ def write_sheet(found: Survey, file: Path) -> Path:
     Raises:
         PkdError: It can't be written.
     """
-    from jinja2 import Environment
-
     labels = list(dict.fromkeys(name for truth in found.truths.values() for name in truth.classes))
     colours = {name: _colour(at) for at, name in enumerate(labels)}
-    environment = Environment(autoescape=True)
-    template = environment.from_string(Path(__file__).with_name("sheet.html").read_text(encoding="utf-8"))
+    template = environment(_HERE).get_template("sheet.html")
     splits = [
         {
             "name": name,
@@ -50,7 +49,16 @@ def write_sheet(found: Survey, file: Path) -> Path:
         }
         for name, truth in found.truths.items()
     ]
-    text = template.render(name=found.data.name, colours=colours, faults=found.faults, splits=splits, side=SIDE)
+    text = template.render(
+        title=f"{found.data.name}: images and boxes",
+        made_by="pkd data check",
+        css=inlined(_HERE / "sheet.css"),
+        name=found.data.name,
+        colours=colours,
+        faults=found.faults,
+        splits=splits,
+        side=SIDE,
+    )
     file.parent.mkdir(parents=True, exist_ok=True)
     write_text(file, text)
     return file

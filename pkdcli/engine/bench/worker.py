@@ -23,8 +23,10 @@ import pkdcli.engine.register  # noqa: F401
 
 # isort: split
 from pkdcli.engine.bench import measure
+from pkdcli.engine.bench.compare import compare
 from pkdcli.engine.bench.inputs.coco_file import TRAIN as COCO
 from pkdcli.engine.bench.inputs.pictures import with_pictures
+from pkdcli.engine.bench.keeping import keeping
 from pkdcli.engine.bench.machine import machine
 from pkdcli.engine.bench.measure import Section
 from pkdcli.engine.bench.sections.coco_size import coco_size
@@ -87,6 +89,8 @@ def sections(request: Mapping[str, Any], folder: Path) -> dict[str, Callable[[],
         "import": lambda: imports(voc_files, min(repeat, 3), folder / "import"),
         "report": lambda: reports(on_pictures(), min(repeat, 3), request["runs"], folder / "report"),
         "experiment": lambda: experiment(recipe, teacher, 1, folder / "experiment", request["epochs"]),
+        "compare": lambda: compare(recipe, request["eval_images"], min(repeat, 3), folder / "compare"),
+        "predictions": lambda: keeping(recipe, teacher, repeat, folder / "predictions", request["epochs"]),
         "predict": lambda: prediction(on_pictures(), min(repeat, 5), folder / "predict", request.get("predicted")),
         "operators": lambda: operators(repeat, request.get("operators") or PYRAMID),
     }

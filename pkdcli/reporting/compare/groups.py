@@ -15,7 +15,7 @@ from pkdcli.recipe.identity import experiment
 from pkdcli.reporting.compare.pairs import alike
 from pkdcli.reporting.compare.resamples import RESAMPLES, resampled, standard_error
 from pkdcli.reporting.compare.scored import Scored
-from pkdcli.reporting.statistics import NORMAL, Interval, permutation_test, t_interval
+from pkdcli.reporting.statistics import Interval, permutation_test, t_interval, t_quantile
 from pkdcli.runs.record import METRICS
 
 MANY = 12
@@ -59,13 +59,34 @@ class Group:
         """The mean expected calibration error, 0 to 1."""
         return fmean(run.calibration()["ece"] for run in self.runs)
 
+    @cached_property
+    def calibration(self) -> list[tuple[float, float]]:
+        """(mean score, share that is right), both in %, of the detections of each tenth of scores that has any."""
+        parts: dict[float, list[tuple[int, float, float]]] = {}
+        for run in self.runs:
+            for one in run.calibration()["bins"]:
+                if one["count"]:
+                    counted = (one["count"], one["avg_confidence"], one["avg_accuracy"])
+                    parts.setdefault(one["bin_lower"], []).append(counted)
+        found = []
+        for _, rows in sorted(parts.items()):
+            count = sum(row[0] for row in rows)
+            score, right = (100 * sum(row[0] * row[place] for row in rows) / count for place in (1, 2))
+            found.append((score, right))
+        return found
+
+    @cached_property
+    def confusion(self) -> np.ndarray:
+        """How often objects of one class (rows) were found as another (columns), the mean over the runs."""
+        return np.mean([run.confusion() for run in self.runs], axis=0)
+
 
 @dataclass(frozen=True)
 class MetricDifference:
     """B less A in one metric.
 
     Attributes:
-        a: The mean over A's runs that have a partner, in AP points.
+        a: The mean over A's runs, in AP points.
         b: That over B's.
         by_images: The interval that the choice of validation images leaves, with these seeds.
         by_seeds: The interval that the choice of seeds leaves, on these images; infinite for one pair.
@@ -82,14 +103,16 @@ class Against:
     """Group B held against group A.
 
     Attributes:
-        a: What is compared with.
-        b: The other.
+        a: What is compared with: its runs that have a partner.
+        b: The other, likewise.
         pairs: The runs that were held against each other, A's first: of equal seeds, or the only two.
         metrics: By metric.
         differences: By metric, one a pair, in AP points.
         p_value: Of the permutation test over the pairs' mAP; None below five pairs.
         better: The share of resamples of images in which B's mAP is higher; None without resamples.
+        classes: By class, B's AP less A's, the mean over the pairs, with its interval over images; NaN without objects.
         by_image: (image id, A's AP at IoU 0.5, B's) of the images where the first pair differs most, 0 to 1.
+        alone: Ids of runs that have no partner of equal seed, and are left out.
     """
 
     a: Group
@@ -99,7 +122,9 @@ class Against:
     differences: dict[str, list[float]]
     p_value: float | None
     better: float | None
+    classes: dict[str, Interval] = field(default_factory=dict)
     by_image: list[tuple[int, float, float]] = field(default_factory=list)
+    alone: list[str] = field(default_factory=list)
 
 
 def grouped(word: str, runs: Sequence[Scored]) -> Group:
@@ -125,6 +150,19 @@ def grouped(word: str, runs: Sequence[Scored]) -> Group:
     return Group(word, tuple(by_seed.values()))
 
 
+def labels(groups: Sequence[Group]) -> list[str]:
+    """A short name for each group that tells it from the others: its loss where that does, else more of its id."""
+    parts = [group.runs[0].run.split("__") for group in groups]
+    for told in (
+        [one[1] if len(one) > 2 else one[0] for one in parts],
+        [" ".join(one[:2]) for one in parts],
+        [group.word for group in groups],
+    ):
+        if len(set(told)) == len(told):
+            return told
+    return [group.runs[0].run for group in groups]
+
+
 def against(a: Group, b: Group, resamples: int = RESAMPLES, seed: int = 0) -> Against:
     """Hold one group against another, seed by seed.
 
@@ -141,24 +179,52 @@ def against(a: Group, b: Group, resamples: int = RESAMPLES, seed: int = 0) -> Ag
     for one, other in pairs:
         alike(pairs[0][0], one)
         alike(one, other)
-    count = len(pairs)
-    runs = [one for one, _ in pairs] + [other for _, other in pairs]
+    count, images = len(pairs), len(pairs[0][0].found.images)
+    alone = [run.run for run in (*a.runs, *b.runs) if not any(run in pair for pair in pairs)]
+    # Those without a partner are in no number: else the classes' differences were of other runs than mAP's.
+    a, b = (Group(group.word, tuple(pair[place] for pair in pairs)) for place, group in enumerate((a, b)))
+    runs = [*a.runs, *b.runs]
     drawn = resampled(runs, resamples, seed) if resamples else None
     measured = [run.metrics for run in runs]
-    metrics, differences, better = {}, {}, None
+    metrics, differences = {}, {}
     for name in METRICS:
         values = [one[name] for one in measured]
-        differences[name] = [values[count + place] - values[place] for place in range(count)]
-        mean, half = fmean(differences[name]), math.inf
-        if drawn is not None:
-            means = np.mean(drawn[name][count:] - drawn[name][:count], axis=0)
-            half = NORMAL * standard_error(means)
-            better = float(np.mean(means > 0)) if name == "mAP" else better
-        by_images = Interval(mean, mean - half, mean + half, len(pairs[0][0].found.images))
+        differences[name] = _differences(values).tolist()
         metrics[name] = MetricDifference(
-            fmean(values[:count]), fmean(values[count:]), by_images, t_interval(differences[name])
+            fmean(values[:count]),
+            fmean(values[count:]),
+            _over_images(values, None if drawn is None else drawn.metrics[name], images),
+            t_interval(differences[name]),
         )
-    return Against(a, b, pairs, metrics, differences, permutation_test(differences["mAP"]), better, _apart(*pairs[0]))
+    by_class = [run.by_class for run in runs]
+    classes = {
+        name: _over_images([one[name] for one in by_class], None if drawn is None else drawn.classes[name], images)
+        for name in by_class[0]
+    }
+    better = None if drawn is None else float(np.mean(_differences(drawn.metrics["mAP"]).mean(axis=0) > 0))
+    p_value = permutation_test(differences["mAP"])
+    return Against(a, b, pairs, metrics, differences, p_value, better, classes, _apart(*pairs[0]), alone)
+
+
+def _differences(values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """B's values less A's: B's runs stand after A's, pair by pair."""
+    values = np.asarray(values)
+    count = len(values) // 2
+    return values[count:] - values[:count]
+
+
+def _over_images(values: Sequence[float], drawn: np.ndarray | None, images: int) -> Interval:
+    """The mean difference and its interval over images.
+
+    Args:
+        values: Of A's runs, then of B's, on all images.
+        drawn: (runs, resamples), the same on resamples of the images; None where there are none.
+        images: How many there are.
+    """
+    mean, half = float(_differences(values).mean()), math.inf
+    if drawn is not None and images > 1:
+        half = t_quantile(images - 1) * standard_error(_differences(drawn).mean(axis=0))
+    return Interval(mean, mean - half, mean + half, images)
 
 
 def _paired(a: Group, b: Group) -> list[tuple[Scored, Scored]]:

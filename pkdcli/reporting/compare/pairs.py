@@ -24,7 +24,7 @@ def alike(a: Scored, b: Scored) -> None:
         ("annotations (fingerprint)", a.found.fingerprint, b.found.fingerprint),
         ("classes", sorted(a.found.classes), sorted(b.found.classes)),
     ):
-        if one != other:
+        if one != other and None not in (one, other):  # a fingerprint that nobody noted down tells nothing
             raise PkdError(
                 f"{a.run} and {b.run} can't be compared: their {what} differ: {_short(one)} and {_short(other)}.",
                 "Compare runs that were trained and evaluated on the same data.",

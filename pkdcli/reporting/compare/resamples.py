@@ -6,50 +6,68 @@ which draws images with replacement, since both give an image's weight a varianc
 same halves, so that what makes an image hard for all of them falls out of their differences.
 
 hotcoco's own `compare` draws with replacement and then counts an image that was drawn twice once: its intervals are
-too narrow by a quarter (a factor of 0.76), as tests/reporting/compare/test_resamples.py measures.
+too narrow by a quarter (a factor of 0.76), as tests/reporting/compare/test_pairs.py measures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 
 from pkdcli import cores
+from pkdcli.data.scoring.weighted import six
 from pkdcli.reporting.compare.scored import POINTS, Scored
 from pkdcli.runs.record import METRICS
 
 RESAMPLES = 1000
-_HOTCOCO = dict(zip(METRICS, ("AP", "AP50", "AP75", "APs", "APm", "APl"), strict=True))
+_AT_A_TIME = 25  # resamples that a thread takes
 
 
-def resampled(runs: Sequence[Scored], resamples: int = RESAMPLES, seed: int = 0) -> dict[str, np.ndarray]:
+@dataclass(frozen=True)
+class Resampled:
+    """Metrics of runs on resamples of their images, in AP points; NaN where a resample has no such object.
+
+    Attributes:
+        metrics: By metric, float64 (runs, resamples).
+        classes: By the name of the class, its AP likewise.
+    """
+
+    metrics: dict[str, np.ndarray]
+    classes: dict[str, np.ndarray]
+
+
+def resampled(runs: Sequence[Scored], resamples: int = RESAMPLES, seed: int = 0) -> Resampled:
     """The metrics of runs on random halves of their images, the same halves for all.
 
     Args:
         runs: Evaluated on the same images.
         resamples: How many halves.
         seed: Of their drawing.
-
-    Returns:
-        By metric, float64 (runs, resamples) in AP points; NaN where a half has no object of that size.
     """
-    numbers = [runs[0].truth.image_number(image) for image in sorted(runs[0].found.images.tolist())]
+    count, labels = len(runs[0].found.images), len(runs[0].classes)
     random = np.random.default_rng(seed)
-    half = (len(numbers) + 1) // 2
-    drawn = [random.permutation(numbers)[:half].tolist() for _ in range(resamples)]
-    found = {name: np.full((len(runs), resamples), np.nan) for name in METRICS}
+    weights = np.zeros((resamples, count), dtype=np.uint8)
+    for row in weights:
+        row[random.permutation(count)[: (count + 1) // 2]] = 2
+    found = np.empty((len(METRICS), len(runs), resamples))
+    classes = np.empty((labels, len(runs), resamples))
 
-    def measure(run: int) -> None:
-        measured = runs[run].evaluation.slice_by({str(number): half for number, half in enumerate(drawn)})
-        for name, key in _HOTCOCO.items():
-            values = np.array([measured[str(number)][key] for number in range(resamples)], dtype=np.float64)
-            found[name][run] = np.where(values >= 0, POINTS * values, np.nan)
+    def measure(part: tuple[int, int]) -> None:
+        run, begin = part
+        for place in range(begin, min(begin + _AT_A_TIME, resamples)):
+            precision = runs[run].weighted.precision(weights[place])
+            found[:, run, place] = six(precision)
+            classes[:, run, place] = POINTS * precision[0].mean(axis=0)
 
+    for run in runs:
+        _ = run.weighted  # matched before threads ask for it
+    parts = [(run, begin) for run in range(len(runs)) for begin in range(0, resamples, _AT_A_TIME)]
     with ThreadPoolExecutor(max(1, cores.share())) as pool:
-        list(pool.map(measure, range(len(runs))))
-    return found
+        list(pool.map(measure, parts))
+    return Resampled(dict(zip(METRICS, found, strict=True)), dict(zip(runs[0].classes, classes, strict=True)))
 
 
 def standard_error(differences: np.ndarray) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -12,14 +13,17 @@ import numpy as np
 
 from pkdcli.data.scoring import predictions
 from pkdcli.data.scoring.ground_truth import GroundTruth, load_annotations
+from pkdcli.data.scoring.matches import matched
 from pkdcli.data.scoring.metrics import ap_by_class, evaluated, metrics_of, rows_of_kept
 from pkdcli.data.scoring.predictions import Detections
+from pkdcli.data.scoring.weighted import Weighted
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.runs.paths import RunPaths
 
 if TYPE_CHECKING:
     import hotcoco
 
+    from pkdcli.data.images.reading import Reading
     from pkdcli.recipe.schema import Data, Recipe
 
 POINTS = 100.0
@@ -36,6 +40,8 @@ class Scored:
         split: The split that was evaluated.
         truth: The annotations.
         found: Its detections.
+        pictures: The folder of the images; None where that is not known.
+        reading: How they are read.
     """
 
     run: str
@@ -43,13 +49,39 @@ class Scored:
     split: str
     truth: GroundTruth
     found: Detections
+    pictures: Path | None = None
+    reading: Reading | None = None
 
     @cached_property
     def evaluation(self) -> hotcoco.COCOeval:
         """Matched and accumulated, over the images that it was evaluated on."""
-        rows = rows_of_kept(self.found, self.truth)
-        images = [self.truth.image_number(image) for image in self.found.images.tolist()]
-        return evaluated(self.truth, rows, self.truth.class_numbers(self.found.classes), images)
+        return evaluated(self.truth, self._rows, self.truth.class_numbers(self.found.classes), self._images)
+
+    @cached_property
+    def _rows(self) -> np.ndarray:
+        return rows_of_kept(self.found, self.truth)
+
+    @property
+    def _images(self) -> list[int]:
+        return [self.truth.image_number(image) for image in self.found.images.tolist()]
+
+    @cached_property
+    def weighted(self) -> Weighted:
+        """The same metrics for any weights of the images, in ascending order of their ids."""
+        return Weighted(matched(self.truth, self._rows, self.truth.class_numbers(self.found.classes), self._images))
+
+    def check(self) -> None:
+        """Make sure that the detections are of images and classes that the annotations have.
+
+        Raises:
+            PkdError: They are not, with the run's name.
+        """
+        try:
+            self.truth.class_numbers(self.found.classes)
+            _ = self._rows
+        except PkdError as error:
+            hint = error.hint and error.hint.replace("`pkd eval RUN`", f"pkd eval {self.run}")
+            raise PkdError(f"{self.run}: {error.message}", hint, error.code) from error
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -59,10 +91,13 @@ class Scored:
     @property
     def by_class(self) -> dict[str, float]:
         """AP points by the name of the class, in the order of the annotation file; NaN without objects."""
+        return dict(zip(self.classes, ap_by_class(self.evaluation), strict=True))
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes that were evaluated, in the order of the annotation file's ids."""
         numbers = sorted(self.truth.class_numbers(self.found.classes))
-        places = self.truth.classes
-        names = [self.truth.annotations.classes[places[number - 1]] for number in numbers]
-        return dict(zip(names, ap_by_class(self.evaluation), strict=True))
+        return [self.truth.annotations.classes[self.truth.classes[number - 1]] for number in numbers]
 
     def errors(self) -> dict[str, dict[str, float]]:
         """TIDE's kinds of errors at IoU 0.5 (Bolya et al., ECCV 2020): AP points lost by each, and how many there are.
@@ -107,13 +142,12 @@ def score(paths: RunPaths, cache: Path, split: str = "val") -> Scored:
     Raises:
         PkdError: It has kept nothing, its data is gone, or the annotations are others than it was evaluated with.
     """
-    from pkdcli.data.prepare import facts, present
+    from pkdcli.data.images.reading import Reading
     from pkdcli.recipe.modules.copies import read_recipe
 
     recipe = read_recipe(paths.recipe)
-    found = _kept(paths, recipe, split)
-    drawn = present(recipe.data, cache) if recipe.data.generator else recipe.data
-    data = facts(drawn, cache, lambda warning: None)
+    kept = _kept(paths, recipe, split)
+    data = _located(recipe.data.model_dump_json(), cache)
     where = data.splits.get(split)
     if where is None or not Path(where.annotations).is_file():
         raise PkdError(
@@ -122,17 +156,20 @@ def score(paths: RunPaths, cache: Path, split: str = "val") -> Scored:
             f"--recipe {shlex.quote(str(paths.root))} --data FILE.yaml",
             ExitCode.MISSING,
         )
-    _unchanged(paths, found, data)
-    return Scored(paths.run, recipe, split, _truth(where.annotations), found)
+    found = _fitting(paths, kept, data)
+    reading = Reading.of(data.exif, data.pixel_range)
+    scored = Scored(paths.run, recipe, split, _truth(where.annotations), found, Path(where.images), reading)
+    scored.check()
+    return scored
 
 
-def _kept(paths: RunPaths, recipe: Recipe, split: str) -> Detections:
-    """The newest detections of a split that a run has."""
+def _kept(paths: RunPaths, recipe: Recipe, split: str) -> list[Path]:
+    """The files with detections of a split that a run has: those of its end, and those of `pkd eval`."""
     places = [paths.evaluation_predictions(recipe.data.name, split)]
     if split == "val":
         places.insert(0, paths.predictions)
-    kept = next((path for path in places if path.is_file()), None)
-    if kept is None:
+    kept = [path for path in places if path.is_file()]
+    if not kept:
         more = "" if split == "val" else f" --split {split}"
         raise PkdError(
             f"{paths.run} has kept no detections of its {split} split.",
@@ -140,16 +177,37 @@ def _kept(paths: RunPaths, recipe: Recipe, split: str) -> Detections:
             "started with --no-keep-predictions or by an older release.",
             ExitCode.MISSING,
         )
-    return predictions.read(kept)
+    return kept
 
 
-def _unchanged(paths: RunPaths, found: Detections, data: Data) -> None:
-    if found.fingerprint is not None and data.fingerprint is not None and found.fingerprint != data.fingerprint:
-        raise PkdError(
-            f"{paths.run}: the annotations of data set {data.name} have changed since it was evaluated (their "
-            f"fingerprint was {found.fingerprint}, and is {data.fingerprint}).",
-            f"pkd eval {paths.run} evaluates it again, on the annotations as they are now.",
+def _fitting(paths: RunPaths, kept: Sequence[Path], data: Data) -> Detections:
+    """The first of them that is whole and of the annotations as they are now: `pkd eval` mends what is not."""
+    errors: list[PkdError] = []
+    for path in kept:
+        try:
+            found = predictions.read(path)
+        except PkdError as error:
+            errors.append(error)
+            continue
+        if None in (found.fingerprint, data.fingerprint) or found.fingerprint == data.fingerprint:
+            return found
+        errors.append(
+            PkdError(
+                f"{paths.run}: the annotations of data set {data.name} have changed since it was evaluated (their "
+                f"fingerprint was {found.fingerprint}, and is {data.fingerprint}).",
+                f"pkd eval {paths.run} evaluates it again, on the annotations as they are now.",
+            )
         )
+    raise errors[0]
+
+
+@lru_cache(maxsize=4)
+def _located(data: str, cache: Path) -> Data:
+    """Where a data set is now; its annotations are read once for all runs of it."""
+    from pkdcli.data.prepare import located
+    from pkdcli.recipe.schema import Data
+
+    return located(Data.model_validate_json(data), cache)
 
 
 @lru_cache(maxsize=4)

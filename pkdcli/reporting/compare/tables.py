@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pkdcli.reporting.compare.groups import Against
+from pkdcli.reporting.compare.groups import Against, Group
 from pkdcli.reporting.compare.pairs import recovered
 from pkdcli.reporting.statistics import Interval
 from pkdcli.reporting.table import Table, points, signed
@@ -28,19 +28,20 @@ DATA_COLUMNS = ("against", "kind", "key", "a", "b", "difference", "images_lower"
 _SHOWN = 6
 
 
-def compared_tables(found: Sequence[Against], teacher: Mapping[str, float] | None = None) -> list[Table]:
+def compared_tables(
+    found: Sequence[Against], teacher: Mapping[str, float] | None = None, taught_by: Group | None = None
+) -> list[Table]:
     """The tables of a comparison: metrics, classes, errors and images of each group held against the first.
 
     Args:
         found: The groups, each against the same A.
         teacher: The metrics of their teacher, where its detections are kept or its result is known.
+        taught_by: That teacher, where its detections are kept.
     """
     tables = []
     for one in found:
-        tables += [_metrics(one, teacher), _classes(one), _errors(one)]
-        if one.by_image:
-            tables.append(_images(one))
-    return tables
+        tables += [_metrics(one, teacher), _classes(one), _errors(one, taught_by), _confusions(one), _images(one)]
+    return [table for table in tables if table.sections[0]]
 
 
 def _metrics(one: Against, teacher: Mapping[str, float] | None) -> Table:
@@ -57,6 +58,8 @@ def _metrics(one: Against, teacher: Mapping[str, float] | None) -> Table:
         "images of the same kind. Over seeds: on these images, with other seeds"
         + (", of which one pair tells nothing." if seeds == 1 else ".")
     )
+    if one.alone:
+        table.notes.append(f"Left out, having no partner of the same seed: {', '.join(one.alone)}.")
     if one.better is not None:
         table.notes.append(f"B's mAP is higher in {100 * one.better:.0f} % of the resamples of images.")
     if one.p_value is not None:
@@ -72,19 +75,36 @@ def _metrics(one: Against, teacher: Mapping[str, float] | None) -> Table:
 def _classes(one: Against) -> Table:
     a, b = one.a.by_class, one.b.by_class
     order = sorted(a, key=lambda name: (math.isnan(b[name] - a[name]), a[name] - b[name], name))
-    rows = [[name, points(_known(a[name])), points(_known(b[name])), signed(_known(b[name] - a[name]))]
-            for name in order]  # fmt: skip
-    return Table("AP by class", ["class", "A", "B", "B - A"], 1, [rows])
+    rows = []
+    for name in order:
+        rows.append([name, points(_known(a[name])), points(_known(b[name])), signed(_known(b[name] - a[name]))])
+        rows[-1].append(_interval(one.classes[name]))
+    return Table("AP by class", ["class", "A", "B", "B - A", "95 % over images"], 1, [rows])
 
 
-def _errors(one: Against) -> Table:
+def _errors(one: Against, teacher: Group | None) -> Table:
     a, b = one.a.errors, one.b.errors
     rows = [[kind, words, points(a[kind]), points(b[kind]), signed(b[kind] - a[kind])] for kind, words in KINDS.items()]
-    table = Table("Errors (TIDE): AP50 that each kind costs", ["kind", "what it is", "A", "B", "B - A"], 2, [rows])
+    columns = ["kind", "what it is", "A", "B", "B - A"]
+    if teacher is not None:
+        columns.append("teacher")
+        rows = [[*row, points(teacher.errors[row[0]])] for row in rows]
+    table = Table("Errors (TIDE): AP50 that each kind costs", columns, 2, [rows])
     table.notes.append("Below zero: B makes fewer of them.")
     ours, theirs = one.a.calibration_error, one.b.calibration_error
     table.notes.append(f"Expected calibration error: A {ours:.3f}, B {theirs:.3f} (0: scores are as often right).")
     return table
+
+
+def _confusions(one: Against) -> Table:
+    """The classes that are most often taken for others, from a score of 0.3 on."""
+    a, b = one.a.confusion, one.b.confusion
+    names = one.a.runs[0].classes
+    pairs = [(i, j) for i in range(len(names)) for j in range(len(names)) if i != j and max(a[i, j], b[i, j]) > 0]
+    pairs.sort(key=lambda pair: (-max(a[pair], b[pair]), pair))
+    rows = [[names[i], names[j], f"{a[i, j]:.4g}", f"{b[i, j]:.4g}", f"{b[i, j] - a[i, j]:+.4g}".replace("+0", "0")]
+            for i, j in pairs[:_SHOWN]]  # fmt: skip
+    return Table("Most frequent confusions", ["object", "found as", "A", "B", "B - A"], 2, [rows])
 
 
 def _images(one: Against) -> Table:
@@ -105,9 +125,10 @@ def _rows(one: Against) -> Iterator[dict[str, Any]]:
     yield _row("run", "A and B", one.a.word, one.b.word)
     for name, metric in one.metrics.items():
         yield _row("metric", name, metric.a, metric.b, metric.by_images, metric.by_seeds)
-    for kind, a, b in (("class", one.a.by_class, one.b.by_class), ("error", one.a.errors, one.b.errors)):
-        for name, value in a.items():
-            yield _row(kind, name, value, b[name])
+    for name, value in one.a.by_class.items():
+        yield _row("class", name, value, one.b.by_class[name], one.classes[name])
+    for name, value in one.a.errors.items():
+        yield _row("error", name, value, one.b.errors[name])
     for image, first, second in one.by_image:
         yield _row("image", str(image), 100 * first, 100 * second)
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from html import escape
 from pathlib import Path
 from typing import Any
 
-from pkdcli import __version__
 from pkdcli.data.annotations.coco_file import collector_paused
+from pkdcli.pages import environment, inlined
 from pkdcli.reporting.page.cards import cards
 from pkdcli.reporting.page.details import Details, from_here
 from pkdcli.reporting.page.panels import figure_context
@@ -55,23 +54,17 @@ def _rendered(
     title: str,
     now: datetime | None,
 ) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
     read = reader()
     details = Details(records, everything, read)
-    environment = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["breakable"] = lambda text: Markup(escape(str(text)).replace("__", "__<wbr>"))
     runs, run_columns, shared = run_rows(records)
-    return environment.get_template("template.html").render(
+    template = environment(_HERE).get_template("report.html")
+    return template.render(
         title=title,
+        made_by="pkd report",
         root=from_here(root),
         made=(now or datetime.now(timezone.utc)).strftime("%Y-%m-%d %H:%M UTC"),
-        version=__version__,
-        css=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
-        js=Markup("".join((_HERE / name).read_text(encoding="utf-8") for name in ("charts.js", "page.js"))),
+        css=inlined(_HERE / "page.css"),
+        js=inlined(*(_HERE / name for name in ("charts.js", "common.js", "samples.js", "page.js"))),
         states=_states(records),
         cards=cards(records, everything),
         tables=[table_context(table, records) for table in tables],

@@ -88,10 +88,11 @@ class Samples:
 
     def _read(self, file: Path) -> int | None:
         if file not in self._known:
-            self._known[file] = self._add(_content(file))
+            self._known[file] = self.add(_content(file))
         return self._known[file]
 
-    def _add(self, content: dict[str, Any]) -> int | None:
+    def add(self, content: dict[str, Any]) -> int | None:
+        """The place of the set of some samples, in the form of a run's file; None where there is nothing in it."""
         images = content.get("images")
         if not isinstance(images, list):
             return None

@@ -110,7 +110,8 @@ class Figure:
 
     Attributes:
         name: Of its files, without suffix.
-        kind: `weights`, `gains`, `training`, `levels`, `sizes`, `tradeoff` or `run`.
+        kind: `weights`, `gains`, `training`, `levels`, `sizes`, `tradeoff`, `run`, or one of a comparison's:
+            `differences`, `classes`, `errors`, `calibration`.
         title: Above all.
         caption: What is to be seen, in a sentence or two, for those who can't see it too.
         panels: From left to right.
@@ -123,6 +124,13 @@ class Figure:
     caption: str
     panels: list[Panel]
     group: tuple[str | None, ...] = ()
+
+
+def lanes(panel: Panel) -> tuple[int, list[list[int]]]:
+    """How many intervals the fullest category has, and of each category the places of the series that have one."""
+    shown = [[place for place, one in enumerate(panel.series) if one.y[n] is not None]
+             for n in range(len(panel.categories))]  # fmt: skip
+    return max([1, *map(len, shown)]), shown
 
 
 def stem(*parts: object) -> str:

@@ -13,7 +13,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from pkdcli.reporting.plots import style
 from pkdcli.reporting.plots.axes import beside
-from pkdcli.reporting.plots.figure import COLOURS, DASHES, MARKERS, PALE, Figure, Panel
+from pkdcli.reporting.plots.figure import COLOURS, DASHES, MARKERS, PALE, Figure, Panel, lanes
 from pkdcli.runs.record import plain
 
 FORMATS = ("png", "svg", "pdf")
@@ -55,7 +55,10 @@ def draw(figure: Figure) -> Canvas:
     columns = 2 if count == 4 else min(count, 3)
     rows = -(-count // columns)
     shares = figure.panels[0].kind in LYING
-    height = 1.5 + _BAR * len(figure.panels[0].categories) if shares else _HEIGHT * rows + 0.35
+    height = _HEIGHT * rows + 0.35
+    if shares:
+        deep = _BAR * max(1.0, 0.6 * lanes(figure.panels[0])[0]) if figure.panels[0].kind == "intervals" else _BAR
+        height = 1.5 + deep * len(figure.panels[0].categories)
     width = max(style.WIDTH if count > 1 else 5.4, _PANEL_WIDTH * columns)
     canvas = Canvas(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(canvas)
@@ -172,15 +175,17 @@ def _shares(axes: Axes, panel: Panel) -> None:
 
 def _intervals(axes: Axes, panel: Panel) -> None:
     axes.axvline(0.0, color="#888888", linewidth=0.8)
-    for place, one in zip(panel.places, panel.series, strict=True):
-        known = [(y, n, ends) for n, (y, ends) in enumerate(zip(one.y, one.ends, strict=True)) if y is not None]
+    most, shown = lanes(panel)
+    for k, (place, one) in enumerate(zip(panel.places, panel.series, strict=True)):
+        known = [(y, n + 0.7 * ((shown[n].index(k) + 0.5) / len(shown[n]) - 0.5), ends)
+                 for n, (y, ends) in enumerate(zip(one.y, one.ends, strict=True)) if y is not None]  # fmt: skip
         reach = [[0.0 if ends is None else abs(end - y) for y, _, ends in known for end in [ends and ends[side]]]
                  for side in (0, 1)]  # fmt: skip
         at, rows = [y for y, _, _ in known], [n for _, n, _ in known]
         look = {"color": COLOURS[place], "marker": MARKERS[place], "markersize": 4.5}
         axes.errorbar(at, rows, xerr=reach, fmt="none", ecolor=COLOURS[place], capsize=3, linewidth=1.2)
         axes.plot(at, rows, linestyle="none", label=one.name, **look)
-        for y, n, _ in known:
+        for y, n, _ in known if most == 1 else ():
             axes.annotate(f"{y:+.1f}", (y, n), (0, 5), textcoords="offset points", ha="center", fontsize=6)
     axes.set_yticks(range(len(panel.categories)), panel.categories)
     axes.set_ylim(len(panel.categories) - 0.4, -0.7)

@@ -11,7 +11,7 @@ from pathlib import Path
 from pkdcli.errors import PkdError
 from pkdcli.reporting.plots.figure import Figure, Panel, Series, stem
 from pkdcli.reporting.plots.groups import Group, by_method
-from pkdcli.reporting.statistics import NORMAL, Interval, t_interval
+from pkdcli.reporting.statistics import Interval, t_interval, t_quantile
 from pkdcli.reporting.table import signed
 from pkdcli.runs.record import Record
 
@@ -122,9 +122,9 @@ def _measured(folder: str, baseline: str) -> Interval | None:
         alike(*runs)
     except PkdError:  # other images, data that is gone: `pkd compare` says which
         return None
-    if len(runs[0].found.images) > MANY_IMAGES:
+    if not 1 < len(runs[0].found.images) <= MANY_IMAGES:
         return None
-    drawn = resampled(runs, RESAMPLES)["mAP"]
+    drawn, images = resampled(runs, RESAMPLES).metrics["mAP"], len(runs[0].found.images)
     mean = runs[1].metrics["mAP"] - runs[0].metrics["mAP"]
-    half = NORMAL * standard_error(np.subtract(drawn[1], drawn[0]))
-    return Interval(mean, mean - half, mean + half, len(runs[0].found.images)) if math.isfinite(half) else None
+    half = t_quantile(images - 1) * standard_error(np.subtract(drawn[1], drawn[0]))
+    return Interval(mean, mean - half, mean + half, images) if math.isfinite(half) else None

@@ -19,9 +19,9 @@ from pkdcli.reporting.plots.axes import (
     tick_label,
     ticks,
 )
-from pkdcli.reporting.plots.figure import DASHES, PALE, Panel
+from pkdcli.reporting.plots.figure import DASHES, PALE, Panel, lanes
 
-_ROW, _LABEL = 26, 15  # of lying bars
+_ROW, _LABEL, _LANE = 26, 15, 13  # of lying bars and intervals; of each of several in a row
 _MARK = 2.6
 
 
@@ -165,22 +165,22 @@ def _shares(panel: Panel) -> tuple[int, str, str]:
 
 def _intervals(panel: Panel) -> tuple[int, str, str]:
     low, high = panel.y_range or (0.0, 1.0)
-    bottom = 6 + (_ROW + _LABEL) * len(panel.categories)
+    most, shown = lanes(panel)
+    deep = _ROW if most == 1 else _LANE * most + 4
+    bottom = 6 + (deep + _LABEL) * len(panel.categories)
     x, parts = Axis(low, high, 10, WIDTH - 10, False), []
-    tops = [6 + (_ROW + _LABEL) * n for n in range(len(panel.categories))]
+    tops = [6 + (deep + _LABEL) * n for n in range(len(panel.categories))]
     for tick in ticks(low, high):
         at, label = _n(x(tick)), tick_label(tick)
         # Beside the intervals alone: no line goes through a name.
-        lines = "".join(f"M{at} {top + _LABEL}V{top + _LABEL + _ROW - 4}" for top in tops)
+        lines = "".join(f"M{at} {top + _LABEL}V{top + _LABEL + deep - 4}" for top in tops)
         parts.append(f'<path class="{"axis" if tick == 0 else "grid"}" d="{lines}"/>')
         parts.append(f'<text class="tick" x="{at}" y="{bottom + 16}" text-anchor="middle">{label}</text>')
     for n, (top, category) in enumerate(zip(tops, panel.categories, strict=True)):
         parts.append(f'<text class="name" x="0" y="{top + _LABEL - 3}">{escape(category)}</text>')
-        middle = top + _LABEL + _ROW / 2 - 2
-        for place, one in zip(panel.places, panel.series, strict=True):
-            value = one.y[n]
-            if value is None:
-                continue
+        for lane, k in enumerate(shown[n]):
+            place, one, value = panel.places[k], panel.series[k], panel.series[k].y[n] or 0.0
+            middle = top + _LABEL + (deep - 4) * (lane + 0.5) / len(shown[n])
             ends = one.ends[n] if one.ends else None
             if ends is not None:
                 left, right = (x(min(max(end, low), high)) for end in ends)
@@ -189,7 +189,8 @@ def _intervals(panel: Panel) -> tuple[int, str, str]:
                                zip((left, right), ends, strict=True) if low <= end <= high)  # fmt: skip
                 parts.append(f'<path class="c{place}" d="M{_n(left)} {_n(middle)}H{_n(right)}{caps}"/>')
             said = f"{value:+.1f}" + ("" if ends is None else f", {ends[0]:+.1f} to {ends[1]:+.1f}")
-            title = f"<title>{escape(category)}: {said}</title>"
+            named = category if most == 1 else f"{category}, {one.name}"
+            title = f"<title>{escape(named)}: {said}</title>"
             parts.append(f'<circle class="f{place}" cx="{_n(x(value))}" cy="{_n(middle)}" r="4">{title}</circle>')
     parts.append(_text("label", WIDTH / 2, bottom + 34, panel.x_label))
     return bottom + 42, "".join(parts), ""

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pkdcli.reporting.plots.figure import Figure, Panel
+from pkdcli.reporting.plots.figure import Figure, Panel, lanes
 from pkdcli.reporting.table import points, signed
 from pkdcli.runs.record import plain
 
@@ -130,8 +130,11 @@ def _shares(panel: Panel, width: int) -> Table:
 
 
 def _intervals(panel: Panel, width: int) -> Table:
-    """A line a category: its number, and the interval from end to end beside the place of zero."""
-    wide = _names([*panel.categories, panel.x_label], width)
+    """A line an interval: its number, and the interval from end to end beside the place of zero."""
+    several = lanes(panel)[0] > 1
+    names = [[f"{category}, {one.name}" if several else category for one in panel.series]
+             for category in panel.categories]  # fmt: skip
+    wide = _names([*itertools.chain.from_iterable(names), panel.x_label], width)
     numbers = max(len(signed(y)) for one in panel.series for y in one.y if y is not None)
     table, room = _grid(wide, numbers), max(8, width - wide - numbers - 3)
     low, high = panel.y_range or (0.0, 1.0)
@@ -139,7 +142,7 @@ def _intervals(panel: Panel, width: int) -> Table:
     def place(value: float) -> int:
         return round((room - 1) * (min(max(value, low), high) - low) / (high - low))
 
-    for n, category in enumerate(panel.categories):
+    for n in range(len(panel.categories)):
         for look, one in enumerate(panel.series):
             value = one.y[n]
             if value is None:
@@ -150,7 +153,8 @@ def _intervals(panel: Panel, width: int) -> Table:
                 cells[left : right + 1] = "├" + "─" * (right - left - 1) + "┤" if right > left else "│"
             cells[place(0.0)] = "┊" if cells[place(0.0)] == " " else "┼"
             cells[place(value)] = "●"
-            table.add_row(Text(category), signed(value), Text("".join(cells).rstrip(), _STYLES[look % len(_STYLES)]))
+            track = Text("".join(cells).rstrip(), _STYLES[look % len(_STYLES)])
+            table.add_row(Text(names[n][look]), signed(value), track)
     table.add_row(Text(panel.x_label, "dim"))
     return table
 

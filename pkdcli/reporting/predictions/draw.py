@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 Row = Sequence[float]
-"""x1, y1, x2, y2 in pixels, score, label."""
+"""x1, y1, x2, y2 in pixels, score (NaN for none), label."""
 Colour = tuple[int, int, int]
 """Red, green, blue, 0 to 255."""
 
@@ -61,7 +61,7 @@ def draw(pixels: np.ndarray, rows: Sequence[Row], classes: Sequence[str], colour
         _frame(drawn, _inside(row, pixels.shape), colours[classes[int(row[5])]], max(1, round(size / 7)))
     for row in rows:
         name = classes[int(row[5])]
-        label = _label(name, f" {row[4]:.2f}", size, colours[name])
+        label = _label(name, f" {row[4]:.2f}" if row[4] == row[4] else "", size, colours[name])
         place = _place(label.shape[:2], _inside(row, pixels.shape), taken)
         if place is not None:  # else no room is free: the box and its colour stay
             drawn[place] = label

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pkdcli.pages import embedded, environment, inlined
 from pkdcli.reporting.predictions.draw import Colour, Row
 
 SIDE = 800  # pixels of the longer side of a picture on the page
@@ -63,7 +63,7 @@ class Page:
         file = self.pictures / f"{self._count:06}.jpg"
         rows = {model: [[*(round(side, 1) for side in row[:4]), *row[4:]] for row in of] for model, of in found.items()}
         record = {"name": name, "file": f"{self.pictures.name}/{file.name}", "size": list(size), "found": rows}
-        self._rows.write(_embedded(record) + "\n")
+        self._rows.write(embedded(record) + "\n")
         return file
 
     @staticmethod
@@ -86,30 +86,25 @@ class Page:
 
     def close(self) -> None:
         """Put the page together, and into its place; its data is read line by line."""
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
         from markupsafe import Markup
 
-        from pkdcli import __version__
-
         self._rows.close()
-        environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined)
         whole = self.path.with_name(f".{self.path.name}.whole")
         with open(self._part, encoding="utf-8") as rows, open(whole, "w", encoding="utf-8") as file:
-            stream = environment.get_template("page.html").stream(
-                title=self._about["title"],
-                count=self._count,
-                version=__version__,
-                about=Markup(_embedded(self._about)),
-                rows=(Markup(("," if number else "") + row) for number, row in enumerate(rows)),
-                css=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
-                js=Markup((_HERE / "page.js").read_text(encoding="utf-8")),
+            stream = (
+                environment(_HERE)
+                .get_template("predictions.html")
+                .stream(
+                    title=self._about["title"],
+                    made_by="pkd predict",
+                    count=self._count,
+                    about=embedded(self._about),
+                    rows=(Markup(("," if number else "") + row) for number, row in enumerate(rows)),
+                    css=inlined(_HERE / "page.css"),
+                    js=inlined(_HERE / "page.js"),
+                )
             )
             for piece in stream:
                 file.write(piece)
         os.replace(whole, self.path)
         self._part.unlink()
-
-
-def _embedded(content: Mapping[str, Any]) -> str:
-    """JSON that may stand in a script element: nothing in it ends that."""
-    return json.dumps(content, ensure_ascii=False).replace("<", "\\u003c")

@@ -22,7 +22,9 @@ from mmdet.registry import MODELS
 from mmengine.registry import init_default_scope
 
 from pkdcli.config.build import detector
-from pkdcli.engine.bench import worker
+from pkdcli.data.scoring.predictions import Detections
+from pkdcli.data.scoring.predictions import write as write_detections
+from pkdcli.engine.bench import keeping, worker
 from pkdcli.engine.bench.inputs.many_runs import write_runs
 from pkdcli.engine.bench.inputs.pictures import draw, with_pictures
 from pkdcli.engine.bench.sections import losses as losses_module
@@ -53,6 +55,7 @@ TIMINGS = {
         for peer in ("", ": torchvision")
     ],
     "data": ["look up", "decode", "annotations", "resize", "flip", "pack", "whole image", "collate 2"],
+    "compare": ["pkd compare"],
     "import": ["pkd data import", "reading and linking alone"],
     "report": ["pkd report", "pkd report --format html", "pkd status"],
     "predict": ["the detector alone", "pkd predict", "pkd predict --no-pictures"],
@@ -263,3 +266,24 @@ def test_what_goes_wrong_is_said_in_a_line(request_, tmp_path):
     error = json.loads(answer.stdout.splitlines()[-1])["error"]
     assert (list(error), error["code"]) == (["message", "hint", "code"], 1)
     assert error["message"].startswith("ValueError: ")
+
+
+def test_runs_with_and_without_detections_kept_differ_in_that_alone(request_, tmp_path, monkeypatch):
+    trained = []
+
+    def train(recipe, teacher, paths, folder):
+        trained.append(recipe)
+        found = np.zeros((3, 4), np.float32)
+        if recipe.keep_predictions:
+            write_detections(paths.predictions, Detections(np.arange(3), np.ones(3, int), found, np.ones(3, np.float32),
+                                                           np.zeros(3, int), ("a",), "mine", "val"))  # fmt: skip
+
+    monkeypatch.setattr(keeping, "train", train)
+    section = worker.sections(request_(repeat=2, epochs=3), tmp_path)["predictions"]().as_dict()
+    assert [one.keep_predictions for one in trained] == [True, False, True, False]
+    assert len({one.model_copy(update={"keep_predictions": True}).model_dump_json() for one in trained}) == 1
+    assert trained[0].schedule.epochs == 3
+    assert [timing["name"] for timing in section["timings"]] == ["kept", "not kept"]
+    share, size = section["numbers"]
+    assert (share["at_most"], size["unit"]) == (0.02, "MB")
+    assert share["value"] > 0

@@ -45,15 +45,25 @@ def test_pairs_have_equal_seeds(groups):
     assert (metric.by_seeds.lower, metric.by_seeds.upper) == pytest.approx(expected)
     assert metric.b - metric.a == pytest.approx(np.mean(differences))
     assert found.p_value is None
+    assert found.alone == ["base-s2", "pkd-s3"]
+    of_classes = [found.b.by_class[name] - found.a.by_class[name] for name in ("car", "person")]
+    assert np.mean(of_classes) == pytest.approx(metric.by_images.mean), "the classes are of the same runs as mAP"
+    assert "Left out, having no partner of the same seed: base-s2, pkd-s3." in compared_tables([found])[0].notes
 
 
 def test_the_interval_over_images_is_of_the_mean_over_pairs(groups):
     found = against(*groups, resamples=200, seed=3)
     runs = [one for one, _ in found.pairs] + [other for _, other in found.pairs]
-    drawn = resampled(runs, 200, seed=3)["mAP"]
-    half = 1.959964 * np.std((drawn[2:] - drawn[:2]).mean(axis=0), ddof=1)
+    drawn = resampled(runs, 200, seed=3).metrics["mAP"]
+    half = stats.t.ppf(0.975, 39) * np.std((drawn[2:] - drawn[:2]).mean(axis=0), ddof=1)
     assert found.metrics["mAP"].by_images.half_width == pytest.approx(half)
     assert 0 < found.better <= 1
+    assert list(found.classes) == ["car", "person"]
+    mean = np.mean([interval.mean for interval in found.classes.values()])
+    assert mean == pytest.approx(found.metrics["mAP"].by_images.mean)
+    cars = resampled(runs, 200, seed=3).classes["car"]
+    half = stats.t.ppf(0.975, 39) * np.std((cars[2:] - cars[:2]).mean(axis=0), ddof=1)
+    assert found.classes["car"].half_width == pytest.approx(half)
 
 
 def test_a_single_pair_needs_no_common_seed(two):
@@ -85,7 +95,9 @@ def test_the_tables_say_what_the_rows_hold(groups):
     assert all(set(row) <= set(DATA_COLUMNS) for row in rows)
     by_key = {(row["kind"], row["key"]): row for row in rows}
     assert by_key["metric", "mAP"]["difference"] == pytest.approx(found[0].metrics["mAP"].by_images.mean)
-    metrics, classes, errors, images = compared_tables(found, {"mAP": 99.0})
+    metrics, classes, errors, *more = compared_tables(found, {"mAP": 99.0})
+    *confusions, images = more  # these detections take no class for another
+    assert [table.title for table in confusions] in ([], ["Most frequent confusions"])
     assert metrics.sections[0][0][3] == f"{by_key['metric', 'mAP']['difference']:+.1f}"
     share = 100 * (found[0].b.metrics["mAP"] - found[0].a.metrics["mAP"]) / (99 - found[0].a.metrics["mAP"])
     assert f"The teacher has 99.0 mAP: B makes up {share:.0f} % of its lead over A." in metrics.notes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 
 import cv2
 import numpy as np
@@ -110,3 +111,48 @@ def site(tmp_path):
 @pytest.fixture(scope="session")
 def whole_site(tmp_path_factory):
     return Site(tmp_path_factory.mktemp("site")).whole()
+
+
+CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """Chromium without a window; tests that want it are skipped where it is missing."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install '.[test]'")
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("needs Debian's chromium and chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    folder = tmp_path_factory.mktemp("chromium")
+    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
+                 f"--user-data-dir={folder}"):  # fmt: skip
+        options.add_argument(word)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def opened(browser):
+    """Opens an address at a width in a scheme; what the console says of it is looked at in the end."""
+
+    def open_page(address, width=1280, scheme="light"):
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        features = [
+            {"name": "prefers-color-scheme", "value": scheme},
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        browser.get("about:blank")
+        browser.get(address)
+        return browser
+
+    browser.get_log("browser")
+    yield open_page
+    assert browser.get_log("browser") == []
+    assert browser.execute_script("return typeof hacked") == "undefined"
+    assert browser.execute_script("return performance.getEntriesByType('resource').map(one => one.name)"
+                                  ".filter(name => !name.startsWith('data:'))") == []  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from urllib.parse import quote
 
 import pytest
@@ -14,28 +13,11 @@ from pkdcli.reporting.plots.training import run_panels
 from pkdcli.reporting.tables.build import as_tables
 from pkdcli.runs.collect import collect
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install '.[test]'")
-CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs Debian's chromium and chromium-driver")
 WIDTHS = (1280, 390)
 SORTED = "return [...document.querySelectorAll('#runs tbody tr')].map(row => row.cells[0].textContent)"
 SHOWN = (
     "return [...document.querySelectorAll('#runs tbody tr')].filter(r => !r.hidden).map(r => r.cells[0].textContent)"
 )
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    folder = tmp_path_factory.mktemp("chromium")
-    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
-                 f"--user-data-dir={folder}"):  # fmt: skip
-        options.add_argument(word)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture(scope="module")
@@ -48,27 +30,13 @@ def address(whole_site, tmp_path_factory):
 
 
 @pytest.fixture
-def page(browser, address):
-    """Opens the page at a width in a scheme; what the console says of it is looked at in the end."""
+def page(opened, address):
+    """Opens the page at a width in a scheme, at a place of it."""
 
     def open_page(width=1280, scheme="light", anchor=""):
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        features = [
-            {"name": "prefers-color-scheme", "value": scheme},
-            {"name": "prefers-reduced-motion", "value": "reduce"},
-        ]
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-        browser.get("about:blank")
-        browser.get(address + anchor)
-        return browser
+        return opened(address + anchor, width, scheme)
 
-    browser.get_log("browser")
-    yield open_page
-    assert browser.get_log("browser") == []
-    assert browser.execute_script("return typeof hacked") == "undefined"
-    assert browser.execute_script("return performance.getEntriesByType('resource').map(one => one.name)"
-                                  ".filter(name => !name.startsWith('data:'))") == []  # fmt: skip
+    return open_page
 
 
 def find(browser, selector):

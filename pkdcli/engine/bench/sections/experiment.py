@@ -36,12 +36,7 @@ def experiment(recipe: Recipe, teacher: Path | None, repeat: int, folder: Path, 
         folder: For run directories.
         epochs: Length of each.
     """
-    schedule = recipe.schedule
-    factor = epochs / schedule.epochs
-    schedule = schedule.model_copy(
-        update={"epochs": epochs, "milestones": [round(one * factor, 4) for one in schedule.milestones]}
-    )
-    recipe = recipe.model_copy(update={"schedule": schedule, "val_interval": 1})
+    recipe = of_epochs(recipe, epochs).model_copy(update={"val_interval": 1})
     title = f"{epochs} epochs of {recipe.pair}, data {recipe.data.name}, scale {recipe.scale.name}, launch to result"
     section = Section("experiment", title)
     weights = str(RunPaths(teacher).teacher) if teacher else None
@@ -49,11 +44,7 @@ def experiment(recipe: Recipe, teacher: Path | None, repeat: int, folder: Path, 
 
     def ours() -> None:
         count["pkd"] += 1
-        paths = RunPaths(folder / f"pkd{count['pkd']}")
-        write_text(paths.recipe, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
-        job = {"cache": os.environ.get("PKD_CACHE") or str(folder / "cache"), "teacher": str(teacher or "") or None}
-        write_json(paths.job, job)
-        _run([sys.executable, "-m", "pkdcli.engine.worker", str(paths.root)], paths.root)
+        train(recipe, teacher, RunPaths(folder / f"pkd{count['pkd']}"), folder)
 
     def theirs() -> None:
         count["mmrazor"] += 1
@@ -69,6 +60,36 @@ def experiment(recipe: Recipe, teacher: Path | None, repeat: int, folder: Path, 
     section.number("mAP, pkd", metrics.get("mAP") or 0.0, "points")
     section.notes.append("The teacher is trained." if teacher else "The teacher has random weights.")
     return section
+
+
+def of_epochs(recipe: Recipe, epochs: int) -> Recipe:
+    """The recipe with a schedule of another length and the same shape.
+
+    Args:
+        recipe: Of a run.
+        epochs: How many.
+    """
+    schedule = recipe.schedule
+    factor = epochs / schedule.epochs
+    milestones = [round(one * factor, 4) for one in schedule.milestones]
+    return recipe.model_copy(
+        update={"schedule": schedule.model_copy(update={"epochs": epochs, "milestones": milestones})}
+    )
+
+
+def train(recipe: Recipe, teacher: Path | None, paths: RunPaths, folder: Path) -> None:
+    """A whole run in a process of its own.
+
+    Args:
+        recipe: Of the run, its data on disk.
+        teacher: The teacher's run directory; None for random weights.
+        paths: The run's directory.
+        folder: For the cache, where the environment names none.
+    """
+    write_text(paths.recipe, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
+    job = {"cache": os.environ.get("PKD_CACHE") or str(folder / "cache"), "teacher": str(teacher or "") or None}
+    write_json(paths.job, job)
+    _run([sys.executable, "-m", "pkdcli.engine.worker", str(paths.root)], paths.root)
 
 
 def _run(command: list[str], folder: Path) -> None:
