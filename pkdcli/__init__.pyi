@@ -8,7 +8,6 @@ from typing import Literal, overload
 from pandas import DataFrame
 
 from pkdcli.api.benchmark import Benchmark
-from pkdcli.api.runs.cancel import Cancelled
 from pkdcli.api.compare import Comparison
 from pkdcli.api.data.checking import Checked
 from pkdcli.api.data.importing import Imported
@@ -19,6 +18,7 @@ from pkdcli.api.export.export import Exported
 from pkdcli.api.predict.predict import Predictions
 from pkdcli.api.profile.profile import Profile
 from pkdcli.api.runs.archive import Archived
+from pkdcli.api.runs.cancel import Cancelled
 from pkdcli.api.runs.remove import Removed
 from pkdcli.api.runs.unpack import Unpacked
 from pkdcli.api.tune.result import Tuned

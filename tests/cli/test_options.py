@@ -44,6 +44,8 @@ HOMONYMS = {
     ("compare", "--format"): "of the tables that are shown",
     ("export", "--format"): "what the detector becomes",
     ("compare", "--output"): "a file",
+    ("compare", "--plot"): "of what two runs differ in",
+    ("compare", "--plot-dir"): "the same",
     ("diagnose", "--format"): "of the causes that are shown",
     ("diagnose", "--output"): "a file",
     ("predict", "--output"): "a folder of pictures and detections",
