@@ -72,7 +72,7 @@ VERBS: dict[str, Verb] = {
     "evaluate": Verb("pkdcli.api.evaluate", "Evaluation", "target", extra=_SAY | _WATCHER),
     "report": Verb("pkdcli.api.report", "DataFrame | Path | str", extra=_SAY),
     "compare": Verb("pkdcli.api.compare", "Comparison", "names", many=True, extra=_WATCHER),
-    "diagnose": Verb("pkdcli.api.diagnose", "Diagnosed", "name", extra=_WATCHER),
+    "diagnose": Verb("pkdcli.api.diagnosis.diagnose", "Diagnosed", "name", extra=_WATCHER),
     "verify": Verb("pkdcli.api.verify", "Verification", "pair", extra=_WATCHER),
     "visualize": Verb("pkdcli.api.visualize.visualize", "Figures", "figure", extra=_WATCHER),
     "predict": Verb("pkdcli.api.predict.predict", "Predictions", "target", extra=_ON_IMAGE | _SAY | _WATCHER),

@@ -202,7 +202,7 @@ def show_results(experiment: Experiment, output: OutputOptions, *, sweep: bool) 
         print(f"a smoke run ({cut}): these numbers show that the code runs, and nothing else")
     if not output.quiet:
         print(f"{last.paths.root}")
-        from pkdcli.api.diagnose import ending
+        from pkdcli.api.diagnosis.diagnose import ending
 
         if line := ending(last.paths):
             print(line, file=sys.stderr)

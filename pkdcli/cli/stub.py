@@ -32,7 +32,7 @@ from pkdcli.api.benchmark import Benchmark
 from pkdcli.api.compare import Comparison
 from pkdcli.api.data.checking import Checked
 from pkdcli.api.data.importing import Imported
-from pkdcli.api.diagnose import Diagnosed
+from pkdcli.api.diagnosis.diagnose import Diagnosed
 from pkdcli.api.doctor import Findings
 from pkdcli.api.evaluate import Evaluation
 from pkdcli.api.export.export import Exported

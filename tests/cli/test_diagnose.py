@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import pkdcli
-from pkdcli.api.diagnose import ending
+from pkdcli.api.diagnosis.diagnose import ending
 from pkdcli.runs.paths import RunPaths
 
 
@@ -122,7 +122,7 @@ def test_what_training_ends_with_is_never_an_error(lab, copied, tmp_path):
 
 
 def test_every_command_that_is_named_works_when_it_is_typed(lab, monkeypatch):
-    from pkdcli.api.diagnose import DiagnoseOptions, diagnose
+    from pkdcli.api.diagnosis.diagnose import DiagnoseOptions, diagnose
     from pkdcli.cli import app
     from pkdcli.options import OutputOptions
     from pkdcli.reporting.diagnosis import balance, levels, rate, student, teacher

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pkdcli.api.diagnose import FORMATS, DiagnoseOptions
+from pkdcli.api.diagnosis.diagnose import FORMATS, DiagnoseOptions
 from pkdcli.cli.typer_options import spread
 from pkdcli.options import Only, OutputOptions
 
@@ -28,7 +28,7 @@ def command(options: DiagnoseOptions, output: Annotated[OutputOptions, Only("run
     """
     import json
 
-    from pkdcli.api.diagnose import diagnose
+    from pkdcli.api.diagnosis.diagnose import diagnose
     from pkdcli.cli.progress.choose import watcher
     from pkdcli.errors import ExitCode, unknown
     from pkdcli.reporting.write import emit, format_of, save

@@ -114,7 +114,7 @@ def diagnose(options: DiagnoseOptions, output: _Output, *, watcher: Watcher | No
     paths, cache = only(options.name, all_runs(output.runs)), cache_root()
     facts = facts_of(paths, cache)
     if options.look:
-        from pkdcli.api.diagnose_look import look
+        from pkdcli.api.diagnosis.look import look
 
         with (watcher or Watcher()).doing(f"looking at {paths.run} on {2 * options.images} images ..."):
             facts.look = look(paths, facts.recipe, cache, options.images)

@@ -1,6 +1,6 @@
 """Both nets of a run on a few images, for `pkd diagnose --look`: what they detect, and how alike their features are.
 
-Started as a process: `python -m pkdcli.engine.analysis.diagnose REQUEST.json`.
+Started as a process: `python -m pkdcli.engine.predict.look REQUEST.json`.
 """
 
 from __future__ import annotations
@@ -96,7 +96,13 @@ def scored(
 
 
 def levels_of(model: nn.Module, inputs: Tensor, tap: str | None) -> list[Tensor]:
-    """What the neck of a detector, or the module named, puts out for one image (3, H, W), uint8: (1, C, h, w) each."""
+    """The levels that are compared, for one image: (1, C, h, w) each.
+
+    Args:
+        model: The detector.
+        inputs: The image (3, H, W), uint8.
+        tap: The module whose outputs are meant; None for the neck, or without one the backbone.
+    """
     kept: list[Any] = []
     source = tap or ("neck" if getattr(model, "with_neck", False) else "backbone")
     hook = model.get_submodule(source).register_forward_hook(lambda _module, _inputs, outputs: kept.append(outputs))

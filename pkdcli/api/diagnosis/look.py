@@ -29,7 +29,7 @@ def look(paths: RunPaths, recipe: Recipe, cache: Path, images: int) -> dict[str,
         images: Of each split so many, spread over it.
 
     Returns:
-        As `pkdcli.engine.analysis.diagnose.look`.
+        As `pkdcli.engine.predict.look.look`.
 
     Raises:
         PkdError: The run is not finished, or its data or its teacher's weights are gone.
@@ -55,7 +55,7 @@ def look(paths: RunPaths, recipe: Recipe, cache: Path, images: int) -> dict[str,
                  for path, value in recipe.config.items() if path.startswith(_TEACHERS_INPUT)}  # fmt: skip
         teacher = teacher.model_copy(update={"config": shown})
         request["models"]["teacher"] = _model(teacher, _teachers_weights(paths, recipe), recipe.teacher.tap)
-    return ask("pkdcli.engine.analysis.diagnose", request, "the look at both nets")
+    return ask("pkdcli.engine.predict.look", request, "the look at both nets")
 
 
 def _model(recipe: Recipe, weights: str | Path, tap: str | None) -> dict[str, Any]:
