@@ -334,8 +334,8 @@ def test_a_wrong_key_in_the_recipe(type_, own):
     own.write_text(own.read_text() + "clases: [cat]\n")
     assert refused(type_, own) == (
         f"error: {own}: clases: unknown key; did you mean 'classes'?\n"
-        "Allowed keys there: accept, background, classes, exif, fingerprint, generator, get, image, masks, name, "
-        "notes, pixel_range, root, test, train, train_images, val, warnings.\n"
+        "Allowed keys there: accept, background, classes, exif, fingerprint, generator, get, image, map, masks, "
+        "name, notes, pixel_range, root, test, train, train_images, val, warnings.\n"
     )
 
 

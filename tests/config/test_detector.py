@@ -130,22 +130,22 @@ NECKS, HEADS = ["CSPNeXtPAFPN", "YOLOXPAFPN"], {"rtmdet": ["RTMDetSepBNHead", "R
 
 @pytest.mark.parametrize("family", ["rtmdet", "yolox"])
 @pytest.mark.parametrize(
-    ("size", "widen", "into_neck"),
+    ("size", "widen", "into_neck", "out_of_neck"),
     [
-        ("tiny", 0.25, (64, 128, 256)),
-        ("s", 0.25, (64, 128, 256)),
-        ("m", 0.375, (96, 192, 384)),
-        ("l", 0.375, (96, 192, 384)),
-        ("x", 0.375, (96, 192, 384)),
+        ("tiny", 0.25, (64, 128, 256), 48),
+        ("s", 0.25, (64, 128, 256), 48),
+        ("m", 0.375, (96, 192, 384), 64),
+        ("l", 0.375, (96, 192, 384), 64),
+        ("x", 0.375, (96, 192, 384), 64),
     ],
 )
-def test_the_size_of_an_rtmdet_or_yolox_tells_a_student_from_a_teacher(family, size, widen, into_neck):
+def test_the_size_of_an_rtmdet_or_yolox_tells_a_student_from_a_teacher(family, size, widen, into_neck, out_of_neck):
     config = f"{family}/{family}_{size}_{'8xb32' if family == 'rtmdet' else '8xb8'}-300e_coco.py"
     types, model = shrunk(config)
     assert types == ["CSPNeXt" if family == "rtmdet" else "CSPDarknet", NECKS, HEADS[family]]
     assert (model["backbone"]["widen_factor"], tuple(model["neck"]["in_channels"])) == (widen, into_neck)
     head = model["bbox_head"]
-    assert {model["neck"]["out_channels"], head["in_channels"], head["feat_channels"]} == {64}
+    assert {model["neck"]["out_channels"], head["in_channels"], head["feat_channels"]} == {out_of_neck}
     parts = [model[part]["norm_cfg"] for part in ("backbone", "neck", "bbox_head")]
     assert parts == [{"type": "GN", "num_groups": 4}] * 3
     assert [model[part]["init_cfg"]["type"] for part in ("backbone", "neck")] == ["Kaiming"] * 2
