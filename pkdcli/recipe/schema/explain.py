@@ -55,9 +55,14 @@ def _keys_at(model: type[BaseModel], loc: list[str]) -> list[str]:
     for part in loc:
         field = getattr(current, "model_fields", {}).get(part)
         if field is None:
-            return sorted(getattr(current, "model_fields", {})) if part.isdigit() else []
+            return _written(current) if part.isdigit() else []
         current = _model_in(field.annotation)
-    return sorted(getattr(current, "model_fields", {}))
+    return _written(current)
+
+
+def _written(model: Any) -> list[str]:
+    """The keys of a class that people write; a split's `joined` is what a list of theirs is read as."""
+    return sorted(key for key in getattr(model, "model_fields", {}) if key != "joined")
 
 
 def _model_in(annotation: Any) -> Any:
