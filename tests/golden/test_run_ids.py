@@ -27,6 +27,10 @@ FILES = {
         "own: {epochs: 2, lr: {AdamW: 0.001}}\n"
     ),
     "w.pth": "weights",
+    "mapped.yaml": (
+        "name: own\ntrain: {images: ., annotations: train.json}\nval: {images: ., annotations: val.json}\n"
+        "map: {cat: feline}\n"
+    ),
 }
 
 # Each line is typed behind `pkd train --scale tiny --dry-run --json`; a later --scale stands in for that one.
@@ -112,13 +116,14 @@ COMMANDS = """\
 --distill-until 0.5
 --teacher gfl101 --student retinanet_r50_fpn_1x_coco
 --teacher gfl50
+--data mapped.yaml
 """
 
 # Where files lie, texts for people, how often one looks, and what follows from the rest of a recipe.
 IN_NO_NAME = {
     *("version", "val_interval", "workers", "checkpoint_minutes", "checkpoint_iters", "adapters", "trackers"),
     "keep_predictions",
-    *(f"data.{split}.{key}" for split in ("train", "val", "test") for key in ("images", "annotations")),
+    *(f"data.{split}.{key}" for split in ("train", "val", "test") for key in ("images", "annotations", "joined")),
     *(f"data.{key}" for key in ("root", "train_images", "get", "notes", "accept", "warnings")),
     *(f"scale.{key}" for key in ("val_interval", "workers", "batch", "batch_per_process", "data", "lr", "notes")),
     "scale.families",  # those that matter stand in the detectors' rules
@@ -141,7 +146,7 @@ def at(recipe: dict[str, Any], path: str) -> list[str]:
     """The value at a key path as JSON, in a list that is empty where its section is null."""
     value: Any = recipe
     for key in path.split("."):
-        if value is None:
+        if value is None or (key == "joined" and key not in value):  # which stands only where files are joined
             return []
         value = value[key]
     return [json.dumps(value, sort_keys=True)]
