@@ -14,6 +14,7 @@ def diagnosis_tables(found: Diagnosis) -> list[Table]:
     causes = found.named
     if not causes:
         unlikely = [[one.key, f"{one.score:.2f}", one.title] for one in found.causes[:3] if one.score > 0]
+        unlikely = unlikely or [["-", "-", "there is no sign of any"]]
         table = Table(f"{found.run}{about}: nothing is wrong with it", ["unlikely", "score", "what it would be"], 1,
                       [unlikely], notes=list(found.notes))  # fmt: skip
         table.words = len(table.columns)

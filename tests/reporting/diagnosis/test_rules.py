@@ -12,7 +12,8 @@ from pkdcli.data.scoring.predictions import Detections
 from pkdcli.reporting.diagnosis import balance, data, length, levels, rate, student, teacher
 from pkdcli.reporting.diagnosis.cause import log_ramp, ramp, text
 from pkdcli.reporting.diagnosis.facts import Facts, late, median, parts
-from pkdcli.reporting.diagnosis.rank import diagnosed
+from pkdcli.reporting.diagnosis.rank import Diagnosis, diagnosed
+from pkdcli.reporting.diagnosis.tables import diagnosis_tables
 
 
 @pytest.fixture
@@ -248,3 +249,9 @@ def test_what_can_not_be_told_is_said(facts):
 
 def test_a_command_is_words_that_a_shell_takes(facts):
     assert shlex.split(facts("healthy").command(weight="3"))[:2] == ["pkd", "train"]
+
+
+def test_a_run_without_a_sign_of_anything_says_so():
+    (table,) = diagnosis_tables(Diagnosis("some-run", (), mAP=36.2, gain=6.7))
+    assert table.title == "some-run, mAP 36.2, +6.7 over its baseline: nothing is wrong with it"
+    assert table.sections == [[["-", "-", "there is no sign of any"]]]
