@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pkdcli.errors import PkdError
 from pkdcli.recipe import library
+from pkdcli.reporting.diagnosis import rate
 from pkdcli.reporting.diagnosis.cause import Cause, Evidence, ramp, text
 from pkdcli.reporting.diagnosis.facts import parts
 from pkdcli.reporting.table import points
@@ -42,7 +43,8 @@ def too_short(facts: Facts) -> Cause | None:
     direct = max(ramp(fall, *STEEP), 0.0 if gained is None else ramp(gained, *GAINING))
     rising = max(direct, 0.0 if risen is None else ramp(risen, *RISING))
     told = 0.0 if share is None else ramp(share, *LENGTH)
-    score = max(direct, _SHORT * told + (1 - _SHORT) * rising)
+    slow = rate.too_low(facts)  # which leaves the very same curves
+    score = max(direct, _SHORT * told + (1 - _SHORT) * rising) * (1 - (slow.score if slow else 0.0))
     epochs = _whole(facts) if told else 2 * facts.recipe.schedule.epochs
     return Cause(
         "too-short",

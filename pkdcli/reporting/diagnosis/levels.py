@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from pkdcli.reporting.diagnosis.cause import Cause, Evidence, ramp, text
@@ -32,13 +33,14 @@ def dead(facts: Facts) -> Cause | None:
     evidence += [
         Evidence(f"correlation at {facts.named(level)}", text(facts.late_level(level, "r")), good) for level in found
     ]
+    look = f"pkd visualize --figure 8 --student {shlex.quote(str(facts.paths.root))}"
     return Cause(
         "dead-level",
         f"a dead level: nothing is learned from the teacher at {names}",
         1.0,
         evidence,
         "Look at the teacher's features, at its weights, and at what was set of this level's loss.",
-        f"pkd visualize 6 --distilled {facts.paths.root}" if facts.distilled and facts.result else None,
+        look if facts.distilled and facts.result else None,
     )
 
 
