@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from pkdcli.api.options.deploy import ProfileOptions
-from pkdcli.errors import PkdError
+from pkdcli.errors import PkdError, nearest
 from pkdcli.folders import cache_root
 from pkdcli.launch.outcome import Watcher
 from pkdcli.options import OutputOptions
 from pkdcli.recipe.schema import Recipe
-from pkdcli.runs.find import all_runs, chosen
+from pkdcli.runs.find import all_runs, chosen, named, run_at
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.record import number_of
 from pkdcli.runs.store import read_object
@@ -92,17 +92,15 @@ def subjects(options: ProfileOptions, output: OutputOptions, watcher: Watcher) -
 
 def _runs(words: Sequence[str], output: OutputOptions, pairs: Sequence[str]) -> list[RunPaths]:
     among = [paths for paths in all_runs(output.runs) if paths.recipe.is_file()]
-    try:
-        return chosen(words, among)
-    except PkdError as error:
-        from pkdcli.errors import nearest
-
-        word = next((one for one in words if f"{one!r}" in error.message), words[0])
-        guess = nearest(word, [*pairs, *(paths.run for paths in among)])
-        raise PkdError(
-            f"there is no pair and no run {word!r}.",
-            (f"Did you mean {guess}? " if guess else "") + "`pkd list` shows pairs and runs; see --runs DIR.",
-        ) from error
+    for word in words:
+        # A beginning that ends within the pair's name would mean every run of it, and a misspelt pair hours.
+        if run_at(word) is None and ("__" not in word or not named(word, [paths.run for paths in among])):
+            guess = nearest(word, [*pairs, *(paths.run for paths in among)])
+            raise PkdError(
+                f"there is no pair and no run {word!r}.",
+                (f"Did you mean {guess}? " if guess else "") + "`pkd list` shows pairs and runs; see --runs DIR.",
+            )
+    return chosen(words, among)
 
 
 def _add_pair(found: list[Subject], pair: str | None, options: ProfileOptions, watcher: Watcher) -> None:
