@@ -75,7 +75,10 @@ def sections(request: Mapping[str, Any], folder: Path) -> dict[str, Callable[[],
 
     shapes = [tuple(shape) for shape in request.get("shapes") or SHAPES]
     teacher = Path(request["teacher"]) if request.get("teacher") else None
-    voc_files = max(40, round(request["coco_images"] * FILES / COCO))
+
+    def voc_files() -> int:
+        return max(40, round(request["coco_images"] * FILES / COCO))
+
     return {
         "losses": lambda: losses(repeat, shapes),
         "launches": lambda: launches(on_pictures()),
@@ -86,7 +89,7 @@ def sections(request: Mapping[str, Any], folder: Path) -> dict[str, Callable[[],
         "startup": lambda: startup(on_pictures(), min(repeat, 3), request["runs"], folder / "startup"),
         "suggest": lambda: suggest(on_pictures(), repeat, teacher),
         "coco": lambda: coco_size(request["coco_images"], min(repeat, 3), folder / "coco"),
-        "import": lambda: imports(voc_files, min(repeat, 3), folder / "import"),
+        "import": lambda: imports(voc_files(), min(repeat, 3), folder / "import"),
         "report": lambda: reports(on_pictures(), min(repeat, 3), request["runs"], folder / "report"),
         "experiment": lambda: experiment(recipe, teacher, 1, folder / "experiment", request["epochs"]),
         "compare": lambda: compare(recipe, request["eval_images"], min(repeat, 3), folder / "compare"),
