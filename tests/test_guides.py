@@ -112,6 +112,7 @@ def write_voc(folder: Path, drawn: Path) -> None:
     assert written["images"] == PICTURES
 
 
+@pytest.mark.slow
 def test_the_guide_leads_from_voc_files_to_a_student_elsewhere(pkd, tmp_path):
     here, runs = tmp_path / "here", tmp_path / "runs"
     write_voc(here / "cells", tmp_path / "drawn")
