@@ -77,6 +77,8 @@ def _range(intervals: Sequence[Interval]) -> tuple[float, float]:
     reach = max(1.0, _REACH * max(abs(one.mean) for one in intervals))
     ends = [end for one in intervals for end in (one.lower, one.upper, one.mean) if math.isfinite(end)]
     low, high = max(-reach, min(0.0, *ends)), min(reach, max(0.0, *ends))
+    if low == high:  # students and baselines that find nothing
+        return -reach, reach
     pad = 0.05 * (high - low)
     return low - pad * (low < 0), high + pad * (high > 0)
 

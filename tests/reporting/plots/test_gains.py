@@ -76,6 +76,19 @@ def test_two_seeds_do_not_stretch_the_axis_for_ever(record):
     assert path.get("d").count("M") == 1  # both ends lie beyond the axis, and have no caps
 
 
+def test_gains_of_nothing_are_drawn_on_an_axis_that_has_an_extent(record):
+    runs = [record(f"base{seed}", 0.0, role="baseline", seed=seed) for seed in (0, 1)]
+    runs += [record(f"mse{seed}", 0.0, seed=seed) for seed in (0, 1)]
+    add_gains(runs)
+    (group,) = groups_of(runs, runs)
+    figure = gains_figure(group, none)
+    assert figure.panels[0].y_range == (-1.0, 1.0)
+    out = io.StringIO()
+    print_figures([figure], Console(file=out, width=70, no_color=True))
+    assert "mse, weight 10 (2 seeds)" in out.getvalue()
+    assert "nan" not in svg.draw(figure.panels[0], "", "")
+
+
 def test_svg_draws_points_and_ends_where_they_belong(group):
     (panel,) = gains_figure(group, lambda record: Interval(0.5, -0.7, 1.7, 200)).panels
     root = ET.fromstring(svg.draw(panel, "t"))
