@@ -12,8 +12,13 @@ import numpy as np
 import onnxruntime
 
 
-def _read(name, about):
-    """The pixels (H, W, 3) of a file, RGB, 8 bits, as the detector has learned them; None where it is no image."""
+def read(name, about):
+    """The pixels (H, W, 3) of a file, RGB, 8 bits, as the detector has learned them; None where it is no image.
+
+    Args:
+        name: The file.
+        about: `preprocess` of the JSON beside the ONNX file.
+    """
     content = np.fromfile(name, np.uint8) if Path(name).is_file() else np.empty(0, np.uint8)
     flags = cv2.IMREAD_COLOR | (cv2.IMREAD_IGNORE_ORIENTATION if about["exif"] == "stored" else 0)
     flags |= cv2.IMREAD_ANYDEPTH if about["pixel_range"] else 0
@@ -24,8 +29,13 @@ def _read(name, about):
     return None if image is None else np.ascontiguousarray(image[:, :, ::-1])
 
 
-def _prepare(image, about):
-    """An image (H, W, 3), RGB, as the graph takes it: images, sizes, and the scale of width and height."""
+def prepare(image, about):
+    """An image as the graph takes it: images, sizes, and the scale of width and height.
+
+    Args:
+        image: Pixels (H, W, 3), RGB, as `read` gives them.
+        about: As for `read`.
+    """
     height, width = image.shape[:2]
     resize, pad = about["resize"], about["pad"]
     if resize and resize["keep_ratio"]:
@@ -62,10 +72,10 @@ def main():
         str(options.model or here / about["file"]), providers=["CPUExecutionProvider"]
     )
     for name in options.images:
-        image = _read(name, about["preprocess"])
+        image = read(name, about["preprocess"])
         if image is None:
             raise SystemExit(f"{name} can't be read as an image")
-        images, sizes, scale = _prepare(image, about["preprocess"])
+        images, sizes, scale = prepare(image, about["preprocess"])
         boxes, scores, labels = session.run(None, {"images": images, "sizes": sizes})
         for box, score, label in zip(boxes[0] / np.tile(scale, 2), scores[0], labels[0], strict=True):
             if label >= 0 and score >= options.score:
