@@ -80,4 +80,6 @@ class SeedBySeed:
             return f"the first look is at {self.first} seeds."
         if more is None:
             return f"{MOST} seeds would not tell at this spread: the difference is too small."
-        return f"about {max(more, 1)} more seed{'s' if more > 1 else ''} would decide it, at this spread."
+        by_itself = interval.lower > 0 or interval.upper < 0
+        start = "decided by itself, but not among so many methods (Holm); " if by_itself else ""
+        return f"{start}about {max(more, 1)} more seed{'s' if more > 1 else ''} would decide it, at this spread."

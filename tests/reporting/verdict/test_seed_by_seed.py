@@ -78,3 +78,15 @@ def test_a_method_that_is_stopped_says_why_and_gets_no_seed(record):
 def test_what_would_decide_it(record, gains, why):
     (found,) = SeedBySeed({"a": record("a")}).look({"a": gains}, sorted(gains))
     assert (found.word, found.why) == (INCONCLUSIVE, why)
+
+
+def test_what_one_method_alone_would_pass_several_do_not(record):
+    """The gains of pkd at scale tiny after three seeds, beside those of a method that does nothing."""
+    gains = {"pkd": {0: 4.54, 1: 6.69, 2: 7.18}, "other": {0: 0.5, 1: -0.4, 2: 0.1}}
+    alone = SeedBySeed({"pkd": record("pkd")}).look({"pkd": gains["pkd"]}, range(3))[0]
+    assert alone.word == GO
+    among = SeedBySeed({key: record(key) for key in gains}).look(gains, range(3))[0]
+    assert (among.word, among.interval) == (INCONCLUSIVE, alone.interval)
+    assert among.why == (
+        "decided by itself, but not among so many methods (Holm); about 1 more seed would decide it, at this spread."
+    )
