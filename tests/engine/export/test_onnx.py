@@ -17,6 +17,9 @@ PIPELINE = [
     {"type": "mmdet.Resize", "scale": (128, 128), "keep_ratio": True},
     {"type": "mmdet.PackDetInputs", "meta_keys": ("img_shape", "ori_shape", "scale_factor")},
 ]
+# Mask R-CNN's boxes are Faster R-CNN's. Without a training GFL's and RTMDet's scores tie at the bias, and of boxes that
+# tie suppression may keep either; their graphs are held to mmdet's detections in test_graph.py.
+TRIED = [name for name in HEADS if name not in ("mask", "gfl", "rtmdet")]
 QUICK = ("faster",)  # an export takes up to a minute; the file of FCOS is made in tests/api/test_export.py
 
 
@@ -29,7 +32,7 @@ def images(micro):
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in HEADS if name != "mask"]
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in TRIED]
 )
 def test_a_file_finds_what_mmdet_finds(name, images, tmp_path):
     model = built(HEADS[name])
