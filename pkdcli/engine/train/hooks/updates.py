@@ -24,10 +24,10 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from pkdcli.engine.train.hooks.diagnostics import RECORDS
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import append_jsonl
 
-RECORDS = 50  # about so many measurements a run
 TENSORS = 4  # that are looked at of each part
 LARGEST = 600_000  # elements of one of them: a 3x3 convolution of 256 channels, 2.4 MB
 _BESIDE = "adapters"
