@@ -138,7 +138,8 @@ def test_a_config_is_run_once_however_often_it_is_asked_for(folder):
 
 def test_a_config_is_run_again_when_it_or_what_it_inherits_from_has_changed(folder):
     runs = counting(folder, "net.py")
-    for file, more in (("net.py", "model = dict(neck=dict(num_outs=4))"), ("base.py", "train_cfg = dict(max_epochs=7)")):
+    changes = {"net.py": "model = dict(neck=dict(num_outs=4))", "base.py": "train_cfg = dict(max_epochs=7)"}
+    for file, more in changes.items():
         before = asked(folder)
         path = folder / "detectors/nets" / file
         path.write_text(f"{path.read_text()}{more}\n")
