@@ -154,7 +154,8 @@ def features(request: Mapping[str, Any]) -> list[Level]:
     import pkdcli.engine.register  # noqa: F401
     from pkdcli.config.build import model
     from pkdcli.engine.checkpoint import load_into
-    from pkdcli.engine.distill.encoder import PkdEncoderOutputsRecorder, run_encoder
+    from pkdcli.engine.distill.encoder import run_encoder
+    from pkdcli.engine.distill.single_output import PkdEncoderOutputsRecorder
     from pkdcli.engine.setup.imports import import_for
     from pkdcli.recipe.library import parse
     from pkdcli.recipe.schema import Recipe

@@ -12,8 +12,6 @@ from typing import Any
 
 import torch
 from mmdet.structures import DetDataSample
-from mmrazor.models.task_modules.recorder import ModuleOutputsRecorder
-from mmrazor.registry import TASK_UTILS
 from torch import Tensor, nn
 
 
@@ -62,41 +60,6 @@ def folded(rows: Tensor, sizes: Sequence[tuple[int, int]]) -> tuple[Tensor, ...]
 def rows_of(maps: Sequence[Tensor]) -> Tensor:
     """The rows (N, P, C) of maps, as `folded` takes them."""
     return torch.cat([one.flatten(2).transpose(1, 2) for one in maps], 1)
-
-
-@TASK_UTILS.register_module()
-class PkdEncoderOutputsRecorder(ModuleOutputsRecorder):
-    """Keeps what an encoder, or one of its layers, puts out as maps, one for each level.
-
-    What follows gets its rows back from these maps, so that the detection loss has a gradient at them, as it has at the
-    levels of a neck.
-
-    Args:
-        sizes: The module that puts out the maps which the encoder takes, by its name.
-        kwargs: As for mmrazor's ModuleOutputsRecorder.
-    """
-
-    def __init__(self, *args: Any, sizes: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.before = sizes
-        self._sizes: list[tuple[int, int]] = []
-
-    def prepare_from_model(self, model: nn.Module | None = None) -> None:
-        """Look at the encoder, and at what it is fed from."""
-        super().prepare_from_model(model)
-        model.get_submodule(self.before).register_forward_hook(self.keep_sizes)
-
-    def keep_sizes(self, module: nn.Module, inputs: tuple[Any, ...], outputs: Any) -> None:
-        """Keep how large the maps are that the encoder takes next."""
-        self._sizes = sizes_of(outputs)
-
-    def forward_hook(self, module: nn.Module, inputs: tuple[Any, ...], outputs: Tensor) -> Tensor | None:
-        """Keep the levels; returns the same rows, made from them, where a gradient is to come by."""
-        if not self.recording:
-            return None
-        maps = folded(outputs, self._sizes)
-        super().forward_hook(module, inputs, maps)
-        return rows_of(maps) if outputs.requires_grad else None
 
 
 def sizes_of(maps: Tensor | Sequence[Tensor]) -> list[tuple[int, int]]:
