@@ -12,6 +12,10 @@ from pkdcli.errors import PkdError
 # Necks that put out num_outs levels of out_channels: the backbone's strides, and above these the double each time.
 _KEEP_TO_THEIR_KEYS = {"BFP", "ChannelMapper", "FPG", "FPN", "FPN_CARAFE", "NASFCOS_FPN", "NASFPN", "PAFPN"}
 
+# Of mmdet's, and no others: what a user calls `ResNet18Small` may have any strides, and is looked at.
+_RESNETS = {"ResNet", "ResNetV1d", "ResNeXt", "Res2Net", "ResNeSt", "DetectoRS_ResNet", "DetectoRS_ResNeXt",
+            "TridentResNet"}  # fmt: skip
+
 
 class Level(NamedTuple):
     """One output of a neck.
@@ -149,15 +153,15 @@ def neck_section(model: dict[str, Any], who: str) -> dict[str, Any]:
 def backbone_strides(backbone: dict[str, Any]) -> list[int] | None:
     """Strides of a backbone's outputs in pixels; None for a family this does not know.
 
-    Of ResNet's family (a stem of stride 4, then stages of stride 1, 2, 2, 2) and Swin's (patches of 4, then 2, 2, 2),
-    and of those that plug-ins know.
+    Of mmdet's ResNets (a stem of stride 4, then stages of stride 1, 2, 2, 2) and Swin (patches of 4, then 2, 2, 2), and
+    of those that plug-ins know.
     """
     family = str(backbone.get("type", ""))
     if (known := family_of(family).strides) is not None:
         return [known[index] for index in backbone.get("out_indices", range(len(known)))]
-    if "Swin" in family:
+    if family == "SwinTransformer":
         steps, stem = backbone.get("strides", (4, 2, 2, 2)), 1
-    elif family.startswith(("Res", "DetectoRS_Res", "SSDRes", "TridentRes")):
+    elif family in _RESNETS:
         steps, stem = backbone.get("strides", (1, 2, 2, 2)), 4
     else:
         return None

@@ -142,6 +142,16 @@ def test_only_what_keys_do_not_tell_is_looked_at(config, told, asked):
     assert len(asked) == (0 if told else 1)
 
 
+@pytest.mark.parametrize("kind", ["ResNet18Small", "mine.ResNet", "SwinTransformerTiny"])
+def test_a_backbone_of_the_users_is_looked_at_whatever_it_is_called(kind, asked):
+    model = load_config("retinanet/retinanet_r18_fpn_1x_coco.py")["model"]
+    assert outputs(model, "student", looker()).levels[0] == Level(8, 256)
+    assert asked == []
+    model["backbone"]["type"] = kind
+    outputs(model, "student", looker())
+    assert len(asked) == 1
+
+
 def test_the_process_that_looks_imports_no_distillation():
     script = "import sys, pkdcli.engine.analysis.levels\nprint('mmdet' in sys.modules, 'mmrazor' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
