@@ -29,8 +29,8 @@ def run_encoder(detector: nn.Module, features: Sequence[Tensor], inputs: Tensor,
     shapes = [shape] * len(inputs) if samples is None else [sample.img_shape for sample in samples]
     # Not the samples themselves: batch augments resize images, and leave `batch_input_shape` behind.
     seen = [DetDataSample(metainfo={"img_shape": tuple(one), "batch_input_shape": shape}) for one in shapes]
-    given, _ = detector.pre_transformer(features, seen)
-    kind = features[-1].dtype  # positions are encoded in float32, whatever the detector's precision is
+    kind = next(detector.encoder.parameters()).dtype  # a teacher's stays in float32, whatever its precision is
+    given, _ = detector.pre_transformer([one.to(kind) for one in features], seen)
     detector.forward_encoder(**{name: _as(value, kind) for name, value in given.items()})
 
 

@@ -53,6 +53,8 @@ def prepare(teacher: nn.Module, fold: bool = True, precision: str = "float32", c
         print_log(f"{folded} batch norms of the teacher are folded into its convolutions", "current")
     if precision != "float32":
         teacher.to(PRECISIONS[precision])
+        if hasattr(teacher, "encoder"):  # deformable attention places its samples in float32
+            teacher.encoder.float()
     if compile:
         _compile(teacher)
     return folded

@@ -363,6 +363,20 @@ def test_what_a_teachers_encoder_says_is_what_it_says_in_the_whole_detector():
         folded(torch.zeros(1, 341, 4), [(16, 16), (8, 8)])
 
 
+@pytest.mark.usefixtures("_here")
+def test_an_encoder_stays_in_float32_whatever_the_precision_of_its_teacher():
+    maps = []
+    for precision in ("float32", "bfloat16"):
+        torch.manual_seed(0)
+        options = {"teacher": DEFORMABLE, "student": "gfl50", "tap": ("teacher=encoder",)}
+        made = build.with_adapters(known(**options, sets=(f"teacher_speed.precision={precision}",)))
+        algorithm = MODELS.build(Config({"model": build.model(made)}).model)
+        algorithm.record_teacher(torch.rand(2, 3, 128, 128))
+        maps.append(algorithm.distiller.teacher_recorders.get_recorder("fpn").get_record_data(0, 0))
+    assert maps[0].dtype == maps[1].dtype == torch.float32
+    assert 0 < (maps[0] - maps[1]).abs().mean() < 0.1
+
+
 @pytest.fixture
 def _picture(tmp_path):
     """A picture of 128x96 pixels, picture.png."""
