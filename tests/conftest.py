@@ -22,6 +22,24 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files whose tests train come first: none of them is left for one worker in the end, while the other has no more.
+
+    Of those that look at the lab's runs one comes before all, so that the lab is there when the others want it.
+    """
+    used: dict[Path, set[str]] = {}
+    for item in items:
+        used.setdefault(item.path, set()).update(getattr(item, "fixturenames", ()))
+    first = next((path for path, names in used.items() if "lab" in names), None)
+
+    def place(item: pytest.Item) -> int:
+        names = used[item.path]
+        return 0 if item.path == first else 2 if "lab" in names else 1 if names & {"workers", "micro"} else 3
+
+    items.sort(key=place)
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a command answered."""

@@ -24,12 +24,12 @@ class Worker:
 
 
 @pytest.fixture
-def workers(tmp_path) -> tuple[Worker, Worker]:
+def two(tmp_path) -> tuple[Worker, Worker]:
     return Worker(tmp_path / "gw0"), Worker(tmp_path / "gw1")
 
 
 @pytest.fixture
-def made(workers):
+def made(two):
     """The folders in which something was made, and a function that makes it for a worker."""
     folders = []
 
@@ -45,32 +45,32 @@ def made(workers):
     return folders, for_worker
 
 
-def test_the_second_worker_gets_a_copy_in_which_the_paths_are_its_own(workers, made, monkeypatch):
+def test_the_second_worker_gets_a_copy_in_which_the_paths_are_its_own(two, made, monkeypatch):
     monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
     folders, for_worker = made
-    first, said = for_worker(workers[0])
-    assert (first, said) == (workers[0].base / "lab", f"wrote {first}")
+    first, said = for_worker(two[0])
+    assert (first, said) == (two[0].base / "lab", f"wrote {first}")
     (first / "recipe.yaml").write_text("spoilt by a test")
-    second, said = for_worker(workers[1])
-    assert (second, said) == (workers[1].base / "lab", f"wrote {second}")
+    second, said = for_worker(two[1])
+    assert (second, said) == (two[1].base / "lab", f"wrote {second}")
     assert folders == [first]
-    assert (second / "recipe.yaml").read_text() == f"here: {second}/runs\ndata: {workers[1].base}/data\n"
+    assert (second / "recipe.yaml").read_text() == f"here: {second}/runs\ndata: {two[1].base}/data\n"
     assert (second / "weights.pth").read_bytes() == b"\xff\xfe" + str(first).encode()
 
 
-def test_what_could_not_be_made_is_made_by_the_next(workers, monkeypatch):
+def test_what_could_not_be_made_is_made_by_the_next(two, monkeypatch):
     monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
 
     def fail(folder: Path) -> None:
         raise AssertionError("no disk")
 
     with pytest.raises(AssertionError, match="no disk"):
-        made_once(workers[0], "lab", fail)
-    assert made_once(workers[1], "lab", lambda folder: 7) == (workers[1].base / "lab", 7)
+        made_once(two[0], "lab", fail)
+    assert made_once(two[1], "lab", lambda folder: 7) == (two[1].base / "lab", 7)
 
 
-def test_without_workers_everybody_makes_their_own(workers, made, monkeypatch):
+def test_without_workers_everybody_makes_their_own(two, made, monkeypatch):
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     folders, for_worker = made
-    assert [for_worker(worker)[0] for worker in workers] == folders
+    assert [for_worker(worker)[0] for worker in two] == folders
     assert len(folders) == 2
