@@ -10,6 +10,8 @@ from source import Source
 ROOT = Path(__file__).parents[2]
 # Rooms that still have functions without. A room that has none any more fails, so that the list only shrinks.
 TO_DO: set[str] = set()
+# What users are given to read and to change beside their model: held to 60 lines, which lists of arguments would break.
+HANDED_OUT = "pkdcli.engine.export.standalone."
 
 
 def test_arguments_are_documented():
@@ -18,6 +20,7 @@ def test_arguments_are_documented():
         for one in Source(ROOT).functions
         # A command's page of help says its options; an overriding method's base says its arguments.
         if len(one.parameters) > 1 and one.undocumented and not one.command and not one.inherits
+        if not one.name.startswith(HANDED_OUT)
     ]
     assert [text for text in missing if text.split(".")[1] not in TO_DO] == []
     assert {text.split(".")[1] for text in missing} == TO_DO, "documented: take these rooms out of TO_DO"
