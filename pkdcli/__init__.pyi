@@ -687,7 +687,7 @@ def resume(
 
     Args:
         names: Runs' ids, or their beginnings.
-        everything: Every run that has ended without a result.
+        everything: Every run that has ended without a result, but those that a search has paused.
         wait: Wait for the jobs to end.
         runs: Folder of runs (default $PKD_RUNS, or ./runs).
     """
