@@ -687,7 +687,7 @@ def resume(
 
     Args:
         names: Runs' ids, or their beginnings.
-        everything: Every run that has ended without a result.
+        everything: Every run that has ended without a result, but those that a search has paused.
         wait: Wait for the jobs to end.
         runs: Folder of runs (default $PKD_RUNS, or ./runs).
     """
@@ -774,7 +774,7 @@ def report(
         verdict: Is the gain real? GO, NO-GO or INCONCLUSIVE for each method, from its seeds and the baseline's.
         by_class: AP of each class, with its gain over the baseline.
         split: val, as the runs ended, or test: as pkd eval RUN --split test has measured them.
-        plots: With --plot or --plot-dir, only these: tradeoff, weights, gains, sizes, levels, training.
+        plots: With --plot or --plot-dir, only these: tradeoff, search, weights, gains, sizes, levels, training.
         plot_dir: Also write the plots here, as PNG, SVG and PDF.
         output: Write here; html without it goes to report.html.
     """

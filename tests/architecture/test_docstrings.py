@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,19 @@ def test_what_counts_as_documented(tmp_path, code, undocumented):
     (tmp_path / "pkdcli").mkdir()
     (tmp_path / "pkdcli" / "a.py").write_text(code)
     assert [one.undocumented for one in Source(tmp_path).functions] == [undocumented]
+
+
+def test_fixtures_that_several_files_share_say_what_they_are():
+    tests = ROOT / "tests"
+    missing = [
+        f"{file.relative_to(ROOT)}: {getattr(node, 'name', 'the file')}"
+        for file in sorted([*tests.rglob("conftest.py"), *(tests / "support").glob("*.py")])
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Module) or any("fixture" in ast.unparse(one) for one in _decorators(node))
+        if ast.get_docstring(node) is None
+    ]
+    assert missing == []
+
+
+def _decorators(node: ast.AST) -> list[ast.expr]:
+    return node.decorator_list if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) else []
