@@ -12,7 +12,7 @@ from pkdcli.data.joined.classes import fingerprint_of, only_of
 from pkdcli.data.joined.make import joined, notes_of
 from pkdcli.data.shapes import dataset
 from pkdcli.errors import ExitCode, PkdError, unknown
-from pkdcli.recipe.places import drawn_here
+from pkdcli.recipe.places import made_here
 from pkdcli.recipe.schema import Data, Part, Split
 from pkdcli.runs.store import read_json, write_json
 
@@ -157,7 +157,7 @@ def spoils(data: Data, cache: Path) -> dict[str, str]:
 
 def _drawn_in(data: Data, cache: Path, root: Path) -> Data:
     """The embedded data set in its folder; of a resolved recipe, too, that has the paths of another cache."""
-    data = drawn_here(data, cache)
+    data = made_here(data, cache)
     return data.model_copy(update={name: _under(root, split) for name, split in data.splits.items()})
 
 
