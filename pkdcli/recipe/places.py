@@ -10,7 +10,7 @@ from pkdcli.recipe.schema import Data, Split
 
 
 def made_here(data: Data, cache: Path) -> Data:
-    """A data recipe whose drawn and joined files are those of the present cache, wherever that was when it was resolved.
+    """A data recipe whose drawn and joined files are those of the present cache, wherever that was before.
 
     Data of the user's own stays where its recipe says, and so do paths that are not yet absolute.
 

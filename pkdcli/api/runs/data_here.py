@@ -65,6 +65,6 @@ def _in_folder(data: DataSet, folder: Path, where: str) -> dict[str, Split]:
     found = {}
     for name, split in data.splits.items():
         parts = split.get("joined")  # what was made of them lay in a cache, and is made again
-        found[name] = Split(images="", annotations="", joined=[placed(one) for one in parts]) if parts else Split(
-            **placed(split))
+        made = {"images": "", "annotations": "", "joined": [placed(one) for one in parts]} if parts else placed(split)
+        found[name] = Split(**made)
     return found
