@@ -44,7 +44,8 @@ def detect(request: dict[str, Any], say: Say) -> None:
             None), `lowest` (score).
         say: Prints one object: first `classes` by model and the `device`; then for each image `place` and `frame`,
             its `size` (width, height), `found` by model (rows of x1, y1, x2, y2 in its pixels, score, label, the best
-            first) and `seconds` by model; or `why` it can't be read.
+            first) and `seconds` by model; or `why` it can't be read; last of all the `processor` seconds of this
+            process, from the loaded detectors on.
 
     Raises:
         PkdError: Weights that don't fit, a device that is not there, or a batch too large for it.
@@ -56,6 +57,7 @@ def detect(request: dict[str, Any], say: Say) -> None:
         for one, recipe in zip(request["models"], recipes, strict=True)
     }
     say(classes={name: list(model.dataset_meta["classes"]) for name, model in models.items()}, device=device)
+    begun = time.process_time()
     steps = [_steps(recipe, one["own_pipeline"]) for one, recipe in zip(request["models"], recipes, strict=True)]
     reading = Reading.of(recipes[0].data.exif, recipes[0].data.pixel_range)
     images = load(
@@ -86,6 +88,7 @@ def detect(request: dict[str, Any], say: Say) -> None:
                 seconds=seconds,
             )
             place += 1
+    say(processor=time.process_time() - begun)
 
 
 def _steps(recipe: Recipe, own: bool) -> list[dict[str, Any]]:
