@@ -54,6 +54,14 @@ class Run:
         mAP = {"teacher": 70.0, "baseline": 20.0}.get(status["role"]) or 30.0 + status["weight"] / 10
         if manner.replace(".", "").isdigit():  # what it shall reach
             mAP = float(manner)
+        if pause := self.job.get("pause"):  # a search's trial
+            with open(f"{folder}/metrics.jsonl", "a") as file:
+                records = [{"kind": "train", "iter": pause["at"], "seconds": 0.1 * pause["at"]}]
+                records += [{"kind": "val", "iter": pause["at"], "mAP": mAP - 10}] if pause["measure"] else []
+                file.writelines(json.dumps(one) + "\n" for one in records)
+            error = {"message": f"paused after {pause['at']} of 6 steps", "hint": None, "code": 0}
+            self.say(state="interrupted", phase=None, iter=pause["at"], paused=pause["at"], error=error)
+            return 0
         metrics = {"mAP": mAP, "AP50": mAP + 20, "AP75": mAP + 1, "AP_S": None, "AP_M": mAP, "AP_L": mAP + 5}
         with open(f"{folder}/recipe.yaml") as recipe:
             lines = [line for line in recipe if line.startswith(("max_", "val_im"))]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pkdcli.runs.paths import RunPaths
     from pkdcli.runs.run_list import RunList
 
+_PAUSED = " (paused by a search: --all leaves it alone)"
+
 
 @dataclass(frozen=True)
 class ResumeOptions:
@@ -32,7 +34,9 @@ class ResumeOptions:
     names: tuple[str, ...] = option(
         (), "Runs' ids, or their beginnings.", argument=True, repeatable=True, metavar="[RUN]..."
     )
-    everything: bool = option(False, "Every run that has ended without a result.", names=("--all",))
+    everything: bool = option(
+        False, "Every run that has ended without a result, but those that a search has paused.", names=("--all",)
+    )
 
 
 @dataclass
@@ -43,11 +47,13 @@ class Resumption:
         experiments: They, each behind its teacher, in one experiment for each way in which they were launched.
         others: Those that were named and need not go on.
         asked: The directories of those that were named or found, without their teachers.
+        paused: Of all runs, those that stay as they are: a search (`pkd tune`) has paused them.
     """
 
     experiments: list[Experiment]
     others: list[RunState] = field(default_factory=list)
     asked: list[RunPaths] = field(default_factory=list)
+    paused: list[RunPaths] = field(default_factory=list)
 
     def execute(self, watcher: Watcher) -> ExitCode:
         """Carry the runs on from their last checkpoints.
@@ -127,15 +133,19 @@ def plan_resume(
     from pkdcli.launch.status import query_all
 
     if bool(options.names) == options.everything:
-        known = [one.paths.run for one in query_all(all_runs(output.runs)) if one.resumable]
-        listed = "".join(f"\n  {run}" for run in known) or " There are none."
+        known = [one for one in query_all(all_runs(output.runs)) if one.resumable]
+        listed = "".join(f"\n  {one.paths.run}{_PAUSED * bool(paused(one.status))}" for one in known)
+        listed = listed or " There are none."
         raise PkdError("give runs, or --all, and not both.", f"Runs that ended without a result:{listed}")
     found = query_all(chosen(options.names, all_runs(output.runs)))
-    todo = [one for one in found if one.resumable and not (options.everything and paused(one.status))]
+    todo = [one for one in found if one.resumable]
+    left = [one for one in todo if options.everything and paused(one.status)]
+    todo = [one for one in todo if one not in left]
     for one in todo:
         reconcile(one)
     others = [one for one in found if options.names and not one.resumable]
-    return Resumption(_experiments(todo, launch, output, command), others, [one.paths for one in todo])
+    experiments = _experiments(todo, launch, output, command)
+    return Resumption(experiments, others, [one.paths for one in todo], [one.paths for one in left])
 
 
 def _experiments(

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +97,7 @@ class TunePlan:
     @property
     def storage(self) -> Path:
         """The Optuna study's SQLite file."""
-        from pkdcli.experiment.tuning.storage import FOLDER
+        from pkdcli.runs.searches import FOLDER
 
         return self.runs / FOLDER / f"{self.name}.sqlite3"
 
@@ -121,13 +122,12 @@ class TunePlan:
             Interrupted: After Ctrl-C, when the runs have saved and stopped.
         """
         from pkdcli.experiment.tuning.search import Search
-        from pkdcli.experiment.tuning.storage import Study
+        from pkdcli.experiment.tuning.storage import Study, keep_for_reports
 
         space = self.searched.space
         study = Study(self.storage, self.name, space)
-        search = Search(
-            space, self.rungs, self.budget, self.trainer, study, self.seed, watcher.on_rung, guess=self.rate
-        )
+        told = watcher.on_rung, partial(keep_for_reports, self.runs, self.name, space, self.rungs)
+        search = Search(space, self.rungs, self.budget, self.trainer, study, self.seed, *told, guess=self.rate)
         found = search.run()
         return self._result(found, search.trials, search.spent, study.seconds, search.start, watcher)
 

@@ -20,7 +20,8 @@ def command(
 ) -> None:
     """Launch runs again that were interrupted, failed or lost, in the way they were launched before.
 
-    They go on from their last checkpoints. A run whose teacher is missing has it trained first.
+    They go on from their last checkpoints. A run whose teacher is missing has it trained first. Runs that a search
+    (pkd tune) has paused go on if they are named.
 
     [bold]Examples[/bold]
 
@@ -34,6 +35,12 @@ def command(
     found = plan_resume(options, launch, output, command=typed())
     for one in found.others:
         print(f"{one.paths.run}: is {one.state}, {one.where or 'here'}")
+    if found.paused and not output.quiet:
+        count = f"{len(found.paused)} run{'s' * (len(found.paused) > 1)}"
+        print(
+            f"paused by a search, and left so: {count}. The same `pkd tune` goes on; "
+            f"`pkd resume {found.paused[0].run}` takes one to its end."
+        )
     if not found.experiments:
         if not output.quiet:
             print("nothing to resume")

@@ -88,6 +88,7 @@ class Search:
         study: Remembers them.
         seed: Of the suggestions.
         say: Told at every rung what came of it, as a mapping.
+        keep: Called with all trials whenever there are more, for whoever shows them.
         clock: Seconds, of any origin.
         trials: All so far.
         start: The weight by the gradient's share, before it was brought into the range; None where it is not known.
@@ -101,6 +102,7 @@ class Search:
     study: Study
     seed: int = 0
     say: Callable[[Mapping[str, Any]], None] = lambda what: None
+    keep: Callable[[Sequence[SearchTrial]], None] = lambda trials: None
     clock: Callable[[], float] = time.monotonic
     trials: list[SearchTrial] = field(default_factory=list)
     start: float | None = None
@@ -125,6 +127,8 @@ class Search:
         for one in self.trials:
             one.found = before.get(_key(one.params), one.found)
         self.start = self.study.start
+        if self.trials:
+            self.keep(self.trials)
 
     def run(self) -> list[SearchTrial]:
         """Search to the end.
@@ -182,6 +186,7 @@ class Search:
                 one.found = probed.found  # its first steps were taken for the search
             self.study.add(one)
         self.trials += new
+        self.keep(self.trials)
         return len(new)
 
     def _first(self, count: int) -> list[dict[str, Any]]:

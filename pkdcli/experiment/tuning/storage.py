@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pkdcli.errors import ExitCode, PkdError
+from pkdcli.experiment.tuning.halving import Rungs
 from pkdcli.experiment.tuning.space import Choice, Params, Range, Space
+from pkdcli.runs.searches import Search as KeptSearch
+from pkdcli.runs.searches import keep_search
 
 if TYPE_CHECKING:
     from pkdcli.experiment.tuning.search import SearchTrial
-
-FOLDER = "tune"
 
 
 class Study:
@@ -134,6 +135,21 @@ class Study:
             raise PkdError(
                 f"{self.path}: {error.strerror}.", "Give another folder with --runs.", ExitCode.MISSING
             ) from error
+
+
+def keep_for_reports(runs: Path, name: str, space: Space, rungs: Rungs, trials: Sequence[SearchTrial]) -> None:
+    """Write down, beside the study, which runs are its trials: reports read that, and not the study.
+
+    Args:
+        runs: The runs folder.
+        name: The study's.
+        space: What its trials differ in.
+        rungs: Where they are compared.
+        trials: All so far.
+    """
+    ranges = {one.name: (one.low, one.high) for one in space.ranges}
+    choices = {one.name: one.values for one in space.axes if isinstance(one, Choice)}
+    keep_search(runs, KeptSearch(name, rungs.steps, ranges, choices, {one.run: one.params for one in trials}))
 
 
 def suggest(space: Space, trials: Sequence[SearchTrial], total: int, count: int, seed: int) -> list[dict[str, Any]]:

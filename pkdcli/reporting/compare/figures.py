@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pkdcli.reporting.compare.groups import Against, Group, labels
 from pkdcli.reporting.compare.tables import KINDS
 from pkdcli.reporting.plots.figure import Figure, Panel, Series
+from pkdcli.reporting.plots.groups import DEVIATION
 from pkdcli.reporting.statistics import Interval
 from pkdcli.runs.record import METRICS
 
@@ -75,7 +76,8 @@ def _classes(found: Sequence[Against], names: Sequence[str]) -> Figure:
 def _errors(shown: Sequence[tuple[str, str | None, Group]]) -> Figure:
     panels = []
     for title, kinds in (("by kind", SIX_KINDS), ("all that is wrong, and all that is missed", BOTH_SUMS)):
-        series = [Series(name, list(map(float, range(len(kinds)))), [group.errors[kind] for kind in kinds], look=look)
+        series = [Series(name, list(map(float, range(len(kinds)))), [group.errors[kind] for kind in kinds],
+                         [group.errors_spread[kind] for kind in kinds] if len(group.runs) > 1 else [], look)
                   for name, look, group in shown]  # fmt: skip
         panels.append(Panel(title, "kind of error", "AP50 that it costs", series, kind="bars", categories=list(kinds)))
     words = "; ".join(f"{kind}: {KINDS[kind]}" for kind in (*SIX_KINDS, *BOTH_SUMS))
@@ -83,6 +85,8 @@ def _errors(shown: Sequence[tuple[str, str | None, Group]]) -> Figure:
         f"{name}: " + ", ".join(f"{kind} {group.errors[kind]:.1f}" for kind in SIX_KINDS) for name, _, group in shown
     )
     caption = f"What AP50 would gain without the errors of each kind (TIDE). {words}. {told}."
+    if any(len(group.runs) > 1 for _, _, group in shown):
+        caption += DEVIATION
     return Figure("compare-errors", "errors", "Which errors there are", caption, panels)
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from statistics import fmean
+from statistics import fmean, stdev
 
 import numpy as np
 
@@ -53,6 +53,12 @@ class Group:
     def errors(self) -> dict[str, float]:
         """TIDE's kinds of errors, the mean over the runs of the AP points that each costs."""
         return _mean([run.errors()["points"] for run in self.runs])
+
+    @cached_property
+    def errors_spread(self) -> dict[str, float]:
+        """The sample standard deviation of the same over the runs; there are two at least."""
+        rows = [run.errors()["points"] for run in self.runs]
+        return {kind: stdev(row[kind] for row in rows) for kind in rows[0]}
 
     @cached_property
     def calibration_error(self) -> float:
@@ -125,6 +131,12 @@ class Against:
     classes: dict[str, Interval] = field(default_factory=dict)
     by_image: list[tuple[int, float, float]] = field(default_factory=list)
     alone: list[str] = field(default_factory=list)
+
+    @cached_property
+    def errors(self) -> dict[str, Interval]:
+        """By TIDE's kinds of errors how many AP50 points B's cost more than A's, with the interval over seeds."""
+        rows = [[run.errors()["points"] for run in pair] for pair in self.pairs]
+        return {kind: t_interval([b[kind] - a[kind] for a, b in rows]) for kind in rows[0][0]}
 
 
 def grouped(word: str, runs: Sequence[Scored]) -> Group:

@@ -105,11 +105,14 @@ class Scored:
         Returns:
             `points` by kind (Cls, Loc, Both, Dupe, Bkg, Miss, FP, FN): what AP50 would gain without them; and `counts`.
         """
-        found = self.evaluation.tide_errors(pos_thr=0.5, bg_thr=0.1)
         return {
-            "points": {kind: POINTS * value for kind, value in found["delta_ap"].items()},
-            "counts": dict(found["counts"]),
+            "points": {kind: POINTS * value for kind, value in self._tide["delta_ap"].items()},
+            "counts": dict(self._tide["counts"]),
         }
+
+    @cached_property
+    def _tide(self) -> dict[str, Any]:
+        return self.evaluation.tide_errors(pos_thr=0.5, bg_thr=0.1)
 
     def calibration(self, bins: int = 10) -> dict[str, Any]:
         """How far scores are from the share of detections that are right at IoU 0.5: `ece`, `mce`, `bins`."""

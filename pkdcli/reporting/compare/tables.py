@@ -86,11 +86,14 @@ def _errors(one: Against, teacher: Group | None) -> Table:
     a, b = one.a.errors, one.b.errors
     rows = [[kind, words, points(a[kind]), points(b[kind]), signed(b[kind] - a[kind])] for kind, words in KINDS.items()]
     columns = ["kind", "what it is", "A", "B", "B - A"]
+    if len(one.pairs) > 1:
+        columns.append("95 % over seeds")
+        rows = [[*row, _interval(one.errors[row[0]])] for row in rows]
     if teacher is not None:
         columns.append("teacher")
         rows = [[*row, points(teacher.errors[row[0]])] for row in rows]
     table = Table("Errors (TIDE): AP50 that each kind costs", columns, 2, [rows])
-    table.notes.append("Below zero: B makes fewer of them.")
+    table.notes.append("Below zero: B makes fewer of them. These have no interval over images.")
     ours, theirs = one.a.calibration_error, one.b.calibration_error
     table.notes.append(f"Expected calibration error: A {ours:.3f}, B {theirs:.3f} (0: scores are as often right).")
     return table
@@ -128,7 +131,7 @@ def _rows(one: Against) -> Iterator[dict[str, Any]]:
     for name, value in one.a.by_class.items():
         yield _row("class", name, value, one.b.by_class[name], one.classes[name])
     for name, value in one.a.errors.items():
-        yield _row("error", name, value, one.b.errors[name])
+        yield _row("error", name, value, one.b.errors[name], seeds=one.errors[name])
     for image, first, second in one.by_image:
         yield _row("image", str(image), 100 * first, 100 * second)
 

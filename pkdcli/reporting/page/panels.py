@@ -25,7 +25,7 @@ def panel_context(panel: Panel, title: str, description: str = "") -> dict[str, 
         "legend": [{"place": n, "name": name, "dash": " ".join(map(str, DASHES[n]))} for n, name in legend]
         if len(legend) > 1
         else [],
-        "filled": panel.kind != "lines",
+        "filled": panel.kind not in ("lines", "parallel"),
     }
 
 

@@ -1,4 +1,4 @@
-"""Pictures of the runs: what each shows (tradeoff, weights, sizes, ...), and how it is drawn (files, terminal)."""
+"""Pictures of the runs: what each shows (search, weights, sizes, ...), and how it is drawn (files, terminal)."""
 
-KINDS = ("tradeoff", "weights", "gains", "sizes", "levels", "training")
+KINDS = ("tradeoff", "search", "weights", "gains", "sizes", "levels", "training")
 """What may be asked for by name."""

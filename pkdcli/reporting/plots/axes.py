@@ -125,7 +125,8 @@ def axes(panel: Panel) -> Axes | None:
 def _x_ticks(left: float, right: float, log: bool, at: tuple[float, ...] | None) -> list[tuple[float, str]]:
     # Most runs of a page are as long as the others.
     x = Axis(left, right, LEFT, WIDTH - RIGHT, log)
-    return [(x(tick), tick_label(tick)) for tick in (ticks(left, right) if at is None else at)]
+    found = at if at is not None else log_ticks(left, right) if log else ticks(left, right)
+    return [(x(tick), tick_label(tick)) for tick in found]
 
 
 class Axis:

@@ -11,6 +11,7 @@ from pkdcli.reporting.plots.figure import Figure
 from pkdcli.reporting.plots.gains import by_images, gains_figure
 from pkdcli.reporting.plots.groups import groups_of
 from pkdcli.reporting.plots.levels import levels_figure
+from pkdcli.reporting.plots.search import search_figures
 from pkdcli.reporting.plots.sizes import sizes_figure
 from pkdcli.reporting.plots.tradeoff import tradeoff_figures
 from pkdcli.reporting.plots.training import Read, levels_of_run, training_figure
@@ -33,8 +34,8 @@ def figures(
     single: bool = False,
     kinds: Sequence[str] = KINDS,
 ) -> list[Figure]:
-    """What there is to see in some runs, in order: tradeoff by data set; weights, gains, sizes, levels, training
-    by group.
+    """What there is to see in some runs, in order: tradeoff by data set; searches; by group weights, gains, sizes,
+    levels, training.
 
     Args:
         records: The runs.
@@ -45,6 +46,7 @@ def figures(
     """
     read = read or reader()
     found: list[Figure | None] = [*tradeoff_figures(records, everything)] if "tradeoff" in kinds else []
+    found += search_figures(records, everything, read) if "search" in kinds else []
     groups, over_images = groups_of(records, everything), by_images()
     makers = {
         "weights": weights_figure,

@@ -50,6 +50,25 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """One of the axes that a `parallel` panel's lines go through.
+
+    Attributes:
+        name: What it is of.
+        ticks: (value, label) of each.
+        low: The value at its left end.
+        high: At its right end.
+        log: Whether it is logarithmic.
+    """
+
+    name: str
+    ticks: list[tuple[float, str]]
+    low: float
+    high: float
+    log: bool = False
+
+
+@dataclass(frozen=True)
 class Panel:
     """One pair of axes.
 
@@ -60,13 +79,15 @@ class Panel:
         series: What is drawn.
         rules: Horizontal lines.
         kind: `lines`; `points`, each by itself; `bars`, standing in groups by category; `shares`, lying and stacked, a
-            bar per category; `intervals`, lying, a point and the interval around it per category.
+            bar per category; `intervals`, lying, a point and the interval around it per category; `parallel`, parallel
+            coordinates: axes lying one below the other (`scales`), through which lines go from the first on.
         categories: Names along the axis of bars, shares and intervals.
         log_x: Whether x is logarithmic.
         log_y: Whether y is.
         points: Whether a line's points are marked.
         y_range: Limits of y; None for what the values need.
         marks: x, y and words that stand above them.
+        scales: Of `parallel`: its axes. x of a series is the axis's place; where it falls a new line begins.
     """
 
     title: str
@@ -81,6 +102,7 @@ class Panel:
     points: bool = False
     y_range: tuple[float, float] | None = None
     marks: list[tuple[float, float, str]] = field(default_factory=list)
+    scales: list[Scale] = field(default_factory=list)
 
     @property
     def names(self) -> list[str]:
@@ -110,7 +132,7 @@ class Figure:
 
     Attributes:
         name: Of its files, without suffix.
-        kind: `weights`, `gains`, `training`, `levels`, `sizes`, `tradeoff`, `run`, or one of a comparison's:
+        kind: `weights`, `search`, `gains`, `training`, `levels`, `sizes`, `tradeoff`, `run`, or one of a comparison's:
             `differences`, `classes`, `errors`, `calibration`.
         title: Above all.
         caption: What is to be seen, in a sentence or two, for those who can't see it too.
@@ -131,6 +153,28 @@ def lanes(panel: Panel) -> tuple[int, list[list[int]]]:
     shown = [[place for place, one in enumerate(panel.series) if one.y[n] is not None]
              for n in range(len(panel.categories))]  # fmt: skip
     return max([1, *map(len, shown)]), shown
+
+
+def threads(series: Series) -> list[list[tuple[int, float]]]:
+    """The lines of a series of a `parallel` panel: of each (place of the axis, value) of all axes it reaches."""
+    found: list[list[tuple[int, float]]] = []
+    for n, (x, y) in enumerate(zip(series.x, series.y, strict=True)):
+        if not n or x <= series.x[n - 1]:
+            found.append([])
+        if y is not None:
+            found[-1].append((int(x), y))
+    return found
+
+
+def told(panel: Panel, line: list[tuple[int, float]]) -> str:
+    """A line of a `parallel` panel in words: each axis with the label of the value there, or the value.
+
+    Args:
+        panel: Where it is.
+        line: As `threads` gives it.
+    """
+    return ", ".join(f"{scale.name} {dict(scale.ticks).get(value) or f'{value:.1f}'}"
+                     for scale, value in ((panel.scales[place], value) for place, value in line))  # fmt: skip
 
 
 def stem(*parts: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from pkdcli.reporting.plots import style
 from pkdcli.reporting.plots.axes import beside
-from pkdcli.reporting.plots.figure import COLOURS, DASHES, MARKERS, PALE, Figure, Panel, lanes
+from pkdcli.reporting.plots.figure import COLOURS, DASHES, MARKERS, PALE, Figure, Panel, lanes, threads
 from pkdcli.runs.record import plain
 
 FORMATS = ("png", "svg", "pdf")
@@ -83,8 +84,11 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         "bars": _bars,
         "shares": _shares,
         "intervals": _intervals,
+        "parallel": _parallel,
     }[panel.kind]
     draw(axes, panel)
+    if panel.kind == "parallel":
+        return
     if panel.kind in LYING:
         axes.set_xlim(*(panel.y_range or (None, None)))
         return
@@ -194,6 +198,30 @@ def _intervals(axes: Axes, panel: Panel) -> None:
     axes.tick_params(axis="y", length=0)
 
 
+def _parallel(axes: Axes, panel: Panel) -> None:
+    def across(place: int, value: float) -> float:
+        one = panel.scales[place]
+        low, high, value = (math.log(each) if one.log else each for each in (one.low, one.high, value))
+        return (value - low) / ((high - low) or 1.0)
+
+    for n, one in enumerate(panel.scales):
+        axes.axhline(-n, color="#888888", linewidth=0.8, zorder=1)
+        for value, label in one.ticks:
+            axes.annotate(label, (across(n, value), -n), (0, -9), textcoords="offset points", ha="center", fontsize=6,
+                          zorder=4, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4})  # fmt: skip
+    for place, one in zip(panel.places, panel.series, strict=True):
+        for k, line in enumerate(threads(one)):
+            axes.plot([across(n, value) for n, value in line], [-n for n, _ in line], marker=MARKERS[place],
+                      markersize=3, linewidth=1.2, zorder=3 - place / 10, label="" if k else one.name,
+                      **_look(place))  # fmt: skip
+    axes.set_yticks([-n for n in range(len(panel.scales))], [one.name for one in panel.scales])
+    axes.set_xticks([])
+    axes.set_ylim(0.5 - len(panel.scales), 0.3)
+    axes.tick_params(axis="y", length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
 def _legends(canvas: Canvas, axes: list[Axes], figure: Figure) -> None:
     """One legend below all panels where they share it, else one in each."""
     if all(panel.names == figure.panels[0].names for panel in figure.panels):
@@ -204,9 +232,11 @@ def _legends(canvas: Canvas, axes: list[Axes], figure: Figure) -> None:
             handles = axes[0].get_legend_handles_labels()
             canvas.legend(*handles, loc="outside lower center", ncols=columns, frameon=False, handlelength=2.8)
         return
+    crowded = any(panel.kind == "parallel" for panel in figure.panels)
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16), "ncols": 3} if crowded else {}
     for one, panel in zip(axes, figure.panels, strict=True):
         if len(panel.names) > 1:
-            one.legend(frameon=False)
+            one.legend(frameon=False, **below)
 
 
 def _look(place: int) -> dict:

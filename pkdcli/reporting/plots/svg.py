@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from textwrap import wrap
 
 from pkdcli.reporting.plots.axes import (
     BOTTOM,
@@ -19,10 +20,11 @@ from pkdcli.reporting.plots.axes import (
     tick_label,
     ticks,
 )
-from pkdcli.reporting.plots.figure import DASHES, PALE, Panel, lanes
+from pkdcli.reporting.plots.figure import DASHES, PALE, Panel, lanes, threads, told
 
 _ROW, _LABEL, _LANE = 26, 15, 13  # of lying bars and intervals; of each of several in a row
 _MARK = 2.6
+_DEEP, _NAMES, _FOLD = 46, 96, 13  # from one axis of parallel coordinates to the next; its name's room; in letters
 
 
 def draw(panel: Panel, title: str, description: str = "") -> str:
@@ -39,6 +41,7 @@ def draw(panel: Panel, title: str, description: str = "") -> str:
         "bars": _bars,
         "shares": _shares,
         "intervals": _intervals,
+        "parallel": _parallel,
     }[panel.kind]
     height, body, more = draw_kind(panel)
     label = escape(". ".join(filter(None, (title.rstrip("."), description))))
@@ -194,6 +197,30 @@ def _intervals(panel: Panel) -> tuple[int, str, str]:
             parts.append(f'<circle class="f{place}" cx="{_n(x(value))}" cy="{_n(middle)}" r="4">{title}</circle>')
     parts.append(_text("label", WIDTH / 2, bottom + 34, panel.x_label))
     return bottom + 42, "".join(parts), ""
+
+
+def _parallel(panel: Panel) -> tuple[int, str, str]:
+    across = [Axis(one.low, one.high, _NAMES, WIDTH - 14, one.log) for one in panel.scales]
+    down = [14 + _DEEP * n for n in range(len(panel.scales))]
+    parts, words = [], []
+    for one, x, y in zip(panel.scales, across, down, strict=True):
+        parts.append(f'<path class="axis" d="M{_NAMES} {y}H{WIDTH - 14}"/>')
+        lines = wrap(one.name, _FOLD) or [""]
+        for n, line in enumerate(lines[:2]):
+            at = y + 4.5 + 14 * (n - 0.5 * (min(len(lines), 2) - 1))
+            parts.append(f'<text class="name" x="0" y="{_n(at)}">{escape(line)}</text>')
+        for value, label in one.ticks:
+            parts.append(f'<path class="axis" d="M{_n(x(value))} {y - 3}V{y + 3}"/>')
+            # Written over the lines, with a rim: a line that goes through a number hides it otherwise.
+            words.append(_text("tick rimmed", x(value), y + 17, label))
+    for place, one in reversed(list(zip(panel.places, panel.series, strict=True))):  # the best on top
+        for line in threads(one):
+            at = [(_n(across[axis](value)), _n(down[axis])) for axis, value in line]
+            title = f"<title>{escape(f'{one.name}: {told(panel, line)}')}</title>"
+            text = " ".join(f"{x},{y}" for x, y in at)
+            parts.append(f'<polyline class="c{place}" points="{text}"{_dash(place)}>{title}</polyline>')
+            parts += [f'<circle class="f{place}" cx="{x}" cy="{y}" r="{_MARK}"/>' for x, y in at]
+    return down[-1] + 26, "".join([*parts, *words]), ""
 
 
 def _y_axis(panel: Panel, at: Sequence[tuple[float, str]]) -> list[str]:

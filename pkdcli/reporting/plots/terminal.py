@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pkdcli.reporting.plots.figure import Figure, Panel, lanes
+from pkdcli.reporting.plots.figure import Figure, Panel, lanes, threads
 from pkdcli.reporting.table import points, signed
 from pkdcli.runs.record import plain
 
@@ -67,6 +67,8 @@ def _chart(panel: Panel, width: int) -> Table | Text:
         return _shares(panel, width)
     if panel.kind == "intervals":
         return _intervals(panel, width)
+    if panel.kind == "parallel":
+        return _parallel(panel)
     if panel.kind == "bars":
         rows = [
             (f"{category.splitlines()[0]}, {one.name}", y, place)
@@ -156,6 +158,21 @@ def _intervals(panel: Panel, width: int) -> Table:
             track = Text("".join(cells).rstrip(), _STYLES[look % len(_STYLES)])
             table.add_row(Text(names[n][look]), signed(value), track)
     table.add_row(Text(panel.x_label, "dim"))
+    return table
+
+
+def _parallel(panel: Panel) -> Table:
+    """A row for each line, a column for each axis."""
+    table = Table.grid(padding=(0, 2))
+    for n in range(len(panel.scales) + 1):
+        table.add_column(justify="right" if n else "left")
+    table.add_row(Text(""), *(Text(scale.name, "dim") for scale in panel.scales))
+    for place, one in enumerate(panel.series):
+        for line in threads(one):
+            at = dict(line)
+            cells = [dict(scale.ticks).get(at[n]) or points(at[n]) if n in at else ""
+                     for n, scale in enumerate(panel.scales)]  # fmt: skip
+            table.add_row(Text(one.name, _STYLES[place % len(_STYLES)]), *map(Text, cells))
     return table
 
 

@@ -118,3 +118,25 @@ def test_a_teacher_that_is_only_evaluated_is_prepared_for_one_process(type_, her
     assert "torch.distributed.run" not in evaluated
     assert "#SBATCH --gpus-per-node=2\n" in trained
     assert "--nproc-per-node=2" in trained
+
+
+def test_a_run_that_pauses_as_a_search_has_it_has_ended_well(waiting):
+    hours, (paths, wait) = Hours(math.inf), waiting
+
+    def sleep(seconds):
+        hours.sleep(seconds)
+        if hours.now == 100:
+            write_json(paths.status, {"run": "a", "state": "interrupted", "paused": 200})
+
+    assert wait(hours, sleep).code == 0
+    assert hours.now == 100
+
+
+def test_one_that_was_interrupted_before_its_pause_has_not(waiting):
+    hours, (paths, wait) = Hours(math.inf), waiting
+
+    def sleep(seconds):
+        hours.sleep(seconds)
+        write_json(paths.status, {"run": "a", "state": "interrupted"})
+
+    assert wait(hours, sleep).code == 130

@@ -13,6 +13,8 @@ import pytest
 
 import pkdcli
 from pkdcli.errors import PkdError
+from pkdcli.reporting.plots.build import figures
+from pkdcli.runs.collect import collect
 from pkdcli.runs.liveness import held_by
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import read_jsonl, read_object
@@ -86,6 +88,23 @@ def test_typing_it_again_trains_nothing_and_says_the_same(lab, searched):
     assert f"best: weight {first['params']['weight']:g}, mAP {first['mAP']:.1f}" in table.out
     assert "spent: 8 steps in" in table.out
     assert "a full grid of 8 runs takes 32 (25 %)" in table.out
+
+
+def test_the_report_draws_the_search(searched):
+    runs, answer = searched
+    found = lines(answer.out)[-1]
+    records = collect(runs)
+    (figure,) = figures(records, records, kinds=["search"])
+    best, other = (one["weight"] for one in found["trials"])
+    assert figure.caption.startswith(f"Best: weight {best:g} with {found['mAP']:.1f} mAP; runner-up: weight {other:g} ")
+    curve, parallel = figure.panels
+    trials = sorted(found["trials"], key=lambda one: one["weight"])
+    measured = [[one[f"mAP@{step}"] for one in trials] for step in (4, 2, 1)]
+    assert [(one.name, one.x, one.y) for one in curve.series] == [
+        (name, [10.0, 30.0], [pytest.approx(value, abs=1e-3) for value in values])
+        for name, values in zip(("at the end", "after 2 steps", "after 1 step"), measured, strict=True)
+    ]
+    assert [one.name for one in parallel.scales] == ["weight", "after 1 step", "after 2 steps", "mAP at the end"]
 
 
 @pytest.fixture

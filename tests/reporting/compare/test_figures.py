@@ -54,6 +54,8 @@ def test_differences_errors_and_calibration(groups):
     assert [one.look for one in kinds.series] == ["teacher", "baseline", "pkd"]
     assert kinds.series[1].y == [a.errors[kind] for kind in ("Cls", "Loc", "Both", "Dupe", "Bkg", "Miss")]
     assert sums.series[2].y == [b.errors["FP"], b.errors["FN"]]
+    assert [one.error for one in kinds.series] == [[], [], []], "one run each"
+    assert not errors.caption.endswith("to each side.")
     (panel,) = calibration.panels
     bins = [one for one in a.runs[0].calibration()["bins"] if one["count"]]
     assert panel.series[1].x == pytest.approx([100 * one["avg_confidence"] for one in bins])
@@ -72,6 +74,16 @@ def test_calibration_of_seeds_counts_every_detection_once(groups):
             expected.append([100 * np.average([one[key] for one in (first, second)], weights=counts)
                              for key in ("avg_confidence", "avg_accuracy")])  # fmt: skip
     assert np.array(whole) == pytest.approx(np.array(expected))
+
+
+def test_errors_of_several_seeds_have_their_spread(groups):
+    a, b, _ = groups
+    both = Group("both", (*a.runs, *b.runs))
+    found = dataclasses.replace(against(a, b, 0), a=both, b=both)
+    _, _, errors, _ = compared_figures([found])
+    values = [run.errors()["points"]["Loc"] for run in both.runs]
+    assert errors.panels[0].series[0].error[1] == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
+    assert errors.caption.endswith("Bars and bands: one standard deviation over seeds to each side.")
 
 
 def test_of_many_classes_those_that_differ_most_are_shown(groups):

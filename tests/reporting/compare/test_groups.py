@@ -104,3 +104,22 @@ def test_the_tables_say_what_the_rows_hold(groups):
     assert {row[0] for row in classes.sections[0]} == {"car", "person"}
     assert [row[0] for row in errors.sections[0]] == ["Cls", "Loc", "Both", "Dupe", "Bkg", "Miss", "FP", "FN"]
     assert len(images.sections[0]) <= 6
+    (pairs,) = [[[run.errors()["points"]["Loc"] for run in pair] for pair in one.pairs] for one in found]
+    gains = [b - a for a, b in pairs]
+    low, high = stats.t.interval(0.95, 1, loc=np.mean(gains), scale=stats.sem(gains))
+    row = by_key["error", "Loc"]
+    assert (row["seeds_lower"], row["seeds_upper"]) == pytest.approx((low, high))
+    assert row["difference"] == pytest.approx(np.mean(gains))
+    assert "images_lower" not in row, "over images the kinds have none, and it is said"
+    assert errors.columns[-1] == "95 % over seeds"
+    assert errors.sections[0][1][-1] == f"{low:+.1f} to {high:+.1f}"
+    assert errors.notes[0] == "Below zero: B makes fewer of them. These have no interval over images."
+
+
+def test_one_pair_has_no_interval_of_its_errors(two):
+    _, a, b = two
+    found = against(grouped("a", [run(a, "a", 4)]), grouped("b", [run(b, "b", 4)]), resamples=0)
+    (errors,) = [one for one in compared_tables([found]) if one.title.startswith("Errors")]
+    assert errors.columns == ["kind", "what it is", "A", "B", "B - A"]
+    (row,) = [one for one in compared_rows([found]) if (one["kind"], one["key"]) == ("error", "Loc")]
+    assert (row["seeds_lower"], row["seeds_upper"]) == (None, None)

@@ -12,6 +12,7 @@ from pkdcli.reporting.plots import svg
 from pkdcli.reporting.plots.training import run_panels
 from pkdcli.reporting.tables.build import as_tables
 from pkdcli.runs.collect import collect
+from pkdcli.runs.searches import Search, keep_search
 
 WIDTHS = (1280, 390)
 SORTED = "return [...document.querySelectorAll('#runs tbody tr')].map(row => row.cells[0].textContent)"
@@ -150,6 +151,36 @@ def test_detections_beside_the_ground_truth(page):
     assert browser.execute_script(
         "return document.querySelector('.shots image').getAttribute('href').slice(0, 15)"
     ) == ("data:image/webp")
+
+
+SCALES = """
+const chart = document.querySelector('.plot.search [aria-label*="how far"]'), box = chart.getBoundingClientRect();
+const inside = [...chart.querySelectorAll('text')].map(one => one.getBoundingClientRect())
+  .every(one => one.left >= 0 && one.right <= window.innerWidth);
+const size = Math.min(...[...chart.querySelectorAll('text')].map(one => one.getBoundingClientRect().height));
+return [chart.querySelectorAll('polyline').length, inside, size >= 10, box.width <= window.innerWidth]
+"""
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_search_reads_well_at_either_width(opened, whole_site, tmp_path, width):
+    curves = {"mse-10": {"weight": 10.0}, "mse-30": {"weight": 30.0}, "mse-50": {"weight": 50.0}}
+    found = Search("mse", (30, 60), {"weight": (1.0, 100.0)}, {}, curves)
+    keep_search(whole_site.root, found)
+    try:
+        records = collect(whole_site.root)
+        (tmp_path / "report.html").write_text(render([], [], records, records, whole_site.root), encoding="utf-8")
+    finally:
+        (whole_site.root / "tune" / "mse.json").unlink()
+    browser = opened((tmp_path / "report.html").as_uri(), width)
+    assert find(browser, ".plot.search h3").text.startswith("Search for the best weight: mse, GFL-Res101")
+    assert browser.execute_script(SCALES) == [3, True, True, True]
+    assert browser.execute_script("return document.documentElement.scrollWidth") == width
+    legend = [one.text for one in browser.find_elements("css selector", ".plot.search .legend li")]
+    assert legend == ["at the end", "after 30 steps", "baseline, no distillation", "best", "runner-up", "left behind"]
+    browser.execute_script("const one = document.querySelector('[name=pair]'); one.value = 'retinax101-retina50';"
+                           "one.dispatchEvent(new Event('input', {bubbles: true}))")  # fmt: skip
+    assert not find(browser, ".plot.search").is_displayed()
 
 
 def test_failed_and_hostile_runs_are_only_text(page):
