@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Data, Split
@@ -65,6 +65,6 @@ def _in_folder(data: DataSet, folder: Path, where: str) -> dict[str, Split]:
     found = {}
     for name, split in data.splits.items():
         parts = split.get("joined")  # what was made of them lay in a cache, and is made again
-        made = {"images": "", "annotations": "", "joined": [placed(one) for one in parts]} if parts else placed(split)
+        made: dict[str, Any] = {"images": "", "annotations": "", "joined": [placed(one) for one in parts]} if parts else placed(split)
         found[name] = Split(**made)
     return found

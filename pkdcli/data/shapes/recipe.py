@@ -21,7 +21,7 @@ def drawn_in(data: Data, cache: Path) -> Data:
         PkdError: The recipe lists other classes than are drawn.
     """
     root = cache / "data" / f"shapes-v{VERSION}"
-    if data.classes not in (None, list(CLASSES)):
+    if data.classes is not None and data.classes != list(CLASSES):
         raise PkdError(
             f"data set {data.name}: classes: {', '.join(data.classes)} can't be chosen: shapes is used with all that "
             f"are drawn, {', '.join(CLASSES)}.",
