@@ -64,7 +64,8 @@ def _in_folder(data: DataSet, folder: Path, where: str) -> dict[str, Split]:
 
     found = {}
     for name, split in data.splits.items():
-        parts = split.get("joined")  # what was made of them lay in a cache, and is made again
-        made: dict[str, Any] = {"images": "", "annotations": "", "joined": [placed(one) for one in parts]} if parts else placed(split)
+        made: dict[str, Any] = placed(split)
+        if split.get("joined"):  # what was made of them lay in a cache, and is made again
+            made = {"images": "", "annotations": "", "joined": [placed(one) for one in split["joined"]]}
         found[name] = Split(**made)
     return found
