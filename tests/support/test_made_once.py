@@ -25,6 +25,7 @@ class Worker:
 
 @pytest.fixture
 def two(tmp_path) -> tuple[Worker, Worker]:
+    """Two workers of one session."""
     return Worker(tmp_path / "gw0"), Worker(tmp_path / "gw1")
 
 
