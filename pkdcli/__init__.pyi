@@ -110,7 +110,7 @@ def train(
         init: scratch, or inherit: start from the teacher's neck and head.
         levels: index (level i with i, the default), stride, or student:teacher levels such as 0:1,1:2.
         sets: Override any key of the resolved recipe.
-        tap: Compare what this module puts out and not the neck: backbone, neck.0, or any inside; of one detector by student=MODULE or teacher=MODULE.
+        tap: Compare what this module puts out and not the neck: backbone, neck.0, a DETR's encoder, or any inside; of one detector by student=MODULE or teacher=MODULE.
         training: paper: by SGD and steps (appendix A.2). own: by the optimizer, schedule, augmentation, averages and hooks of the student's config; the default where that is not SGD of mmdet's 1x family.
         distill_until: Learn without the teacher after this share of the run, such as 0.9.
         epochs: Length instead of the schedule's; milestones follow.
@@ -290,7 +290,7 @@ def sweep(
         init: scratch, or inherit: start from the teacher's neck and head.
         levels: index (level i with i, the default), stride, or student:teacher levels such as 0:1,1:2.
         sets: Override any key of the resolved recipe.
-        tap: Compare what this module puts out and not the neck: backbone, neck.0, or any inside; of one detector by student=MODULE or teacher=MODULE.
+        tap: Compare what this module puts out and not the neck: backbone, neck.0, a DETR's encoder, or any inside; of one detector by student=MODULE or teacher=MODULE.
         training: paper: by SGD and steps (appendix A.2). own: by the optimizer, schedule, augmentation, averages and hooks of the student's config; the default where that is not SGD of mmdet's 1x family.
         distill_until: Learn without the teacher after this share of the run, such as 0.9.
         grid: Any key of the resolved recipe as an axis, as --set names it; a value with commas in quotes or brackets. Repeatable: every combination.
@@ -472,7 +472,7 @@ def tune(
         init: scratch, or inherit: start from the teacher's neck and head.
         levels: index (level i with i, the default), stride, or student:teacher levels such as 0:1,1:2.
         sets: Override any key of the resolved recipe.
-        tap: Compare what this module puts out and not the neck: backbone, neck.0, or any inside; of one detector by student=MODULE or teacher=MODULE.
+        tap: Compare what this module puts out and not the neck: backbone, neck.0, a DETR's encoder, or any inside; of one detector by student=MODULE or teacher=MODULE.
         training: paper: by SGD and steps (appendix A.2). own: by the optimizer, schedule, augmentation, averages and hooks of the student's config; the default where that is not SGD of mmdet's 1x family.
         distill_until: Learn without the teacher after this share of the run, such as 0.9.
         pair: Teacher and student.

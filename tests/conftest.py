@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
+from made_once import made_once
 
 pytest_plugins = ["experiments", "own_files", "plugin_probes"]  # tests/support
 
@@ -19,6 +20,24 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Two cores, and trainings that are over in seconds: threads that wait for each other only cost.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files whose tests train come first: none of them is left for one worker in the end, while the other has no more.
+
+    Of those that look at the lab's runs one comes before all, so that the lab is there when the others want it.
+    """
+    used: dict[Path, set[str]] = {}
+    for item in items:
+        used.setdefault(item.path, set()).update(getattr(item, "fixturenames", ()))
+    first = next((path for path, names in used.items() if "lab" in names), None)
+
+    def place(item: pytest.Item) -> int:
+        names = used[item.path]
+        return 0 if item.path == first else 2 if "lab" in names else 1 if names & {"workers", "micro"} else 3
+
+    items.sort(key=place)
 
 
 @dataclass(frozen=True)
@@ -115,29 +134,37 @@ class Lab:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory, micro: Path) -> Lab:
-    """`pkd sweep --loss pkd,mse` on the micro data set, run once for all tests that look at finished runs."""
-    base = tmp_path_factory.mktemp("lab")
-    env = _environment(base)
-    here = base / "here"
-    here.mkdir()
+    """`pkd sweep --loss pkd,mse` on the micro data set, run once for all tests that look at finished runs.
 
-    def pkd(*words: str | Path, cwd: Path = here, timeout: float = 600, **more: str) -> Answer:
+    Once for all workers of pytest-xdist, too: each has a copy (`made_once`).
+    """
+
+    def sweep(base: Path) -> dict[str, int | str]:
+        (base / "here").mkdir()
+        words = ("sweep", "--loss", "pkd,mse", "--data", micro, *MICRO)
+        return asdict(_run(*words, cwd=base / "here", env=_environment(base)))
+
+    base, answer = made_once(tmp_path_factory, "lab", sweep, micro.parent)
+    env = _environment(base)
+
+    def pkd(*words: str | Path, cwd: Path = base / "here", timeout: float = 600, **more: str) -> Answer:
         return _run(*words, cwd=cwd, env={**env, **more}, timeout=timeout)
 
-    answer = pkd("sweep", "--loss", "pkd,mse", "--data", micro, *MICRO)
-    return Lab(base / "runs", base / "cache", micro, answer, pkd)
+    return Lab(base / "runs", base / "cache", micro, Answer(**answer), pkd)
 
 
 @pytest.fixture(scope="session")
 def workdirs(tmp_path_factory: pytest.TempPathFactory, micro: Path) -> Path:
     """A folder of work directories that mmengine itself has written: fcos, stopped, resumed (mmdet), pkd (mmrazor)."""
-    folder = tmp_path_factory.mktemp("work_dirs")
-    script = Path(__file__).parent / "foreign.py"
-    command = [sys.executable, str(script), str(folder), str(micro.parent / "annotations" / "val.json")]
-    env = _environment(folder.parent / "foreign")
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=1200, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return folder
+    annotations = micro.parent / "annotations" / "val.json"
+
+    def make(folder: Path) -> None:
+        command = [sys.executable, str(Path(__file__).parent / "foreign.py"), str(folder), str(annotations)]
+        env = _environment(folder.parent / "foreign")
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=1200, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+
+    return made_once(tmp_path_factory, "work_dirs", make, micro.parent)[0]
 
 
 @pytest.fixture

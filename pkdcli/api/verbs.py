@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 from pkdcli.api.options.keywords import as_words
 from pkdcli.options import Only, OutputOptions, sort_keywords
+from pkdcli.recipe.configs import forget_own
 
 Runs = Annotated[OutputOptions, Only("runs")]
 
@@ -100,6 +101,7 @@ def function(name: str) -> Callable[..., Any]:
     target = verb.target(name)
 
     def call(*given: Any, **keywords: Any) -> Any:
+        forget_own()
         carried = {key: keywords.pop(key) for key in verb.extra if key in keywords}
         if given:
             keywords = {**_positional(name, verb, given), **keywords}

@@ -45,7 +45,8 @@ def distill_model(
             "takes minutes each.",
             "Leave out --set teacher_speed.compile=true; --set teacher_speed.precision=bfloat16 is a faster way too.",
         )
-    inner = "." in (recipe.taps[1] or "")  # inside of the teacher's backbone or neck
+    part, dot, _ = (recipe.taps[1] or "").partition(".")
+    inner = bool(dot) and part in ("backbone", "neck")
     if recipe.teacher_speed.compile and inner:
         raise PkdError(
             f"teacher_speed.compile: what the teacher's {recipe.taps[1]} (--tap) puts out can't be had from inside of "
@@ -75,6 +76,7 @@ def distill_model(
         "architecture": student,
         "teacher": teacher,
         "teacher_ckpt": teacher_weights,
+        **({"teacher_encoder": True} if paired.teacher.sizes else {}),
         "inherit": recipe.init == "inherit",
         # Where norms are folded, a convolution puts out what its norm would.
         "teacher_speed": {**recipe.teacher_speed.model_dump(), "fold": recipe.teacher_speed.fold and not inner},
@@ -129,6 +131,8 @@ def _recorder(outputs: Outputs, trained: dict[str, Any] | None = None) -> dict[s
     if branches := family_of(backbone.get("type")).branches:
         number, index = (backbone.get(key, default) for key, default in branches)
         return {"type": "mmrazor.PkdBranchOutputs", "source": outputs.module, "branches": number, "branch": index}
+    if outputs.sizes:
+        return {"type": "mmrazor.PkdEncoderOutputs", "source": outputs.module, "sizes": outputs.sizes}
     return {"type": "mmrazor.PkdSingleOutput" if outputs.single else "mmrazor.ModuleOutputs", "source": outputs.module}
 
 

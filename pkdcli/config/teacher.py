@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pkdcli.config import zoo
+from pkdcli.config.data.pipelines import evaluation_size
 from pkdcli.errors import PkdError
 from pkdcli.recipe.detectors.read import config_of
 from pkdcli.recipe.detectors.training import own_by_default, own_rate, own_schedule
@@ -50,6 +51,9 @@ def teacher_recipe(recipe: Recipe) -> Recipe:
         "weights": given,
         "weights_sha256": recipe.weights_sha256,
     }
+    if recipe.teacher_checkpoint and recipe.training == "own" and not own:
+        # The student's config says how large images are, and these are what the teacher is shown.
+        content["scale"] = recipe.scale.model_copy(update={"image": evaluation_size(recipe)}).model_dump()
     if content["weights"]:
         # It is only evaluated: nothing that concerns training makes it another teacher.
         content |= {"batch": 1, "seed": 0, "max_iters": None, "pretrained": False, "deterministic": False}

@@ -65,8 +65,8 @@ class StudentOptions(CommonOptions):
 
     tap: tuple[str, ...] = option(
         (),
-        "Compare what this module puts out and not the neck: backbone, neck.0, or any inside; of one detector by "
-        "student=MODULE or teacher=MODULE.",
+        "Compare what this module puts out and not the neck: backbone, neck.0, a DETR's encoder, or any inside; of one "
+        "detector by student=MODULE or teacher=MODULE.",
         metavar="[student=|teacher=]MODULE",
         panel=WHAT,
         repeatable=True,

@@ -10,6 +10,7 @@ from pkdcli.compat import activate
 
 @pytest.fixture(autouse=True, scope="session")
 def _activated() -> None:
+    """The stack is mended before any test imports it."""
     activate()
 
 

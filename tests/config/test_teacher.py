@@ -113,3 +113,23 @@ def test_another_batch_of_the_teacher_is_another_run_of_its_students_too():
     assert run_id(teacher_recipe(plain)) != run_id(teacher_recipe(other))
     same = ("scale.teacher.batch=8",)
     assert run_id(resolve(Request(scale="paper", sets=same))) == run_id(resolve(Request(scale="paper"))), "from the zoo"
+
+
+@pytest.mark.parametrize(
+    ("training", "checkpoint", "size"),
+    [
+        ("own", "mine.pth", (640, 640)),  # as the student's config has them: RTMDet's
+        ("paper", "mine.pth", (1333, 800)),
+        ("own", None, (1333, 800)),  # it is trained here by its own config, whatever its students look at
+    ],
+)
+def test_a_given_teacher_is_measured_on_images_as_large_as_it_is_shown(tmp_path, training, checkpoint, size):
+    """A detector made for images of 256 pixels has nothing on those of 1333, and the reverse."""
+    weights = tmp_path / "mine.pth"
+    weights.write_bytes(b"weights")
+    given = {"teacher_checkpoint": str(weights)} if checkpoint else {}
+    asked = Request(teacher="gfl101", student="rtmdet_tiny_8xb32-300e_coco", data="shapes", training=training, **given)
+    recipe = resolve(asked)
+    assert data.evaluation_size(teacher_recipe(recipe)) == size
+    if checkpoint:
+        assert data.evaluation_size(recipe) == size

@@ -80,11 +80,13 @@ def test_a_training_step(pair, gpu):
 def test_every_loss_on_the_features_of_the_pair(pair, gpu):
     algorithm, distiller = pair.algorithm, pair.algorithm.distiller
     data = algorithm.data_preprocessor(pair.batch, True)
+    taught = algorithm.forward_teacher(data["teacher_inputs"])
+    with distiller.student_recorders:
+        levels = algorithm.student.extract_feat(data["inputs"])
+    (record,) = distiller.student_recorders.recorders["fpn"].data_buffer
     for name in LOSSES:
-        algorithm.record_teacher(data["teacher_inputs"])
-        with distiller.student_recorders:
-            levels = algorithm.student.extract_feat(data["inputs"])
-        (record,) = distiller.student_recorders.recorders["fpn"].data_buffer
+        for key, buffer in taught.items():  # a loss leaves the recorders empty
+            distiller.teacher_recorders.recorders[key]._data_buffer = list(buffer)
         constants = [level.detach().requires_grad_() for level in levels]
         distiller.student_recorders.recorders["fpn"]._data_buffer = [type(record)(constants)]
         for key, module in distiller.distill_losses.items():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from own_files import asked, refused
 
+import pkdcli
 from pkdcli.errors import PkdError
 from pkdcli.recipe import configs
 from pkdcli.recipe.resolve import Request, resolve
@@ -112,6 +115,44 @@ def test_what_a_config_prints_does_not_stand_in_the_answer(folder, capsys):
     asked(folder)
     printed = capsys.readouterr()
     assert (printed.out, set(printed.err.splitlines())) == ("", {"read"})
+
+
+def counting(folder, file: str) -> Path:
+    """Have a config write a line into a file whenever it is run."""
+    runs = folder / "runs.txt"
+    path = folder / "detectors/nets" / file
+    path.write_text(path.read_text() + f"open({str(runs)!r}, 'a').write('run\\n')\n")
+    return runs
+
+
+def test_a_config_is_run_once_however_often_it_is_asked_for(folder):
+    runs = counting(folder, "net.py")
+    first = asked(folder)
+    assert asked(folder, loss="mse", weight=10.0).student == first.student
+    path = folder / "detectors/nets/net.py"
+    mine = configs.read_config(path, "config")
+    mine["model"]["backbone"]["depth"] = 99  # a copy of its own
+    assert configs.read_config(path, "config")["model"]["backbone"]["depth"] == 18
+    assert runs.read_text() == "run\n"
+
+
+def test_a_config_is_run_again_when_it_or_what_it_inherits_from_has_changed(folder):
+    runs = counting(folder, "net.py")
+    changes = {"net.py": "model = dict(neck=dict(num_outs=4))", "base.py": "train_cfg = dict(max_epochs=7)"}
+    for file, more in changes.items():
+        before = asked(folder)
+        path = folder / "detectors/nets" / file
+        path.write_text(f"{path.read_text()}{more}\n")
+        assert asked(folder).student.config_content != before.student.config_content
+    assert runs.read_text() == "run\n" * 3
+
+
+def test_a_function_called_from_python_runs_a_config_again(folder, monkeypatch):
+    runs = counting(folder, "net.py")
+    monkeypatch.chdir(folder / "pairs")
+    for _ in range(2):
+        pkdcli.train(pair="pair.yaml", scale="tiny", dry_run=True)
+    assert runs.read_text() == "run\n" * 2
 
 
 def test_a_preprocessor_beside_the_model_is_the_models_as_mmengine_has_it(folder):

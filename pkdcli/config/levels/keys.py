@@ -37,11 +37,14 @@ class Outputs:
         levels: In the order in which they come: mostly the finest first, in YOLOv3 the coarsest.
         module: Its name in the detector: `neck`, or `backbone` where there is no neck.
         single: It puts out one tensor, rather than a tuple of one or more.
+        sizes: Of an encoder, whose one tensor has a row for each position of all levels: the module that puts out the
+            maps which it takes, and which say where each level lies. None of any other module.
     """
 
     levels: list[Level]
     module: str = "neck"
     single: bool = False
+    sizes: str | None = None
 
 
 class Named(NamedTuple):

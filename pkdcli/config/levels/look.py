@@ -20,6 +20,7 @@ from pkdcli.runs.store import read_json, write_json
 
 _FORMAT = 1  # of what is kept; to be counted up when the way of looking changes
 _READ = ("type", "backbone", "neck")
+_NOT_BUILT = ("train_cfg", "test_cfg", "data_preprocessor")  # of the whole detector
 _LOOKS = "pkdcli.engine.analysis.levels"
 
 
@@ -36,14 +37,14 @@ def look(models: Sequence[Named], imports: Sequence[Import] = ()) -> list[Output
     """Run detectors' backbones and necks without weights, and say what comes out; read from the cache where that is.
 
     Args:
-        models: Their sections, whose heads are not looked at, with names for errors.
+        models: Their sections, with names for errors. Heads are not looked at, and are read only where an encoder is.
         imports: Imported before they are built.
 
     Raises:
         PkdError: One has no backbone, can't be built or run, or puts out no feature maps; with the cause.
     """
     models = [Named(*one) for one in models]
-    sections = [pformat(_plain({key: one.model.get(key) for key in _READ}), width=1000) for one in models]
+    sections = [pformat(_plain(_looked_at(one)), width=1000) for one in models]
     kept = [_place(section, one.tap, imports) for section, one in zip(sections, models, strict=True)]
     found = [_read(read_json(path)) for path in kept]
     missing = [number for number, one in enumerate(found) if one is None]
@@ -63,6 +64,14 @@ def look(models: Sequence[Named], imports: Sequence[Import] = ()) -> list[Output
     return [one for one in found if one is not None]
 
 
+def _looked_at(one: Named) -> dict[str, Any]:
+    """What of a detector's section its levels depend on: all that builds an encoder, where one is tapped."""
+    inside = (one.tap or "backbone").partition(".")[0] in _READ
+    if inside or not isinstance(one.model.get("encoder"), Mapping):
+        return {key: one.model.get(key) for key in _READ}
+    return {key: value for key, value in one.model.items() if key not in _NOT_BUILT}
+
+
 def _asked(section: str, one: Named) -> dict[str, str]:
     """One detector of a request to the engine."""
     return {"model": section, "who": one.who, **({"tap": one.tap} if one.tap else {})}
@@ -78,7 +87,7 @@ def _read(answer: Any) -> Outputs | None:
     """The answer of the engine, or None where there is none, or a file that holds something else."""
     try:
         levels = [Level(stride and int(stride), int(channels)) for stride, channels in answer["levels"]]
-        return Outputs(levels, str(answer["module"]), bool(answer["single"]))
+        return Outputs(levels, str(answer["module"]), bool(answer["single"]), answer.get("sizes"))
     except (TypeError, KeyError, ValueError):
         return None
 

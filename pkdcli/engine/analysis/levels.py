@@ -1,5 +1,7 @@
 """The levels of a detector, found by looking: its backbone and neck are built and run, without weights or data.
 
+Of a DETR whose encoder is meant the whole is built, which it makes itself, and run up to there.
+
 Started as a process by `pkdcli.config.levels.look`: `python -m pkdcli.engine.analysis.levels REQUEST.json`. Torch's
 meta device computes the shapes of tensors and nothing else, in milliseconds; where an operation does not know that
 device, the modules run on the CPU.
@@ -26,6 +28,7 @@ from mmengine.config import ConfigDict  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 
 from pkdcli.engine.data.loader_errors import described  # noqa: E402
+from pkdcli.engine.distill.encoder import folded, run_encoder, sizes_of  # noqa: E402
 from pkdcli.engine.worker.request import answer  # noqa: E402
 from pkdcli.errors import PkdError, nearest  # noqa: E402
 
@@ -33,6 +36,9 @@ from mmdet.registry import MODELS  # isort: skip  # noqa: E402
 
 SIDES = {"meta": (1024, 2048), "cpu": (512, 768)}
 """Of two square images, in pixels. Strides are differences, so that padding does not count: up to 1024, and 256."""
+ENCODER_SIDES = (128, 256)
+"""The same where an encoder runs, on the CPU: mmdet's read the sizes of maps as numbers."""
+_PARTS = ("backbone", "neck")
 _WEIGHTS = ("init_cfg", "pretrained")
 _UNREGISTERED = re.compile(r"([\w.]+) is not in the \S+ registry")
 _REMEDY = "Choose a detector of mmdet's with a backbone, or correct the config; `pkd list detectors` names some."
@@ -71,8 +77,9 @@ def look(model: Mapping[str, Any], who: str, tap: str | None = None) -> dict[str
         tap: Dotted name of the module whose outputs are meant; by default the neck, or without one the backbone.
 
     Returns:
-        `module`, the one that was looked at; `single`, whether it puts out one tensor rather than a tuple; and
-        `levels`: [stride in pixels, channels] of each, in the order in which they come.
+        `module`, the one that was looked at; `single`, whether it puts out one tensor rather than a tuple; `levels`:
+        [stride in pixels, channels] of each, in the order in which they come; and of an encoder `sizes`, the module
+        that puts out the maps which it takes.
 
     Raises:
         PkdError: No detector with a backbone, a part that can't be built or run, a tap that is no module, or outputs
@@ -83,14 +90,43 @@ def look(model: Mapping[str, Any], who: str, tap: str | None = None) -> dict[str
         raise PkdError(f"{whole} is no detector with a backbone, so it has no levels that could be compared.", _REMEDY)
     init_default_scope("mmdet")
     section = without_weights(model)
-    (module, before), (_, after) = _outputs(section, whole, tap)
-    single = isinstance(before, Tensor)
-    small, large = _maps(before, whole, module), _maps(after, whole, module)
-    return {
-        "module": module,
-        "single": single,
-        "levels": [[_stride(one, other), one[1].shape[1]] for one, other in zip(small, large, strict=True)],
-    }
+    if tap and tap.partition(".")[0] not in _PARTS and isinstance(section.get("encoder"), Mapping):
+        return _look_at_encoder(section, whole, tap)
+    sides, (module, before), (_, after) = _outputs(section, whole, tap)
+    levels = _levels(_maps(before, whole, module), _maps(after, whole, module), sides)
+    return {"module": module, "single": isinstance(before, Tensor), "levels": levels}
+
+
+def _look_at_encoder(section: Mapping[str, Any], whole: str, tap: str) -> dict[str, Any]:
+    """The same of the encoder of a DETR, or one of its layers."""
+    with _explained(f"{whole}: can't be built to find the levels of its encoder"):
+        detector = MODELS.build(section).eval()
+    if not hasattr(detector, "pre_transformer"):
+        raise PkdError(f"--tap: {whole}: its encoder is none of mmdet's DETRs', so its rows can't be told from each "
+                       "other.", "Leave --tap out to compare the neck.")  # fmt: skip
+    known = {name: one for name, one in detector.named_modules() if name.partition(".")[0] in (*_PARTS, "encoder")}
+    _check_tap(tap, known, detector, whole, "decoder")
+    before, maps, rows = ("neck" if detector.with_neck else "backbone"), [], []
+    hooks = [
+        known[before].register_forward_hook(lambda _module, _inputs, outputs: maps.append(outputs)),
+        known[tap].register_forward_hook(lambda _module, _inputs, outputs: rows.append(outputs)),
+    ]
+    with _explained(f"{whole}: can't be run up to its encoder to find its levels"), torch.no_grad():
+        for side in ENCODER_SIDES:
+            images = torch.zeros(1, 3, side, side)
+            run_encoder(detector, detector.extract_feat(images), images)
+    for hook in hooks:
+        hook.remove()
+    _check_times(len(rows), tap, whole)
+    try:
+        small, large = (folded(row, sizes_of(one)) for row, one in zip(rows, maps, strict=True))
+    except (AttributeError, IndexError, ValueError) as error:
+        raise PkdError(
+            f"{whole}: its {tap} puts out no rows (batch, positions, channels) of an encoder to compare.",
+            "Name encoder, or one of its layers, such as encoder.layers.0.",
+        ) from error
+    levels = _levels(_maps(small, whole, tap), _maps(large, whole, tap), ENCODER_SIDES)
+    return {"module": tap, "single": True, "levels": levels, "sizes": before}
 
 
 def without_weights(node: Any) -> Any:
@@ -102,18 +138,21 @@ def without_weights(node: Any) -> Any:
     return node
 
 
-def _outputs(section: Mapping[str, Any], whole: str, tap: str | None) -> list[tuple[str, Any]]:
-    """The name of the module that is looked at and its outputs for two images, by the quickest way that works."""
+def _outputs(section: Mapping[str, Any], whole: str, tap: str | None) -> tuple[tuple[int, int], Any, Any]:
+    """The sides of two images, and for each the name of the module that is looked at and its outputs.
+
+    By the quickest way that works.
+    """
     for built_on, run_on in (("meta", "meta"), ("cpu", "meta")):  # a Swin works out numbers while it is built
         with suppress(PkdError):
-            return _run(_built(section, built_on, whole).to(run_on), run_on, whole, tap)
-    return _run(_built(section, "cpu", whole), "cpu", whole, tap)
+            return SIDES[run_on], *_run(_built(section, built_on, whole).to(run_on), run_on, whole, tap)
+    return SIDES["cpu"], *_run(_built(section, "cpu", whole), "cpu", whole, tap)
 
 
 def _built(section: Mapping[str, Any], device: str, whole: str) -> nn.Module:
     """Backbone and neck as the parts of one module, in eval mode."""
     parts = nn.Module()
-    for name in ("backbone", "neck"):
+    for name in _PARTS:
         part = section.get(name)
         if not part:
             continue
@@ -129,12 +168,7 @@ def _run(parts: nn.Module, device: str, whole: str, tap: str | None) -> list[tup
     """The name of the module that is looked at and its outputs, for each of two images."""
     source = tap or ("neck" if hasattr(parts, "neck") else "backbone")
     known = dict(parts.named_modules())
-    if source not in known or not source:
-        guess = nearest(source, list(known))
-        hint = (f"Did you mean {guess!r}? " if guess else "") + f"Modules: {', '.join(_names(parts))}."
-        if source.partition(".")[0] not in dict(parts.named_children()):
-            hint += " No more than these of a teacher is run, so what a head or an encoder puts out can't be compared."
-        raise PkdError(f"--tap: {whole} has no module {source!r} in its backbone and neck.", hint)
+    _check_tap(source, known, parts, whole)
     found: list[tuple[str, Any]] = []
     hook = known[source].register_forward_hook(lambda _module, _inputs, outputs: found.append((source, outputs)))
     with _explained(f"{whole}: its backbone and neck can't be run to find its levels"), torch.no_grad():
@@ -143,18 +177,53 @@ def _run(parts: nn.Module, device: str, whole: str, tap: str | None) -> list[tup
             if hasattr(parts, "neck"):
                 parts.neck(features)
     hook.remove()
-    if len(found) != 2:
-        times = len(found) / 2
-        raise PkdError(
-            f"--tap: {whole}: {source} runs {times:g} times an image; one that runs once is needed.",
-            "Name a module that runs once, such as neck or backbone.",
-        )
+    _check_times(len(found), source, whole)
     return found
 
 
-def _names(parts: nn.Module) -> Iterator[str]:
+def _check_tap(tap: str, known: Mapping[str, nn.Module], parts: nn.Module, whole: str, more: str = "") -> None:
+    """Refuse a tap that is no module which runs.
+
+    Args:
+        tap: As it was typed.
+        known: The modules that run, by their names.
+        parts: What they are in.
+        whole: The detector, for the error.
+        more: What does not run of a detector whose encoder does; without it, the encoder runs no more than a head.
+
+    Raises:
+        PkdError: It is none; with the nearest, and those that there are.
+    """
+    if tap in known and tap:
+        return
+    running = {name.partition(".")[0] for name in known} - {""}
+    guess = nearest(tap, list(known))
+    hint = (f"Did you mean {guess!r}? " if guess else "") + f"Modules: {', '.join(_names(parts, running))}."
+    if tap.partition(".")[0] not in running:
+        what = f"a head or a {more}" if more else "a head or an encoder"
+        hint += f" No more than these of a teacher is run, so what {what} puts out can't be compared."
+    where = "backbone, neck and encoder" if more else "backbone and neck"
+    raise PkdError(f"--tap: {whole} has no module {tap!r} in its {where}.", hint)
+
+
+def _check_times(outputs: int, tap: str, whole: str) -> None:
+    """Refuse a module that did not run once for each of two images.
+
+    Raises:
+        PkdError: It put out something more or less often.
+    """
+    if outputs != 2:
+        raise PkdError(
+            f"--tap: {whole}: {tap} runs {outputs / 2:g} times an image; one that runs once is needed.",
+            "Name a module that runs once, such as neck or backbone.",
+        )
+
+
+def _names(parts: nn.Module, running: set[str]) -> Iterator[str]:
     """The modules that come first to mind: backbone, neck and what these are made of."""
     for name, part in parts.named_children():
+        if name not in running:
+            continue
         yield name
         yield from (f"{name}.{child}" for child, _ in part.named_children())
 
@@ -176,11 +245,19 @@ def _maps(outputs: Any, whole: str, module: str) -> list[tuple[int, Tensor]]:
     return [(one.shape[-1], one) for one in maps]
 
 
-def _stride(small: tuple[int, Tensor], large: tuple[int, Tensor]) -> int | None:
-    """Pixels of the image per position, from how much a map grows with the image; None for one that does not grow."""
-    before, after = SIDES[small[1].device.type]
-    grown = large[0] - small[0]
-    return round((after - before) / grown) if grown > 0 else None
+def _levels(
+    small: list[tuple[int, Tensor]], large: list[tuple[int, Tensor]], sides: tuple[int, int]
+) -> list[list[int | None]]:
+    """Stride and channels of each level, from its maps of two images.
+
+    The stride is pixels of the image per position, from how much a map grows with the image; None for one that does not
+    grow.
+    """
+    found = []
+    for (width, level), (larger, _) in zip(small, large, strict=True):
+        grown = larger - width
+        found.append([round((sides[1] - sides[0]) / grown) if grown > 0 else None, level.shape[1]])
+    return found
 
 
 @contextmanager

@@ -154,6 +154,8 @@ def features(request: Mapping[str, Any]) -> list[Level]:
     import pkdcli.engine.register  # noqa: F401
     from pkdcli.config.build import model
     from pkdcli.engine.checkpoint import load_into
+    from pkdcli.engine.distill.encoder import run_encoder
+    from pkdcli.engine.distill.single_output import PkdEncoderOutputsRecorder
     from pkdcli.engine.setup.imports import import_for
     from pkdcli.recipe.library import parse
     from pkdcli.recipe.schema import Recipe
@@ -175,17 +177,19 @@ def features(request: Mapping[str, Any]) -> list[Level]:
     algorithm.data_preprocessor.student.batch_augments = None
     with torch.no_grad():
         batch = algorithm.data_preprocessor(_load(recipe, request["images"]), True)
-        ours = algorithm.architecture.extract_feat(batch["inputs"])
-        theirs = algorithm.teacher.extract_feat(batch["teacher_inputs"])
-        return [_level(mapping, ours, theirs, algorithm.distiller) for mapping in mappings]
+        algorithm.record_teacher(batch["teacher_inputs"])
+        recorders = algorithm.distiller.student_recorders
+        with recorders:
+            features = algorithm.architecture.extract_feat(batch["inputs"])
+            if any(isinstance(one, PkdEncoderOutputsRecorder) for one in recorders.recorders.values()):
+                run_encoder(algorithm.architecture, features, batch["inputs"])
+        return [_level(mapping, algorithm.distiller) for mapping in mappings]
 
 
-def _level(mapping: Mapping[str, Any], ours: Sequence[Tensor], theirs: Sequence[Tensor], distiller: Any) -> Level:
+def _level(mapping: Mapping[str, Any], distiller: Any) -> Level:
+    """One level as the losses see it: of the modules that are compared, behind the adapter."""
     from_student, from_teacher = mapping["preds_S"], mapping["preds_T"]
-    student, teacher = ours[from_student["data_idx"]], theirs[from_teacher["data_idx"]].double()
-    if from_student.get("connector"):
-        student = distiller.connectors[from_student["connector"]](student)
-    student = student.double()
+    student, teacher = (distiller.get_record(**one).double() for one in (from_student, from_teacher))
     if student.shape[2:] != teacher.shape[2:]:
         student = F.interpolate(student, teacher.shape[2:], mode="bilinear")
     return Level(f"{from_student['data_idx']}:{from_teacher['data_idx']}", student, teacher)

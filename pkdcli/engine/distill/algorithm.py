@@ -34,6 +34,7 @@ class PkdDistill(FpnTeacherDistill):
     Args:
         teacher_ckpt: A checkpoint of exactly the teacher's architecture, whatever its classes.
         inherit: The student starts from the teacher's neck and heads (`pkdcli.engine.distill.inherit`).
+        teacher_encoder: The teacher's encoder runs too, since its recorders look at it.
         teacher_speed: `fold`, `precision`, `channels_last` and `compile` of a recipe; none of it without.
         kwargs: As for mmrazor's SingleTeacherDistill.
 
@@ -52,6 +53,7 @@ class PkdDistill(FpnTeacherDistill):
         *args: Any,
         teacher_ckpt: str | None = None,
         inherit: bool = False,
+        teacher_encoder: bool = False,
         teacher_speed: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -67,6 +69,7 @@ class PkdDistill(FpnTeacherDistill):
         teacher.requires_grad_(False)
         teacher.eval()
         object.__setattr__(self, "teacher", teacher)
+        self._teacher_encoder = teacher_encoder
         speed = dict(teacher_speed or {"fold": False})
         self._teacher_format = teaching.FORMATS[speed.pop("channels_last", None)]
         teaching.prepare(teacher, **speed)
@@ -127,7 +130,7 @@ class PkdDistill(FpnTeacherDistill):
             return self._untaught_losses(inputs, data_samples)
         if teacher_inputs is None:
             raise ValueError("mode 'loss' needs teacher_inputs: use PkdPreprocessor as the data_preprocessor")
-        self.record_teacher(teacher_inputs)
+        self.record_teacher(teacher_inputs, data_samples)
         with self.distiller.student_recorders:
             losses = dict(self.student(inputs, data_samples, mode="loss"))
         if self.distiller.measuring:
@@ -160,19 +163,29 @@ class PkdDistill(FpnTeacherDistill):
             self.distiller.prepare_from_teacher(self.teacher)
         self.shared_teacher = self.data_preprocessor.shared_teacher = shared_teacher
 
-    def record_teacher(self, inputs: Tensor) -> None:
-        """Fill the teacher's recorders with its features of a batch (N, 3, H, W)."""
+    def record_teacher(self, inputs: Tensor, samples: list | None = None) -> None:
+        """Fill the teacher's recorders with its features of a batch.
+
+        Args:
+            inputs: The teacher's view of it, (N, 3, H, W).
+            samples: One of mmdet's DetDataSample an image, which says how much of it is padding.
+        """
         if self.shared_teacher is None:
-            self.forward_teacher(inputs)
+            self.forward_teacher(inputs, samples)
             return
-        for name, buffer in self.shared_teacher.features(inputs, lambda: self.forward_teacher(inputs)).items():
+        for name, buffer in self.shared_teacher.features(inputs, lambda: self.forward_teacher(inputs, samples)).items():
             self.distiller.teacher_recorders.recorders[name]._data_buffer = buffer
 
-    def forward_teacher(self, inputs: Tensor) -> dict[str, list[Any]]:
-        """Run the teacher on a batch (N, 3, H, W); returns what its recorders hold then, by their names."""
+    def forward_teacher(self, inputs: Tensor, samples: list | None = None) -> dict[str, list[Any]]:
+        """Run the teacher on a batch; returns what its recorders hold then, by their names.
+
+        Args:
+            inputs: As for `record_teacher`.
+            samples: The same.
+        """
         recorders = self.distiller.teacher_recorders
         with recorders:
-            teaching.forward_features(self.teacher, inputs)
+            teaching.forward_features(self.teacher, inputs, self._teacher_encoder, samples)
         for one in recorders.recorders.values():
             one._data_buffer = teaching.as_constants(one.data_buffer)
         return {name: one.data_buffer for name, one in recorders.recorders.items()}

@@ -1,4 +1,4 @@
-"""Recorders for modules that put out one tensor, or their batch once for each of several branches."""
+"""Recorders for modules that put out one tensor, rows for positions, or their batch once for each of some branches."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import Any
 
 from mmrazor.models.task_modules.recorder import ModuleOutputsRecorder
 from mmrazor.registry import TASK_UTILS
-from torch import nn
+from torch import Tensor, nn
+
+from pkdcli.engine.distill.encoder import folded, rows_of, sizes_of
 
 
 @TASK_UTILS.register_module()
@@ -44,3 +46,38 @@ class PkdBranchOutputsRecorder(ModuleOutputsRecorder):
         if module.training:
             outputs = tuple(level.chunk(self.branches)[self.branch] for level in outputs)
         super().forward_hook(module, inputs, outputs)
+
+
+@TASK_UTILS.register_module()
+class PkdEncoderOutputsRecorder(ModuleOutputsRecorder):
+    """Keeps what an encoder, or one of its layers, puts out as maps, one for each level.
+
+    What follows gets its rows back from these maps, so that the detection loss has a gradient at them, as it has at the
+    levels of a neck.
+
+    Args:
+        sizes: The module that puts out the maps which the encoder takes, by its name.
+        kwargs: As for mmrazor's ModuleOutputsRecorder.
+    """
+
+    def __init__(self, *args: Any, sizes: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.before = sizes
+        self._sizes: list[tuple[int, int]] = []
+
+    def prepare_from_model(self, model: nn.Module | None = None) -> None:
+        """Look at the encoder, and at what it is fed from."""
+        super().prepare_from_model(model)
+        model.get_submodule(self.before).register_forward_hook(self.keep_sizes)
+
+    def keep_sizes(self, module: nn.Module, inputs: tuple[Any, ...], outputs: Any) -> None:
+        """Keep how large the maps are that the encoder takes next."""
+        self._sizes = sizes_of(outputs)
+
+    def forward_hook(self, module: nn.Module, inputs: tuple[Any, ...], outputs: Tensor) -> Tensor | None:
+        """Keep the levels; returns the same rows, made from them, where a gradient is to come by."""
+        if not self.recording:
+            return None
+        maps = folded(outputs, self._sizes)
+        super().forward_hook(module, inputs, maps)
+        return rows_of(maps) if outputs.requires_grad else None

@@ -16,6 +16,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.utils import dlpack
 
+from pkdcli.engine.distill.encoder import run_encoder
 from pkdcli.engine.speedups.conv_norms import Undo, change_norms
 from pkdcli.engine.speedups.cpu_modules import quicken_modules
 from pkdcli.errors import ExitCode, PkdError
@@ -72,7 +73,9 @@ def _compile(teacher: nn.Module) -> None:
 
 
 @torch.no_grad()
-def forward_features(teacher: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:
+def forward_features(
+    teacher: nn.Module, inputs: Tensor, encoder: bool = False, samples: list | None = None
+) -> tuple[Tensor, ...]:
     """The feature maps of backbone and neck, level by level.
 
     Runs in inference mode, which keeps no account of versions and views. `as_constants` makes what comes out constants
@@ -81,12 +84,16 @@ def forward_features(teacher: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:
     Args:
         teacher: As `prepare` left it.
         inputs: (N, 3, H, W), normalised as its own config says.
+        encoder: Run its encoder too, for those that record it.
+        samples: As for `run_encoder`.
     """
     with torch.inference_mode(inputs.device.type in ("cpu", "cuda")):
-        return features(teacher, inputs)
+        return features(teacher, inputs, encoder, samples)
 
 
-def features(teacher: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:
+def features(
+    teacher: nn.Module, inputs: Tensor, encoder: bool = False, samples: list | None = None
+) -> tuple[Tensor, ...]:
     """The same in the mode there is, in the teacher's own precision whatever the student's is.
 
     Autocast (`--amp`) would compute a float32 teacher in float16, and make its weights anew in every step.
@@ -94,9 +101,14 @@ def features(teacher: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:
     Args:
         teacher: As `prepare` left it.
         inputs: (N, 3, H, W), normalised as its own config says.
+        encoder: As for `forward_features`.
+        samples: The same.
     """
     with torch.autocast(inputs.device.type, enabled=False):
-        return teacher.extract_feat(inputs.to(next(teacher.parameters()).dtype))
+        found = teacher.extract_feat(inputs.to(next(teacher.parameters()).dtype))
+        if encoder:
+            run_encoder(teacher, found, inputs, samples)
+        return found
 
 
 def as_constants(value: Any) -> Any:

@@ -20,6 +20,7 @@ from pkdcli.compat import activate
 
 activate()
 
+from mmdet.structures import DetDataSample  # noqa: E402
 from mmengine.dataset import Compose  # noqa: E402
 
 from pkdcli.config.data import val_pipeline  # noqa: E402
@@ -27,6 +28,7 @@ from pkdcli.data.scoring.ground_truth import GroundTruth, load_annotations  # no
 from pkdcli.data.scoring.metrics import evaluated, metrics_of  # noqa: E402
 from pkdcli.engine.analysis.load_model import load_detector  # noqa: E402
 from pkdcli.engine.checkpoint.model_zoo import resolve_weights  # noqa: E402
+from pkdcli.engine.distill.encoder import folded, run_encoder, sizes_of  # noqa: E402
 from pkdcli.engine.distill.level_stats import correlation  # noqa: E402
 from pkdcli.engine.predict.detect import forward  # noqa: E402
 from pkdcli.engine.worker.request import answer  # noqa: E402
@@ -108,7 +110,12 @@ def levels_of(model: nn.Module, inputs: Tensor, tap: str | None) -> list[Tensor]
     hook = model.get_submodule(source).register_forward_hook(lambda _module, _inputs, outputs: kept.append(outputs))
     try:
         with torch.no_grad():
-            model.extract_feat(model.data_preprocessor({"inputs": [inputs], "data_samples": None}, False)["inputs"])
+            batch = model.data_preprocessor({"inputs": [inputs], "data_samples": None}, False)["inputs"]
+            features = model.extract_feat(batch)
+            if not kept:  # inside of an encoder, whose rows become maps
+                sample = DetDataSample(metainfo={"img_shape": tuple(inputs.shape[-2:])})
+                run_encoder(model, features, batch, [sample])
+                return list(folded(kept[-1], sizes_of(features)))
     finally:
         hook.remove()
     return [kept[-1]] if isinstance(kept[-1], Tensor) else list(kept[-1])

@@ -115,7 +115,9 @@ def run_steps(
     given = model_zoo.resolve_weights(recipe.weights, cache) if recipe.weights else None
     if given is not None:
         labels.as_many_classes(content, recipe.data, given)
-    config = Config(content)
+    # mmengine prints it into the log and every state. yapf, which it would lay it out with, takes longer for that than
+    # a small student for an epoch.
+    config = Config(content, format_python_code=False)
     start = config.pop("load_from")
     loaders = fit_loaders(config, recipe)
     processes.init_process_group()

@@ -102,7 +102,7 @@ def evaluate(
     fit_loaders(config, recipe)
     config["custom_hooks"] = []
     config["default_hooks"] = {**config["default_hooks"], "checkpoint": None}
-    runner = PkdRunner.from_cfg(Config(config))
+    runner = PkdRunner.from_cfg(Config(config, format_python_code=False))
     checkpoint.load_into(runner.model, weights, strict="exact", what="the detector")
     metrics, _, more = labels.measure(runner, orders, weights)
     if keep is not None:

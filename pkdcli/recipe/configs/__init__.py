@@ -5,7 +5,7 @@ resolved recipe, as literals, so that a run is made of what the file said when t
 """
 
 from pkdcli.recipe.configs.files import beside, config_path, configs_root, full_name, is_own, mmdet_configs
-from pkdcli.recipe.configs.read import read_config
+from pkdcli.recipe.configs.read import forget_own, read_config
 from pkdcli.recipe.configs.text import KEPT, SECTIONS, as_text, from_text, identity_of
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "beside",
     "config_path",
     "configs_root",
+    "forget_own",
     "from_text",
     "full_name",
     "identity_of",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import warnings
@@ -9,7 +10,7 @@ from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from pkdcli.errors import PkdError, nearest
 from pkdcli.folders import cache_root
@@ -19,6 +20,30 @@ from pkdcli.recipe.configs.text import SECTIONS
 _WHOLE = "A detector's config is a whole one, as mmdet trains it."
 _WRAPPERS = {"detector": "detector", "architecture": "student", "student": "student"}
 """Keys of a model around a detector (semi-supervised, tracking, distillation), and what each holds."""
+
+
+class _Kept(NamedTuple):
+    """What a config of the user's said.
+
+    Attributes:
+        hashes: Of the file and of those that it inherits from, by their paths. Of one that imports its types
+            (`with read_base()`) these are not known, and neither are modules that a config imports.
+        content: The whole config.
+    """
+
+    hashes: dict[str, str]
+    content: dict[str, Any]
+
+
+_MMDETS: dict[Path, dict[str, Any]] = {}
+"""Configs of mmdet's that this process has read."""
+_OWN: dict[Path, _Kept] = {}
+"""Configs of the user's that the present command has run."""
+
+
+def forget_own() -> None:
+    """Run the user's configs again when they are next asked for: another command begins, and files may have changed."""
+    _OWN.clear()
 
 
 @cache
@@ -37,7 +62,9 @@ def _config_class() -> Any:
 
 
 def read_config(path: Path, where: str) -> dict[str, Any]:
-    """A whole config as plain nested dicts. Modules that it asks to import are not imported here.
+    """A whole config as plain nested dicts, the caller's own. Modules that it asks to import are not imported here.
+
+    It is a program, which may print, count or take its time, so a command runs it once, however often it is asked for.
 
     Args:
         path: The file.
@@ -46,6 +73,27 @@ def read_config(path: Path, where: str) -> dict[str, Any]:
     Raises:
         PkdError: It can't be read (with file and line), is no detector's, or lacks a section.
     """
+    if path.is_relative_to(configs_root()):
+        if path not in _MMDETS:
+            _MMDETS[path] = _run(path, where)[0]
+        return _plain(_MMDETS[path], lazy=False)
+    kept = _OWN.get(path)
+    if kept is None or any(_sha256(file) != known for file, known in kept.hashes.items()):
+        content, files = _run(path, where)
+        kept = _OWN[path] = _Kept({file: _sha256(file) for file in files}, content)
+    return _plain(kept.content, lazy=False)
+
+
+def _sha256(file: str) -> str:
+    """The hash of a file; empty where it can't be read."""
+    try:
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _run(path: Path, where: str) -> tuple[dict[str, Any], list[str]]:
+    """What `read_config` returns, by running the file; and which files that were."""
     from pkdcli.compat import quiet_setuptools
 
     config = _config_class()
@@ -68,7 +116,9 @@ def read_config(path: Path, where: str) -> dict[str, Any]:
         content["param_scheduler"] = [content["param_scheduler"]]
     if isinstance(content.get("data_preprocessor"), dict):  # as mmengine's Runner hands it on
         content["model"].setdefault("data_preprocessor", content["data_preprocessor"])
-    return content
+    # mmengine puts the texts of all files behind each other, each below its path.
+    inherited = [line for line in read.text.splitlines() if os.path.isabs(line) and Path(line).is_file()]
+    return content, [str(path), *inherited]
 
 
 def _plain(value: Any, lazy: bool) -> Any:

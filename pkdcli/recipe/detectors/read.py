@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from pkdcli.recipe.configs import config_path, configs_root, from_text, read_config
+from pkdcli.recipe.configs import config_path, from_text, read_config
 from pkdcli.recipe.schema import Detector
-
-_MMDETS: dict[Path, dict[str, Any]] = {}
-"""Configs of mmdet's that this process has read."""
 
 
 def load_config(config: str, where: str = "config") -> dict[str, Any]:
@@ -24,12 +19,7 @@ def load_config(config: str, where: str = "config") -> dict[str, Any]:
     Raises:
         PkdError: There is no such config, or it can't be read.
     """
-    path = config_path(config, where)
-    if not path.is_relative_to(configs_root()):
-        return read_config(path, where)
-    if path not in _MMDETS:
-        _MMDETS[path] = read_config(path, where)
-    return copy.deepcopy(_MMDETS[path])
+    return read_config(config_path(config, where), where)
 
 
 def config_of(detector: Detector) -> dict[str, Any]:

@@ -117,6 +117,20 @@ def test_show_of_a_shipped_detector_and_of_files_of_ones_own(type_, here):
     assert shown.startswith(f"# mine.yaml\n{text}# kind: one-stage: the loss weight alpha is 10 where it teaches\n")
 
 
+@pytest.mark.parametrize("words", [
+    ("train", "--teacher", "mine.py", "--student", "mine.py", "--scale", "tiny", "--dry-run"),
+    ("sweep", "--teachers", "gfl50,mine.py", "--students", "mine.py", "--seeds", "0,1", "--scale", "tiny", "--dry-run"),
+    ("show", "mine.py"),
+])  # fmt: skip
+def test_a_command_runs_a_config_of_ones_own_once(type_, here, words):
+    (here / "mine.py").write_text(
+        f'_base_ = ["mmdet::retinanet/{RETINA}.py"]\nopen({str(here / "runs.txt")!r}, "a").write("run\\n")\n'
+    )
+    answer = type_(*words)
+    assert answer.code == 0, answer.err
+    assert (here / "runs.txt").read_text() == "run\n"
+
+
 def test_show_of_a_name_that_is_nearly_a_configs(type_):
     said = type_("show", "yolox_tiny_8xb8")
     assert (said.code, said.out) == (2, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
@@ -139,6 +140,12 @@ def test_the_others_are_looked_at_once(pair, asked):
 def test_only_what_keys_do_not_tell_is_looked_at(config, told, asked):
     assert outputs(load_config(config)["model"], "student", looker()).single is not told
     assert len(asked) == (0 if told else 1)
+
+
+def test_the_process_that_looks_imports_no_distillation():
+    script = "import sys, pkdcli.engine.analysis.levels\nprint('mmdet' in sys.modules, 'mmrazor' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]  # seconds of every first dry run
 
 
 def test_a_real_process_finds_the_levels_of_a_detector_without_keys(tmp_path, monkeypatch):

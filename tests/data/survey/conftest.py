@@ -64,4 +64,5 @@ class Own:
 
 @pytest.fixture
 def own(tmp_path) -> Own:
+    """A data set to be spoilt, in a folder of its own."""
     return Own(tmp_path / "own")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 
+import cv2
 import pytest
 import torch
 from torch import nn
 
 import pkdcli.engine.register  # noqa: F401  before mmdet, which does not import without it
 from pkdcli.config import build
-from pkdcli.engine.analysis import levels
+from pkdcli.engine.analysis import levels, verify
+from pkdcli.engine.distill.encoder import folded, rows_of
+from pkdcli.engine.predict import look
 from pkdcli.errors import PkdError
 from pkdcli.launch import request as asking
 from pkdcli.recipe.detectors.read import load_config
@@ -28,6 +31,9 @@ from mmrazor.models.task_modules.recorder import RecorderManager  # isort: skip
 RTMDET = "rtmdet/rtmdet_tiny_8xb32-300e_coco.py"
 YOLOX = "yolox/yolox_tiny_8xb8-300e_coco.py"
 DYHEAD = "dyhead/atss_r50_fpn_dyhead_1x_coco.py"
+DETR = "detr/detr_r50_8xb2-150e_coco.py"
+DEFORMABLE = "deformable_detr/deformable-detr_r50_16xb2-50e_coco.py"
+DINO = "dino/dino-4scale_r50_8xb2-12e_coco.py"
 YOLOV3 = "yolo/yolov3_mobilenetv2_8xb24-320-300e_coco.py"
 
 # (stride, channels) of each level, and the sides of the two images of the reference
@@ -51,6 +57,18 @@ def section(config: str) -> dict:
 
 def found(config: str) -> list[tuple[int, int]]:
     return [tuple(level) for level in levels.look(section(config), "student")["levels"]]
+
+
+def tiny_model(config: str) -> dict:
+    """The model of a config as scale tiny shrinks it."""
+    return build.detector(known(student=config), known(student=config).student)
+
+
+def known(**options):
+    """A recipe at scale tiny, as it is when the data are known."""
+    made = resolve(Request(scale="tiny", init="scratch", **options))
+    data = made.data.model_copy(update={"classes": ["a", "b", "c"], "masks": False, "train_images": 8})
+    return made.model_copy(update={"data": data, "pretrained": False})
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +106,41 @@ def test_another_module_can_be_looked_at():
         levels.look(section(RTMDET), "teacher", "neck.reduce_layer.0")
     assert error.value.hint.startswith("Did you mean 'neck.reduce_layers.0'? Modules: ")
     assert "encoder" not in error.value.hint
+
+
+@pytest.mark.parametrize(("config", "strides"), [
+    ("detr/detr_r50_8xb2-150e_coco.py", [32]),
+    ("conditional_detr/conditional-detr_r50_8xb2-50e_coco.py", [32]),
+    ("dab_detr/dab-detr_r50_8xb2-50e_coco.py", [32]),
+    ("deformable_detr/deformable-detr_r50_16xb2-50e_coco.py", [8, 16, 32, 64]),
+    ("dino/dino-4scale_r50_8xb2-12e_coco.py", [8, 16, 32, 64]),
+    ("ddq/ddq-detr-4scale_r50_8xb2-12e_coco.py", [8, 16, 32, 64]),
+])  # fmt: skip
+def test_the_encoder_of_a_detr_has_the_levels_that_it_takes(config, strides):
+    model = tiny_model(config)
+    width = model["encoder"]["layer_cfg"]["ffn_cfg"]["embed_dims"]
+    assert levels.look(model, "student", "encoder") == {
+        "module": "encoder", "single": True, "levels": [[stride, width] for stride in strides], "sizes": "neck"
+    }  # fmt: skip
+
+
+def test_taps_inside_of_an_encoder_and_beyond_it():
+    model = tiny_model(DINO)
+    last = f"encoder.layers.{model['encoder']['num_layers'] - 1}"
+    assert [stride for stride, _ in levels.look(model, "teacher", last)["levels"]] == [8, 16, 32, 64]
+    refusals = {}
+    for tap in ("encoder.layer.0", "decoder", "encoder.layers"):
+        with pytest.raises(PkdError) as error:
+            levels.look(model, "teacher", tap)
+        refusals[tap] = error.value
+    for tap in ("encoder.layer.0", "decoder"):
+        said = f"--tap: the teacher (DINO) has no module {tap!r} in its backbone, neck and encoder."
+        assert refusals[tap].message == said
+    assert refusals["encoder.layer.0"].hint.startswith("Did you mean 'encoder.layers.0'? Modules: backbone, ")
+    assert refusals["encoder.layer.0"].hint.endswith(", encoder, encoder.layers.")
+    assert refusals["decoder"].hint.endswith("so what a head or a decoder puts out can't be compared.")
+    times = "--tap: the teacher (DINO): encoder.layers runs 0 times an image; one that runs once is needed."
+    assert refusals["encoder.layers"].message == times
 
 
 def test_a_request_may_name_another_module():
@@ -186,9 +239,7 @@ def _here(monkeypatch, tmp_path):
 
 def recipe(teacher: str | None, student: str | None, **options):
     """The pair gfl101-gfl50 at scale tiny, with another teacher or student."""
-    made = resolve(Request(pair="gfl101-gfl50", scale="tiny", init="scratch", **options))
-    data = made.data.model_copy(update={"classes": ["a", "b", "c"], "masks": False, "train_images": 8})
-    update = {"data": data, "pretrained": False}
+    made, update = known(pair="gfl101-gfl50", **options), {}
     for part, config in (("teacher", teacher), ("student", student)):
         if config:
             update[part] = Detector(name="other", title="Other", kind="one-stage", config=config)
@@ -242,6 +293,115 @@ def test_a_distilled_step_with_levels_that_were_found(case):
     assert torch.isfinite(total)
     total.backward()
     assert all(weight.grad is None for weight in algorithm.teacher.parameters())
+
+
+# teacher, student, what is tapped, (student, teacher) levels that are compared
+ENCODERS = {
+    "an encoder teaches": (DINO, "gfl50", "teacher=encoder", [[0, 0], [1, 1], [2, 2], [3, 3]]),
+    "an encoder learns": ("gfl50", DEFORMABLE, "student=encoder", [[0, 0], [1, 1], [2, 2], [3, 3]]),
+    "a layer learns from an encoder": (DETR, DETR, "encoder.layers.1", [[0, 0]]),
+}
+
+
+@pytest.mark.usefixtures("_here")
+@pytest.mark.parametrize("case", ENCODERS)
+def test_a_distilled_step_with_the_levels_of_an_encoder(case):
+    teacher, student, tap, pairs = ENCODERS[case]
+    torch.manual_seed(0)
+    made = build.with_adapters(known(teacher=teacher, student=student, tap=(tap,)))
+    algorithm = MODELS.build(Config({"model": build.model(made)}).model)
+    MMLogger.get_current_instance().setLevel("ERROR")
+    algorithm.init_weights()
+    algorithm.train()
+    data = algorithm.data_preprocessor(batch(), True)
+    for sample in data["data_samples"][:1]:
+        sample.set_metainfo({"img_shape": (128, 96)})  # the rest is padding
+    algorithm.distiller.measuring = True
+    losses = algorithm(**data, mode="loss")
+    assert algorithm.facts()["levels_paired"] == pairs
+    for measured in algorithm.distiller.measured.values():
+        assert measured.connected
+        assert measured.detection_grad_norm > 0 or "learns" not in case
+    distilled = sum(loss for name, loss in losses.items() if name.startswith("distill."))
+    assert 0 < float(distilled.detach()) < float("inf")
+    distilled.backward(retain_graph=True)
+    if tap != "teacher=encoder":
+        first = algorithm.student.encoder.layers[0]
+        assert all(weight.grad.abs().max() > 0 for weight in first.ffn.parameters())
+    total, _ = algorithm.parse_losses(losses)
+    total.backward()
+    assert all(weight.grad is None for weight in algorithm.teacher.parameters())
+
+
+@pytest.mark.usefixtures("_here")
+def test_what_a_teachers_encoder_says_is_what_it_says_in_the_whole_detector():
+    torch.manual_seed(0)
+    made = build.with_adapters(known(teacher=DEFORMABLE, student="gfl50", tap=("teacher=encoder",)))
+    algorithm = MODELS.build(Config({"model": build.model(made)}).model)
+    section = build.model(made)["teacher"]
+    whole = MODELS.build(Config({"model": section}).model).eval()
+    whole.init_weights()
+    algorithm.teacher.load_state_dict(
+        {name: value for name, value in whole.state_dict().items() if not name.startswith("bbox_head.")}
+    )
+    data = algorithm.data_preprocessor(batch(), True)
+    data["data_samples"][0].set_metainfo({"img_shape": (128, 96)})
+    rows = []
+    whole.encoder.register_forward_hook(lambda _module, _inputs, outputs: rows.append(outputs))
+    with torch.no_grad():
+        whole.predict(data["teacher_inputs"], data["data_samples"])
+    algorithm.record_teacher(data["teacher_inputs"], data["data_samples"])
+    recorder = algorithm.distiller.teacher_recorders.get_recorder("fpn")
+    maps = [recorder.get_record_data(0, level) for level in range(4)]
+    assert [tuple(one.shape[2:]) for one in maps] == [(16, 16), (8, 8), (4, 4), (2, 2)]
+    torch.testing.assert_close(maps[0][1, :, 3, 5], rows[0][1, 3 * 16 + 5], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(maps[2][0, :, 1, 2], rows[0][0, 256 + 64 + 1 * 4 + 2], rtol=1e-5, atol=1e-5)
+    assert torch.equal(rows_of(maps), rows_of(folded(rows_of(maps), [one.shape[2:] for one in maps])))
+    algorithm.record_teacher(data["teacher_inputs"])  # as if nothing were padded
+    assert not torch.allclose(recorder.get_record_data(0, 0)[0], maps[0][0], atol=1e-3)
+    with pytest.raises(ValueError, match="341 rows are not the positions of levels of"):
+        folded(torch.zeros(1, 341, 4), [(16, 16), (8, 8)])
+
+
+@pytest.fixture
+def _picture(tmp_path):
+    """A picture of 128x96 pixels, picture.png."""
+    pixels = torch.randint(0, 256, (96, 128, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    cv2.imwrite(str(tmp_path / "picture.png"), pixels.numpy())
+
+
+@pytest.mark.usefixtures("_here", "_picture")
+def test_pkd_verify_measures_what_is_tapped(tmp_path):
+    def features(**options):
+        made = known(**options)
+        whole = made.model_copy(update={"data": made.data.model_copy(update={"image": 128})}).model_dump(mode="json")
+        images = [str(tmp_path / "picture.png")]
+        return verify.features({"recipe": whole, "teacher": None, "student": None, "images": images})
+
+    backbones = features(pair="gfl101-gfl50", tap=("backbone",))
+    assert [tuple(one.teacher.shape) for one in backbones] == [
+        (1, 32, 24, 32), (1, 64, 12, 16), (1, 128, 6, 8), (1, 256, 3, 4)
+    ]  # fmt: skip
+    encoder = features(teacher="gfl50", student=DEFORMABLE, tap=("student=encoder",))
+    assert [tuple(one.teacher.shape[2:]) for one in encoder] == [(12, 16), (6, 8), (3, 4), (2, 2)]
+    for level in encoder[:3]:  # its last step is a layer norm; the last level is resized
+        torch.testing.assert_close(level.student.var(1, unbiased=False), torch.ones(level.student[:, 0].shape).double(),
+                                   rtol=1e-3, atol=1e-3)  # fmt: skip
+
+
+def test_a_look_of_pkd_diagnose_sees_what_is_tapped():
+    torch.manual_seed(0)
+    model = MODELS.build(Config({"model": tiny_model(DEFORMABLE)}).model).eval()
+    image = torch.randint(0, 256, (3, 90, 120), dtype=torch.uint8)
+    rows = []
+    model.encoder.layers[0].register_forward_hook(lambda _module, _inputs, outputs: rows.append(outputs))
+    sample = DetDataSample(metainfo={"img_shape": (90, 120), "ori_shape": (90, 120), "scale_factor": (1.0, 1.0)})
+    with torch.no_grad():
+        model.test_step({"inputs": [image], "data_samples": [sample]})
+    maps = look.levels_of(model, image, "encoder.layers.0")
+    sizes = [tuple(one.shape[2:]) for one in look.levels_of(model, image, None)]
+    assert [tuple(one.shape[2:]) for one in maps] == sizes
+    torch.testing.assert_close(rows_of(maps), rows[0])
 
 
 @pytest.mark.usefixtures("_here")

@@ -71,13 +71,14 @@ def again(ratio, timings):
 
 @pytest.mark.parametrize("name", list(TIMINGS))
 def test_a_section_has_its_timings_and_ratios_made_of_them(name, request_, tmp_path):
-    section = worker.sections(request_(repeat=2), tmp_path)[name]().as_dict()
+    rounds = 1 if name == "predict" else 2  # each of its rounds starts the command twice, which imports torch
+    section = worker.sections(request_(repeat=rounds), tmp_path)[name]().as_dict()
     assert list(section) == ["name", "title", "timings", "ratios", "numbers", "notes"]
     assert section["name"] == name
     assert [timing["name"] for timing in section["timings"]] == TIMINGS[name]
     for timing in section["timings"]:
-        assert len(timing["seconds"]) == 2
-        assert timing["median"] == pytest.approx(sum(timing["seconds"]) / 2)
+        assert len(timing["seconds"]) == rounds
+        assert timing["median"] == pytest.approx(sum(timing["seconds"]) / rounds)
         assert min(timing["seconds"]) > 0
     for ratio in section["ratios"]:
         assert ratio["value"] == pytest.approx(again(ratio, section["timings"]), rel=1e-9, abs=1e-12)

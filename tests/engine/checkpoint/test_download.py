@@ -6,10 +6,9 @@ import errno
 import hashlib
 import http.server
 import json
+import multiprocessing
 import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -373,23 +372,22 @@ def test_an_address_can_not_leave_the_cache(server, cache):
 
 def test_threads_and_processes_that_want_the_same_file(server, cache):
     server.slow = 1.0  # long enough for all to arrive while the first one is at it
-    code = (
-        "import sys; from pathlib import Path; from pkdcli.engine.checkpoint.download import fetch\n"
-        "print(fetch(sys.argv[1], Path(sys.argv[2])))"
-    )
-    processes = [
-        subprocess.Popen([sys.executable, "-c", code, server.url(), str(cache)], stdout=subprocess.PIPE, text=True)
-        for _ in range(3)
-    ]
+    fork = multiprocessing.get_context("fork")  # they have imported torch already
+    printed = fork.Queue()
+    processes = [fork.Process(target=lambda: printed.put(fetch(server.url(), cache))) for _ in range(3)]
+    for process in processes:
+        process.start()
     got: list[Path] = []
     threads = [threading.Thread(target=lambda: got.append(fetch(server.url(), cache))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(timeout=30)
-    printed = [process.communicate(timeout=30)[0].strip() for process in processes]
+    assert [printed.get(timeout=30) for _ in processes] == [target(cache)] * 3
+    for process in processes:
+        process.join(timeout=30)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
     assert got == [target(cache)] * 4
-    assert printed == [str(target(cache))] * 3
     assert target(cache).read_bytes() == CONTENT
     assert server.seen == [None]  # one download served all
     assert files(cache) == [NAME, f"{NAME}.ok"]

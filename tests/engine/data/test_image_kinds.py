@@ -151,7 +151,7 @@ def test_every_reader_sees_what_a_person_sees(scene, tmp_path, kind):
     assert one.why is None
     found["predict"] = pixels[0]
     if kind not in BEYOND_OPENCV:
-        found["predict.py"] = standalone.read(str(file), {"exif": "shown", "pixel_range": pixel_range})[..., ::-1]
+        found["predict.py"] = standalone.read(str(file), exif="shown", pixel_range=pixel_range)[..., ::-1]
     for name, image in found.items():
         assert (image.shape, image.dtype) == ((HEIGHT, WIDTH, 3), np.uint8), name
         off = np.abs(image.astype(int) - expected)
@@ -167,7 +167,7 @@ def test_predict_py_reads_pixels_as_stored_where_the_boxes_were_drawn_on_them(sc
     file = tmp_path / "photo.png"
     file.write_bytes(photo("PNG", 6, Image.Transpose.ROTATE_90)(scene))
     stored = np.asarray(scene.transpose(Image.Transpose.ROTATE_90))
-    np.testing.assert_array_equal(standalone.read(str(file), {"exif": "stored", "pixel_range": None}), stored)
+    np.testing.assert_array_equal(standalone.read(str(file), exif="stored", pixel_range=None), stored)
     np.testing.assert_array_equal(
         read_image(file, None, Reading("stored"))[..., ::-1], stored, "as the run itself reads it"
     )
@@ -177,4 +177,4 @@ def test_predict_py_has_no_picture_of_what_is_none(tmp_path: Path):
     (tmp_path / "a.png").write_text("no picture")
     (tmp_path / "empty.png").touch()
     for name in ("a.png", "empty.png", "absent.png", "."):
-        assert standalone.read(str(tmp_path / name), {"exif": "shown", "pixel_range": None}) is None, name
+        assert standalone.read(str(tmp_path / name), exif="shown", pixel_range=None) is None, name

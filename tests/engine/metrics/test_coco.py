@@ -346,25 +346,30 @@ from pkdcli.engine.distributed import processes
 torch.set_num_threads(1)
 processes.init_process_group()
 torch.distributed.all_gather_object = torch.distributed.gather_object = None  # boxes are not pickled
-batch, classes, size = torch.load(sys.argv[2])
-evaluator = Evaluator(dict(type="mmdet.PkdCocoMetric", ann_file=sys.argv[1]))
-evaluator.dataset_meta = {"classes": classes}
-evaluator.process(batch[torch.distributed.get_rank()])
-print(json.dumps(evaluator.evaluate(size)))
+for path in sys.argv[1:]:
+    file, batch, classes, size = torch.load(path)
+    evaluator = Evaluator(dict(type="mmdet.PkdCocoMetric", ann_file=file))
+    evaluator.dataset_meta = {"classes": classes}
+    evaluator.process(batch[torch.distributed.get_rank()])
+    print(json.dumps(evaluator.evaluate(size)))
 torch.distributed.barrier()
 processes.leave()
 """
 
 
-# Seven images on two processes, and one image that both have, so that one of them has nothing new.
-@pytest.mark.parametrize("images", [7, 1])
-def test_metric_on_two_processes_equals_one(save, tmp_path, images):
-    data, results = make(17, images=images)
-    classes = list(CLASSES)
-    path, batch = save(data), samples(data, results, classes)
-    expected = run(path, [batch], classes, len(batch))
-    # mmengine's DefaultSampler: every second image, starting over where the number is odd
-    torch.save(([(batch + batch[:1])[rank::2] for rank in range(2)], classes, len(batch)), tmp_path / "batch.pt")
+def test_metric_on_two_processes_equals_one(tmp_path):
+    """Seven images on two processes, and one image that both have, so that one of them has nothing new."""
+    classes, files, expected = list(CLASSES), [], []
+    for images in (7, 1):
+        data, results = make(17, images=images)
+        path = tmp_path / f"{images}.json"
+        path.write_text(json.dumps(data))
+        batch = samples(data, results, classes)
+        expected.append(run(path, [batch], classes, len(batch)))
+        # mmengine's DefaultSampler: every second image, starting over where the number is odd
+        shared = [(batch + batch[:1])[rank::2] for rank in range(2)]
+        files.append(tmp_path / f"{images}.pt")
+        torch.save((str(path), shared, classes, len(batch)), files[-1])
     here = tmp_path / "here"
     here.mkdir()
     with socket.socket() as free:
@@ -373,7 +378,7 @@ def test_metric_on_two_processes_equals_one(save, tmp_path, images):
     environment = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
     workers = [
         subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(path), str(tmp_path / "batch.pt")],
+            [sys.executable, "-c", WORKER, *map(str, files)],
             env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             cwd=here,
             stdout=subprocess.PIPE,
@@ -388,5 +393,6 @@ def test_metric_on_two_processes_equals_one(save, tmp_path, images):
             worker.kill()
     assert [worker.returncode for worker in workers] == [0, 0]
     for text in printed:
-        same(json.loads(text.splitlines()[-1]), expected)
+        for line, metrics in zip(text.splitlines()[-2:], expected, strict=True):
+            same(json.loads(line), metrics)
     assert list(here.iterdir()) == []  # mmengine would gather through files in ./.dist_test

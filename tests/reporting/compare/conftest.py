@@ -13,6 +13,7 @@ from pkdcli.reporting.compare.scored import Scored
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
+    """The data set's content, and both runs as they are scored on it."""
     content = data_set(40)
     path = tmp_path_factory.mktemp("two") / "val.json"
     path.write_text(json.dumps(content))

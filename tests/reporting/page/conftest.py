@@ -105,11 +105,13 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path):
+    """An empty runs folder to put runs into."""
     return Site(tmp_path)
 
 
 @pytest.fixture(scope="session")
 def whole_site(tmp_path_factory):
+    """A runs folder with a sweep, seeds, failed and open runs, for tests that only look at it."""
     return Site(tmp_path_factory.mktemp("site")).whole()
 
 

@@ -51,7 +51,7 @@ def _main(recipe: str, kind: str) -> None:
         else:
             facts(data, Path(cache))
         seconds = time.perf_counter() - begin
-    print(json.dumps([round(seconds, 2), round(_peak(), 3)]))
+    print(json.dumps([round(seconds, 6), round(_peak(), 3)]))
 
 
 def _peak() -> float:
