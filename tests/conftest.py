@@ -21,6 +21,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Two cores, and trainings that are over in seconds: threads that wait for each other only cost.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# The tests themselves wait for no disk, which takes longer than many of them: a process that ends, however it ends,
+# loses nothing that it has written. What they start waits as ever.
+os.fsync = lambda handle: None
+
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
