@@ -11,9 +11,9 @@ from pkdcli.data.images.reading import settle
 from pkdcli.data.joined.classes import fingerprint_of, only_of
 from pkdcli.data.joined.make import joined, notes_of
 from pkdcli.data.shapes import dataset
+from pkdcli.data.shapes.recipe import drawn_in
 from pkdcli.errors import ExitCode, PkdError, unknown
-from pkdcli.recipe.places import drawn_here
-from pkdcli.recipe.schema import Data, Part, Split
+from pkdcli.recipe.schema import Data, Part
 from pkdcli.runs.store import read_json, write_json
 
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ def present(data: Data, cache: Path, progress: Callable[[int, int], None] | None
         PkdError: Data that is absent (exit code 3 with how to get it).
     """
     if data.generator == "shapes":
-        return _drawn_in(data, cache, dataset.ensure_shapes(cache, progress))
+        drawn = drawn_in(data, cache)  # before anything is drawn, as it may be refused
+        dataset.ensure_shapes(cache, progress)
+        return drawn
     _present(data)
     return joined(data, cache)
 
@@ -72,7 +74,7 @@ def facts(data: Data, cache: Path, warn: Callable[[str], None] = _say) -> Data:
         warn: As for `prepare`.
     """
     if data.generator == "shapes":
-        return _drawn_in(data, cache, cache / "data" / f"shapes-v{dataset.VERSION}").model_copy(
+        return drawn_in(data, cache).model_copy(
             update={
                 "classes": list(dataset.CLASSES),
                 "fingerprint": dataset.CHECKSUM[:16],
@@ -153,16 +155,6 @@ def spoils(data: Data, cache: Path) -> dict[str, str]:
     known = (found.get("spoils") if isinstance(found, dict) else None) or {}
     passed = {*data.accept, *(["leakage"] if data.get else [])}
     return {word: text for word, text in known.items() if word not in passed}
-
-
-def _drawn_in(data: Data, cache: Path, root: Path) -> Data:
-    """The embedded data set in its folder; of a resolved recipe, too, that has the paths of another cache."""
-    data = drawn_here(data, cache)
-    return data.model_copy(update={name: _under(root, split) for name, split in data.splits.items()})
-
-
-def _under(root: Path, split: Split) -> Split:
-    return Split(images=str(root / split.images), annotations=str(root / split.annotations))
 
 
 def _folders(data: Data) -> dict[str, Any]:

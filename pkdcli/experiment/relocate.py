@@ -53,7 +53,8 @@ def say_where(paths: RunPaths, data: Data) -> bool:
         said = paths.recipe.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return False  # a run that has lost its recipe has nothing to be told
-    named = [path for split in data.splits.values() for path in (split.images, split.annotations)]
+    places = [place for split in data.splits.values() for place in (split, *split.joined)]
+    named = [path for place in places for path in (place.images, place.annotations)]
     if all(f": {path}\n" in said for path in named):  # the usual case, for which no YAML has to be read
         return False
     content = read_yaml(paths.recipe)
@@ -64,12 +65,20 @@ def say_where(paths: RunPaths, data: Data) -> bool:
     for name, split in data.splits.items():
         old, new = section.get(name), split.model_dump()
         if isinstance(old, dict) and old != new:
-            moved |= {str(old[key]): new[key] for key in new if key in old}
+            moved |= _moved(old, new)
             section[name] = new
     if moved:
         write_text(paths.recipe, as_yaml(content))
         replace_paths(paths, moved)
     return bool(moved)
+
+
+def _moved(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
+    """New places by old ones, of a split as the recipe has it, and of what it is joined of."""
+    moved = {str(old[key]): new[key] for key in ("images", "annotations") if key in old}
+    for before, now in zip(old.get("joined", ()), new.get("joined", ()), strict=False):
+        moved |= _moved(before, now)
+    return moved
 
 
 def replace_paths(paths: RunPaths, moved: Mapping[str, str]) -> None:

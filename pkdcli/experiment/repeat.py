@@ -14,7 +14,7 @@ from pkdcli.recipe.own import with_content
 from pkdcli.recipe.places import at
 from pkdcli.recipe.references import located
 from pkdcli.recipe.resolve import load_data
-from pkdcli.recipe.schema import Data, Recipe, Split
+from pkdcli.recipe.schema import Data, Part, Recipe, Split
 from pkdcli.recipe.schema.kinds import Accepted
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.store import sha256
@@ -143,10 +143,14 @@ def _data(data: Data, changes: Changes, file: Path) -> Data:
     if data.generator is not None:
         return data
     folder = file.absolute().parent
+
+    def placed(one: Part) -> Part:
+        return Part(images=str(folder / one.images), annotations=str(folder / one.annotations))
+
     return at(
         data,
         {
-            name: Split(images=str(folder / split.images), annotations=str(folder / split.annotations))
+            name: Split(**dict(placed(split)), joined=[placed(one) for one in split.joined])
             for name, split in data.splits.items()
         },
     )

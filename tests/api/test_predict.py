@@ -45,6 +45,8 @@ def test_what_cannot_be_read_is_named_and_the_others_go_on(both, folder):
     assert record["images"] == 8
     assert record["failed"] == [f"image {broken} is no image but text"]
     assert json.loads((out / "summary.json").read_text()) == record
+    # A process of one or two threads and this one's few: neither nothing nor more than all cores had to give.
+    assert 0 < record["processor_seconds_an_image_in_all"] < 64 * record["seconds_an_image_in_all"]
     assert not list(out.rglob(".*"))
 
 

@@ -291,3 +291,19 @@ def test_a_set_without_annotations(own):
     own.coco["annotations"] = []
     own.write()
     assert "annotations is an empty list" in own.refused().message
+
+
+@pytest.mark.parametrize("ready", [prepare.facts, prepare.prepare])
+def test_classes_of_the_drawn_data_are_all_of_them(tmp_path, ready):
+    """They were left unheeded: the recipe said one class, and the run learned six."""
+    some = load_data("shapes").model_copy(update={"classes": ["circle", "star"]})
+    with pytest.raises(PkdError) as caught:
+        ready(some, tmp_path)
+    assert caught.value.message == (
+        "data set shapes: classes: circle, star can't be chosen: shapes is used with all that are drawn, "
+        "circle, square, triangle, star, cross, crescent."
+    )
+    images, file = (tmp_path / "data" / "shapes-v1" / name for name in ("images/train", "annotations/train.json"))
+    assert f"whose `train` is {{images: {images}, annotations: {file}}}, and `val` likewise." in caught.value.hint
+    whole = load_data("shapes").model_copy(update={"classes": list(CLASSES)})  # as recipes of runs have it
+    assert prepare.facts(whole, tmp_path).classes == list(CLASSES)

@@ -41,6 +41,7 @@ class Predictions:
         failed: What could not be read, and why.
         seconds: By detector, the median for an image.
         whole: Seconds for an image from the first to the last, with all that is read, drawn and written.
+        processor: Seconds of all cores for the same, which other programs on the machine hardly lengthen.
     """
 
     folder: Path
@@ -50,6 +51,7 @@ class Predictions:
     failed: tuple[str, ...]
     seconds: dict[str, float | None]
     whole: float | None
+    processor: float | None = None
 
     @property
     def code(self) -> ExitCode:
@@ -65,6 +67,7 @@ class Predictions:
             "detections": self.counts,
             "seconds_an_image": self.seconds,
             "seconds_an_image_in_all": self.whole,
+            "processor_seconds_an_image_in_all": self.processor,
             "failed": list(self.failed),
             "files": [str(file) for file in self.files],
         }
@@ -145,9 +148,11 @@ def predict(
         "lowest": keeper.lowest,
     }  # fmt: skip
     failed: list[str] = []
-    whole = _collect(request, keeper, failed, on_image, say or unheard, watcher)
+    taken = _collect(request, keeper, failed, on_image, say or unheard, watcher)
+    whole, processor = (round(one / keeper.images, 6) if keeper.images else None for one in taken)
+    seconds = keeper.median_seconds()
     found = Predictions(
-        folder, tuple(keeper.files()), keeper.images, keeper.counts, tuple(failed), keeper.median_seconds(), whole
+        folder, tuple(keeper.files()), keeper.images, keeper.counts, tuple(failed), seconds, whole, processor
     )
     write_json(folder / MARK, found.record())
     return found
@@ -160,8 +165,8 @@ def _collect(
     on_image: OnImage | None,
     say: Callable[[str], None],
     watcher: Watcher,
-) -> float | None:
-    """Have a process predict, and keep what it answers; seconds for an image in all.
+) -> tuple[float, float]:
+    """Have a process predict, and keep what it answers; seconds by the wall's clock and of the processor.
 
     Whatever stops it, what was kept by then is whole.
     """
@@ -171,9 +176,12 @@ def _collect(
     with watcher.doing("loading the detector ..."):
         head = next(lines)
     keeper.begin(head["classes"])
-    begin, total = time.perf_counter(), len(keeper.given)
+    begin, total, processor = time.perf_counter(), len(keeper.given), -time.process_time()
     try:
         for line in lines:
+            if "processor" in line:
+                processor += line["processor"]
+                continue
             one = keeper.given[line["place"]]
             if "why" in line:
                 failed.append(line["why"].removesuffix("."))
@@ -185,7 +193,7 @@ def _collect(
     finally:
         lines.close()
         keeper.close()
-    return round((time.perf_counter() - begin) / keeper.images, 6) if keeper.images else None
+    return time.perf_counter() - begin, processor + time.process_time()
 
 
 def wanted(options: Any) -> tuple[list[Model], str]:

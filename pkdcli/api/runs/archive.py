@@ -175,8 +175,7 @@ def _own_data(recipes: Sequence[Recipe]) -> list[DataSet]:
     found = {}
     for recipe in recipes:
         if recipe.data.generator is None:
-            splits = {name: split.model_dump() for name, split in recipe.data.splits.items()}
-            one = DataSet(recipe.data.name, recipe.data.fingerprint, splits)
+            one = DataSet.of(recipe.data)
             found[str(one)] = one
     return [found[key] for key in sorted(found)]
 

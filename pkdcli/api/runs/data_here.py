@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pkdcli.errors import PkdError
 from pkdcli.recipe.schema import Data, Split
@@ -36,7 +37,7 @@ def splits_at(data: DataSet, place: str) -> dict[str, Split]:
         found = {name: there[name] for name in data.splits}
     else:
         found = _in_folder(data, Path(place).expanduser().absolute(), where)
-    made = Data(name=data.name, **found)
+    made = Data(name=data.name, map=data.map, **found)
     if missing := absent(made):
         listed = "".join(f"\n  {path}" for path in missing)
         raise PkdError(
@@ -55,9 +56,16 @@ def splits_at(data: DataSet, place: str) -> dict[str, Split]:
 def _in_folder(data: DataSet, folder: Path, where: str) -> dict[str, Split]:
     if not folder.is_dir():
         raise PkdError(f"{where}: there is no folder {folder}.", "Give the folder of its files, or its data recipe.")
-    named = [path for split in data.splits.values() for path in split.values()]
+    named = [path for part in data.parts for path in part.values()]
     base = os.path.commonpath([os.path.dirname(path.rstrip("/")) for path in named])
-    return {
-        name: Split(**{key: str(folder / os.path.relpath(path, base)) for key, path in split.items()})
-        for name, split in data.splits.items()
-    }
+
+    def placed(part: Mapping[str, str]) -> dict[str, str]:
+        return {key: str(folder / os.path.relpath(part[key], base)) for key in ("images", "annotations")}
+
+    found = {}
+    for name, split in data.splits.items():
+        made: dict[str, Any] = placed(split)
+        if split.get("joined"):  # what was made of them lay in a cache, and is made again
+            made = {"images": "", "annotations": "", "joined": [placed(one) for one in split["joined"]]}
+        found[name] = Split(**made)
+    return found

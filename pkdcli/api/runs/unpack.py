@@ -100,7 +100,7 @@ def unpack(options: UnpackOptions, output: Annotated[OutputOptions, Only("runs")
             _settle(RunPaths(source), manifest, where)
             moves.append((source, target))
         place(moves)
-    missing = [one for one in manifest.data if _absent(where.get(_key(one)) or _splits(one))]
+    missing = [one for one in manifest.data if _key(one) not in where and not _is_here(one)]
     return Unpacked(
         [runs / one for one in manifest.runs],
         [teachers / one for one in manifest.teachers if one not in kept],
@@ -151,18 +151,12 @@ def _check_free(targets: dict[str, Path], force: bool) -> None:
 
 
 def _key(data: DataSet) -> str:
-    return str((data.name, data.splits))
+    # What was joined lay in a cache: it is told by its parts.
+    return str((data.name, {name: split.get("joined") or split for name, split in data.splits.items()}, data.map))
 
 
-def _splits(data: DataSet) -> dict[str, Split]:
-    from pkdcli.recipe.schema import Split
-
-    return {name: Split(**one) for name, one in data.splits.items()}
-
-
-def _absent(splits: dict[str, Split]) -> list[str]:
-    named = [path for split in splits.values() for path in (split.annotations, split.images)]
-    return [path for path in named if not Path(path).exists()]
+def _is_here(data: DataSet) -> bool:
+    return all(Path(path).exists() for part in data.parts for path in part.values())
 
 
 def _places(manifest: Manifest, words: tuple[str, ...]) -> dict[str, dict[str, Split]]:
@@ -184,6 +178,7 @@ def _places(manifest: Manifest, words: tuple[str, ...]) -> dict[str, dict[str, S
 
 def _settle(paths: RunPaths, manifest: Manifest, where: dict[str, dict[str, Split]]) -> None:
     """Make a run that was just unpacked one of this machine: its folders, its data, and that nobody is at it."""
+    from pkdcli.data.joined.make import joined
     from pkdcli.experiment.relocate import replace_paths, say_where
     from pkdcli.recipe.modules.copies import read_recipe
     from pkdcli.recipe.places import at
@@ -192,8 +187,9 @@ def _settle(paths: RunPaths, manifest: Manifest, where: dict[str, dict[str, Spli
     from pkdcli.runs.store import read_object, read_path, write_json
 
     data = read_recipe(paths.recipe).data
-    own = DataSet(data.name, data.fingerprint, {name: split.model_dump() for name, split in data.splits.items()})
-    say_where(paths, at(data, where[_key(own)]) if _key(own) in where else data)
+    own = DataSet.of(data)
+    here = at(data, where[key]) if (key := _key(own)) in where else data
+    say_where(paths, joined(here, cache_root()) if key in where or _is_here(own) else here)
     job, noted = read_object(paths.job), read_path(paths.job, "teacher")
     # How it was launched there says nothing of this machine.
     kept = {key: value for key, value in job.items() if key not in ("launcher", "queue")}

@@ -42,7 +42,7 @@ def _show(found: Unpacked) -> None:
     for path in found.kept:
         tell(f"note: the teacher {path.name} that is here stays")
     for data in found.missing:
-        places = "".join(f"\n  {split['annotations']}" for split in data.splits.values())
+        places = "".join(f"\n  {part['annotations']}" for part in data.parts)
         tell(
             f"note: data set {data.name} is not here; it lay at{places}\nreport needs none of it. Before eval or "
             "resume, say where it lies now by the data recipe there:"

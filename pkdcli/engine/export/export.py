@@ -60,6 +60,9 @@ class Export:
         graphs = {"onnx", "torchscript"} & set(formats)
         if graphs:
             graph_of(self.model, self.raw)  # refuses before anything is written
+            if not self.raw and getattr(self.model, "with_mask", False):
+                kind = type(self.model).__name__
+                self.say(note=f"a graph finds boxes, scores and classes: the masks of {kind} are left out")
             about = prepare.described(self.model)
             images = self._images()
         if "safetensors" in formats:

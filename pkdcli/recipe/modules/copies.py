@@ -12,7 +12,7 @@ from pathlib import Path
 from pkdcli.folders import cache_root
 from pkdcli.recipe.library import parse, read_yaml
 from pkdcli.recipe.modules.files import has_hash, needed_files
-from pkdcli.recipe.places import drawn_here
+from pkdcli.recipe.places import made_here
 from pkdcli.recipe.references import Import
 from pkdcli.recipe.schema import Recipe
 
@@ -54,7 +54,7 @@ def read_recipe(path: Path) -> Recipe:
         PkdError: It is absent or damaged.
     """
     recipe = parse(Recipe, read_yaml(path), str(path))
-    recipe = recipe.model_copy(update={"data": drawn_here(recipe.data, cache_root())})
+    recipe = recipe.model_copy(update={"data": made_here(recipe.data, cache_root())})
     folder = path.absolute().parent / FOLDER
     if not folder.is_dir():
         return recipe

@@ -190,7 +190,8 @@ def _fitting(paths: RunPaths, kept: Sequence[Path], data: Data) -> Detections:
         try:
             found = predictions.read(path)
         except PkdError as error:
-            errors.append(error)
+            hint = f"pkd eval {paths.run} finds them again, and keeps them."
+            errors.append(PkdError(error.message, hint, error.code))
             continue
         if None in (found.fingerprint, data.fingerprint) or found.fingerprint == data.fingerprint:
             return found

@@ -37,7 +37,7 @@ def baseline_command(method: Record, seed: int | None, unlike: Sequence[str] = (
     if typed is None:
         words += _from_columns(method, unlike)
     else:
-        words += _schedule(method) + _rest(typed, alone=True)
+        words += _schedule(method) + _rest(typed, method, alone=True)
     return shlex.join([*words, "--seed", plain(seed)])
 
 
@@ -50,7 +50,7 @@ def more_seeds_command(method: Record) -> str | None:
         if method[name] is not None:
             words += [f"--{name}s", plain(method[name])]
     typed = _typed(method)
-    words += _from_columns(method, ()) if typed is None else _schedule(method) + _rest(typed, alone=False)
+    words += _from_columns(method, ()) if typed is None else _schedule(method) + _rest(typed, method, alone=False)
     return shlex.join([*words, "--until-decided"])
 
 
@@ -77,10 +77,13 @@ def _from_columns(method: Record, unlike: Sequence[str]) -> list[str]:
     return words
 
 
-def _rest(typed: Sequence[tuple[Field, list[str]]], *, alone: bool) -> list[str]:
+def _rest(typed: Sequence[tuple[Field, list[str]]], method: Record, *, alone: bool) -> list[str]:
     """The words of a command that stay, with those of the loss unless it is for the student alone."""
     words = []
     for field, given in typed:
+        if field.name == "runs":  # where the run is now: it may have come from another folder, or another machine
+            words += ["--runs", str(Path(str(method["path"])).absolute().parent)]
+            continue
         value = given[1] if len(given) > 1 else given[0].partition("=")[2]
         of_the_loss = field.name in _OF_THE_LOSS or (field.name == "sets" and value.startswith(_SETS_OF_THE_LOSS))
         if field.name not in _REPLACED and not (alone and of_the_loss):

@@ -100,8 +100,11 @@ def _one(
     values = list(gains.values())
     interval = t_interval(values)
     if p_value is None:
-        seed = next(number for number in range(len(runs) + 2) if number not in gains)
-        why = "one seed tells nothing of the spread; run another of both: " + baseline_command(method, seed)
+        alone = _alone(members)
+        next_seed = next(number for number in range(len(runs) + 2) if number not in gains)
+        what = f"seeds {', '.join(map(str, alone))} have no baseline" if alone else "run another of both"
+        why = f"one seed tells nothing of the spread; {what}: "
+        why += baseline_command(method, alone[0] if alone else next_seed)
         return Verdict(method, INCONCLUSIVE, gains, interval, why=why, command=more_seeds_command(method))
     more = seeds_to_decide(values, confidence=1 - level)
     word = INCONCLUSIVE if p_value >= LEVEL else GO if interval.mean > 0 else NO_GO
@@ -110,9 +113,14 @@ def _one(
     return Verdict(method, word, gains, interval, p_value, permutation_test(values), more, why, command)
 
 
+def _alone(members: Sequence[Record]) -> list[int]:
+    """Seeds of a method that have no baseline."""
+    return sorted(one["seed"] for one in members if one["gain"] is None and one["seed"] is not None)
+
+
 def _next(word: str, more: int | None, members: Sequence[Record], *, by_itself: bool) -> str:
     """What would decide it, and which of its runs were left out."""
-    alone = sorted(one["seed"] for one in members if one["gain"] is None and one["seed"] is not None)
+    alone = _alone(members)
     left = f"seeds {', '.join(map(str, alone))} have no baseline and are left out. " if alone else ""
     if word != INCONCLUSIVE:
         return left.strip()

@@ -31,11 +31,15 @@ def verdict_table(verdicts: Sequence[Verdict], *, seed_by_seed: bool = False) ->
         if one.word == GO:
             bold.add((0, number, 1))
         if one.why or one.command:
-            notes.append(f"{name}: {' '.join(filter(None, (one.why, one.command)))}")
+            between = "; or all that it takes: " if "pkd train" in one.why else " "
+            notes.append(f"{name}: {between.join(filter(None, (one.why, one.command)))}")
     interval = "95 %, all looks" if seed_by_seed else "95 % over seeds"
     columns = ["method", "verdict", "seeds", "gain", interval, "p (Holm)"]
     table = Table("Is the gain real?", columns, 2, [rows], bold)
     judged = sum(one.corrected for one in verdicts)
+    if not verdicts:
+        table.notes.append("There is no distilled run among these, so there is nothing to judge.")
+        return table
     table.notes += notes
     table.notes.append(
         f"Gains are paired by seed. GO and NO-GO: p below 0.05, corrected for {judged} method{'s' * (judged != 1)}. "

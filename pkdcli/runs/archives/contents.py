@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pkdcli.errors import PkdError
+from pkdcli.recipe.schema import Data
 from pkdcli.runs.liveness import finished
 from pkdcli.runs.paths import RunPaths
 
@@ -44,12 +45,26 @@ class DataSet:
     Attributes:
         name: As the data recipe says it.
         fingerprint: Of its annotations.
-        splits: Where `images` and `annotations` of each split lay.
+        splits: Where `images` and `annotations` of each split lay; of one that is `joined` of several, those of each.
+        map: New names of classes by old ones, which the fingerprint is of, too.
     """
 
     name: str
     fingerprint: str | None
-    splits: dict[str, dict[str, str]]
+    splits: dict[str, dict[str, Any]]
+    map: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, data: Data) -> DataSet:
+        """What an archive says of the data of a recipe."""
+        return cls(
+            data.name, data.fingerprint, {name: one.model_dump() for name, one in data.splits.items()}, dict(data.map)
+        )
+
+    @property
+    def parts(self) -> list[dict[str, str]]:
+        """`images` and `annotations` of whatever the user has named, of all splits."""
+        return [part for split in self.splits.values() for part in split.get("joined") or [split]]
 
 
 @dataclass(frozen=True)
@@ -106,7 +121,7 @@ class Manifest:
                 str(found["pkd"]),
                 [str(one) for one in found["runs"]],
                 [str(one) for one in found["teachers"]],
-                [DataSet(one["name"], one["fingerprint"], _splits(one["splits"])) for one in found["data"]],
+                [_data_set(one) for one in found["data"]],
                 [str(one) for one in found["outside"]],
                 [File(str(one["name"]), _size(one["size"]), str(one["sha256"])) for one in found["files"]],
             )
@@ -156,8 +171,17 @@ def _size(value: Any) -> int:
     return value
 
 
-def _splits(value: Any) -> dict[str, dict[str, str]]:
-    return {name: {key: str(one[key]) for key in ("images", "annotations")} for name, one in value.items()}
+def _data_set(value: Any) -> DataSet:
+    splits = {name: _part(one) for name, one in value["splits"].items()}
+    for name, one in value["splits"].items():
+        if one.get("joined"):
+            splits[name]["joined"] = [_part(part) for part in one["joined"]]
+    renamed = {str(old): str(new) for old, new in value.get("map", {}).items()}
+    return DataSet(value["name"], value["fingerprint"], splits, renamed)
+
+
+def _part(value: Any) -> dict[str, Any]:
+    return {key: str(value[key]) for key in ("images", "annotations")}
 
 
 def _check_names(manifest: Manifest, archive: Path) -> None:

@@ -179,7 +179,7 @@ def test_a_damaged_file_of_detections(desk):
     desk.pkd.predictions.write_bytes(desk.pkd.predictions.read_bytes()[:200])
     error = refused(desk, "fcos50__baseline", "gfl101-fcos50__pkd")
     assert error.message == f"{desk.pkd.predictions} is damaged: File is not a zip file."
-    assert error.hint == "Remove it; `pkd eval RUN` writes it again."
+    assert error.hint == f"pkd eval {desk.pkd.run} finds them again, and keeps them."
 
 
 def test_annotations_that_are_gone(desk):

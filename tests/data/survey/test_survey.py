@@ -155,9 +155,30 @@ def test_what_else_is_odd_about_images(own):
     assert found["train", "small-image"].places == ["3.png"]
     assert found["val", "empty"].places == ["1.png", "A.png"]
     assert found["val", "huge-id"].places == [f"A.png: image {2**60}"]
+    huge = "1 images have ids above 9007199254740992, which other tools can't tell apart"
+    assert found["val", "huge-id"].text == huge
     assert found["val", "capitals"].places == ["a.png and A.png"]
+    assert found["val", "capitals"].text == "1 file names differ from others in capital letters only"
     assert [key for key, one in found.items() if one.weight == SPOILS] == [("train", "image-files"),
                                                                            ("train", "unreadable")]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("orientation", "text"),
+    [
+        (6, "1 photos have an EXIF orientation and the annotated size of their pixels as stored: they are not turned"),
+        (3, "1 photos have an EXIF orientation that leaves their size as it is, the first is 1.jpg: they are turned "
+            "upright; if their boxes were drawn on the pixels as stored, set `exif: stored` in the data recipe"),
+    ],
+)  # fmt: skip
+def test_photos_with_an_orientation_are_told_with_what_becomes_of_them(own, orientation, text):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    own.paint("train", "1.jpg", 1, exif=exif)
+    own.splits["train"]["images"][0]["file_name"] = "1.jpg"
+    found = own.faults(decode=False)
+    assert list(found) == [("", "reading")]
+    assert (found["", "reading"].weight, found["", "reading"].text) == (ODD, text)
 
 
 def test_annotations_that_can_t_be_read_are_a_fault_and_the_other_split_is_told(own):

@@ -84,3 +84,30 @@ def test_another_map_is_told_and_the_file_goes(exporting, monkeypatch):
         start(0.0, map=True)
     assert caught.value.message == "the exported file is not the detector: its mAP is 29.80, PyTorch's 30.00."
     assert list(folder.iterdir()) == []
+
+
+class MaskRCNN(torch.nn.Module):
+    """As mmdet's says whether it finds masks."""
+
+    with_mask = True
+
+
+@pytest.mark.parametrize(
+    ("model", "raw", "notes"),
+    [
+        (MaskRCNN(), False, ["a graph finds boxes, scores and classes: the masks of MaskRCNN are left out"]),
+        (MaskRCNN(), True, []),
+        (torch.nn.Identity(), False, []),
+    ],
+)
+def test_masks_that_a_graph_has_not_are_told(model, raw, notes, monkeypatch):
+    said: list[str] = []
+    exporting = export.Export.__new__(export.Export)
+    exporting.model, exporting.raw, exporting.request = model, raw, {"formats": ["onnx"]}
+    exporting.say = lambda note: said.append(note)
+    monkeypatch.setattr(export, "graph_of", lambda *_: model)
+    monkeypatch.setattr(export.prepare, "described", lambda _: {})
+    monkeypatch.setattr(exporting, "_images", list)
+    monkeypatch.setattr(exporting, "_onnx", lambda *_: None)
+    exporting.write()
+    assert said == notes

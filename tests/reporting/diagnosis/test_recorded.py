@@ -48,3 +48,24 @@ def test_the_page_tells_of_every_rule():
             "too-short", "uncorrelated"}  # fmt: skip
     assert told == keys
     assert len(RULES) == len(keys)
+
+
+def test_the_planted_cause_is_first_in_nine_of_ten_and_the_page_shows_that_table(facts):
+    """Page and records are the same battery: cause planted, cause named, score, rank, and what is named besides."""
+    page = (Path(__file__).parents[3] / "docs" / "diagnose.md").read_text().split("## How good it is")[1]
+    lines = [line.strip("|").split("|") for line in page.splitlines() if line.startswith("| ")]
+    shown = [[cell.strip() for cell in line] for line in lines]
+    shown = shown[2 : 2 + len(BATTERY)]
+    found, ranks = [], []
+    for name, one in BATTERY.items():
+        named = [(cause.key, cause.score) for cause in diagnosed(facts(name)).named]
+        keys = [key for key, _ in named]
+        if one.cause == "healthy":
+            found.append(["healthy" if not named else keys[0], "", "", ""])
+            continue
+        ranks.append(keys.index(one.cause) + 1 if one.cause in keys else None)
+        besides = ", ".join(f"`{key}` {score:.2f}" for key, score in named[1:])
+        found.append([f"`{keys[0]}`", f"{named[0][1]:.2f}", str(ranks[-1] or "-"), besides])
+    assert len(ranks) >= 10
+    assert sum(rank == 1 for rank in ranks) >= 0.9 * len(ranks)
+    assert [row[2:] for row in shown] == found

@@ -80,6 +80,12 @@ def test_the_commands_make_runs_that_can_be_compared(asked):
     assert experiment(found[1]) == experiment(method)
 
 
+def test_they_name_the_folder_where_the_run_is_now(asked, tmp_path):
+    record = asked("pkd train --scale tiny --runs /elsewhere/runs")
+    assert f" --runs {tmp_path.parent} --seed 3" in baseline_command(record, 3)
+    assert f" --runs {tmp_path.parent} --until-decided" in more_seeds_command(record)
+
+
 @pytest.mark.parametrize("command", [None, "pkdcli.sweep(weights=[10])", "pkd reproduce table8", "pkd train --old 3",
                                      "pkd train 'x", 7])  # fmt: skip
 def test_without_a_command_that_is_known_the_columns_tell(asked, command):

@@ -79,6 +79,20 @@ def test_one_seed_is_undecided_and_names_the_next_run(runs):
     assert (found.word, found.interval.mean, found.interval.upper) == (INCONCLUSIVE, pytest.approx(3.0), math.inf)
     typed = "pkd train --pair gfl101-fcos50 --loss none --scale tiny --schedule 2x --data shapes --seed 1"
     assert found.why.endswith(typed)
+    assert f"{typed}; or all that it takes: pkd sweep --pair gfl101-fcos50 " in verdict_table([found]).notes[0]
+
+
+def test_one_pair_among_several_seeds_names_the_baseline_that_is_missing(runs):
+    (found,) = judge(*[runs({10.0: {0: 3.0, 3: 3.1, 4: 2.9}}, baseline=(0,))] * 2)
+    assert found.why == (
+        "one seed tells nothing of the spread; seeds 3, 4 have no baseline: "
+        "pkd train --pair gfl101-fcos50 --loss none --scale tiny --schedule 2x --data shapes --seed 3"
+    )
+
+
+def test_nothing_to_judge_is_said():
+    table = verdict_table([])
+    assert table.notes == ["There is no distilled run among these, so there is nothing to judge."]
 
 
 def test_seeds_without_a_baseline_are_left_out_and_said(runs):
