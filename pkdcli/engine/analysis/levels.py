@@ -101,6 +101,8 @@ def _look_at_encoder(section: Mapping[str, Any], whole: str, tap: str) -> dict[s
     """The same of the encoder of a DETR, or one of its layers."""
     with _explained(f"{whole}: can't be built to find the levels of its encoder"):
         detector = MODELS.build(section).eval()
+    if hasattr(detector, "level_embed"):
+        nn.init.zeros_(detector.level_embed)  # mmdet leaves it as the memory was, where no weights are drawn
     if not hasattr(detector, "pre_transformer"):
         raise PkdError(f"--tap: {whole}: its encoder is none of mmdet's DETRs', so its rows can't be told from each "
                        "other.", "Leave --tap out to compare the neck.")  # fmt: skip
