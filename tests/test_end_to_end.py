@@ -46,8 +46,8 @@ def test_a_run_directory_is_complete(lab):
 def test_nothing_is_written_elsewhere(lab):
     assert list((lab.runs.parent / "here").iterdir()) == []
     assert {path.name for path in lab.runs.parent.iterdir()} <= {"runs", "cache", "here"}
-    # Those of libraries are theirs; torch makes its own without being asked to compile, and leaves it empty. The last is
-    # onnxruntime's, where another test has exported a run of the lab before.
+    # Those of libraries are theirs; torch makes its own without being asked to compile, and leaves it empty. The last
+    # is onnxruntime's, where another test has exported a run of the lab before.
     known = {"teachers", "checks", "levels", "matplotlib", "YAPF", "torchinductor", "Microsoft"}
     assert {path.name for path in lab.cache.iterdir()} <= known
     assert list(lab.cache.glob("torchinductor/*")) == []
