@@ -138,9 +138,8 @@ def plan_resume(
         listed = listed or " There are none."
         raise PkdError("give runs, or --all, and not both.", f"Runs that ended without a result:{listed}")
     found = query_all(chosen(options.names, all_runs(output.runs)))
-    todo = [one for one in found if one.resumable]
-    left = [one for one in todo if options.everything and paused(one.status)]
-    todo = [one for one in todo if one not in left]
+    left = [one for one in found if one.resumable and options.everything and paused(one.status)]
+    todo = [one for one in found if one.resumable and one not in left]
     for one in todo:
         reconcile(one)
     others = [one for one in found if options.names and not one.resumable]
