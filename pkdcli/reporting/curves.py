@@ -36,6 +36,7 @@ class Curves:
         lr: Learning rate.
         val_step: Steps of the evaluations.
         val: Each metric at those, in AP points.
+        rungs: mAP in AP points of the mean of the weights where trials of a search were compared, by steps.
         level_step: Steps of the measurements of the levels.
         levels: By the student's level the columns `MEASURES` (see `pkdcli.engine.train.hooks.diagnostics`).
     """
@@ -47,6 +48,7 @@ class Curves:
     lr: Column = field(default_factory=list)
     val_step: list[int] = field(default_factory=list)
     val: dict[str, Column] = field(default_factory=lambda: {name: [] for name in METRICS})
+    rungs: dict[int, float] = field(default_factory=dict)
     level_step: list[int] = field(default_factory=list)
     levels: dict[int, dict[str, Column]] = field(default_factory=dict)
 
@@ -54,15 +56,16 @@ class Curves:
 def read_curves(folder: Path | str) -> Curves:
     """The curves of a run directory; empty ones where there is no metrics.jsonl."""
     curves = Curves()
-    kinds: dict[str, list[dict]] = {"train": [], "val": [], "levels": []}
+    kinds: dict[str, list[dict]] = {"train": [], "val": [], "levels": [], "rung": []}
     for record in _records(RunPaths(Path(folder)).metrics):
         step, kind = record.get("iter"), record.get("kind")
         if type(step) is int and type(kind) is str and kind in kinds:
             kinds[kind].append(record)
-    train, val, levels = map(_Columns, kinds.values())
+    train, val, levels, rungs = map(_Columns, kinds.values())
     curves.step, curves.val_step, curves.level_step = train.step, val.step, levels.step
     _add_train(curves, train)
     curves.val = {name: val.of(name) for name in METRICS}
+    curves.rungs = {step: mAP for step, mAP in zip(rungs.step, rungs.of("mAP"), strict=True) if mAP is not None}
     _add_levels(curves, levels)
     return curves
 

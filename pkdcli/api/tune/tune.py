@@ -126,7 +126,8 @@ class TunePlan:
 
         space = self.searched.space
         study = Study(self.storage, self.name, space)
-        told = watcher.on_rung, partial(keep_for_reports, self.runs, self.name, space, self.rungs)
+        self.trainer.compared = study.compared
+        told = watcher.on_rung, partial(keep_for_reports, self.runs, self.name, space, self.rungs, study.compared)
         search = Search(space, self.rungs, self.budget, self.trainer, study, self.seed, *told, guess=self.rate)
         found = search.run()
         return self._result(found, search.trials, search.spent, study.seconds, search.start, watcher)

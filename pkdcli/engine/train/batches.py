@@ -53,10 +53,12 @@ class Pause(NamedTuple):
     Attributes:
         at: After so many steps of the run.
         measure: Evaluate there first.
+        mean: Of the mean of the weights over so many steps; 0 for the weights as they are.
     """
 
     at: int
     measure: bool = True
+    mean: int = 0
 
 
 class TrainingContext:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pkdcli.engine.distributed.stop import Paused, StopRequested
 from pkdcli.engine.train.batches import Batches, Pause, TrainingContext, TrainingCoroutine, run_to_end
 from pkdcli.engine.train.divergence import stopped
 from pkdcli.engine.train.hooks.checkpoint import checkpoints_of
+from pkdcli.engine.train.hooks.mean_weights import MeanWeightsHook
 from pkdcli.engine.train.hooks.own import tell_epoch
 from pkdcli.engine.train.optimizer import NotFinite
 from pkdcli.errors import PkdError
@@ -110,9 +112,23 @@ class PkdTrainLoop(EpochBasedTrainLoop):
             return
         if not checkpoints_of(self.runner).save_now(self.runner, self._iter):
             return  # gradients are being added
-        if self.pause.measure and self.runner.val_loop is not None and not self._evaluated():
-            self.runner.val_loop.run()
+        if self.pause.measure and self.runner.val_loop is not None:
+            self._compare(self.pause)
         raise Paused(self._iter, self._max_iters)
+
+    def _compare(self, pause: Pause) -> None:
+        """Evaluate the mean of the weights where the pause asks for it and it is whole, else the weights."""
+        runner = self.runner
+        means = next((hook for hook in runner.hooks if isinstance(hook, MeanWeightsHook)), None)
+        kind = "rung" if pause.mean and (means is None or means.whole) else "val"
+        if self._evaluated(kind):
+            return
+        runner.measures = kind
+        try:
+            with means.in_place() if means is not None and kind == "rung" else nullcontext():
+                runner.val_loop.run()
+        finally:
+            runner.measures = "val"
 
     def _ask(self) -> TrainingCoroutine[Any]:
         """The batch of the next step; what was learned so far is saved where there is none to be had."""
@@ -149,11 +165,11 @@ class PkdTrainLoop(EpochBasedTrainLoop):
         epochs, rest = divmod(self._iter, len(self.dataloader))
         return not self.smoke and rest == 0 and epochs % self.val_interval == 0
 
-    def _evaluated(self) -> bool:
-        return last_metrics(RunPaths(Path(self.runner.work_dir)), self._iter) is not None
+    def _evaluated(self, kind: str = "val") -> bool:
+        return last_metrics(RunPaths(Path(self.runner.work_dir)), self._iter, kind) is not None
 
 
-def last_metrics(paths: RunPaths, at_iter: int) -> dict[str, float] | None:
+def last_metrics(paths: RunPaths, at_iter: int, kind: str = "val") -> dict[str, float] | None:
     """The metrics metrics.jsonl, in full precision, has of a step; null comes back as NaN, None if there are none.
 
     Read by the first process for all of them.
@@ -161,10 +177,11 @@ def last_metrics(paths: RunPaths, at_iter: int) -> dict[str, float] | None:
     Args:
         paths: The run directory.
         at_iter: Steps taken when it was evaluated.
+        kind: `val`, or `rung` for the mean of the weights.
     """
     found = None
     if processes.rank() == 0:
         records = read_jsonl(paths.metrics)
-        found = next((one for one in records if one.get("kind") == "val" and one.get("iter") == at_iter), None)
+        found = next((one for one in records if one.get("kind") == kind and one.get("iter") == at_iter), None)
     found = processes.broadcast(found)
     return found and {name: float("nan") if value is None else value for name, value in found.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from mmengine.hooks import EMAHook
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import Runner
@@ -14,6 +15,7 @@ from torch.utils.data import DataLoader
 from pkdcli.engine.speedups.frozen_norms import apply_speedups
 from pkdcli.engine.speedups.upload import quicken_upload
 from pkdcli.engine.train.batches import Pause, TrainingCoroutine
+from pkdcli.engine.train.hooks.mean_weights import MeanWeightsHook
 
 
 class PkdRunner(Runner):
@@ -21,6 +23,8 @@ class PkdRunner(Runner):
 
     by_steps = False
     """Its loop leaves the steps to `run_steps`."""
+    measures = "val"
+    """What an evaluation is called in metrics.jsonl: that of the weights, or `rung`, of their mean before a pause."""
 
     def run_steps(self, pause: Pause | None = None) -> TrainingCoroutine[None]:
         """Train as `train` does, with batches that somebody hands over.
@@ -28,6 +32,9 @@ class PkdRunner(Runner):
         Args:
             pause: Where it pauses; None for nowhere.
         """
+        if pause is not None and pause.mean and not any(isinstance(hook, EMAHook) for hook in self.hooks):
+            # Else what is evaluated is an average already.
+            self.register_hook(MeanWeightsHook(detector(self.model), pause.at, pause.mean))
         self.by_steps = True
         self.train()  # all that comes before the first step
         self.by_steps = False

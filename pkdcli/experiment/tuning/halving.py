@@ -24,10 +24,12 @@ class Trial(Protocol):
     """What the decisions need to know of a trial.
 
     Attributes:
+        found: Steps it had taken when the search came upon it.
         curve: mAP in AP points, 0 to 100, by the steps it was measured after.
         failed: Why it is out, in words; None where it is not.
     """
 
+    found: int
     curve: dict[int, float]
     failed: str | None
 
@@ -67,6 +69,11 @@ class Rungs:
     def total(self) -> int:
         """Steps of the whole run."""
         return self.steps[-1]
+
+    @property
+    def window(self) -> int:
+        """The weights of so many steps before a comparison are averaged for it: half of those to the first one."""
+        return max(1, self.steps[0] // 2)
 
     def count(self, rung: int, trials: int) -> int:
         """How many of so many trials are trained to a rung.
@@ -129,14 +136,15 @@ class Done:
     ranked: list[Any] = field(default_factory=list)
 
 
-def passed(trial: Trial, step: int) -> bool:
-    """Whether a trial has been measured after so many steps, or later.
+def passed(trial: Trial, step: int, window: int) -> bool:
+    """Whether a trial is not to be trained to a comparison: it has been measured there or later, or can't be any more.
 
     Args:
-        trial: It may have been further before the search came upon it.
-        step: So many.
+        trial: It may have been too near, or further, before the search came upon it.
+        step: Where the comparison is.
+        window: Steps before it that are averaged for it.
     """
-    return any(at >= step for at in trial.curve)
+    return any(at >= step for at in trial.curve) or trial.found > step - window
 
 
 def ranked(trials: Sequence[Any], step: int) -> list[Any]:
@@ -162,7 +170,8 @@ def next_move(rungs: Rungs, trials: Sequence[Any], wanted: int) -> Advance | Pro
     """
     alive = [one for one in trials if one.failed is None]
     for rung, step in enumerate(rungs.steps):
-        todo = [one for one in alive if not passed(one, step)]
+        window = rungs.window if step < rungs.total else 0
+        todo = [one for one in alive if not passed(one, step, window)]
         if todo:
             return Advance(rung, step, todo)
         if rung == 0 and len(trials) < wanted:

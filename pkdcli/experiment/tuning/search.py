@@ -172,11 +172,21 @@ class Search:
     def _propose(self, count: int) -> int:
         """Add trials; how many."""
         if self.trials:
-            batch = max(1, math.ceil((count + len(self.trials)) / 4))
-            return self._add(suggest(self.space, self.trials, self.rungs.total, min(count, batch), self.seed))
+            batch = min(count, max(1, math.ceil((count + len(self.trials)) / 4)))
+            beside = self._beside_the_best()[:batch]
+            return self._add(beside or suggest(self.space, self.trials, self.rungs.total, batch, self.seed))
         probed = self._probe(count)
         found = self._first(min(count, self.wanted()))
         return self._add(found, probed)
+
+    def _beside_the_best(self) -> list[dict[str, Any]]:
+        """Trials in the gaps beside the best, where one number is searched; none where they are filled."""
+        step, axis = self.rungs.steps[0], self.space.axes[0]
+        seen = {one.params[axis.name]: one.curve[step] for one in ranked(self.trials, step)}
+        if len(self.space.axes) > 1 or not isinstance(axis, Range) or not seen:
+            return []
+        tried = [one.params[axis.name] for one in self.trials]
+        return [{axis.name: value} for value in axis.gaps(seen) if value not in tried]
 
     def _add(self, params: Sequence[Params], probed: SearchTrial | None = None) -> int:
         known = {one.run for one in self.trials}

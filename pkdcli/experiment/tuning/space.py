@@ -55,6 +55,27 @@ class Range:
         free = [one for one in self._values(_STEPS) if one not in without]
         return min(free, key=lambda one: (abs(math.log(one / value)), one), default=None)
 
+    def gaps(self, tried: Mapping[float, float]) -> list[float]:
+        """Round values amid the two gaps beside the best of those tried, that towards its better neighbour first.
+
+        Args:
+            tried: mAP, or anything that shall be high, by value.
+
+        Returns:
+            None to two; of two round values equally near the middle the greater: early in a run light weights look
+            better than at its end.
+        """
+        values = sorted(tried)
+        best = values.index(max(values, key=lambda one: tried[one]))
+        beside = [values[place] for place in (best - 1, best + 1) if 0 <= place < len(values)]
+        found: list[float] = []
+        for other in sorted(beside, key=lambda one: -tried[one]):
+            low, high = sorted((values[best], other))
+            middle = math.sqrt(low * high)
+            inside = [one for one in self._values(_STEPS) if low < one < high]
+            found += sorted(inside, key=lambda one: (round(abs(math.log(one / middle)), 9), -one))[:1]
+        return found
+
     def _values(self, steps: Sequence[float]) -> list[float]:
         powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
         round_ones = [float(f"{step * 10.0**power:.6g}") for power in powers for step in steps]

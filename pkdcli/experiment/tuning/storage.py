@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.experiment.tuning.halving import Rungs
 from pkdcli.experiment.tuning.space import Choice, Params, Range, Space
+from pkdcli.runs.searches import AS_THEY_ARE, MEAN, keep_search
 from pkdcli.runs.searches import Search as KeptSearch
-from pkdcli.runs.searches import keep_search
 
 if TYPE_CHECKING:
     from pkdcli.experiment.tuning.search import SearchTrial
@@ -43,6 +43,8 @@ class Study:
             self._study = _optuna().create_study(
                 storage=f"sqlite:///{path.absolute()}", study_name=name, load_if_exists=True, direction="maximize"
             )
+            if not self._study.trials:
+                self._study.set_user_attr("compared", MEAN)
             self._numbers = {one.user_attrs["run"]: one.number for one in self._study.trials if "run" in one.user_attrs}
 
     def load(self) -> list[tuple[dict[str, Any], int]]:
@@ -96,6 +98,12 @@ class Study:
                     self._study.tell(self._numbers[one.run], state=state.PRUNED)
 
     @property
+    def compared(self) -> str:
+        """What its trials are compared by before their end."""
+        with self._readable():
+            return str(self._study.user_attrs.get("compared", AS_THEY_ARE))
+
+    @property
     def seconds(self) -> float:
         """Time that the trials have taken, over all starts of the search."""
         with self._readable():
@@ -137,7 +145,9 @@ class Study:
             ) from error
 
 
-def keep_for_reports(runs: Path, name: str, space: Space, rungs: Rungs, trials: Sequence[SearchTrial]) -> None:
+def keep_for_reports(
+    runs: Path, name: str, space: Space, rungs: Rungs, compared: str, trials: Sequence[SearchTrial]
+) -> None:
     """Write down, beside the study, which runs are its trials: reports read that, and not the study.
 
     Args:
@@ -145,11 +155,13 @@ def keep_for_reports(runs: Path, name: str, space: Space, rungs: Rungs, trials: 
         name: The study's.
         space: What its trials differ in.
         rungs: Where they are compared.
+        compared: By what.
         trials: All so far.
     """
     ranges = {one.name: (one.low, one.high) for one in space.ranges}
     choices = {one.name: one.values for one in space.axes if isinstance(one, Choice)}
-    keep_search(runs, KeptSearch(name, rungs.steps, ranges, choices, {one.run: one.params for one in trials}))
+    params = {one.run: one.params for one in trials}
+    keep_search(runs, KeptSearch(name, rungs.steps, ranges, choices, params, compared))
 
 
 def suggest(space: Space, trials: Sequence[SearchTrial], total: int, count: int, seed: int) -> list[dict[str, Any]]:

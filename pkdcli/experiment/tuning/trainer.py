@@ -18,6 +18,7 @@ from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.liveness import finished
 from pkdcli.runs.record import number_of
+from pkdcli.runs.searches import MEAN
 from pkdcli.runs.status import Status
 from pkdcli.runs.store import read_jsonl
 
@@ -38,6 +39,9 @@ class RunTrainer:
         experiment: Plans the runs of some trials, in their order.
         rungs: Of the search.
         watcher: Told of what happens.
+
+    Attributes:
+        compared: What trials are compared by before their end, as metrics.jsonl calls it (`pkdcli.runs.searches`).
     """
 
     def __init__(self, experiment: Callable[[Sequence[Params]], Experiment], rungs: Rungs, watcher: Watcher) -> None:
@@ -45,6 +49,7 @@ class RunTrainer:
         self._rungs = rungs
         self._watcher = watcher
         self._known: Experiment | None = None
+        self.compared = MEAN
 
     def plan(self, params: Sequence[Params]) -> list[RunTrial]:
         """The trials of these values, with what they have reached so far; none twice.
@@ -69,7 +74,7 @@ class RunTrainer:
                 )
             run = run_id(recipe)
             if run not in found:
-                found[run] = RunTrial(values, by_run[run], self._rungs.total)
+                found[run] = RunTrial(values, by_run[run], self._rungs.total, self.compared)
                 found[run].look()
                 found[run].found = found[run].taken
         return list(found.values())
@@ -103,7 +108,8 @@ class RunTrainer:
         Raises:
             Interrupted: After Ctrl-C, when the runs have saved and stopped.
         """
-        pause = {"at": step, "measure": measure} if step < self._rungs.total else None
+        mean = self._rungs.window if measure and self.compared == MEAN else 0
+        pause = {"at": step, "measure": measure, "mean": mean} if step < self._rungs.total else None
         teachers = {one.planned.teacher.run: one.planned.teacher for one in trials if one.planned.teacher is not None}
         planned = [*teachers.values(), *(replace(one.planned, pause=pause) for one in trials)]
         outcomes = replace(self._current, planned=planned, outcomes={}).execute(self._watcher)

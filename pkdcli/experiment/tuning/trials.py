@@ -11,6 +11,7 @@ from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.liveness import finished
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.record import number_of
+from pkdcli.runs.searches import MEAN
 from pkdcli.runs.store import read_jsonl, read_object
 
 
@@ -22,6 +23,7 @@ class RunTrial:
         params: What is special about it, by the axes' names.
         planned: The run.
         total: Steps of the whole run.
+        compared: The kind of evaluation that it is compared by before its end.
         found: Steps that it had taken when the search came upon it: made by somebody before, and not paid for.
         curve: mAP in AP points, 0 to 100, by the steps it was measured after.
         taken: Steps it has taken.
@@ -31,6 +33,7 @@ class RunTrial:
     params: Mapping[str, Any]
     planned: PlannedRun
     total: int
+    compared: str = MEAN
     found: int = 0
     curve: dict[int, float] = field(default_factory=dict)
     taken: int = 0
@@ -49,15 +52,16 @@ class RunTrial:
     def look(self) -> None:
         """Read from the run's folder how far it is."""
         paths = self.planned.paths
-        self.curve, self.taken = curve(paths, self.total)
+        self.curve, self.taken = curve(paths, self.total, self.compared)
 
 
-def curve(paths: RunPaths, total: int) -> tuple[dict[int, float], int]:
+def curve(paths: RunPaths, total: int, compared: str = MEAN) -> tuple[dict[int, float], int]:
     """What a run was measured to reach, and how many steps it has taken.
 
     Args:
         paths: Its folder; it need not be there.
         total: Steps of the whole run.
+        compared: The kind of evaluation before the end.
 
     Returns:
         mAP in AP points by steps, and the steps.
@@ -70,7 +74,7 @@ def curve(paths: RunPaths, total: int) -> tuple[dict[int, float], int]:
             continue
         taken = max(taken, step)
         value = number_of(record.get("mAP"))
-        if record.get("kind") == "val" and value is not None:
+        if record.get("kind") == compared and value is not None:
             found[step] = float(value)
     if finished(paths):
         metrics = read_object(paths.result).get("metrics")

@@ -15,6 +15,9 @@ from pkdcli.runs.store import read_object, write_json
 
 FOLDER = "tune"
 """Below the runs folder: studies, and these files."""
+MEAN, AS_THEY_ARE = "rung", "val"
+"""What trials are compared by before their end, as metrics.jsonl calls it: the mean of the weights over the last steps,
+or, in searches that were begun before it was averaged, the weights of the very step."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Search:
         ranges: (lowest, highest) of each axis that is a range of numbers, by its name.
         choices: The values of each other axis, as they are typed.
         trials: What is special about each trial by the axes' names, by the id of its run.
+        compared: What they are compared by before their end.
     """
 
     name: str
@@ -34,6 +38,7 @@ class Search:
     ranges: Mapping[str, tuple[float, float]]
     choices: Mapping[str, tuple[str, ...]]
     trials: Mapping[str, Mapping[str, Any]]
+    compared: str = AS_THEY_ARE
 
 
 def keep_search(runs: Path, search: Search) -> None:
@@ -53,6 +58,7 @@ def keep_search(runs: Path, search: Search) -> None:
         "ranges": {name: list(ends) for name, ends in search.ranges.items()},
         "choices": {name: list(values) for name, values in search.choices.items()},
         "trials": {run: dict(params) for run, params in search.trials.items()},
+        "compared": search.compared,
     }
     write_json(runs / FOLDER / f"{search.name}.json", content, durable=False)
 
@@ -73,9 +79,10 @@ def _read(file: Path) -> Search | None:
         choices = {str(name): tuple(map(str, values)) for name, values in content["choices"].items()}
         trials = {str(run): _params(params, ranges, choices) for run, params in content["trials"].items()}
         rungs = tuple(map(int, content["rungs"]))
+        compared = str(content.get("compared", AS_THEY_ARE))
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
-    return Search(file.stem, rungs, ranges, choices, trials) if rungs and trials else None
+    return Search(file.stem, rungs, ranges, choices, trials, compared) if rungs and trials else None
 
 
 def _params(params: Mapping[str, Any], ranges: Iterable[str], choices: Iterable[str]) -> dict[str, Any]:

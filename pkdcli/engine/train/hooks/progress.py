@@ -195,7 +195,8 @@ class PkdProgressHook(Hook):
             samples.write(runner, RunPaths(Path(runner.work_dir)).samples, epoch=runner.epoch, iter=runner.iter)
             if export.is_last(runner):
                 kept.write(runner, RunPaths(Path(runner.work_dir)).predictions)
-            record = {"kind": "val", "epoch": runner.epoch, "iter": runner.iter, "val_seconds": round(seconds, 3)}
+            record = {"kind": runner.measures, "epoch": runner.epoch, "iter": runner.iter}
+            record["val_seconds"] = round(seconds, 3)
             if export.is_last(runner) and (classes := kept.by_class(runner)) is not None:
                 metrics = {**metrics, "classes": classes}
             append_jsonl(RunPaths(Path(runner.work_dir)).metrics, {**record, **metrics})

@@ -14,7 +14,7 @@ from pkdcli.reporting.plots.groups import Group
 from pkdcli.reporting.plots.training import Read
 from pkdcli.reporting.table import points
 from pkdcli.runs.record import Record, plain
-from pkdcli.runs.searches import Search, searches_in
+from pkdcli.runs.searches import MEAN, Search, searches_in
 
 _MOST_TICKS = 6  # tried values that are named on an axis of their own
 _LEAST = 1.0  # AP points that an axis of mAP spans
@@ -49,7 +49,7 @@ def search_figures(records: Sequence[Record], everything: Sequence[Record], read
 
 
 def _figure(search: Search, known: Mapping[str, Record], read: Read) -> Figure | None:
-    trials = [_trial(known[run], params, search.rungs, read) for run, params in search.trials.items() if run in known]
+    trials = [_trial(known[run], params, search, read) for run, params in search.trials.items() if run in known]
     trials = [one for one in trials if any(step in one.curve for step in search.rungs)]
     if not trials:
         return None
@@ -68,9 +68,10 @@ def _figure(search: Search, known: Mapping[str, Record], read: Read) -> Figure |
     return Figure(stem("search", search.name), "search", title, _caption(search, trials, total), panels, key)
 
 
-def _trial(record: Record, params: Mapping[str, Any], rungs: Sequence[int], read: Read) -> _Trial:
-    curves = read(str(record["path"]))
-    curve = {step: value for step, value in zip(curves.val_step, curves.val["mAP"], strict=True) if value is not None}
+def _trial(record: Record, params: Mapping[str, Any], search: Search, read: Read) -> _Trial:
+    curves, rungs = read(str(record["path"])), search.rungs
+    as_they_are = {at: value for at, value in zip(curves.val_step, curves.val["mAP"], strict=True) if value is not None}
+    curve = dict(curves.rungs if search.compared == MEAN else as_they_are)
     curve.pop(rungs[-1], None)  # what a run has reached at its end stands in its result
     if record["state"] == "done" and record["mAP"] is not None:
         curve[rungs[-1]] = record["mAP"]
