@@ -15,7 +15,8 @@ Params = Mapping[str, Any]
 GRID = 8
 """A grid by hand has so many values a range, as the weights of Table 8 do."""
 
-_STEPS = (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)
+_STEPS = (1, 1.5, 2, 3, 5, 7)
+_FINE = (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)  # where those are used up
 _HALF_DECADES = (1, 3)
 _FEW = 4  # points that a range is looked at in first, at least
 
@@ -24,8 +25,9 @@ _FEW = 4  # points that a range is looked at in first, at least
 class Range:
     """A positive number, searched by its logarithm.
 
-    Trials take round values only, one digit and 1.5: neighbours are nearer to each other than two seeds are, and a run
-    that somebody has made with such a value is used.
+    Trials take round values only: six a decade, about equally far apart by their logarithms, as those of resistors are
+    (E6). Between neighbours there is less than between two seeds, and a run that somebody has made with such a value is
+    used.
 
     Attributes:
         name: `weight` or `temperature`.
@@ -39,7 +41,7 @@ class Range:
 
     def ladder(self) -> list[float]:
         """The first values to try: half a decade apart, both ends among them."""
-        for steps in (_HALF_DECADES, (1, 2, 5), (1, 1.5, 2, 3, 5, 7), _STEPS):
+        for steps in (_HALF_DECADES, (1, 2, 5), _STEPS, _FINE):
             found = self._values(steps)
             if len(found) >= _FEW:
                 break
@@ -52,8 +54,11 @@ class Range:
             value: Any positive number.
             without: Values that are not wanted.
         """
-        free = [one for one in self._values(_STEPS) if one not in without]
-        return min(free, key=lambda one: (abs(math.log(one / value)), one), default=None)
+        for steps in (_STEPS, _FINE):
+            free = [one for one in self._values(steps) if one not in without]
+            if free:
+                return min(free, key=lambda one: (abs(math.log(one / value)), one))
+        return None
 
     def gaps(self, tried: Mapping[float, float]) -> list[float]:
         """Round values amid the two gaps beside the best of those tried, that towards its better neighbour first.
@@ -73,6 +78,7 @@ class Range:
             low, high = sorted((values[best], other))
             middle = math.sqrt(low * high)
             inside = [one for one in self._values(_STEPS) if low < one < high]
+            inside = inside or [one for one in self._values(_FINE) if low < one < high]
             found += sorted(inside, key=lambda one: (round(abs(math.log(one / middle)), 9), -one))[:1]
         return found
 

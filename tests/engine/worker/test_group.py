@@ -16,6 +16,9 @@ import torch
 
 from pkdcli.data.prepare import prepare
 from pkdcli.engine.distributed.stop import STOP, Paused
+from pkdcli.engine.train.hooks.mean_weights import MeanWeightsHook
+from pkdcli.engine.train.hooks.progress import PkdProgressHook
+from pkdcli.engine.train.runner import detector
 from pkdcli.engine.worker import group as groups
 from pkdcli.engine.worker import isolation, lifecycle, single
 from pkdcli.engine.worker.group import train_group
@@ -212,13 +215,13 @@ def test_a_group_that_was_stopped_and_killed_ends_as_if_nothing_had_happened(lay
         assert_same(runs[name], paths)
 
 
-def pause_at(paths: RunPaths, step: int | None, measure: bool = True) -> None:
+def pause_at(paths: RunPaths, step: int | None, measure: bool = True, **more) -> None:
     job = {key: value for key, value in read_object(paths.job).items() if key != "pause"}
-    write_json(paths.job, job if step is None else {**job, "pause": {"at": step, "measure": measure}})
+    write_json(paths.job, job if step is None else {**job, "pause": {"at": step, "measure": measure, **more}})
 
 
-def evaluated(paths: RunPaths) -> list[int]:
-    return [record["iter"] for record in read_jsonl(paths.metrics) if record["kind"] == "val"]
+def evaluated(paths: RunPaths, kind: str = "val") -> list[int]:
+    return [record["iter"] for record in read_jsonl(paths.metrics) if record["kind"] == kind]
 
 
 def test_students_that_pause_end_as_those_that_never_did(lay, reference):
@@ -249,6 +252,55 @@ def test_students_that_pause_end_as_those_that_never_did(lay, reference):
         assert result == whole
         assert read_object(paths.status)["state"] == "done"
         assert "paused" not in read_object(paths.status)
+
+
+def test_trials_are_compared_by_the_mean_of_their_last_weights(lay, reference, monkeypatch):
+    """Also where the process was stopped amid the steps that are averaged; and the training does not feel it."""
+    taken, measured = {}, {}
+    add, note = MeanWeightsHook.after_train_iter, PkdProgressHook.after_val_epoch
+
+    def weights(runner):
+        return {key: value.detach().clone() for key, value in detector(runner.model).state_dict().items()}
+
+    def adding(self, runner, *rest, **more):
+        add(self, runner, *rest, **more)
+        taken.setdefault(runner.work_dir, {})[runner.iter + 1] = weights(runner)
+
+    def noting(self, runner, metrics=None):
+        measured.setdefault(runner.work_dir, {})[runner.measures, runner.iter] = weights(runner)
+        note(self, runner, metrics)
+
+    monkeypatch.setattr(MeanWeightsHook, "after_train_iter", adding)
+    monkeypatch.setattr(PkdProgressHook, "after_val_epoch", noting)
+    names = ("pkd", "mse")
+    at_once, stopped = lay("averaged", names), lay("averaged-stopped", names)
+    for step in (3, 6):
+        for paths in (*at_once.values(), *stopped.values()):
+            pause_at(paths, step, mean=2)
+        assert together(at_once) == dict.fromkeys(names, 0)
+        with pytest.MonkeyPatch.context() as patch:
+            ask_at(patch, step - 2, "mse")  # the other one has taken its step, this one its last before it
+            assert together(stopped) == dict.fromkeys(names, 130)
+        assert together(stopped) == dict.fromkeys(names, 0)
+    for name in names:
+        paths, again = at_once[name], stopped[name]
+        assert evaluated(paths, "rung") == evaluated(again, "rung") == [3, 6]
+        for step in (3, 6):
+            before, last = (taken[str(paths.root)][at] for at in (step - 1, step))
+            for folder in (paths.root, again.root):
+                seen = measured[str(folder)]["rung", step]
+                for key, value in seen.items():
+                    mean = (before[key] + last[key]) / 2 if value.is_floating_point() else last[key]
+                    torch.testing.assert_close(value, mean, rtol=1e-6, atol=1e-7, msg=lambda said, key=key: key + said)
+            moved = measured[str(paths.root)]["rung", step]
+            assert any(not torch.equal(moved[key], last[key]) for key in moved)
+        pause_at(paths, None)
+    assert together(at_once) == dict.fromkeys(names, 0)
+    for name, paths in at_once.items():
+        (weights_now, records, result), (expected, wanted, whole) = content(paths), content(reference[name])
+        assert all(torch.equal(tensor, expected[key]) for key, tensor in weights_now.items())
+        assert [one for one in records if one["kind"] != "rung"] == wanted
+        assert result == whole
 
 
 def test_one_student_is_cancelled_and_goes_on_later(lay, monkeypatch):

@@ -15,6 +15,7 @@ TWO = Rungs.of(600, 100)  # 2x at scale tiny
 class Trial:
     curve: dict[int, float] = field(default_factory=dict)
     failed: str | None = None
+    found: int = 0
 
 
 @pytest.mark.parametrize(
@@ -95,3 +96,11 @@ def test_a_run_that_was_there_is_compared_where_it_was_measured():
     assert next_move(TWO, trials, 6) == Advance(3, 600, [trials[1], trials[2]])
     trials[1].curve[600], trials[2].curve[600] = 33, 34
     assert next_move(TWO, trials, 6) == Done([finished, trials[2], trials[1]])
+
+
+@pytest.mark.parametrize(("found", "goes_to"), [(0, 100), (50, 100), (51, 200), (150, 200), (240, 300), (251, 600)])
+def test_a_run_that_was_there_is_measured_where_all_steps_can_be_averaged(found, goes_to):
+    """The mean is over the last fifty steps; those of a run that was begun without it are gone."""
+    other, there = Trial({100: 9.0, 200: 19.0, 300: 29.0}), Trial(found=found)
+    assert next_move(TWO, [other, there], 2) == Advance(TWO.steps.index(goes_to), goes_to, (
+        [there] if goes_to < 600 else [other, there]))  # fmt: skip

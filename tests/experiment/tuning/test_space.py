@@ -72,3 +72,26 @@ def test_a_trial_that_was_made_makes_way_for_its_neighbour():
     assert space.settled({"weight": 3.1, "loss.levels": "index"}, tried) == {"weight": 4, "loss.levels": "index"}
     tried += [{"weight": 2, "loss.levels": "index"}, {"weight": 4, "loss.levels": "index"}]
     assert space.settled({"weight": 3.1, "loss.levels": "index"}, tried) is None
+
+
+@pytest.mark.parametrize(
+    ("tried", "gaps"),
+    [
+        # The better side first; between 3 and 10 the middle by ratio is 5.5, between 1 and 3 both 1.5 and 2 are as near.
+        ({1.0: 14.6, 3.0: 16.1, 10.0: 15.0, 30.0: 11.8, 100.0: 6.8}, [5.0, 2.0]),
+        ({1.0: 15.2, 3.0: 16.1, 10.0: 15.0, 30.0: 11.8}, [2.0, 5.0]),
+        ({1.0: 2.4, 3.0: 2.2, 10.0: 1.2}, [2.0]),  # at the end of the range
+        ({30.0: 1.0, 100.0: 2.0}, [50.0]),
+        ({3.0: 16.0, 5.0: 17.0, 7.0: 16.0}, [4.0, 6.0]),  # no coarser value is left there
+        ({3.0: 16.0, 4.0: 17.0, 5.0: 16.0}, []),
+        ({10.0: 1.0}, []),
+    ],
+)
+def test_the_gaps_beside_the_best(tried, gaps):
+    assert WEIGHTS.gaps(tried) == gaps
+
+
+def test_finer_values_are_taken_when_the_round_ones_are_used_up():
+    few = Range("weight", 3.0, 10.0)
+    assert few.nearest(6.1) == 7.0
+    assert few.nearest(6.1, without=[3.0, 5.0, 7.0, 10.0]) == 6.0
