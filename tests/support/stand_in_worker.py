@@ -57,7 +57,8 @@ class Run:
         if pause := self.job.get("pause"):  # a search's trial
             with open(f"{folder}/metrics.jsonl", "a") as file:
                 records = [{"kind": "train", "iter": pause["at"], "seconds": 0.1 * pause["at"]}]
-                records += [{"kind": "val", "iter": pause["at"], "mAP": mAP - 10}] if pause["measure"] else []
+                kind = "rung" if pause["mean"] else "val"
+                records += [{"kind": kind, "iter": pause["at"], "mAP": mAP - 10}] if pause["measure"] else []
                 file.writelines(json.dumps(one) + "\n" for one in records)
             error = {"message": f"paused after {pause['at']} of 6 steps", "hint": None, "code": 0}
             self.say(state="interrupted", phase=None, iter=pause["at"], paused=pause["at"], error=error)

@@ -224,13 +224,14 @@ class Search:
         if isinstance(weights := self.space.axis("weight"), Range):
             middle = math.log(weights.low * weights.high) / 2
             design.sort(key=lambda one: abs(math.log(one["weight"]) - middle))
-        step = min(PROBE, self.rungs.steps[0])
+        first = self.rungs.steps[0]
+        step = min(PROBE, first - self.rungs.window) or first  # the steps that are averaged are taken in one go
         chosen = next((one for one in self.trainer.plan(design) if one.taken <= step), None)
         if chosen is None:
             return None
         self.trainer.prepare([chosen])
         if not chosen.taken:
-            self._train([chosen], step, measure=False)
+            self._train([chosen], step, measure=step == first)
         else:
             chosen.found = 0  # a search that was killed there took them
         if chosen.failed is None:

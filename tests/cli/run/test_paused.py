@@ -34,7 +34,7 @@ def test_two_jobs_at_a_time_pause_at_every_comparison(searched):
     assert states == {100: ("done", 6), 30: ("done", 6), 10: ("paused", 3), 3: ("paused", 2), 1: ("paused", 1)}
     rungs = [(one["step"], len(one["trials"])) for one in events if one["event"] == "rung"]
     assert rungs == [(1, 5), (2, 4), (3, 3), (6, 2)]
-    measured = [one["iter"] for one in read_jsonl(of_weight(runs, 30).metrics) if one["kind"] == "val"]
+    measured = [one["iter"] for one in read_jsonl(of_weight(runs, 30).metrics) if one["kind"] == "rung"]
     assert measured == [1, 2, 3], "each job went on from its pause, and was measured once at each comparison"
     assert found["steps"] == 5 * 1 + 4 * 1 + 3 * 1 + 2 * 3
     together = [len(one["runs"]) for one in events if one["event"] == "sharing"]

@@ -53,6 +53,19 @@ def test_a_study_is_read_back_in_its_order_and_by_optuna(tmp_path):
     assert [one.user_attrs["run"] for one in found.trials] == ["a", "b", "c"]
 
 
+def test_a_search_goes_on_by_what_it_was_begun_with(tmp_path):
+    """Trials of a release that evaluated the weights as they were are not held against means."""
+    path = tmp_path / "a.sqlite3"
+    assert Study(path, "a", SPACE).compared == "rung"
+    assert Study(path, "a", SPACE).compared == "rung"
+    older = optuna.create_study(storage=f"sqlite:///{path}", study_name="older", direction="maximize")
+    distributions = {"weight": optuna.distributions.FloatDistribution(1, 100, log=True)}
+    older.add_trial(optuna.trial.create_trial(
+        state=optuna.trial.TrialState.RUNNING, params={"weight": 3.0}, distributions=distributions,
+        user_attrs={"run": "a", "found": 0}))  # fmt: skip
+    assert Study(path, "older", SPACE).compared == "val"
+
+
 def test_suggestions_are_the_same_again_and_none_was_made(tmp_path):
     made = trials()
     found = suggest(SPACE, made, 600, 3, seed=0)

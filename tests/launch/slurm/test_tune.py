@@ -28,6 +28,6 @@ def test_trials_pause_on_the_cluster_and_go_on_there(cluster, stand_in, here, ow
     assert [one["state"] for one in found["trials"]] == ["done", "done"]
     (folder,) = (here / "runs").glob("gfl101-fcos50__mse-w30__*")
     assert read_json(folder / "status.json")["state"] == "done"
-    assert [one["iter"] for one in read_jsonl(folder / "metrics.jsonl") if one["kind"] == "val"] == [1, 2, 3]
+    assert [one["iter"] for one in read_jsonl(folder / "metrics.jsonl") if one["kind"] == "rung"] == [1, 2, 3]
     tasks = [one["job"] for one in events if one["event"] == "submitted" and one["run"] == folder.name]
     assert len(set(tasks)) == len(tasks) >= 4, "a task for each stretch between two comparisons"

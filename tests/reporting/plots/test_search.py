@@ -34,10 +34,12 @@ def searched(run_folder):
     for run, (weight, curve) in CURVES.items():
         done = 600 in curve
         run_folder.add(run, curve.get(600), state="done" if done else "interrupted", weight=weight)
-        lines = [{"kind": "val", "iter": step, "mAP": value} for step, value in curve.items()]
+        # What is compared is the mean of the weights; the evaluations of the training are none of the search.
+        lines = [{"kind": "rung", "iter": step, "mAP": value} for step, value in curve.items()]
+        lines += [{"kind": "val", "iter": step, "mAP": value / 2} for step, value in curve.items()]
         write_text(run_folder.root / run / "metrics.jsonl", "".join(json.dumps(one) + "\n" for one in lines))
     trials = {run: {"weight": weight} for run, (weight, _) in CURVES.items()}
-    keep_search(run_folder.root, Search("mse-s0", RUNGS, {"weight": (1.0, 100.0)}, {}, trials))
+    keep_search(run_folder.root, Search("mse-s0", RUNGS, {"weight": (1.0, 100.0)}, {}, trials, "rung"))
     return run_folder.root
 
 
@@ -63,6 +65,17 @@ def test_the_curve_of_weights_has_a_line_for_each_comparison(searched):
         "4 after 200 steps, 3 after 300 steps, 2 after 600 steps. One seed each."
     )
     assert (figure.name, figure.group) == ("search__mse-s0", ("gfl101-fcos50", "2x", "shapes"))
+
+
+def test_a_search_of_an_older_release_is_drawn_by_what_it_compared(searched):
+    """It evaluated the weights as they were, and its file does not say so."""
+    file = searched / "tune" / "mse-s0.json"
+    content = {key: value for key, value in json.loads(file.read_text()).items() if key != "compared"}
+    write_text(file, json.dumps(content))
+    (figure,) = drawn(searched)
+    lines = {one.name: one.y for one in figure.panels[0].series}
+    assert lines["after 200 steps"] == [9.5, 10.0, 10.5, 9.0]
+    assert lines["at the end"] == [36.3, 35.8]
 
 
 def test_parallel_coordinates_have_a_line_a_trial_that_ends_where_it_was_left(searched):
