@@ -38,8 +38,9 @@ def test_two_jobs_at_a_time_pause_at_every_comparison(searched):
     assert measured == [1, 2, 3], "each job went on from its pause, and was measured once at each comparison"
     assert found["steps"] == 5 * 1 + 4 * 1 + 3 * 1 + 2 * 3
     together = [len(one["runs"]) for one in events if one["event"] == "sharing"]
-    assert together[:2] == [2, 3], "the five trials of the first comparison are shared out among two jobs"
-    assert max(together) == 3
+    # One of the five went ahead: a run this short has no steps for the speed but those that are averaged.
+    assert together[:2] == [2, 2], "the trials of the first comparison are shared out among two jobs"
+    assert max(together) == 2
 
 
 def test_resuming_all_leaves_what_a_search_has_paused_says_so_and_takes_the_others(type_, worker, searched, own):
@@ -67,7 +68,7 @@ def test_resuming_all_leaves_what_a_search_has_paused_says_so_and_takes_the_othe
 def test_a_paused_run_that_is_named_is_taken_to_its_end_and_the_search_uses_it(type_, searched, own):
     _, runs = searched
     ten = of_weight(runs, 10)
-    assert read_object(ten.job)["pause"] == {"at": 3, "measure": True}
+    assert read_object(ten.job)["pause"] == {"at": 3, "measure": True, "mean": 1}
     said = type_("resume", ten.run)
     assert said.code == 0, said.err
     assert "pause" not in read_object(ten.job), "it would pause again"
