@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pkdcli.errors import PkdError
 from pkdcli.reporting.compare.scored import Scored
+from pkdcli.reporting.verdict.unlike import unlike
 
 
 def alike(a: Scored, b: Scored) -> None:
@@ -37,6 +38,16 @@ def alike(a: Scored, b: Scored) -> None:
             f"{len(only)} of these are not in both, such as id {only[0]}.",
             "A smoke run evaluates a few images alone; `pkd eval RUN` evaluates all.",
         )
+
+
+def differ_in(a: Scored, b: Scored) -> list[str]:
+    """The keys of two runs' recipes that differ beyond the method and the seed, such as `schedule.epochs`.
+
+    Args:
+        a: One of them.
+        b: The other.
+    """
+    return [key for key in unlike(a.recipe, b.recipe) if key != "seed"]
 
 
 def recovered(

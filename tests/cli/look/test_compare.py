@@ -79,7 +79,8 @@ def test_every_format_and_the_plots(desk, tmp_path):
         desk(*names, "-o", path)
         assert sign in path.read_text()
     with (tmp_path / "c.csv").open() as file:
-        assert {row["kind"] for row in csv.DictReader(file)} == {"run", "metric", "class", "error", "image"}
+        kinds = {"run", "pair", "metric", "class", "error", "calibration", "confusion", "image"}
+        assert {row["kind"] for row in csv.DictReader(file)} == kinds
     out = desk(*names, "--plot", "--plot-dir", tmp_path / "plots").stdout
     assert re.search(r"Better or worse than baseline\n95 % intervals over images\nmAP +\+\d+\.\d .*├─+●─+┤", out)
     made = {path.name for path in (tmp_path / "plots").iterdir()}
