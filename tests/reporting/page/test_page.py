@@ -91,7 +91,8 @@ def test_the_tables_are_those_of_every_format(whole_site, mean):
 
 def test_what_is_bold_elsewhere_is_so_here_in_columns_of_words_too(whole_site):
     records = collect(whole_site.root)
-    table = Table("Is the gain real?", ["method", "verdict", "gain"], 2, [[["a", "GO", "+3.0"]]], {(0, 0, 1), (0, 0, 2)})
+    rows, bold = [[["a", "GO", "+3.0"]]], {(0, 0, 1), (0, 0, 2)}
+    table = Table("Is the gain real?", ["method", "verdict", "gain"], 2, rows, bold)
     text = render([table], [], records, records, whole_site.root)
     assert '<td class="best">GO</td>' in text
     assert '<td class="number best">+3.0</td>' in text
