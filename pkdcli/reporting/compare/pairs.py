@@ -41,13 +41,21 @@ def alike(a: Scored, b: Scored) -> None:
 
 
 def differ_in(a: Scored, b: Scored) -> list[str]:
-    """The keys of two runs' recipes that differ beyond the method and the seed, such as `schedule.epochs`.
+    """In what two runs differ beyond the method and the seed: `student`, or keys of the recipe like `schedule.epochs`.
 
     Args:
         a: One of them.
         b: The other.
+
+    Returns:
+        Nothing where one of them is a teacher, which is trained in a way of its own.
     """
-    return [key for key in unlike(a.recipe, b.recipe) if key != "seed"]
+    if "teacher" in (a.recipe.role, b.recipe.role):
+        return []
+    keys = [key for key in unlike(a.recipe, b.recipe, most=None) if key != "seed"]
+    if "student.name" in keys:  # another detector has another config, learning rate, ...
+        keys = ["student", *(key for key in keys if not key.startswith("student."))]
+    return keys
 
 
 def recovered(

@@ -61,7 +61,8 @@ def _metrics(one: Against, teacher: Mapping[str, float] | None) -> Table:
             f"Their seeds differ, {seeds_of[0][0]} and {seeds_of[0][1]}: some of the difference is luck of the seed."
         )
     if keys := differ_in(*one.pairs[0]):
-        table.notes.append(f"They differ in more than the method: {', '.join(keys)}.")
+        more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+        table.notes.append(f"They differ in more than the method: {', '.join(keys[:_SHOWN])}{more}.")
     if one.alone:
         table.notes.append(f"Left out, having no partner of the same seed: {', '.join(one.alone)}.")
     if one.better is not None:

@@ -39,6 +39,8 @@ def verdict_table(verdicts: Sequence[Verdict], *, seed_by_seed: bool = False) ->
         table.notes.append("There is no distilled run among these, so there is nothing to judge.")
         return table
     table.notes += _notes(verdicts)
+    if not judged:  # no p-value is there to be explained
+        return table
     table.notes.append(
         f"Gains are paired by seed. GO and NO-GO: p below 0.05, corrected for {judged} method{'s' * (judged != 1)}. "
         "All on the same validation images: `pkd compare` has the interval over images."

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pkdcli.recipe.schema import Recipe
 
 MOST = 5
-"""Keys that are named."""
+"""Keys that are named where nobody asks for all."""
 
 
 def unlike_recipes(method: Record, baseline: Record) -> list[str]:
@@ -32,18 +32,19 @@ def unlike_recipes(method: Record, baseline: Record) -> list[str]:
     return unlike(ours, theirs)
 
 
-def unlike(ours: Recipe, theirs: Recipe) -> list[str]:
+def unlike(ours: Recipe, theirs: Recipe, most: int | None = MOST) -> list[str]:
     """The keys of two recipes that differ, but for those of the method: loss, teacher, init.
 
     Args:
         ours: A resolved recipe.
         theirs: Another.
+        most: How many are named; None for all.
     """
     from pkdcli.recipe.identity import shared_with_baseline
 
     first, second = (dict(_flat(shared_with_baseline(one))) for one in (ours, theirs))
     keys = [key for key in first | second if first.get(key) != second.get(key)]
-    return keys[:MOST] + ["..."] * (len(keys) > MOST)
+    return keys if most is None else keys[:most] + ["..."] * (len(keys) > most)
 
 
 def _flat(content: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

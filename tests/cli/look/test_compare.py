@@ -132,6 +132,16 @@ def test_a_run_that_has_kept_nothing(desk):
     assert error.code == ExitCode.MISSING
 
 
+def test_a_run_that_is_not_finished_is_gone_on_with(desk):
+    desk.pkd.predictions.unlink()
+    desk.pkd.result.unlink()
+    write_json(desk.pkd.status, {"state": "interrupted"})
+    error = refused(desk, "fcos50__baseline", "gfl101-fcos50__pkd")
+    assert error.message == f"{desk.pkd.run} is not finished (interrupted): a run keeps its detections at its end."
+    assert error.hint == f"pkd resume {desk.pkd.run} goes on with it; `pkd status` says how far it is."
+    assert error.code == ExitCode.MISSING
+
+
 def test_annotations_that_have_changed_since(desk):
     old = read(desk.pkd.predictions).fingerprint
     desk.content["annotations"][0]["bbox"][2] += 1

@@ -11,6 +11,7 @@ import pytest
 from drawn_detections import data_set, detections
 from scipy import stats
 
+from pkdcli.config.teacher import teacher_recipe
 from pkdcli.data.scoring.ground_truth import load_annotations
 from pkdcli.data.scoring.predictions import Detections
 from pkdcli.errors import PkdError
@@ -142,6 +143,11 @@ def test_one_pair_has_no_interval_of_its_errors(two):
     assert (row["seeds_lower"], row["seeds_upper"]) == (None, None)
 
 
+def a_teacher():
+    """A teacher's recipe."""
+    return teacher_recipe(resolve(Request(scale="tiny")))
+
+
 def notes(a: Scored, b: Scored, teacher=None) -> list[str]:
     return compared_tables([against(grouped("a", [a]), grouped("b", [b]), resamples=0)], teacher)[0].notes
 
@@ -154,6 +160,10 @@ def test_what_differs_besides_the_method_is_said(two):
         "They differ in more than the method: schedule.name, schedule.epochs, schedule.milestones.",
     ]
     assert len(notes(run(a, "a", 0, loss="none"), run(b, "b", 0, loss="pkd"))) == 1
+    other = notes(run(a, "a", 0, loss="none"), run(b, "b", 0, pair="gfl101-gfl50", schedule="2x", amp=True))
+    assert other[1:] == ["They differ in more than the method: student, amp."]
+    teacher = dataclasses.replace(a, recipe=a_teacher())
+    assert len(notes(teacher, run(b, "b", 0))) == 1
 
 
 def test_a_teacher_without_a_lead_is_said(two):
