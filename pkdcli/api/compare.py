@@ -78,6 +78,12 @@ class Comparison:
     taught_by: Group | None = None
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        from pkdcli.reporting.table import signed
+
+        told = (f"{one.b.word} {signed(one.metrics['mAP'].by_images.mean)} mAP" for one in self.found)
+        return f"<Comparison with {self.found[0].a.word}: {', '.join(told)}>"
+
     def tables(self) -> list[Table]:
         """The tables that `pkd compare` shows."""
         from pkdcli.reporting.compare.tables import compared_tables
