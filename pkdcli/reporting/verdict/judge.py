@@ -77,8 +77,8 @@ def judge(chosen: Sequence[Record], everything: Sequence[Record]) -> list[Verdic
             groups.setdefault(same_but_for_seed(record), []).append(record)
     gains = {key: _gains(members) for key, members in groups.items()}
     known = {str(number): list(gains[key].values()) for number, key in enumerate(groups)}
-    smoke = {str(number) for number, members in enumerate(groups.values()) if members[0]["smoke"]}
-    tested = {number: t_test(values) for number, values in known.items() if len(values) > 1 and number not in smoke}
+    without = {str(number) for number, members in enumerate(groups.values()) if members[0]["smoke"] or _twice(members)}
+    tested = {number: t_test(values) for number, values in known.items() if len(values) > 1 and number not in without}
     corrected = holm(tested)
     # What a method that is not decided would have to fall below.
     level = LEVEL / max(1, sum(value >= LEVEL for value in corrected.values()))
@@ -91,6 +91,17 @@ def _gains(members: Sequence[Record]) -> dict[int, float]:
     return dict(sorted(found.items()))
 
 
+def _twice(members: Sequence[Record]) -> str | None:
+    """Why nothing can be said where two runs of one seed came out differently, as runs of another toolbox may."""
+    seen: dict[int, Record] = {}
+    for one in members:
+        if one["gain"] is not None and one["seed"] is not None:
+            first = seen.setdefault(one["seed"], one)
+            if first["gain"] != one["gain"]:  # a copy in another folder tells nothing new, and does no harm
+                return f"two of its runs have seed {one['seed']} and other results, {first['run']} and {one['run']}."
+    return None
+
+
 def _one(
     members: Sequence[Record], gains: dict[int, float], p_value: float | None, level: float, runs: Sequence[Record]
 ) -> Verdict:
@@ -99,6 +110,8 @@ def _one(
         return Verdict(method, NOT_JUDGED, why=f"a smoke run ({method['smoke']}) says nothing of a method.")
     if not gains:
         return Verdict(method, NOT_JUDGED, why=_missing(members, runs))
+    if twice := _twice(members):
+        return Verdict(method, NOT_JUDGED, why=twice)
     values = list(gains.values())
     interval = t_interval(values)
     if p_value is None:

@@ -227,6 +227,21 @@ def test_gains_that_are_all_the_same_are_no_evidence(runs):
     assert found.why == THE_SAME
 
 
+def test_two_runs_of_one_seed_are_not_chosen_from(record):
+    records = [record(f"b{seed}", 30.0, role="baseline", seed=seed) for seed in range(3)]
+    records += [record(f"m{seed}", 31.0 + seed / 5, seed=seed) for seed in range(3)]
+    copy = record("copy-of-m1", 31.2, seed=1)
+    add_gains([*records, copy])
+    (found,) = judge(*[[*records, copy]] * 2)
+    assert (found.word, list(found.gains)) == (GO, [0, 1, 2])
+    other = record("m1-again", 29.0, seed=1)
+    more = [record(f"n{seed}", 32.0 + seed / 5, seed=seed, weight=20.0) for seed in range(3)]
+    add_gains([*records, other, *more])
+    found, clear = judge(*[[*records, other, *more]] * 2)
+    assert (found.word, found.why) == (NOT_JUDGED, "two of its runs have seed 1 and other results, m1 and m1-again.")
+    assert clear.p_value == pytest.approx(stats.ttest_1samp([2.0, 2.2, 2.4], 0).pvalue), "and is not corrected for it"
+
+
 def test_smoke_runs_are_not_counted_among_the_methods(record):
     records = [record(f"b{seed}", 30.0, role="baseline", seed=seed, smoke=smoke) for seed in range(3)
                for smoke in (None, "2 steps")]  # fmt: skip
