@@ -65,8 +65,8 @@ def _row(
     seeds: Interval | None = None,
     teacher: float | None = None,
 ) -> dict[str, Any]:
-    numbers = isinstance(a, float) and isinstance(b, float)
-    row = {"kind": kind, "key": key, "a": a, "b": b, "difference": b - a if numbers else None, "teacher": teacher}
+    difference = b - a if isinstance(a, float) and isinstance(b, float) else None
+    row: dict[str, Any] = {"kind": kind, "key": key, "a": a, "b": b, "difference": difference, "teacher": teacher}
     for name, bound in (("images", images), ("seeds", seeds)):
         if bound is not None:
             row |= {f"{name}_lower": bound.lower, f"{name}_upper": bound.upper}

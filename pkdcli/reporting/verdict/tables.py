@@ -68,7 +68,7 @@ def verdict_line(verdict: Verdict) -> str:
 
 def _notes(verdicts: Sequence[Verdict]) -> list[str]:
     """What keeps methods from a verdict and what to do; methods that differ in their weights alone share a line."""
-    shared: dict[tuple, list[Verdict]] = {}
+    shared: dict[tuple[str, ...], list[Verdict]] = {}
     for one in verdicts:
         if one.why or one.command:
             first, _, last = _parts(one.method)
