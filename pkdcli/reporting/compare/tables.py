@@ -69,7 +69,8 @@ def _metrics(one: Against, teacher: Mapping[str, float] | None) -> Table:
         table.notes.append(f"B's mAP is higher in {100 * one.better:.0f} % of the resamples of images.")
     if one.p_value is not None:
         table.notes.append(f"Permutation test over seeds: p = {one.p_value:.3g}.")
-    if teacher is not None and teacher["mAP"] not in (one.a.metrics["mAP"], one.b.metrics["mAP"]):  # it is neither
+    reached = one.a.metrics["mAP"], one.b.metrics["mAP"]
+    if teacher is not None and math.isfinite(sum(reached)) and teacher["mAP"] not in reached:  # it is neither of them
         table.notes.append(_lead(one, teacher))
     return table
 

@@ -173,6 +173,15 @@ def test_a_teacher_without_a_lead_is_said(two):
     assert len(notes(*runs, {"mAP": runs[0].metrics["mAP"]})) == 1, "A is the teacher itself"
 
 
+def test_where_there_is_no_object_there_is_no_lead_to_speak_of(tmp_path):
+    content = data_set(3)
+    (tmp_path / "val.json").write_text(json.dumps(content | {"annotations": []}))
+    truth = load_annotations(tmp_path / "val.json")
+    runs = [Scored(loss, resolve(Request(scale="tiny", loss=loss)), "val", truth, detections(content, 4, 1))
+            for loss in ("none", "pkd")]  # fmt: skip
+    assert len(notes(*runs, {"mAP": 50.0})) == 1
+
+
 def test_sizes_that_no_object_has_are_left_open_with_several_seeds(tmp_path):
     """All objects are small: there is neither AP_M nor AP_L, over images or seeds."""
     content = data_set(12)
