@@ -77,7 +77,7 @@ def test_a_trial_that_was_made_makes_way_for_its_neighbour():
 @pytest.mark.parametrize(
     ("tried", "gaps"),
     [
-        # The better side first. By ratio the middle is 5.5 between 3 and 10; between 1 and 3 both 1.5 and 2 are as near.
+        # The better side first. By ratio 5.5 is amid 3 and 10; of 1 and 3 both 1.5 and 2 are as near to the middle.
         ({1.0: 14.6, 3.0: 16.1, 10.0: 15.0, 30.0: 11.8, 100.0: 6.8}, [5.0, 2.0]),
         ({1.0: 15.2, 3.0: 16.1, 10.0: 15.0, 30.0: 11.8}, [2.0, 5.0]),
         ({1.0: 2.4, 3.0: 2.2, 10.0: 1.2}, [2.0]),  # at the end of the range
