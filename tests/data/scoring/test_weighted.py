@@ -15,7 +15,8 @@ from pycocotools.cocoeval import COCOeval
 from pkdcli.data.scoring.ground_truth import load_annotations
 from pkdcli.data.scoring.matches import AREAS, IOUS, matched
 from pkdcli.data.scoring.metrics import evaluated, metrics_of
-from pkdcli.data.scoring.weighted import RECALLS, Weighted, six
+from pkdcli.data.scoring.curves import RECALLS
+from pkdcli.data.scoring.weighted import Weighted, six
 
 
 def scene(seed: int, images: int = 12, many: int = 0):
