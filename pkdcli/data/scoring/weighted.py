@@ -13,7 +13,7 @@ import numpy as np
 from pkdcli.data.scoring.curves import Curves
 from pkdcli.data.scoring.matches import AREAS, IOUS, Matches
 
-_AT_A_TIME = 1 << 16  # weights of detections that are looked at together: what comes of them fits in a core's cache
+_AT_A_TIME = 1 << 17  # weights of detections that are looked at together: what comes of them fits in a core's cache
 
 
 class Weighted:
@@ -68,7 +68,8 @@ class Weighted:
                 of_images = weights[part].take(images, axis=1)
                 for area, one in enumerate(curves):
                     if len(one.iou):  # the others are zero throughout
-                        found[part, area, :, label][:, one.iou] = one.precision(of_images, objects[part, area, 0, label])
+                        precision = one.precision(of_images, objects[part, area, 0, label])
+                        found[part, area, :, label][:, one.iou] = precision
         return np.where(objects > 0, found, np.nan)
 
     @cached_property
