@@ -175,12 +175,11 @@ def _teacher(runs: Sequence[RunPaths], cache: Path, split: str, like: Group) -> 
     noted = next((teacher for paths in runs if (teacher := teacher_of(paths)) is not None), None)
     home = noted or RunPaths(teachers_root(cache) / named.pop())
     try:
-        found = score(home, cache, split)
+        # A teacher's id means nothing to `pkd eval`, which looks among the runs: its folder does.
+        found = score(home, cache, split, target=str(home.root))
         alike(like.runs[0], found)
     except PkdError as error:  # the comparison does without
-        # A teacher's id means nothing to `pkd eval`, which looks among the runs: its folder does.
-        hint = (error.hint or "").replace(f"pkd eval {home.run}", f"pkd eval {home.root}").partition(";")[0]
-        return None, f"The teacher's own errors are not shown: {error.message} {hint}".rstrip()
+        return None, f"The teacher's own errors are not shown: {error.message} {error.hint or ''}".rstrip()
     return Group("teacher", (found,)), None
 
 

@@ -12,7 +12,7 @@ from pkdcli.runs.record import Record, plain
 
 VERDICT_COLUMNS = ("verdict", "pair", "student", "loss", "weight", "temperature", "schedule", "data", "scale", "seeds",
                    "gain", "gain_lower", "gain_upper", "p_value", "permutation", "more_seeds", "why",
-                   "command")  # fmt: skip
+                   "baseline_command", "command")  # fmt: skip
 
 
 def verdict_table(verdicts: Sequence[Verdict], *, seed_by_seed: bool = False) -> Table:
@@ -31,8 +31,8 @@ def verdict_table(verdicts: Sequence[Verdict], *, seed_by_seed: bool = False) ->
         if one.word == GO:
             bold.add((0, number, 1))
         if one.why or one.command:
-            between = "; or all that it takes: " if "pkd train" in one.why else " "
-            notes.append(f"{name}: {between.join(filter(None, (one.why, one.command)))}")
+            between = "; or all that it takes: " if one.baseline_command else " "
+            notes.append(f"{name}: {between.join(filter(None, (_reason(one), one.command)))}")
     interval = "95 %, all looks" if seed_by_seed else "95 % over seeds"
     columns = ["method", "verdict", "seeds", "gain", interval, "p (Holm)"]
     table = Table("Is the gain real?", columns, 2, [rows], bold)
@@ -60,10 +60,15 @@ def verdict_line(verdict: Verdict) -> str:
     """A verdict in a line: method, gain and its interval, word, what would decide it."""
     name, gain = method_name(verdict.method), verdict.interval
     if gain is None:
-        return f"{name}: {verdict.word}; {verdict.why}"
+        return f"{name}: {verdict.word}; {_reason(verdict)}"
     ends = f" ({_ends(verdict)})" if _ends(verdict) else ""
-    why = f"; {verdict.why.rstrip('.')}" if verdict.why else ""
+    why = f"; {_reason(verdict).rstrip('.')}" if verdict.why else ""
     return f"{name}: {signed(gain.mean)}{ends}, {verdict.word}{why}"
+
+
+def _reason(verdict: Verdict) -> str:
+    """What speaks against a verdict, with the command for the baseline that is missing."""
+    return "; ".join(filter(None, (verdict.why, verdict.baseline_command)))
 
 
 def _ends(verdict: Verdict) -> str:
@@ -88,7 +93,7 @@ def verdict_rows(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
         row = {key: one.method.get(key) for key in VERDICT_COLUMNS}
         row |= {"verdict": one.word, "seeds": " ".join(map(str, one.gains)), "p_value": one.p_value}
         row |= {"permutation": one.permutation, "more_seeds": one.more_seeds, "why": one.why or None}
-        row["command"] = one.command
+        row |= {"baseline_command": one.baseline_command, "command": one.command}
         row["gain"] = None if one.interval is None else one.interval.mean
         for end in ("lower", "upper"):
             bound = None if one.interval is None else getattr(one.interval, end)

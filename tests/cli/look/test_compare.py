@@ -209,7 +209,8 @@ def test_the_teacher_stands_beside_its_students_once_it_has_kept_detections(desk
     said = desk(*names, "--format", "md").stdout
     assert (
         "The teacher's own errors are not shown: taught has kept no detections of its val split. "
-        f"pkd eval {home} evaluates it and keeps them\n"
+        f"pkd eval {home} evaluates it and keeps them; every run does so at its end, unless it was started with "
+        "--no-keep-predictions or by an older release.\n"
     ) in said
     write(RunPaths(home).predictions, replace(desk.detections(0.5, 9, None), fingerprint=None))
     said = desk(*names, "--format", "md").stdout
