@@ -153,6 +153,14 @@ def compare(options: CompareOptions, output: _Runs, *, watcher: Watcher | None =
     paths = {word: chosen([word], among) for word in dict.fromkeys(options.names)}
     if len(paths) < 2:
         raise PkdError("these are the same run twice.", "Give two different ones.")
+    meant: dict[Path, str] = {}
+    for word, runs in paths.items():
+        for one in runs:
+            if (other := meant.setdefault(one.root.resolve(), word)) != word:
+                raise PkdError(
+                    f"{other!r} and {word!r} both mean {one.run}.",
+                    "A run is compared with others: give words that mean different ones.",
+                )
     with (watcher or Watcher()).doing(f"comparing {sum(map(len, paths.values()))} runs on {options.split} ..."):
         scored = {word: [score(one, cache, options.split) for one in runs] for word, runs in paths.items()}
         groups = [grouped(Path(word).name, runs) for word, runs in scored.items()]

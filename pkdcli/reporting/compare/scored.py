@@ -19,6 +19,7 @@ from pkdcli.data.scoring.predictions import Detections
 from pkdcli.data.scoring.weighted import Weighted
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.store import read_object
 
 if TYPE_CHECKING:
     import hotcoco
@@ -30,7 +31,7 @@ POINTS = 100.0
 """AP points of one: hotcoco's metrics are shares."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # two are the same only if they are one: arrays have no truth value
 class Scored:
     """One run, evaluated anew from what it has kept.
 
@@ -152,6 +153,11 @@ def score(paths: RunPaths, cache: Path, split: str = "val", target: str | None =
 
     recipe = read_recipe(paths.recipe)
     target = shlex.quote(target or paths.run)
+    if split not in recipe.data.splits:
+        raise PkdError(
+            f"{paths.run}: its data set {recipe.data.name} has no split {split!r}.",
+            f"It has {', '.join(recipe.data.splits)}.",
+        )
     kept = _kept(paths, recipe, split, target)
     data = _located(recipe.data.model_dump_json(), cache)
     where = data.splits.get(split)
@@ -175,6 +181,12 @@ def _kept(paths: RunPaths, recipe: Recipe, split: str, target: str) -> list[Path
     if split == "val":
         places.insert(0, paths.predictions)
     kept = [path for path in places if path.is_file()]
+    if not kept and not read_object(paths.result) and not paths.weights(recipe.role).is_file():
+        raise PkdError(
+            f"{paths.run} is not finished: it keeps its detections at its end.",
+            f"`pkd status` shows how far it is; pkd resume {target} goes on with it where it has stopped.",
+            ExitCode.MISSING,
+        )
     if not kept:
         more = "" if split == "val" else f" --split {split}"
         raise PkdError(
@@ -187,8 +199,9 @@ def _kept(paths: RunPaths, recipe: Recipe, split: str, target: str) -> list[Path
 
 
 def _fitting(paths: RunPaths, kept: Sequence[Path], data: Data, target: str) -> Detections:
-    """The first of them that is whole and of the annotations as they are now: `pkd eval` mends what is not."""
+    """Those of the most images that are whole and of the annotations as they are now: `pkd eval` mends what is not."""
     errors: list[PkdError] = []
+    fitting: list[Detections] = []
     for path in kept:
         try:
             found = predictions.read(path)
@@ -197,7 +210,8 @@ def _fitting(paths: RunPaths, kept: Sequence[Path], data: Data, target: str) -> 
             errors.append(PkdError(error.message, hint, error.code))
             continue
         if None in (found.fingerprint, data.fingerprint) or found.fingerprint == data.fingerprint:
-            return found
+            fitting.append(found)
+            continue
         errors.append(
             PkdError(
                 f"{paths.run}: the annotations of data set {data.name} have changed since it was evaluated (their "
@@ -205,7 +219,9 @@ def _fitting(paths: RunPaths, kept: Sequence[Path], data: Data, target: str) -> 
                 f"pkd eval {target} evaluates it again, on the annotations as they are now.",
             )
         )
-    raise errors[0]
+    if not fitting:
+        raise errors[0]
+    return max(fitting, key=lambda one: len(one.images))  # a smoke run's own are of a few, and come first
 
 
 @lru_cache(maxsize=4)

@@ -15,7 +15,7 @@ from pkdcli.reporting.statistics import (
     t_interval,
     t_test,
 )
-from pkdcli.reporting.verdict.commands import baseline_command, more_seeds_command
+from pkdcli.reporting.verdict.commands import baseline_command, more_seeds_command, resume_command
 from pkdcli.reporting.verdict.unlike import unlike_recipes
 from pkdcli.runs.record import Record
 
@@ -162,7 +162,7 @@ def _missing(members: Sequence[Record], runs: Sequence[Record]) -> tuple[str, st
         how = f" ({', '.join(keys)})" if keys else ""
         return f"its baseline was trained in another way{how}", command
     if alone:
-        return f"its baseline is not finished: {alone[0]['run']}", f"pkd resume {alone[0]['run']}"
+        return f"its baseline is not finished: {alone[0]['run']}", resume_command(alone[0])
     return "there is no baseline", baseline_command(method, method["seed"])
 
 

@@ -110,7 +110,49 @@ def test_another_set_of_images_is_named(desk):
         f"{desk.base.run} and {run.run} can't be compared: they were evaluated on 30 and 20 images, and 10 of these "
         "are not in both, such as id 21."
     )
-    assert error.hint == "A smoke run evaluates a few images alone; `pkd eval RUN` evaluates all."
+    assert error.hint == f"A smoke run evaluates a few images alone; pkd eval {run.run} evaluates all."
+    # What that has written is taken, though the run's own are whole as well.
+    write(run.evaluation_predictions("mine", "val"), desk.detections(3.0, 0, None))
+    desk("fcos50__baseline", run.run, "--resamples", "0")
+
+
+def test_a_run_that_two_words_mean(desk):
+    for words in (("fcos50__baseline", desk.base.root), ("fcos50", "gfl101-fcos50", desk.base.run)):
+        error = refused(desk, *words)
+        assert error.message == f"{str(words[0])!r} and {str(words[-1])!r} both mean {desk.base.run}."
+        assert error.code == ExitCode.USAGE
+
+
+def test_a_copy_of_a_run_is_another_run(desk, tmp_path):
+    copy = tmp_path / "copy" / desk.base.run
+    shutil.copytree(desk.base.root, copy)
+    text = desk("fcos50__baseline", copy, "--resamples", "2", "--format", "csv").stdout
+    (row,) = (row for row in csv.DictReader(text.splitlines()) if row["key"] == "mAP")
+    assert float(row["difference"]) == 0
+
+
+def test_a_run_that_is_still_going_on(desk):
+    for paths in (desk.pkd.predictions, desk.pkd.result):
+        paths.unlink()
+    write_json(desk.pkd.status, {"schema": 1, "run": desk.pkd.run, "state": "running"})
+    error = refused(desk, "fcos50__baseline", "gfl101-fcos50__pkd")
+    assert error.message == f"{desk.pkd.run} is not finished: it keeps its detections at its end."
+    assert error.hint == (
+        f"`pkd status` shows how far it is; pkd resume {desk.pkd.run} goes on with it where it has stopped."
+    )
+    assert error.code == ExitCode.MISSING
+
+
+def test_a_split_that_the_data_set_has_not(desk):
+    error = refused(desk, "fcos50__baseline", "gfl101-fcos50__pkd", "--split", "test")
+    assert error.message == f"{desk.base.run}: its data set mine has no split 'test'."
+    assert error.hint == "It has train, val."
+
+
+def test_a_file_that_cannot_be_written(desk, tmp_path):
+    error = refused(desk, "fcos50__baseline", "gfl101-fcos50__pkd", "--resamples", "0", "-o", tmp_path)
+    assert error.message == f"can't write {tmp_path}: Is a directory."
+    assert (error.hint, error.code) == ("Name another file: --output FILE", ExitCode.MISSING)
 
 
 def test_a_split_that_was_not_evaluated(desk):

@@ -15,6 +15,11 @@ from pkdcli.reporting.verdict.tables import VERDICT_COLUMNS, verdict_rows, verdi
 from pkdcli.runs.baselines import add_gains
 
 
+@pytest.fixture(autouse=True)
+def _where_commands_look(monkeypatch):
+    monkeypatch.setenv("PKD_RUNS", "/runs")  # of the records
+
+
 @pytest.fixture
 def runs(record):
     """A factory of the runs of methods and their baseline, with gains: {weight: {seed: gain}}."""
