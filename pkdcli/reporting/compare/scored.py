@@ -44,6 +44,7 @@ class Scored:
         pictures: The folder of the images; None where that is not known.
         reading: How they are read.
         target: What `pkd eval` is given to evaluate it again; None for its id.
+        root: Its folder; None where that is not known.
     """
 
     run: str
@@ -54,6 +55,7 @@ class Scored:
     pictures: Path | None = None
     reading: Reading | None = None
     target: str | None = None
+    root: Path | None = None
 
     @cached_property
     def evaluation(self) -> hotcoco.COCOeval:
@@ -170,7 +172,8 @@ def score(paths: RunPaths, cache: Path, split: str = "val", target: str | None =
         )
     found = _fitting(paths, kept, data, target)
     reading = Reading.of(data.exif, data.pixel_range)
-    scored = Scored(paths.run, recipe, split, _truth(where.annotations), found, Path(where.images), reading, target)
+    truth, pictures = _truth(where.annotations), Path(where.images)
+    scored = Scored(paths.run, recipe, split, truth, found, pictures, reading, target, paths.root)
     scored.check()
     return scored
 

@@ -104,24 +104,37 @@ def _one(
     values = list(gains.values())
     interval = t_interval(values)
     if p_value is None:
-        alone = _alone(members)
-        next_seed = next(number for number in range(len(runs) + 2) if number not in gains)
-        what = f"seeds {', '.join(map(str, alone))} have no baseline" if alone else "run another of both"
-        return Verdict(
-            method,
-            INCONCLUSIVE,
-            gains,
-            interval,
-            why=f"one seed tells nothing of the spread; {what}",
-            baseline_command=baseline_command(method, alone[0] if alone else next_seed),
-            command=more_seeds_command(method),
-        )
+        why, makes = _second(members, gains, runs)
+        command = more_seeds_command(method)
+        return Verdict(method, INCONCLUSIVE, gains, interval, why=why, baseline_command=makes, command=command)
     more = seeds_to_decide(values, confidence=1 - level)
     word = INCONCLUSIVE if p_value >= LEVEL else GO if interval.mean > 0 else NO_GO
     why = _next(word, more, members, by_itself=t_test(values) < LEVEL)
     command = more_seeds_command(method) if word == INCONCLUSIVE and more else None
     permutation = permutation_test(values)
     return Verdict(method, word, gains, interval, p_value, permutation, more, why, command=command)
+
+
+def _second(
+    members: Sequence[Record], gains: dict[int, float], runs: Sequence[Record]
+) -> tuple[str, str | None]:
+    """What one pair lacks: its method's other seeds have no baseline, the baseline's no method, or there are none."""
+    method, told = members[0], "one seed tells nothing of the spread; "
+    if alone := _alone(members):
+        told += f"seeds {', '.join(map(str, alone))} have no baseline"
+        return told, baseline_command(method, alone[0])
+    seeds = sorted(one["seed"] for one in runs if _its_baseline(method, one) and one["seed"] not in gains)
+    if seeds and not method["foreign"]:
+        return f"{told}the baselines have seeds {', '.join(map(str, seeds))} too, run the method with these:", None
+    next_seed = next(number for number in range(len(runs) + 2) if number not in gains)
+    return f"{told}run another of both", baseline_command(method, next_seed)
+
+
+def _its_baseline(method: Record, one: Record) -> bool:
+    """Whether a run is a finished baseline that the method can be held against, but for its seed."""
+    alike = one["student"] == method["student"] and one["comparable"] == method["comparable"]
+    finished = one["role"] == "baseline" and one["mAP"] is not None and one["seed"] is not None
+    return alike and finished and not _unlike(method, one)
 
 
 def _alone(members: Sequence[Record]) -> list[int]:

@@ -173,6 +173,18 @@ def test_a_run_that_has_kept_nothing(desk):
     assert error.code == ExitCode.MISSING
 
 
+def test_a_run_that_pkd_eval_does_not_look_for_is_named_by_its_folder(desk, monkeypatch):
+    """Neither a teacher nor a run of another folder is found there by its id."""
+    home = teachers_root(desk.cache) / "taught"
+    shutil.copytree(desk.pkd.root, home)
+    RunPaths(home).predictions.unlink()
+    assert refused(desk, "fcos50__baseline", "taught").hint.startswith(f"pkd eval {home} evaluates it")
+    desk.pkd.predictions.unlink()
+    monkeypatch.setenv("PKD_RUNS", str(desk.runs.parent))
+    hint = refused(desk, "fcos50__baseline", "gfl101-fcos50__pkd", "--runs", desk.runs).hint
+    assert hint.startswith(f"pkd eval {desk.pkd.root} evaluates it")
+
+
 def test_annotations_that_have_changed_since(desk):
     old = read(desk.pkd.predictions).fingerprint
     desk.content["annotations"][0]["bbox"][2] += 1

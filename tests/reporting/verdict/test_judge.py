@@ -81,7 +81,7 @@ def test_five_seeds_have_a_permutation_test(runs):
 
 
 def test_one_seed_is_undecided_and_names_the_next_run(runs):
-    (found,) = judge(*[runs({10.0: {0: 3.0}})] * 2)
+    (found,) = judge(*[runs({10.0: {0: 3.0}}, baseline=(0,))] * 2)
     assert (found.word, found.interval.mean, found.interval.upper) == (INCONCLUSIVE, pytest.approx(3.0), math.inf)
     typed = "pkd train --pair gfl101-fcos50 --loss none --scale tiny --schedule 2x --data shapes --seed 1"
     assert (found.why, found.baseline_command) == (
@@ -98,6 +98,16 @@ def test_one_pair_among_several_seeds_names_the_baseline_that_is_missing(runs):
     assert found.baseline_command == (
         "pkd train --pair gfl101-fcos50 --loss none --scale tiny --schedule 2x --data shapes --seed 3"
     )
+
+
+def test_one_pair_beside_baselines_of_other_seeds_lacks_runs_of_the_method(runs):
+    (found,) = judge(*[runs({10.0: {0: 3.0}}, baseline=(0, 1, 4))] * 2)
+    assert found.why == (
+        "one seed tells nothing of the spread; the baselines have seeds 1, 4 too, run the method with these:"
+    )
+    assert found.baseline_command is None
+    assert f"{found.why} {found.command}" in verdict_table([found]).notes[0]
+    assert found.command.startswith("pkd sweep --pair gfl101-fcos50 --loss mse --weights 10 ")
 
 
 def test_nothing_to_judge_is_said():
