@@ -60,15 +60,14 @@ class Curves:
             begin + place + np.searchsorted(strange, hits, side="right")
             for place, (hits, strange, (begin, _)) in enumerate(zip(right, odd, odd_spans, strict=True))
         ]
-        right, odd = _joined(right), _joined(odd)
         return cls(
             iou=iou,
             base=None if inside.all() else np.flatnonzero(inside),
-            right=right,
+            right=_joined(right),
             spans=spans,
-            before=np.concatenate([[0], np.cumsum(inside)])[right + 1],
-            odd=odd,
-            signs=np.where(inside[odd], -1, 1),
+            before=np.concatenate([[0], np.cumsum(inside)])[_joined(right) + 1],
+            odd=_joined(odd),
+            signs=np.where(inside[_joined(odd)], -1, 1),
             odd_spans=odd_spans,
             odd_before=_joined(odd_before),
             row=len(RECALLS) * np.repeat(np.arange(len(iou)), [end - begin for begin, end in spans]),

@@ -99,14 +99,14 @@ def _one(
     if method["smoke"]:
         return Verdict(method, NOT_JUDGED, why=f"a smoke run ({method['smoke']}) says nothing of a method.")
     if not gains:
-        why, makes = _missing(members, runs)
-        return Verdict(method, NOT_JUDGED, why=why, baseline_command=makes)
+        missing, makes = _missing(members, runs)
+        return Verdict(method, NOT_JUDGED, why=missing, baseline_command=makes)
     values = list(gains.values())
     interval = t_interval(values)
     if p_value is None:
-        why, makes = _second(members, gains, runs)
+        missing, baseline = _second(members, gains, runs)
         command = more_seeds_command(method)
-        return Verdict(method, INCONCLUSIVE, gains, interval, why=why, baseline_command=makes, command=command)
+        return Verdict(method, INCONCLUSIVE, gains, interval, why=missing, baseline_command=baseline, command=command)
     more = seeds_to_decide(values, confidence=1 - level)
     word = INCONCLUSIVE if p_value >= LEVEL else GO if interval.mean > 0 else NO_GO
     why = _next(word, more, members, by_itself=t_test(values) < LEVEL)
