@@ -22,6 +22,21 @@ if TYPE_CHECKING:
 _VERSION = 3  # of a kept check: one that says less than this check would is made again
 
 
+class AbsentData(PkdError):
+    """A data set whose files are not there.
+
+    Args:
+        message: Which.
+        hint: How to get them.
+        code: The exit code of the command.
+        scales_down: Whether an experiment on it runs at scale tiny too, on data that is drawn here.
+    """
+
+    def __init__(self, message: str, hint: str, code: ExitCode, *, scales_down: bool) -> None:
+        super().__init__(message, hint, code)
+        self.scales_down = scales_down
+
+
 def _say(warning: str) -> None:
     print(f"warning: {warning}", file=sys.stderr)
 
@@ -189,14 +204,12 @@ def _present(data: Data) -> None:
         return
     listing = "\n".join(f"  {path}" for path in missing)
     hint = data.get or "Correct the paths in the data recipe: they are relative to its own folder."
-    if data.name == "coco":
-        hint += (
-            " Or set PKD_COCO to the folder where they are.\nWithout COCO, the same experiment runs on this machine in "
-            "minutes:\n  {tiny}"
-        )
+    coco = data.name == "coco"
+    if coco:
+        hint += " Or set PKD_COCO to the folder where they are."
     # A public data set is what the machine lacks; a path in the user's own recipe is a wrong word.
     code = ExitCode.MISSING if data.get else ExitCode.USAGE
-    raise PkdError(f"data set {data.name} is not there; expected:\n{listing}", hint, code)
+    raise AbsentData(f"data set {data.name} is not there; expected:\n{listing}", hint, code, scales_down=coco)
 
 
 def fingerprint(data: Data) -> str:
