@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pkdcli.data.absent import AbsentData
 from pkdcli.data.images.reading import settle
 from pkdcli.data.joined.classes import fingerprint_of, only_of
 from pkdcli.data.joined.make import joined, notes_of
@@ -20,21 +21,6 @@ if TYPE_CHECKING:
     from pkdcli.data.checks import coco
 
 _VERSION = 3  # of a kept check: one that says less than this check would is made again
-
-
-class AbsentData(PkdError):
-    """A data set whose files are not there.
-
-    Args:
-        message: Which.
-        hint: How to get them.
-        code: The exit code of the command.
-        scales_down: Whether an experiment on it runs at scale tiny too, on data that is drawn here.
-    """
-
-    def __init__(self, message: str, hint: str, code: ExitCode, *, scales_down: bool) -> None:
-        super().__init__(message, hint, code)
-        self.scales_down = scales_down
 
 
 def _say(warning: str) -> None:

@@ -131,7 +131,8 @@ def refuse_spoilt(data: Data, cache: Path) -> None:
 
 
 def _prepared(data: Data, cache: Path, watcher: Watcher, dry_run: bool) -> Data:
-    from pkdcli.data.prepare import AbsentData, facts, prepare
+    from pkdcli.data.absent import AbsentData
+    from pkdcli.data.prepare import facts, prepare
 
     if dry_run:
         return facts(data, cache, watcher.on_warning)

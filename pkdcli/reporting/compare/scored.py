@@ -185,9 +185,10 @@ def _kept(paths: RunPaths, recipe: Recipe, split: str, target: str) -> list[Path
         places.insert(0, paths.predictions)
     kept = [path for path in places if path.is_file()]
     if not kept and not read_object(paths.result) and not paths.weights(recipe.role).is_file():
+        state = read_object(paths.status).get("state") or "no result yet"
         raise PkdError(
-            f"{paths.run} is not finished: it keeps its detections at its end.",
-            f"`pkd status` shows how far it is; pkd resume {target} goes on with it where it has stopped.",
+            f"{paths.run} is not finished ({state}): a run keeps its detections at its end.",
+            f"pkd resume {target} goes on with it; `pkd status` says how far it is.",
             ExitCode.MISSING,
         )
     if not kept:

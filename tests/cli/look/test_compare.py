@@ -79,7 +79,8 @@ def test_every_format_and_the_plots(desk, tmp_path):
         desk(*names, "-o", path)
         assert sign in path.read_text()
     with (tmp_path / "c.csv").open() as file:
-        assert {row["kind"] for row in csv.DictReader(file)} == {"run", "metric", "class", "error", "image"}
+        kinds = {"run", "pair", "metric", "class", "error", "calibration", "confusion", "image"}
+        assert {row["kind"] for row in csv.DictReader(file)} == kinds
     out = desk(*names, "--plot", "--plot-dir", tmp_path / "plots").stdout
     assert re.search(r"Better or worse than baseline\n95 % intervals over images\nmAP +\+\d+\.\d .*├─+●─+┤", out)
     made = {path.name for path in (tmp_path / "plots").iterdir()}
@@ -131,18 +132,6 @@ def test_a_copy_of_a_run_is_another_run(desk, tmp_path):
     assert float(row["difference"]) == 0
 
 
-def test_a_run_that_is_still_going_on(desk):
-    for paths in (desk.pkd.predictions, desk.pkd.result):
-        paths.unlink()
-    write_json(desk.pkd.status, {"schema": 1, "run": desk.pkd.run, "state": "running"})
-    error = refused(desk, "fcos50__baseline", "gfl101-fcos50__pkd")
-    assert error.message == f"{desk.pkd.run} is not finished: it keeps its detections at its end."
-    assert error.hint == (
-        f"`pkd status` shows how far it is; pkd resume {desk.pkd.run} goes on with it where it has stopped."
-    )
-    assert error.code == ExitCode.MISSING
-
-
 def test_a_split_that_the_data_set_has_not(desk):
     error = refused(desk, "fcos50__baseline", "gfl101-fcos50__pkd", "--split", "test")
     assert error.message == f"{desk.base.run}: its data set mine has no split 'test'."
@@ -183,6 +172,16 @@ def test_a_run_that_pkd_eval_does_not_look_for_is_named_by_its_folder(desk, monk
     monkeypatch.setenv("PKD_RUNS", str(desk.runs.parent))
     hint = refused(desk, "fcos50__baseline", "gfl101-fcos50__pkd", "--runs", desk.runs).hint
     assert hint.startswith(f"pkd eval {desk.pkd.root} evaluates it")
+
+
+def test_a_run_that_is_not_finished_is_gone_on_with(desk):
+    desk.pkd.predictions.unlink()
+    desk.pkd.result.unlink()
+    write_json(desk.pkd.status, {"state": "interrupted"})
+    error = refused(desk, "fcos50__baseline", "gfl101-fcos50__pkd")
+    assert error.message == f"{desk.pkd.run} is not finished (interrupted): a run keeps its detections at its end."
+    assert error.hint == f"pkd resume {desk.pkd.run} goes on with it; `pkd status` says how far it is."
+    assert error.code == ExitCode.MISSING
 
 
 def test_annotations_that_have_changed_since(desk):
