@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pkdcli.errors import PkdError
-from pkdcli.folders import cache_root
+from pkdcli.folders import cache_root, runs_root
 from pkdcli.launch.outcome import Watcher
 from pkdcli.options import Only, OutputOptions, option
 from pkdcli.runs.find import all_runs, chosen, teacher_of
@@ -159,14 +159,31 @@ def compare(options: CompareOptions, output: _Runs, *, watcher: Watcher | None =
     paths = {word: chosen([word], among) for word in dict.fromkeys(options.names)}
     if len(paths) < 2:
         raise PkdError("these are the same run twice.", "Give two different ones.")
+    meant: dict[Path, str] = {}
+    for word, runs in paths.items():
+        for one in runs:
+            if (other := meant.setdefault(one.root.resolve(), word)) != word:
+                raise PkdError(
+                    f"{other!r} and {word!r} both mean {one.run}.",
+                    "A run is compared with others: give words that mean different ones.",
+                )
     with (watcher or Watcher()).doing(f"comparing {sum(map(len, paths.values()))} runs on {options.split} ..."):
-        scored = {word: [score(one, cache, options.split) for one in runs] for word, runs in paths.items()}
+        scored = {
+            word: [score(one, cache, options.split, target=_target(one)) for one in runs]
+            for word, runs in paths.items()
+        }
         groups = [grouped(Path(word).name, runs) for word, runs in scored.items()]
         found = tuple(against(groups[0], other, options.resamples) for other in groups[1:])
         every = [one for runs in paths.values() for one in runs]
         teacher, note = _teacher(every, cache, options.split, groups[0])
     metrics = teacher.metrics if teacher else _teachers_metrics(every, options.split)
     return Comparison(found, metrics, teacher, (note,) if note else ())
+
+
+def _target(paths: RunPaths) -> str:
+    """What `pkd eval` knows a run by: its id; its folder if that is a teacher's, or lies elsewhere than the runs."""
+    beside = paths.root.parent.resolve() == runs_root().resolve()
+    return paths.run if beside else str(paths.root.absolute())
 
 
 def _teacher(runs: Sequence[RunPaths], cache: Path, split: str, like: Group) -> tuple[Group | None, str | None]:
@@ -181,12 +198,10 @@ def _teacher(runs: Sequence[RunPaths], cache: Path, split: str, like: Group) -> 
     noted = next((teacher for paths in runs if (teacher := teacher_of(paths)) is not None), None)
     home = noted or RunPaths(teachers_root(cache) / named.pop())
     try:
-        found = score(home, cache, split)
+        found = score(home, cache, split, target=_target(home))
         alike(like.runs[0], found)
     except PkdError as error:  # the comparison does without
-        # A teacher's id means nothing to `pkd eval`, which looks among the runs: its folder does.
-        hint = (error.hint or "").replace(f"pkd eval {home.run}", f"pkd eval {home.root}").partition(";")[0]
-        return None, f"The teacher's own errors are not shown: {error.message} {hint}".rstrip()
+        return None, f"The teacher's own errors are not shown: {error.message} {error.hint or ''}".rstrip()
     return Group("teacher", (found,)), None
 
 

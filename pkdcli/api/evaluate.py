@@ -164,8 +164,6 @@ def _on_data(
     try:
         data = prepare(recipe.data, cache_root(), warn=lambda text: tell(f"warning: {text}"))
     except PkdError as error:
-        # Weights are of their own data: to train others at scale tiny would be no remedy.
-        error.hint = error.hint and error.hint.partition("\nWithout COCO")[0]
         if paths is not None and options.data is None and absent(recipe.data):
             error.hint = f"{elsewhere(paths)}\nOr only this once: pkd eval {paths.run} --data FILE.yaml"
         raise

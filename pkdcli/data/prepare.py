@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pkdcli.data.absent import AbsentData
 from pkdcli.data.images.reading import settle
 from pkdcli.data.joined.classes import fingerprint_of, only_of
 from pkdcli.data.joined.make import joined, notes_of
@@ -189,14 +190,12 @@ def _present(data: Data) -> None:
         return
     listing = "\n".join(f"  {path}" for path in missing)
     hint = data.get or "Correct the paths in the data recipe: they are relative to its own folder."
-    if data.name == "coco":
-        hint += (
-            " Or set PKD_COCO to the folder where they are.\nWithout COCO, the same experiment runs on this machine in "
-            "minutes:\n  {tiny}"
-        )
+    coco = data.name == "coco"
+    if coco:
+        hint += " Or set PKD_COCO to the folder where they are."
     # A public data set is what the machine lacks; a path in the user's own recipe is a wrong word.
     code = ExitCode.MISSING if data.get else ExitCode.USAGE
-    raise PkdError(f"data set {data.name} is not there; expected:\n{listing}", hint, code)
+    raise AbsentData(f"data set {data.name} is not there; expected:\n{listing}", hint, code, scales_down=coco)
 
 
 def fingerprint(data: Data) -> str:

@@ -131,6 +131,7 @@ def refuse_spoilt(data: Data, cache: Path) -> None:
 
 
 def _prepared(data: Data, cache: Path, watcher: Watcher, dry_run: bool) -> Data:
+    from pkdcli.data.absent import AbsentData
     from pkdcli.data.prepare import facts, prepare
 
     if dry_run:
@@ -139,9 +140,10 @@ def _prepared(data: Data, cache: Path, watcher: Watcher, dry_run: bool) -> Data:
         with _said_if_slow(data.name, watcher):
             drawn = partial(watcher.on_data, data.name)
             return prepare(data, cache, drawn, watcher.on_warning)
-    except PkdError as error:
-        if error.hint and "{tiny}" in error.hint:
-            error.hint = error.hint.replace("{tiny}", watcher.at_scale_tiny())
+    except AbsentData as error:
+        if error.scales_down:
+            tiny = watcher.at_scale_tiny()
+            error.hint = f"{error.hint}\nWithout COCO, the same experiment runs on this machine in minutes:\n  {tiny}"
         raise
 
 

@@ -57,7 +57,9 @@ def no_number(value: Any, label: str, above: float | None, least: float | None) 
         least: A bound that is itself allowed; None for none.
     """
     example = f"{label} 10" if label.startswith("-") else f"{label}=10"
-    return PkdError(f"{label}: {value!r} is not a finite number{bound(above, least)}.", f"Example: {example}")
+    searched = label.lstrip("-").startswith(("weight", "temperature")) and ".." in str(value)
+    ranges = ". A range is what `pkd tune` searches: --weight 1..100" if searched else ""
+    return PkdError(f"{label}: {value!r} is not a finite number{bound(above, least)}.", f"Example: {example}{ranges}")
 
 
 def bound(above: float | None, least: float | None, most: float | None = None) -> str:

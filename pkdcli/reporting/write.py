@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pkdcli.errors import unknown
+from pkdcli.errors import PkdError, unknown
 
 if TYPE_CHECKING:
     from pkdcli.reporting.table import Table
@@ -91,10 +91,16 @@ def save(path: Path, text: str) -> Path:
     Args:
         path: The file.
         text: Its content.
+
+    Raises:
+        PkdError: It can't be written (exit code 3).
     """
     from pkdcli.runs.store import write_text
 
-    write_text(path, text)
+    try:
+        write_text(path, text)
+    except PkdError as error:
+        raise PkdError(error.message, "Name another file: --output FILE", error.code) from error
     return path
 
 

@@ -79,11 +79,18 @@ def none_named(word: str, names: Iterable[str], where: str = "", none: str | Non
         where: The option that the word was given to.
         none: What the error says where the word might have meant something else.
     """
-    guess = nearest(Path(word).name, names)
+    names, name = list(names), Path(word).name
+    guess = nearest(name, names) or nearest(name, _beginnings(name, names))
     hint = f"Did you mean {guess}? " if guess else ""
     message = none or f"no run begins with {word!r}."
     hint += "`pkd status` lists the runs; see --runs DIR."
     return PkdError(f"{where}: {message}" if where else message, hint)
+
+
+def _beginnings(word: str, names: Iterable[str]) -> list[str]:
+    """The beginnings of names that have as many parts as a word: people seldom type a whole id."""
+    parts = word.count("__") + 1
+    return list(dict.fromkeys("__".join(name.split("__")[:parts]) for name in names))
 
 
 def chosen(words: Sequence[str], among: Iterable[RunPaths]) -> list[RunPaths]:

@@ -21,6 +21,11 @@ PAIRS, LOSSES = ", ".join(names("pairs")), ", ".join(names("losses"))
             f"error: unknown pair 'gfl101-fcos51'.\nDid you mean 'gfl101-fcos50'? Allowed: {PAIRS}.\n",
         ),
         ("train --loss pdk", f"error: unknown loss 'pdk'.\nDid you mean 'pkd'? Allowed: {LOSSES}.\n"),
+        (
+            "sweep --weights 30..1",
+            "error: --weights: '30..1' is not a finite number of 0 or more.\n"
+            "Example: --weights 10. A range is what `pkd tune` searches: --weight 1..100\n",
+        ),
         ("train --weight abc", "error: --weight: 'abc' is not a finite number of 0 or more.\nExample: --weight 10\n"),
         ("train --weight -1", "error: --weight: '-1' is not a finite number of 0 or more.\nExample: --weight 10\n"),
         ("train --weight nan", "error: --weight: 'nan' is not a finite number of 0 or more.\nExample: --weight 10\n"),

@@ -71,6 +71,16 @@ def test_without_coco_the_command_to_type_is_told(words, here):
     assert not (here.parent / "cache").exists()
 
 
+def test_a_look_at_coco_names_no_experiment(here):
+    """Only an experiment can be had without it, so only there another is named."""
+    code, _, said = card("data check coco", here)
+    assert code == 3
+    assert said.endswith(
+        "Download train2017.zip, val2017.zip and annotations_trainval2017.zip from https://cocodataset.org/#download "
+        "and unpack them there. Or set PKD_COCO to the folder where they are.\n"
+    )
+
+
 def test_the_cards_report_without_runs(here):
     line = f"No runs in {here}/runs yet. Start with: pkd sweep --loss mse --weights 10,30,50 --scale tiny\n"
     assert card("report", here) == (0, line, "")

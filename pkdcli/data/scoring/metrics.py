@@ -102,12 +102,13 @@ def rows_of(boxes: np.ndarray, numbers: np.ndarray, spans: np.ndarray, classes: 
     return rows
 
 
-def rows_of_kept(found: Detections, truth: GroundTruth) -> np.ndarray:
+def rows_of_kept(found: Detections, truth: GroundTruth, target: str = "RUN") -> np.ndarray:
     """A run's kept detections in the form of COCO's results.
 
     Args:
         found: As the run's folder has them.
         truth: The annotations that they were evaluated with.
+        target: What `pkd eval` is given to evaluate again.
 
     Raises:
         PkdError: They are of images or classes that the annotations lack.
@@ -117,7 +118,7 @@ def rows_of_kept(found: Detections, truth: GroundTruth) -> np.ndarray:
         raise PkdError(
             f"the kept detections are of {strangers.size} image{'s' if strangers.size > 1 else ''} that the annotation "
             f"file has not, such as id {strangers[0]}.",
-            "`pkd eval RUN` evaluates again, on the data as it is now.",
+            f"pkd eval {target} evaluates again, on the data as it is now.",
         )
     ends = np.cumsum(found.counts)
     boxes = np.column_stack([found.boxes, found.scores, found.labels.astype(np.float32)])

@@ -8,8 +8,10 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from pkdcli.errors import ExitCode, PkdError
 from pkdcli.runs.store import write_bytes
 
 SCHEMA = 1
+_ZIP = b"PK"  # what an .npz begins with
 
 
 @dataclass(frozen=True)
@@ -78,24 +81,56 @@ def read(path: Path) -> Detections:
     Raises:
         PkdError: It is not there (exit code 3), damaged, or of a later release.
     """
+    remedy = "Remove it; `pkd eval RUN` writes it again."
     try:
-        with np.load(path, allow_pickle=False) as file:
-            facts = json.loads(file["facts"].tobytes())
-            if facts.get("schema") != SCHEMA:
-                raise PkdError(f"{path} is of another release of pkd (schema {facts.get('schema')}).")
-            images, counts = file["images"].astype(np.int64), file["counts"].astype(np.int64)
-            boxes = file["boxes"].astype(np.float32).reshape(-1, 4)
-            scores, labels = file["scores"].astype(np.float32), file["labels"].astype(np.int64)
-        if not len(images) == len(counts) or not int(counts.sum()) == len(boxes) == len(scores) == len(labels):
-            raise ValueError("its parts are of different lengths")
-        names = tuple(str(name) for name in facts["classes"])
-        if len(labels) and labels.max() >= len(names):
-            raise ValueError("it has labels without a class")
-        return Detections(
-            images, counts, boxes, scores, labels, names, facts["data"], facts["split"], facts.get("fingerprint")
-        )
+        with open(path, "rb") as raw:
+            if raw.read(2) != _ZIP:
+                raise ValueError("it is no .npz file")
+            raw.seek(0)
+            with np.load(raw, allow_pickle=False) as file:
+                parts = {name: file[name] for name in file.files}
+        facts = json.loads(parts["facts"].tobytes())
+        if not isinstance(facts, dict):
+            raise ValueError("its facts have no names")
+        if facts.get("schema") != SCHEMA:
+            raise PkdError(f"{path} is of another release of pkd (schema {facts.get('schema')}).", remedy)
+        return _checked(parts, facts)
     except FileNotFoundError as error:
         raise PkdError(f"there is no file {path}.", None, ExitCode.MISSING) from error
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise PkdError(f"{path} is damaged: {error}.", "Remove it; `pkd eval RUN` writes it again.") from error
+        reason = f"it has no {error.args[0]}" if isinstance(error, KeyError) else str(error).rstrip(".")
+        raise PkdError(f"{path} is damaged: {reason}.", remedy) from error
+
+
+def _checked(parts: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> Detections:
+    """The detections of a file's parts.
+
+    Args:
+        parts: Its arrays.
+        facts: What it says of them.
+
+    Raises:
+        KeyError: A part is missing.
+        ValueError: They don't fit together, or can't be.
+        TypeError: A fact is of another kind.
+    """
+    images, counts = parts["images"].astype(np.int64), parts["counts"].astype(np.int64)
+    boxes = parts["boxes"].astype(np.float32).reshape(-1, 4)
+    scores, labels = parts["scores"].astype(np.float32), parts["labels"].astype(np.int64)
+    if not len(images) == len(counts) or not int(counts.sum()) == len(boxes) == len(scores) == len(labels):
+        raise ValueError("its parts are of different lengths")
+    if len(np.unique(images)) < len(images):
+        raise ValueError("it has an image twice")
+    if (counts < 0).any():
+        raise ValueError("it has images with less than no detections")
+    if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+        raise ValueError("it has a box or score that is not finite")
+    if not isinstance(facts["classes"], list):
+        raise ValueError("its classes are no list")
+    names = tuple(str(name) for name in facts["classes"])
+    if len(labels) and not 0 <= labels.min() <= labels.max() < len(names):
+        raise ValueError("it has labels without a class")
+    return Detections(
+        images, counts, boxes, scores, labels, names, facts["data"], facts["split"], facts.get("fingerprint")
+    )
 

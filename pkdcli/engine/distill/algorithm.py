@@ -184,8 +184,10 @@ class PkdDistill(FpnTeacherDistill):
             samples: The same.
         """
         recorders = self.distiller.teacher_recorders
+        padded = self._teacher_encoder and samples is not None
+        shapes = [one.img_shape for one in samples] if padded else None
         with recorders:
-            teaching.forward_features(self.teacher, inputs, self._teacher_encoder, samples)
+            teaching.forward_features(self.teacher, inputs, self._teacher_encoder, shapes)
         for one in recorders.recorders.values():
             one._data_buffer = teaching.as_constants(one.data_buffer)
         return {name: one.data_buffer for name, one in recorders.recorders.items()}

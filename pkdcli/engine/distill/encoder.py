@@ -15,20 +15,25 @@ from mmdet.structures import DetDataSample
 from torch import Tensor, nn
 
 
-def run_encoder(detector: nn.Module, features: Sequence[Tensor], inputs: Tensor, samples: list | None = None) -> None:
+def run_encoder(
+    detector: nn.Module,
+    features: Sequence[Tensor],
+    inputs: Tensor,
+    shapes: Sequence[tuple[int, int]] | None = None,
+) -> None:
     """Run the encoder of a detector, for the hooks of those that look at it.
 
     Args:
         detector: One of mmdet's DETRs; its decoder and head do not run, and may be gone.
         features: What its neck puts out for the batch.
         inputs: The batch (N, 3, H, W).
-        samples: One of mmdet's DetDataSample an image, with `img_shape`: beyond it lies padding, which is not attended
-            to. None where nothing is padded.
+        shapes: Height and width in pixels of each image: beyond them lies padding, which is not attended to. None
+            where nothing is padded.
     """
     shape = tuple(inputs.shape[-2:])
-    shapes = [shape] * len(inputs) if samples is None else [sample.img_shape for sample in samples]
-    # Not the samples themselves: batch augments resize images, and leave `batch_input_shape` behind.
-    seen = [DetDataSample(metainfo={"img_shape": tuple(one), "batch_input_shape": shape}) for one in shapes]
+    shapes = [shape] * len(inputs) if shapes is None else shapes
+    # Samples of its own: batch augments resize images, and leave the loader's `batch_input_shape` behind.
+    seen = [DetDataSample(metainfo={"img_shape": tuple(one[:2]), "batch_input_shape": shape}) for one in shapes]
     kind = next(detector.encoder.parameters()).dtype  # a teacher's stays in float32, whatever its precision is
     given, _ = detector.pre_transformer([one.to(kind) for one in features], seen)
     detector.forward_encoder(**{name: _as(value, kind) for name, value in given.items()})

@@ -7,7 +7,7 @@ computes with TF32 moves either by a hundred times more. `pkd bench --suggest` t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -76,7 +76,7 @@ def _compile(teacher: nn.Module) -> None:
 
 @torch.no_grad()
 def forward_features(
-    teacher: nn.Module, inputs: Tensor, encoder: bool = False, samples: list | None = None
+    teacher: nn.Module, inputs: Tensor, encoder: bool = False, shapes: Sequence[tuple[int, int]] | None = None
 ) -> tuple[Tensor, ...]:
     """The feature maps of backbone and neck, level by level.
 
@@ -87,14 +87,14 @@ def forward_features(
         teacher: As `prepare` left it.
         inputs: (N, 3, H, W), normalised as its own config says.
         encoder: Run its encoder too, for those that record it.
-        samples: As for `run_encoder`.
+        shapes: As for `run_encoder`.
     """
     with torch.inference_mode(inputs.device.type in ("cpu", "cuda")):
-        return features(teacher, inputs, encoder, samples)
+        return features(teacher, inputs, encoder, shapes)
 
 
 def features(
-    teacher: nn.Module, inputs: Tensor, encoder: bool = False, samples: list | None = None
+    teacher: nn.Module, inputs: Tensor, encoder: bool = False, shapes: Sequence[tuple[int, int]] | None = None
 ) -> tuple[Tensor, ...]:
     """The same in the mode there is, in the teacher's own precision whatever the student's is.
 
@@ -104,12 +104,12 @@ def features(
         teacher: As `prepare` left it.
         inputs: (N, 3, H, W), normalised as its own config says.
         encoder: As for `forward_features`.
-        samples: The same.
+        shapes: The same.
     """
     with torch.autocast(inputs.device.type, enabled=False):
         found = teacher.extract_feat(inputs.to(next(teacher.parameters()).dtype))
         if encoder:
-            run_encoder(teacher, found, inputs, samples)
+            run_encoder(teacher, found, inputs, shapes)
         return found
 
 

@@ -20,7 +20,6 @@ from pkdcli.compat import activate
 
 activate()
 
-from mmdet.structures import DetDataSample  # noqa: E402
 from mmengine.dataset import Compose  # noqa: E402
 
 from pkdcli.config.data import val_pipeline  # noqa: E402
@@ -113,8 +112,7 @@ def levels_of(model: nn.Module, inputs: Tensor, tap: str | None) -> list[Tensor]
             batch = model.data_preprocessor({"inputs": [inputs], "data_samples": None}, False)["inputs"]
             features = model.extract_feat(batch)
             if not kept:  # inside of an encoder, whose rows become maps
-                sample = DetDataSample(metainfo={"img_shape": tuple(inputs.shape[-2:])})
-                run_encoder(model, features, batch, [sample])
+                run_encoder(model, features, batch, [tuple(inputs.shape[-2:])])
                 return list(folded(kept[-1], sizes_of(features)))
     finally:
         hook.remove()

@@ -7,6 +7,7 @@ run.
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -137,7 +138,8 @@ class Study:
             reason = str(getattr(error, "orig", None) or error).splitlines()[0].rstrip(".")
             raise PkdError(
                 f"{self.path}: the search's storage can't be used: {reason}.",
-                f"rm {self.path}\nNo run is lost by that: the same command finds its trials in the runs folder again.",
+                f"rm {shlex.quote(str(self.path))}\n"
+                "No run is lost by that: the same command finds its trials in the runs folder again.",
             ) from error
         except OSError as error:
             raise PkdError(

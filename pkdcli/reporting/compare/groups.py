@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -253,9 +254,14 @@ def _paired(a: Group, b: Group) -> list[tuple[Scored, Scored]]:
     if not pairs:
         raise PkdError(
             f"{a.word} has seeds {_listed(a.seeds)} and {b.word} seeds {_listed(b.seeds)}: none is in both.",
-            "Runs are compared seed by seed; train one of them with the other's: --seed N.",
+            f"Runs are compared seed by seed. One with a seed of the other's: {_with_seed(a.runs[0], b.seeds[0])}",
         )
     return pairs
+
+
+def _with_seed(run: Scored, seed: int) -> str:
+    """The command that trains the same with another seed."""
+    return f"pkd train --recipe {shlex.quote(str(run.root or f'runs/{run.run}'))} --seed {seed}"
 
 
 def _apart(a: Scored, b: Scored) -> list[tuple[int, float, float]]:

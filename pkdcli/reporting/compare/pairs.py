@@ -33,10 +33,11 @@ def alike(a: Scored, b: Scored) -> None:
     ours, theirs = set(a.found.images.tolist()), set(b.found.images.tolist())
     if ours != theirs:
         only = sorted(ours ^ theirs)
+        fewer = a if len(ours) < len(theirs) else b
         raise PkdError(
             f"{a.run} and {b.run} can't be compared: they were evaluated on {len(ours)} and {len(theirs)} images, and "
             f"{len(only)} of these are not in both, such as id {only[0]}.",
-            "A smoke run evaluates a few images alone; `pkd eval RUN` evaluates all.",
+            f"A smoke run evaluates a few images alone; pkd eval {fewer.target or fewer.run} evaluates all.",
         )
 
 

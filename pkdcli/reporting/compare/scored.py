@@ -31,7 +31,7 @@ POINTS = 100.0
 """AP points of one: hotcoco's metrics are shares."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # two are the same only if they are one: arrays have no truth value
 class Scored:
     """One run, evaluated anew from what it has kept.
 
@@ -43,6 +43,8 @@ class Scored:
         found: Its detections.
         pictures: The folder of the images; None where that is not known.
         reading: How they are read.
+        target: What `pkd eval` is given to evaluate it again; None for its id.
+        root: Its folder; None where that is not known.
     """
 
     run: str
@@ -52,6 +54,8 @@ class Scored:
     found: Detections
     pictures: Path | None = None
     reading: Reading | None = None
+    target: str | None = None
+    root: Path | None = None
 
     @cached_property
     def evaluation(self) -> hotcoco.COCOeval:
@@ -60,7 +64,7 @@ class Scored:
 
     @cached_property
     def _rows(self) -> np.ndarray:
-        return rows_of_kept(self.found, self.truth)
+        return rows_of_kept(self.found, self.truth, self.target or self.run)
 
     @property
     def _images(self) -> list[int]:
@@ -81,8 +85,7 @@ class Scored:
             self.truth.class_numbers(self.found.classes)
             _ = self._rows
         except PkdError as error:
-            hint = error.hint and error.hint.replace("`pkd eval RUN`", f"pkd eval {self.run}")
-            raise PkdError(f"{self.run}: {error.message}", hint, error.code) from error
+            raise PkdError(f"{self.run}: {error.message}", error.hint, error.code) from error
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -135,13 +138,14 @@ class Scored:
         return {image: float(summary[number]["ap"]) for image, number in zip(ids, numbers.tolist(), strict=True)}
 
 
-def score(paths: RunPaths, cache: Path, split: str = "val") -> Scored:
+def score(paths: RunPaths, cache: Path, split: str = "val", target: str | None = None) -> Scored:
     """Read what a finished run has kept, and make sure that it fits the data as it is now.
 
     Args:
         paths: The run.
         cache: The cache folder, where the embedded data and notes on checked files are.
         split: `val`, of its last evaluation, or another that `pkd eval` has evaluated.
+        target: What `pkd eval` is given to evaluate it again: its id where None, which means a run among the others.
 
     Raises:
         PkdError: It has kept nothing, its data is gone, or the annotations are others than it was evaluated with.
@@ -150,7 +154,13 @@ def score(paths: RunPaths, cache: Path, split: str = "val") -> Scored:
     from pkdcli.recipe.modules.copies import read_recipe
 
     recipe = read_recipe(paths.recipe)
-    kept = _kept(paths, recipe, split)
+    target = shlex.quote(target or paths.run)
+    if split not in recipe.data.splits:
+        raise PkdError(
+            f"{paths.run}: its data set {recipe.data.name} has no split {split!r}.",
+            f"It has {', '.join(recipe.data.splits)}.",
+        )
+    kept = _kept(paths, recipe, split, target)
     data = _located(recipe.data.model_dump_json(), cache)
     where = data.splits.get(split)
     if where is None or not Path(where.annotations).is_file():
@@ -160,57 +170,62 @@ def score(paths: RunPaths, cache: Path, split: str = "val") -> Scored:
             f"--recipe {shlex.quote(str(paths.root))} --data FILE.yaml",
             ExitCode.MISSING,
         )
-    found = _fitting(paths, kept, data)
+    found = _fitting(paths, kept, data, target)
     reading = Reading.of(data.exif, data.pixel_range)
-    scored = Scored(paths.run, recipe, split, _truth(where.annotations), found, Path(where.images), reading)
+    truth, pictures = _truth(where.annotations), Path(where.images)
+    scored = Scored(paths.run, recipe, split, truth, found, pictures, reading, target, paths.root)
     scored.check()
     return scored
 
 
-def _kept(paths: RunPaths, recipe: Recipe, split: str) -> list[Path]:
+def _kept(paths: RunPaths, recipe: Recipe, split: str, target: str) -> list[Path]:
     """The files with detections of a split that a run has: those of its end, and those of `pkd eval`."""
     places = [paths.evaluation_predictions(recipe.data.name, split)]
     if split == "val":
         places.insert(0, paths.predictions)
     kept = [path for path in places if path.is_file()]
-    if not kept and not paths.result.is_file():
+    if not kept and not read_object(paths.result) and not paths.weights(recipe.role).is_file():
         state = read_object(paths.status).get("state") or "no result yet"
         raise PkdError(
             f"{paths.run} is not finished ({state}): a run keeps its detections at its end.",
-            f"pkd resume {paths.run} goes on with it; `pkd status` says how far it is.",
+            f"pkd resume {target} goes on with it; `pkd status` says how far it is.",
             ExitCode.MISSING,
         )
     if not kept:
         more = "" if split == "val" else f" --split {split}"
         raise PkdError(
             f"{paths.run} has kept no detections of its {split} split.",
-            f"pkd eval {paths.run}{more} evaluates it and keeps them; every run does so at its end, unless it was "
+            f"pkd eval {target}{more} evaluates it and keeps them; every run does so at its end, unless it was "
             "started with --no-keep-predictions or by an older release.",
             ExitCode.MISSING,
         )
     return kept
 
 
-def _fitting(paths: RunPaths, kept: Sequence[Path], data: Data) -> Detections:
-    """The first of them that is whole and of the annotations as they are now: `pkd eval` mends what is not."""
+def _fitting(paths: RunPaths, kept: Sequence[Path], data: Data, target: str) -> Detections:
+    """Those of the most images that are whole and of the annotations as they are now: `pkd eval` mends what is not."""
     errors: list[PkdError] = []
+    fitting: list[Detections] = []
     for path in kept:
         try:
             found = predictions.read(path)
         except PkdError as error:
-            hint = f"pkd eval {paths.run} finds them again, and keeps them."
+            hint = f"pkd eval {target} finds them again, and keeps them."
             errors.append(PkdError(error.message, hint, error.code))
             continue
         if None in (found.fingerprint, data.fingerprint) or found.fingerprint == data.fingerprint:
-            return found
+            fitting.append(found)
+            continue
         errors.append(
             PkdError(
                 f"{paths.run}: the annotations of data set {data.name} have changed since it was evaluated (their "
                 f"fingerprint was {found.fingerprint}, and is {data.fingerprint}).",
-                f"pkd eval {paths.run} evaluates it again, on the annotations as they are now.",
+                f"pkd eval {target} evaluates it again, on the annotations as they are now.",
             )
         )
-    raise errors[0]
+    if not fitting:
+        raise errors[0]
+    return max(fitting, key=lambda one: len(one.images))  # a smoke run's own are of a few, and come first
 
 
 @lru_cache(maxsize=4)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pkdcli.folders import runs_root
 from pkdcli.launch.options import LaunchOptions
 from pkdcli.options import Field, OutputOptions, fields
 from pkdcli.recipe.options import RecipeOptions, RunOptions, SweepOptions, TeacherOptions
@@ -15,7 +16,7 @@ from pkdcli.runs.store import read_object
 
 _REPLACED = {"pair", "pairs", "teacher", "teachers", "student", "students", "loss", "losses", "weight", "weights",
              "temperature", "temperatures", "schedule", "schedules", "seed", "seeds", "baseline", "until_decided",
-             "max_seeds", "dry_run", "json", "quiet"}  # fmt: skip
+             "max_seeds", "dry_run", "json", "quiet", "runs"}  # fmt: skip
 """What stands in a command by what is known of the run, or has no place in the new one."""
 _OF_THE_LOSS = {"init", "levels", "tap", "distill_until", "share_teacher"}
 _SETS_OF_THE_LOSS = ("loss.", "teacher.", "init")
@@ -38,7 +39,12 @@ def baseline_command(method: Record, seed: int | None, unlike: Sequence[str] = (
         words += _from_columns(method, unlike)
     else:
         words += _schedule(method) + _rest(typed, method, alone=True)
-    return shlex.join([*words, "--seed", plain(seed)])
+    return shlex.join([*words, *_where(method), "--seed", plain(seed)])
+
+
+def resume_command(run: Record) -> str:
+    """What goes on with a run that is not finished."""
+    return shlex.join(["pkd", "resume", str(run["run"]), *_where(run)])
 
 
 def more_seeds_command(method: Record, known: Sequence[int] = (), most: int | None = None) -> str | None:
@@ -81,8 +87,8 @@ def _sweep(method: Record) -> list[str] | None:
             words += [f"--{name}s", plain(method[name])]
     typed = _typed(method)
     if typed is None:
-        return words + _from_columns(method, ())
-    return words + _schedule(method) + _rest(typed, method, alone=False)
+        return words + _from_columns(method, ()) + _where(method)
+    return words + _schedule(method) + _rest(typed, method, alone=False) + _where(method)
 
 
 def _who(method: Record) -> list[str]:
@@ -94,6 +100,12 @@ def _who(method: Record) -> list[str]:
             given = typed.get(role, ",")
             words += [f"--{role}", str(method[role]) if "," in given else given]
     return words
+
+
+def _where(run: Record) -> list[str]:
+    """`--runs DIR` where a run lies in another folder than commands look in: what it lacks is to lie beside it."""
+    folder = Path(str(run["path"])).absolute().parent if run["path"] else runs_root()
+    return [] if folder.resolve() == runs_root().resolve() else ["--runs", str(folder)]
 
 
 def _schedule(method: Record) -> list[str]:
@@ -112,9 +124,6 @@ def _rest(typed: Sequence[tuple[Field, list[str]]], method: Record, *, alone: bo
     """The words of a command that stay, with those of the loss unless it is for the student alone."""
     words = []
     for field, given in typed:
-        if field.name == "runs":  # where the run is now: it may have come from another folder, or another machine
-            words += ["--runs", str(Path(str(method["path"])).absolute().parent)]
-            continue
         value = given[1] if len(given) > 1 else given[0].partition("=")[2]
         of_the_loss = field.name in _OF_THE_LOSS or (field.name == "sets" and value.startswith(_SETS_OF_THE_LOSS))
         if field.name not in _REPLACED and not (alone and of_the_loss):

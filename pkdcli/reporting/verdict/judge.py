@@ -15,7 +15,7 @@ from pkdcli.reporting.statistics import (
     t_interval,
     t_test,
 )
-from pkdcli.reporting.verdict.commands import baseline_command, more_seeds_command, seeds_command
+from pkdcli.reporting.verdict.commands import baseline_command, more_seeds_command, resume_command, seeds_command
 from pkdcli.reporting.verdict.sequential import FIRST, MOST, level_at
 from pkdcli.reporting.verdict.unlike import unlike_recipes
 from pkdcli.runs.record import Record
@@ -44,6 +44,8 @@ class Verdict:
         more_seeds: How many further seeds would part the interval from zero, at the spread so far; None where that
             can't be told.
         why: What speaks against a verdict, or how to come to one.
+        baseline_command: What makes the baseline that is missing, or that of the next seed; None where none is.
+        command: What adds seeds of the method and its baseline until it is decided; None where nothing would.
     """
 
     method: Record
@@ -54,6 +56,7 @@ class Verdict:
     permutation: float | None = None
     more_seeds: int | None = None
     why: str = ""
+    baseline_command: str | None = None
     command: str | None = None
 
     @property
@@ -109,16 +112,24 @@ def _one(
     if method["smoke"]:
         return Verdict(method, NOT_JUDGED, why=f"a smoke run ({method['smoke']}) says nothing of a method.")
     if not gains:
-        return Verdict(method, NOT_JUDGED, why=_missing(members, runs))
+        missing, makes = _missing(members, runs)
+        return Verdict(method, NOT_JUDGED, why=missing, baseline_command=makes)
     if twice := _twice(members):
         return Verdict(method, NOT_JUDGED, why=twice)
     values = list(gains.values())
     interval = t_interval(values)
     if p_value is None:
         alone = _alone(members)
-        why = ONE_SEED + (f"; seeds {', '.join(map(str, alone))} have no baseline: " if alone else ".")
-        why += baseline_command(method, alone[0]) if alone else ""
-        return Verdict(method, INCONCLUSIVE, gains, interval, why=why, command=more_seeds_command(method, list(gains)))
+        why = ONE_SEED + (f"; seeds {', '.join(map(str, alone))} have no baseline" if alone else ".")
+        return Verdict(
+            method,
+            INCONCLUSIVE,
+            gains,
+            interval,
+            why=why,
+            baseline_command=baseline_command(method, alone[0]) if alone else None,
+            command=more_seeds_command(method, list(gains)),
+        )
     more = seeds_to_decide(values, confidence=1 - level)
     word = INCONCLUSIVE if p_value >= LEVEL else GO if interval.mean > 0 else NO_GO
     by_itself = t_test(values) < LEVEL
@@ -133,7 +144,8 @@ def _one(
             command = more_seeds_command(method, list(gains), len(values) + in_turn)
         if command and not by_itself and in_turn != more:
             why = f"{why.rstrip('.')}; looked at after each seed, about {in_turn}."
-    return Verdict(method, word, gains, interval, p_value, permutation_test(values), more, why, command)
+    permutation = permutation_test(values)
+    return Verdict(method, word, gains, interval, p_value, permutation, more, why, command=command)
 
 
 def _in_turn(gains: dict[int, float]) -> int | None:
@@ -164,8 +176,8 @@ def _next(word: str, more: int | None, members: Sequence[Record], *, by_itself: 
     return left + start + f"about {more} more seed{'s' * (more != 1)} of both would decide it, at this spread."
 
 
-def _missing(members: Sequence[Record], runs: Sequence[Record]) -> str:
-    """Why none of a method's runs has a baseline: the nearest one and in what it differs, and what makes one."""
+def _missing(members: Sequence[Record], runs: Sequence[Record]) -> tuple[str, str]:
+    """Why none of a method's runs has a baseline: the nearest one and in what it differs; and the command for one."""
     method = members[0]
     alone = [one for one in runs if one["role"] == "baseline" and one["student"] == method["student"]]
     finished = [one for one in alone if one["mAP"] is not None]
@@ -175,16 +187,16 @@ def _missing(members: Sequence[Record], runs: Sequence[Record]) -> str:
         unlike = _unlike(method, nearest)
         command = baseline_command(method, method["seed"], unlike)
         if unlike:
-            return f"its baseline was run with another {' and '.join(_BUDGET[key] for key in unlike)}; {command}"
+            return f"its baseline was run with another {' and '.join(_BUDGET[key] for key in unlike)}", command
         if method["seed"] not in seeds:
             known = ", ".join(map(str, sorted(seeds, key=str)))
-            return f"the baselines have seeds {known}, and none of its own; {command}"
+            return f"the baselines have seeds {known}, and none of its own", command
         keys = unlike_recipes(method, nearest)
-        how = f": {', '.join(keys)}" if keys else ""
-        return f"its baseline was trained in another way{how}; {command}"
+        how = f" ({', '.join(keys)})" if keys else ""
+        return f"its baseline was trained in another way{how}", command
     if alone:
-        return f"its baseline is not finished: {alone[0]['run']}; pkd resume {alone[0]['run']}"
-    return f"there is no baseline; {baseline_command(method, method['seed'])}"
+        return f"its baseline is not finished: {alone[0]['run']}", resume_command(alone[0])
+    return "there is no baseline", baseline_command(method, method["seed"])
 
 
 def _unlike(method: Record, baseline: Record) -> list[str]:

@@ -13,7 +13,7 @@ from pkdcli.runs.record import Record, plain
 
 VERDICT_COLUMNS = ("verdict", "pair", "student", "loss", "weight", "temperature", "schedule", "data", "scale", "seeds",
                    "gains", "gain", "gain_lower", "gain_upper", "p_value", "permutation", "more_seeds", "why",
-                   "command")  # fmt: skip
+                   "baseline_command", "command")  # fmt: skip
 
 
 def verdict_table(verdicts: Sequence[Verdict], *, seed_by_seed: bool = False) -> Table:
@@ -60,10 +60,15 @@ def verdict_line(verdict: Verdict) -> str:
     """A verdict in a line: method, gain and its interval, word, what would decide it."""
     name, gain = method_name(verdict.method), verdict.interval
     if gain is None:
-        return f"{name}: {verdict.word}; {verdict.why}"
+        return f"{name}: {verdict.word}; {_reason(verdict)}"
     ends = f" ({_ends(verdict)})" if _ends(verdict) else ""
-    why = f"; {verdict.why.rstrip('.')}" if verdict.why else ""
+    why = f"; {_reason(verdict).rstrip('.')}" if verdict.why else ""
     return f"{name}: {signed(gain.mean)}{ends}, {verdict.word}{why}"
+
+
+def _reason(verdict: Verdict) -> str:
+    """What speaks against a verdict, with the command for the baseline that is missing."""
+    return "; ".join(filter(None, (verdict.why, verdict.baseline_command)))
 
 
 def _notes(verdicts: Sequence[Verdict]) -> list[str]:
@@ -72,14 +77,14 @@ def _notes(verdicts: Sequence[Verdict]) -> list[str]:
     for one in verdicts:
         if one.why or one.command:
             first, _, last = _parts(one.method)
-            shared.setdefault((first, last, one.why, _of_weight(one.command, "")), []).append(one)
+            shared.setdefault((first, last, _reason(one), _of_weight(one.command, "")), []).append(one)
     notes = []
-    for (first, last, why, _), members in shared.items():
+    for (first, last, reason, _), members in shared.items():
         losses = list(dict.fromkeys(_parts(one.method)[1] for one in members))
         name = " ".join(part for part in (first, ", ".join(losses), last) if part)
         weights = ",".join(dict.fromkeys(plain(one.method["weight"]) for one in members))
-        between = "; or all that it takes: " if "pkd train" in why else " "
-        notes.append(f"{name}: {between.join(filter(None, (why, _of_weight(members[0].command, weights))))}")
+        between = "; or all that it takes: " if members[0].baseline_command else " "
+        notes.append(f"{name}: {between.join(filter(None, (reason, _of_weight(members[0].command, weights))))}")
     return notes
 
 
@@ -116,7 +121,7 @@ def verdict_rows(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
         row |= {"verdict": one.word, "seeds": " ".join(map(str, one.gains)), "p_value": one.p_value}
         row["gains"] = " ".join(f"{gain:.2f}" for gain in one.gains.values())
         row |= {"permutation": one.permutation, "more_seeds": one.more_seeds, "why": one.why or None}
-        row["command"] = one.command
+        row |= {"baseline_command": one.baseline_command, "command": one.command}
         row["gain"] = None if one.interval is None else one.interval.mean
         for end in ("lower", "upper"):
             bound = None if one.interval is None else getattr(one.interval, end)

@@ -111,7 +111,37 @@ def test_another_set_of_images_is_named(desk):
         f"{desk.base.run} and {run.run} can't be compared: they were evaluated on 30 and 20 images, and 10 of these "
         "are not in both, such as id 21."
     )
-    assert error.hint == "A smoke run evaluates a few images alone; `pkd eval RUN` evaluates all."
+    assert error.hint == f"A smoke run evaluates a few images alone; pkd eval {run.run} evaluates all."
+    # What that has written is taken, though the run's own are whole as well.
+    write(run.evaluation_predictions("mine", "val"), desk.detections(3.0, 0, None))
+    desk("fcos50__baseline", run.run, "--resamples", "0")
+
+
+def test_a_run_that_two_words_mean(desk):
+    for words in (("fcos50__baseline", desk.base.root), ("fcos50", "gfl101-fcos50", desk.base.run)):
+        error = refused(desk, *words)
+        assert error.message == f"{str(words[0])!r} and {str(words[-1])!r} both mean {desk.base.run}."
+        assert error.code == ExitCode.USAGE
+
+
+def test_a_copy_of_a_run_is_another_run(desk, tmp_path):
+    copy = tmp_path / "copy" / desk.base.run
+    shutil.copytree(desk.base.root, copy)
+    text = desk("fcos50__baseline", copy, "--resamples", "2", "--format", "csv").stdout
+    (row,) = (row for row in csv.DictReader(text.splitlines()) if row["key"] == "mAP")
+    assert float(row["difference"]) == 0
+
+
+def test_a_split_that_the_data_set_has_not(desk):
+    error = refused(desk, "fcos50__baseline", "gfl101-fcos50__pkd", "--split", "test")
+    assert error.message == f"{desk.base.run}: its data set mine has no split 'test'."
+    assert error.hint == "It has train, val."
+
+
+def test_a_file_that_cannot_be_written(desk, tmp_path):
+    error = refused(desk, "fcos50__baseline", "gfl101-fcos50__pkd", "--resamples", "0", "-o", tmp_path)
+    assert error.message == f"can't write {tmp_path}: Is a directory."
+    assert (error.hint, error.code) == ("Name another file: --output FILE", ExitCode.MISSING)
 
 
 def test_a_split_that_was_not_evaluated(desk):
@@ -130,6 +160,18 @@ def test_a_run_that_has_kept_nothing(desk):
         "with --no-keep-predictions or by an older release."
     )
     assert error.code == ExitCode.MISSING
+
+
+def test_a_run_that_pkd_eval_does_not_look_for_is_named_by_its_folder(desk, monkeypatch):
+    """Neither a teacher nor a run of another folder is found there by its id."""
+    home = teachers_root(desk.cache) / "taught"
+    shutil.copytree(desk.pkd.root, home)
+    RunPaths(home).predictions.unlink()
+    assert refused(desk, "fcos50__baseline", "taught").hint.startswith(f"pkd eval {home} evaluates it")
+    desk.pkd.predictions.unlink()
+    monkeypatch.setenv("PKD_RUNS", str(desk.runs.parent))
+    hint = refused(desk, "fcos50__baseline", "gfl101-fcos50__pkd", "--runs", desk.runs).hint
+    assert hint.startswith(f"pkd eval {desk.pkd.root} evaluates it")
 
 
 def test_a_run_that_is_not_finished_is_gone_on_with(desk):
@@ -220,7 +262,8 @@ def test_the_teacher_stands_beside_its_students_once_it_has_kept_detections(desk
     said = desk(*names, "--format", "md").stdout
     assert (
         "The teacher's own errors are not shown: taught has kept no detections of its val split. "
-        f"pkd eval {home} evaluates it and keeps them\n"
+        f"pkd eval {home} evaluates it and keeps them; every run does so at its end, unless it was started with "
+        "--no-keep-predictions or by an older release.\n"
     ) in said
     write(RunPaths(home).predictions, replace(desk.detections(0.5, 9, None), fingerprint=None))
     said = desk(*names, "--format", "md").stdout

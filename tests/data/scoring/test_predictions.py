@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -62,6 +63,53 @@ def test_no_code_is_run_for_a_pickle_in_it(tmp_path):
     np.savez(tmp_path / "p.npz", facts=np.array([{"schema": 1}], dtype=object))
     with pytest.raises(PkdError, match="damaged"):
         read(tmp_path / "p.npz")
+
+
+def parts_of(path) -> dict[str, np.ndarray]:
+    with np.load(path) as file:
+        return {name: file[name] for name in file.files}
+
+
+def facts_are(facts) -> dict[str, np.ndarray]:
+    return {"facts": np.frombuffer(json.dumps(facts).encode(), np.uint8)}
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"scores": np.full(8, np.nan, np.float32)}, "it has a box or score that is not finite"),
+        ({"boxes": np.full((8, 4), np.inf, np.float32)}, "it has a box or score that is not finite"),
+        ({"labels": np.full(8, -1)}, "it has labels without a class"),
+        ({"labels": np.full(8, 2)}, "it has labels without a class"),
+        ({"counts": np.array([9, -1, 0])}, "it has images with less than no detections"),
+        ({"images": np.array([3, 3, 4])}, "it has an image twice"),
+        (facts_are([1, 2]), "its facts have no names"),
+        (facts_are({"schema": 1, "classes": None}), "its classes are no list"),
+        (facts_are({"schema": 1}), "it has no classes"),
+        (facts_are({"schema": 1, "classes": ["a", "b"]}), "it has no data"),
+    ],
+)
+def test_what_cannot_be_is_refused(tmp_path, changed, reason):
+    path = tmp_path / "p.npz"
+    write(path, dataclasses.replace(some(), counts=np.array([4, 4, 0])))
+    np.savez(path, **{**parts_of(path), **changed})
+    with pytest.raises(PkdError) as error:
+        read(path)
+    assert error.value.message == f"{path} is damaged: {reason}."
+
+
+def test_another_kind_of_file_and_another_release(tmp_path):
+    path = tmp_path / "p.npz"
+    path.write_text("hello")
+    with pytest.raises(PkdError) as error:
+        read(path)
+    assert error.value.message == f"{path} is damaged: it is no .npz file."
+    write(path, some())
+    np.savez(path, **{**parts_of(path), **facts_are({"schema": 9})})
+    with pytest.raises(PkdError) as error:
+        read(path)
+    assert error.value.message == f"{path} is of another release of pkd (schema 9)."
+    assert error.value.hint == "Remove it; `pkd eval RUN` writes it again."
 
 
 def test_parts_that_do_not_fit_together(tmp_path):

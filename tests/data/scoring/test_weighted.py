@@ -12,10 +12,11 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from pkdcli.data.scoring.curves import RECALLS
 from pkdcli.data.scoring.ground_truth import load_annotations
 from pkdcli.data.scoring.matches import AREAS, IOUS, matched
 from pkdcli.data.scoring.metrics import evaluated, metrics_of
-from pkdcli.data.scoring.weighted import RECALLS, Weighted, six
+from pkdcli.data.scoring.weighted import Weighted, six
 
 
 def scene(seed: int, images: int = 12, many: int = 0):
@@ -102,6 +103,19 @@ def test_a_weight_is_how_often_an_image_is_there(tmp_path, seed):
     found = weighted.precision(weights)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
     np.testing.assert_allclose(weighted.precision(weights / 2), expected, rtol=0, atol=1e-12)  # they are relative
+
+
+@pytest.mark.parametrize("at_a_time", [1, 100, 1 << 17])
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float64])
+def test_many_sets_of_weights_at_once_give_each_its_own_numbers(tmp_path, monkeypatch, kind, at_a_time):
+    monkeypatch.setattr("pkdcli.data.scoring.weighted._AT_A_TIME", at_a_time)
+    weighted, _ = both(tmp_path, *scene(3, many=150))
+    sets = np.random.default_rng(0).integers(0, 3, (7, 12)).astype(kind)
+    sets[2] = 0
+    one_by_one = np.stack([weighted.precision(weights.astype(np.float64)) for weights in sets])
+    assert np.isnan(one_by_one[2]).all()
+    assert len(np.unique(one_by_one[:, 0, 0, 0])) >= 6
+    np.testing.assert_array_equal(weighted.precisions(sets), one_by_one)  # to the last bit: all are sums of integers
 
 
 def test_a_plain_curve_by_hand(tmp_path):

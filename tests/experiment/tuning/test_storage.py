@@ -87,13 +87,13 @@ def of_another_release(path):
 
 @pytest.mark.parametrize("harm", [damaged, of_another_release])
 def test_a_storage_that_cannot_be_used_is_named_with_its_remedy(tmp_path, harm):
-    path = tmp_path / "a.sqlite3"
+    path = tmp_path / "my runs" / "a.sqlite3"
     Study(path, "a", SPACE).add(trials()[0])
     harm(path)
     with pytest.raises(PkdError) as error:
         Study(path, "a", SPACE).load()
     assert error.value.message.startswith(f"{path}: the search's storage can't be used: ")
-    assert error.value.hint.splitlines()[0] == f"rm {path}"
+    assert error.value.hint.splitlines()[0] == f"rm '{path}'"
     assert "No run is lost" in error.value.hint
     assert error.value.code == 2
 

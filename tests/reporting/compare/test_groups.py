@@ -83,8 +83,11 @@ def test_no_common_seed_is_said(two):
     _, a, b = two
     first = grouped("a", [run(a, f"a{seed}", seed) for seed in (0, 1)])
     second = grouped("b", [run(b, f"b{seed}", seed) for seed in (2, 3)])
-    with pytest.raises(PkdError, match="a has seeds 0, 1 and b seeds 2, 3: none is in both"):
+    with pytest.raises(PkdError, match="a has seeds 0, 1 and b seeds 2, 3: none is in both") as caught:
         against(first, second)
+    assert caught.value.hint == (
+        "Runs are compared seed by seed. One with a seed of the other's: pkd train --recipe runs/a0 --seed 2"
+    )
 
 
 def test_a_word_for_two_recipes_is_no_group(two):

@@ -14,14 +14,20 @@ from pkdcli.recipe.options import RecipeOptions, RunOptions, SweepOptions, Teach
 from pkdcli.recipe.resolve import resolve
 from pkdcli.recipe.seeds import SeedOptions, seeds_in_turn
 from pkdcli.recipe.sweep import expand
-from pkdcli.reporting.verdict.commands import baseline_command, more_seeds_command, seeds_command
+from pkdcli.reporting.verdict.commands import (
+    baseline_command,
+    more_seeds_command,
+    resume_command,
+    seeds_command,
+)
 from pkdcli.reporting.verdict.unlike import unlike_recipes
 from pkdcli.runs.store import write_text
 
 
 @pytest.fixture
-def asked(record, tmp_path):
+def asked(record, tmp_path, monkeypatch):
     """A record of a run that was asked for by such a command; none by default."""
+    monkeypatch.setenv("PKD_RUNS", str(tmp_path.parent))
 
     def asked(command=None, **changes):
         if command is not None:
@@ -80,10 +86,15 @@ def test_the_commands_make_runs_that_can_be_compared(asked):
     assert experiment(found[1]) == experiment(method)
 
 
-def test_they_name_the_folder_where_the_run_is_now(asked, tmp_path):
+def test_they_name_the_folder_where_the_run_is_now(asked, tmp_path, monkeypatch):
     record = asked("pkd train --scale tiny --runs /elsewhere/runs")
+    assert "--runs" not in baseline_command(record, 3), "it lies where commands look anyway"
+    monkeypatch.setenv("PKD_RUNS", "/elsewhere/runs")
     assert f" --runs {tmp_path.parent} --seed 3" in baseline_command(record, 3)
     assert f" --runs {tmp_path.parent} --until-decided" in more_seeds_command(record)
+    # So do those of a run whose own command named none: the report was of another folder.
+    assert f" --runs {tmp_path.parent} --seed 3" in baseline_command(asked("pkd train --scale tiny"), 3)
+    assert resume_command({**record, "run": "b"}) == f"pkd resume b --runs {tmp_path.parent}"
 
 
 @pytest.mark.parametrize("command", [None, "pkdcli.sweep(weights=[10])", "pkd reproduce table8", "pkd train --old 3",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,11 @@ from pkdcli.reporting.verdict.judge import GO, INCONCLUSIVE, NO_GO, NOT_JUDGED, 
 from pkdcli.reporting.verdict.sequential import level_at
 from pkdcli.reporting.verdict.tables import VERDICT_COLUMNS, verdict_rows, verdict_table
 from pkdcli.runs.baselines import add_gains
+
+
+@pytest.fixture(autouse=True)
+def _where_commands_look(monkeypatch):
+    monkeypatch.setenv("PKD_RUNS", "/runs")  # of the records
 
 
 @pytest.fixture
@@ -129,8 +135,8 @@ def test_one_missing_baseline_among_several_seeds_is_a_command_of_its_own(runs):
 
 def test_one_pair_among_several_seeds_names_the_baseline_that_is_missing(runs):
     (found,) = judge(*[runs({10.0: {0: 3.0, 3: 3.1, 4: 2.9}}, baseline=(0,))] * 2)
-    assert found.why == (
-        "one seed tells nothing of the spread; seeds 3, 4 have no baseline: "
+    assert found.why == "one seed tells nothing of the spread; seeds 3, 4 have no baseline"
+    assert found.baseline_command == (
         "pkd train --pair gfl101-fcos50 --loss none --scale tiny --schedule 2x --data shapes --seed 3"
     )
 
@@ -147,17 +153,17 @@ def test_seeds_without_a_baseline_are_left_out_and_said(runs):
 
 
 @pytest.mark.parametrize(
-    ("changes", "why"),
+    ("changes", "why", "command"),
     [
-        ({"batch": 16}, "its baseline was run with another batch size; pkd train --pair gfl101-fcos50 --loss none"),
-        ({"schedule": "1x"}, "its baseline was run with another schedule; pkd train"),
-        ({"data": "bccd", "scale": "paper"}, "its baseline was run with another scale and data set; pkd train"),
-        ({"student": "gfl50"}, "there is no baseline; pkd train --pair gfl101-fcos50 --loss none"),
-        ({"smoke": "2 steps"}, "a smoke run (2 steps) says nothing of a method."),
-        ({"comparable": "another"}, "its baseline was trained in another way; pkd train"),
+        ({"batch": 16}, "its baseline was run with another batch size", "pkd train --pair gfl101-fcos50 --loss none"),
+        ({"schedule": "1x"}, "its baseline was run with another schedule", "pkd train"),
+        ({"data": "bccd", "scale": "paper"}, "its baseline was run with another scale and data set", "pkd train"),
+        ({"student": "gfl50"}, "there is no baseline", "pkd train --pair gfl101-fcos50 --loss none"),
+        ({"smoke": "2 steps"}, "a smoke run (2 steps) says nothing of a method.", None),
+        ({"comparable": "another"}, "its baseline was trained in another way", "pkd train"),
     ],
 )
-def test_what_is_not_comparable_is_refused_with_the_reason(runs, changes, why):
+def test_what_is_not_comparable_is_refused_with_the_reason(runs, changes, why, command):
     records = runs({10.0: {0: 3.0, 1: 3.1}}, **changes)
     if "comparable" in changes:
         for one in records:
@@ -165,14 +171,21 @@ def test_what_is_not_comparable_is_refused_with_the_reason(runs, changes, why):
         for one in records:
             one["gain"] = None
     (found,) = judge(records, records)
-    assert found.word == NOT_JUDGED
-    assert found.why.startswith(why)
+    assert (found.word, found.why, found.command) == (NOT_JUDGED, why, None)
+    if command is None:
+        assert found.baseline_command is None
+    else:
+        assert found.baseline_command.startswith(command)
+        # People read reason and command in one line; programs have a column for each.
+        assert verdict_table([found]).notes[0].endswith(f": {why}; {found.baseline_command}")
+        (row,) = verdict_rows([found])
+        assert (row["why"], row["baseline_command"], row["command"]) == (why, found.baseline_command, None)
 
 
 def test_an_unfinished_baseline_is_named(record):
     records = [record("m", 33.0), record("b", None, role="baseline", state="interrupted")]
     (found,) = judge(records, records)
-    assert found.why == "its baseline is not finished: b; pkd resume b"
+    assert (found.why, found.baseline_command) == ("its baseline is not finished: b", "pkd resume b")
 
 
 def test_table_and_rows_say_the_same(runs):
@@ -260,7 +273,14 @@ def test_another_training_is_named(runs):
         one["training"] = one["training"] or "paper"
     (found,) = judge(records, records)
     assert found.word == NOT_JUDGED
-    assert found.why == (
-        "its baseline was run with another training; pkd train --pair gfl101-fcos50 --loss none --scale tiny "
-        "--schedule 2x --data shapes --training own --seed 0"
+    assert found.why == "its baseline was run with another training"
+    assert found.baseline_command == (
+        "pkd train --pair gfl101-fcos50 --loss none --scale tiny --schedule 2x --data shapes --training own --seed 0"
     )
+
+
+def test_a_reason_that_speaks_of_a_command_is_no_command(runs):
+    """What is said is not searched for words: the command is a field of its own."""
+    (found,) = judge(*[runs({10.0: {0: 3.0}})] * 2)
+    told = replace(found, why="as pkd train said", baseline_command=None)
+    assert "or all that it takes" not in verdict_table([told]).notes[0]
