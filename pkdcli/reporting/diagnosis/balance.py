@@ -9,20 +9,26 @@ from typing import TYPE_CHECKING
 from pkdcli.errors import PkdError
 from pkdcli.recipe import library
 from pkdcli.recipe.carried_out import use_loss
+from pkdcli.reporting.diagnosis.beside import by_weight
 from pkdcli.reporting.diagnosis.cause import Cause, Evidence, log_ramp, ramp, text
 from pkdcli.reporting.diagnosis.facts import median, parts
+from pkdcli.reporting.table import points
 
 if TYPE_CHECKING:
     from pkdcli.reporting.diagnosis.facts import Facts
 
-GOOD = (0.1, 10.0)
+GOOD = (0.1, 5.0)
 """Times the detector's gradient: from where the weaker of two is still felt through the noise of a batch.
 
 Runs that gained lie at 2 to 6 on the level that matters most to the detector."""
 WEAK = (0.03, 0.003)
 """At a hundredth (the middle) the distillation turns the sum of both by half a degree: less than two batches differ."""
-STRONG = (10.0, 100.0)
-"""The same the other way round: at 30 (the middle) the detector's own part is 3 % of the sum."""
+STRONG = (5.0, 50.0)
+"""At 16 (the middle) the detector's own part is 6 % of the sum. A sweep of weights lost half of its gain at 20 and all
+of it at 47, one of another pair half at 4 and more than all at 15."""
+LOST = (0.05, 0.25)
+"""The share of its mAP by which a run falls behind the best that has another weight and is the same but for that. A
+twentieth is what two seeds differ by in short trainings; a quarter is as much as a distillation gains."""
 # Runs of older releases have recorded losses alone. A loss's value says less than its gradient, so that these are wider
 # by a factor of three and the score ends below that of what was measured.
 _VALUES_WEAK, _VALUES_STRONG, _VALUES_SCORE = (0.01, 0.001), (100.0, 1000.0), 0.8
@@ -67,11 +73,12 @@ def overwhelms(facts: Facts) -> Cause | None:
         score = _VALUES_SCORE * log_ramp(ratio, *_VALUES_STRONG)
     else:
         score = log_ramp(min(ratio, _at(facts, level, slice(0, 3)) or ratio), *STRONG)
+    lost, beside = _lost(facts, lower=True)
     return Cause(
         "overwhelms",
         "the distillation overwhelms the detection loss: the student imitates, and hardly learns to detect",
-        score,
-        _evidence(facts, ratio, level),
+        max(score, lost),
+        _evidence(facts, ratio, level) + beside,
         "Lower the weight.",
         _with_weight(facts, ratio if level is not None else None),
     )
@@ -89,14 +96,27 @@ def overwhelmed(facts: Facts) -> Cause | None:
     score = 1.0 if not weight else log_ramp(ratio, *WEAK)
     if weight and level is None:
         score = _VALUES_SCORE * log_ramp(ratio, *_VALUES_WEAK)
+    lost, beside = _lost(facts, lower=False)
     return Cause(
         "overwhelmed",
         "the distillation is overwhelmed by the detection loss: the student learns as if it were alone",
-        score,
-        _evidence(facts, ratio, level),
+        max(score, lost),
+        _evidence(facts, ratio, level) + beside,
         "Raise the weight.",
         _with_weight(facts, ratio if level is not None else None),
     )
+
+
+def _lost(facts: Facts, lower: bool) -> tuple[float, list[Evidence]]:
+    """What the runs beside say that differ in the weight alone: how much better the best is, where its is lower."""
+    own, mAP, runs = facts.recipe.loss.weight, facts.mAP, by_weight(facts)
+    if own is None or mAP is None or not runs:
+        return 0.0, []
+    weight, best = max(runs, key=lambda one: one[1])
+    if best <= mAP or (weight < own) != lower:
+        return 0.0, []
+    what = f"mAP with weight {text(weight)}, all else being equal"
+    return ramp(1 - mAP / best, *LOST), [Evidence(what, f"{points(mAP)} here", points(best))]
 
 
 def conflict(facts: Facts) -> Cause | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkdcli.errors import PkdError
+from pkdcli.reporting.diagnosis.beside import taught_by_the_same_labels
 from pkdcli.reporting.diagnosis.cause import Cause, Evidence, ramp, text
 from pkdcli.reporting.table import points
 
@@ -21,9 +22,13 @@ IMAGES = 300
 FOUND = (0.6, 0.85)
 """The share of objects that must be found, by boxes alone, before their labels say anything. A hundred boxes of a
 student that has learned nothing find 6 of 10 large objects by chance; one that knows where objects are finds 9."""
-KNOWN = (0.3, 0.1)
+KNOWN = (0.2, 0.05)
 """Where right labels lie between guessing (0) and never wrong (1). Students that gained: 0.8 and more; weak ones, whose
-boxes are good: 0.4 to 0.7; after a dozen steps, whatever the labels: 0.2."""
+boxes are good: 0.2 to 0.7. Names that contradict the pictures can't be learned at all: 0, and of a few hundred objects
+0.05 at most."""
+COMMON = (0.6, 0.4)
+"""Share of the commonest class. Where most objects are of one, a weak student calls all of them so, and is as good as
+guessing with labels that are all right."""
 TOLD = 0.4
 """The score of mere warnings of the check: worth knowing, and seldom the reason."""
 APART = (0.7, 0.35)
@@ -58,12 +63,15 @@ def labels(facts: Facts) -> Cause | None:
     if told is not None:
         found, right, guess, good = told
         certain = max(0.0, (right - guess) / (1 - guess))
-        scores.append(ramp(found, *FOUND) * ramp(certain, *KNOWN))
+        told_apart = 1.0 if right < 0.9 * guess else ramp(guess, *COMMON)
+        learned = taught_by_the_same_labels(facts)
+        scores.append(0.0 if learned else ramp(found, *FOUND) * ramp(certain, *KNOWN) * told_apart)
         evidence += [
             Evidence("objects whose box is found", f"{100 * found:.0f} %", "90 %"),
             Evidence("of these, those called by the right class", f"{100 * right:.0f} %", good),
             Evidence("the same by guessing", f"{100 * guess:.0f} %", ""),
         ]
+        evidence += [Evidence("the teacher, which learned from the same labels", "is right", "")] if learned else []
         evidence += [Evidence("classification loss, first to last quarter", *_falls(facts, "loss_cls"))]
     if facts.look and facts.distilled:
         train, val = (facts.look["teacher"].get(f"AP50_{split}") for split in ("train", "val"))
