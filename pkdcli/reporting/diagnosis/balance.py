@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from pkdcli.errors import PkdError
 from pkdcli.recipe import library
 from pkdcli.recipe.carried_out import use_loss
+from pkdcli.reporting.diagnosis import rate
 from pkdcli.reporting.diagnosis.beside import by_weight
 from pkdcli.reporting.diagnosis.cause import Cause, Evidence, log_ramp, ramp, text
 from pkdcli.reporting.diagnosis.facts import median, parts
 from pkdcli.reporting.table import points
 
 if TYPE_CHECKING:
+    from pkdcli.reporting.curves import Column
     from pkdcli.reporting.diagnosis.facts import Facts
 
 GOOD = (0.1, 5.0)
@@ -34,19 +36,23 @@ twentieth is what two seeds differ by in short trainings; a quarter is as much a
 _VALUES_WEAK, _VALUES_STRONG, _VALUES_SCORE = (0.01, 0.001), (100.0, 1000.0), 0.8
 RISE, FALL = (0.03, 0.15), 0.9
 """A rise of the detection loss by 3 % is noise, one by 15 % is not, where the distillation falls by a tenth or more."""
+_PARTS = 8
+"""A training is looked at in so many parts: the mean of one of them is noisy by 3 % in 100 steps."""
 
 
 def strength(facts: Facts) -> tuple[float, int | None] | None:
     """How many times the detector's gradient the distillation's is, and at which level of the student.
 
     It is measured where the detector's own gradient is largest: coarse levels have few objects or none, and whatever
-    pulls there outweighs nothing. None for the level where only values of losses are known.
+    pulls there outweighs nothing. A level that is not taught says nothing of the weight, nor does one where channels of
+    the student are constant: losses that divide by the deviation have a gradient there that is huge and moves nothing.
+    None for the level where only values of losses are known.
 
     Args:
         facts: The run.
     """
     norms = {level: median(facts.level(level, "detection_grad_norm")) for level in facts.student_levels}
-    known = {level: norm for level, norm in norms.items() if norm}
+    known = {level: norm for level, norm in norms.items() if norm and _speaks(facts, level)}
     if known:
         level = max(known, key=known.__getitem__)
         ratio = _at(facts, level, slice(None))
@@ -54,6 +60,11 @@ def strength(facts: Facts) -> tuple[float, int | None] | None:
     values = zip(facts.curves.distillation, facts.curves.detection, strict=True)
     ratio = median(one / other for one, other in values if one is not None and other)
     return None if ratio is None else (ratio, None)
+
+
+def _speaks(facts: Facts, level: int) -> bool:
+    """Whether the gradients at a level tell how strong the distillation is."""
+    return facts.late_level(level, "loss") != 0 and not facts.late_level(level, "constant_student")
 
 
 def _at(facts: Facts, level: int, part: slice) -> float | None:
@@ -115,28 +126,33 @@ def _lost(facts: Facts, lower: bool) -> tuple[float, list[Evidence]]:
     weight, best = max(runs, key=lambda one: one[1])
     if best <= mAP or (weight < own) != lower:
         return 0.0, []
-    what = f"mAP with weight {text(weight)}, all else being equal"
-    return ramp(1 - mAP / best, *LOST), [Evidence(what, f"{points(mAP)} here", points(best))]
+    # The best of many is lucky too: the next best on its side has as much to say.
+    side = sorted((one for one in runs if (one[0] < own) == lower and one[0] != own), key=lambda one: -one[1])[:2]
+    fair = sum(mAP for _, mAP in side) / len(side)
+    evidence = [Evidence(f"mAP with weight {text(weight)}, all else being equal", f"{points(mAP)} here", points(best))
+                for weight, best in side]  # fmt: skip
+    return ramp(1 - mAP / fair, *LOST), evidence
 
 
 def conflict(facts: Facts) -> Cause | None:
-    """The detection loss rises while the distillation falls, at full learning rate."""
+    """The detection loss rises while the distillation falls, from its lowest on until the rate is lowered."""
     if not facts.distilled:
         return None
-    detection, distillation = (facts.at_full_rate(one) for one in (facts.curves.detection, facts.curves.distillation))
-    if len(detection) < 8 or len(distillation) < 8:
+    ours, theirs = _until_decay(facts, facts.curves.detection), _until_decay(facts, facts.curves.distillation)
+    if min(len(ours), len(theirs)) < _PARTS:
         return None
-    ours, theirs = parts(detection, 4), parts(distillation, 4)
-    # From its lowest quarter on, the first left out: there everything moves because of the warm-up.
-    low = min(range(1, 4), key=ours.__getitem__)
-    rise = ours[3] / ours[low] - 1 if ours[low] > 0 else 0.0
-    fell = theirs[3] / theirs[low] if theirs[low] > 0 else 1.0
-    if low == 3 or fell > FALL:
+    # The warm-up counts too: a student that starts from trained weights is at its best there.
+    ours, theirs = parts(ours, _PARTS), parts(theirs, _PARTS)
+    low = min(range(_PARTS), key=ours.__getitem__)
+    end, fell = sum(ours[-2:]) / 2, sum(theirs[-2:]) / 2 / theirs[low] if theirs[low] > 0 else 1.0
+    rise = end / ours[low] - 1 if ours[low] > 0 else 0.0
+    if low >= _PARTS - 2 or fell > FALL:
         return None
+    thrown = rate.too_high(facts)  # steps that are too large make it rise as well
     return Cause(
         "conflict",
         "the detection loss rises while the distillation loss falls: what the teacher shows does not help to detect",
-        ramp(rise, *RISE),
+        ramp(rise, *RISE) * (1 - (thrown.score if thrown else 0.0)),
         [
             Evidence("detection loss, over the rest of the run", f"{100 * rise:+.0f} %", "falls"),
             Evidence("distillation loss meanwhile", f"{100 * (fell - 1):+.0f} %", "falls"),
@@ -144,6 +160,13 @@ def conflict(facts: Facts) -> Cause | None:
         "Lower the weight, or let the student learn on alone near the end.",
         facts.command(distill_until="0.5"),
     )
+
+
+def _until_decay(facts: Facts, column: Column) -> list[float]:
+    """The values of a column of losses from the first step to the last at full learning rate."""
+    full = facts.full_rate
+    pairs = zip(facts.curves.step, column, strict=True)
+    return [one for step, one in pairs if one is not None and full and step <= full[-1]]
 
 
 def _evidence(facts: Facts, ratio: float, level: int | None) -> list[Evidence]:

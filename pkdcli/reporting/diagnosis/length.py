@@ -41,6 +41,8 @@ def too_short(facts: Facts) -> Cause | None:
     fall = 1 - quarters[3] / quarters[2] if quarters[2] > 0 else 0.0
     share, risen, gained = _share(facts), _risen(facts), _gained(facts)
     direct = max(ramp(fall, *STEEP), 0.0 if gained is None else ramp(gained, *GAINING))
+    if not facts.result:  # in the middle of a training every curve is steep
+        direct, risen = 0.0, None
     rising = max(direct, 0.0 if risen is None else ramp(risen, *RISING))
     told = 0.0 if share is None else ramp(share, *LENGTH)
     slow = rate.too_low(facts)  # which leaves the very same curves

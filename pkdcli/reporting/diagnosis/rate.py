@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -72,9 +73,14 @@ def movement(facts: Facts) -> float | None:
     return max(known) if known else None
 
 
-def furthest(facts: Facts) -> float | None:
-    """The same in the furthest steps: their third, so that a single odd batch says nothing."""
-    parts_ = ([one.get(f"{part}.update") for one in facts.updates] for part in PARTS)
+def furthest(facts: Facts, of: Sequence[str] = PARTS) -> float | None:
+    """The same in the furthest steps: their third, so that a single odd batch says nothing.
+
+    Args:
+        facts: The run.
+        of: The parts that are looked at.
+    """
+    parts_ = ([one.get(f"{part}.update") for one in facts.updates] for part in of)
     known = [sorted(value for value in column if isinstance(value, float))[-3:] for column in parts_]
     return max((column[0] for column in known if column), default=None)
 

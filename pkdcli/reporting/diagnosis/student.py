@@ -16,7 +16,8 @@ FROZEN = (0.9, 0.5)
 GROWN = (3.0, 10.0)
 """Times its norm at the beginning that an adapter has at the end; good ones stay within a factor of two."""
 THROWN = (0.03, 0.1)
-"""Share of its weights by which a step moves an adapter; the same bounds as for the student's own parts."""
+"""Share of its weights by which an adapter moves in its three furthest steps, as for the student's own parts: weights
+that have blown up move little for their size."""
 
 
 def frozen(facts: Facts) -> Cause | None:
@@ -58,7 +59,7 @@ def adapters(facts: Facts) -> Cause | None:
     if len(known) < 2 or not known[0]:
         return None
     grown = max(known) / known[0]
-    moved, own = median(facts.update("adapters")), rate.movement(facts)
+    moved, own = rate.furthest(facts, ("adapters",)), rate.furthest(facts)
     # Where the student is thrown about as far, the rate is at fault and not the adapters.
     alone = moved is not None and (own is None or moved > 2 * own)
     thrown = log_ramp(moved, *THROWN) if alone and moved is not None else 0.0
@@ -68,7 +69,7 @@ def adapters(facts: Facts) -> Cause | None:
         max(ramp(grown, *GROWN), thrown),
         [
             Evidence("norm of the largest adapter, at its highest / at the beginning", text(grown), "0.5 to 2"),
-            Evidence("a step's share of the adapters' weights", text(moved), "0.003 to 0.02"),
+            Evidence("a step's share of the adapters' weights, in the furthest steps", text(moved), "0.003 to 0.02"),
         ],
         "Take a loss that does not depend on magnitudes.",
         facts.command(loss="pkd", weight=None, temperature=None),
