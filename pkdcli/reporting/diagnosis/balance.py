@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import statistics
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -28,9 +30,12 @@ WEAK = (0.03, 0.003)
 STRONG = (5.0, 50.0)
 """At 16 (the middle) the detector's own part is 6 % of the sum. A sweep of weights lost half of its gain at 20 and all
 of it at 47, one of another pair half at 4 and more than all at 15."""
-LOST = (0.05, 0.25)
-"""The share of its mAP by which a run falls behind the best that has another weight and is the same but for that. A
-twentieth is what two seeds differ by in short trainings; a quarter is as much as a distillation gains."""
+LOST = (0.1, 0.3)
+"""The share of its mAP by which a weight falls behind the best two others, by one run of each. A tenth is what two
+seeds differ by in short trainings; a third is more than a distillation gains. Means of n seeds differ by 1/sqrt(n) of
+it."""
+GAINED = (0.05, 0.2)
+"""The gain as a share of the student's mAP alone: from noise to what the paper's losses gain in short trainings."""
 # Runs of older releases have recorded losses alone. A loss's value says less than its gradient, so that these are wider
 # by a factor of three and the score ends below that of what was measured.
 _VALUES_WEAK, _VALUES_STRONG, _VALUES_SCORE = (0.01, 0.001), (100.0, 1000.0), 0.8
@@ -84,11 +89,11 @@ def overwhelms(facts: Facts) -> Cause | None:
         score = _VALUES_SCORE * log_ramp(ratio, *_VALUES_STRONG)
     else:
         score = log_ramp(min(ratio, _at(facts, level, slice(0, 3)) or ratio), *STRONG)
-    lost, beside = _lost(facts, lower=True)
+    score, beside = _judged(facts, score, lower=True)
     return Cause(
         "overwhelms",
         "the distillation overwhelms the detection loss: the student imitates, and hardly learns to detect",
-        max(score, lost),
+        score,
         _evidence(facts, ratio, level) + beside,
         "Lower the weight.",
         _with_weight(facts, ratio if level is not None else None),
@@ -107,31 +112,48 @@ def overwhelmed(facts: Facts) -> Cause | None:
     score = 1.0 if not weight else log_ramp(ratio, *WEAK)
     if weight and level is None:
         score = _VALUES_SCORE * log_ramp(ratio, *_VALUES_WEAK)
-    lost, beside = _lost(facts, lower=False)
+    score, beside = _judged(facts, score, lower=False)
     return Cause(
         "overwhelmed",
         "the distillation is overwhelmed by the detection loss: the student learns as if it were alone",
-        max(score, lost),
+        score,
         _evidence(facts, ratio, level) + beside,
         "Raise the weight.",
         _with_weight(facts, ratio if level is not None else None),
     )
 
 
-def _lost(facts: Facts, lower: bool) -> tuple[float, list[Evidence]]:
-    """What the runs beside say that differ in the weight alone: how much better the best is, where its is lower."""
-    own, mAP, runs = facts.recipe.loss.weight, facts.mAP, by_weight(facts)
-    if own is None or mAP is None or not runs:
-        return 0.0, []
-    weight, best = max(runs, key=lambda one: one[1])
-    if best <= mAP or (weight < own) != lower:
-        return 0.0, []
+def _judged(facts: Facts, score: float, lower: bool) -> tuple[float, list[Evidence]]:
+    """A score by gradients or losses beside what was measured: by runs of lower (or higher) weight, and by the gain.
+
+    Args:
+        facts: The run.
+        score: What gradients or losses say.
+        lower: Whether lower weights would be better.
+    """
+    gain, alone = facts.record.get("gain"), facts.record.get("baseline_mAP")
+    if gain and alone:  # one that is far better than alone is taught and learns to detect
+        score *= 1 - ramp(gain / alone, *GAINED)
+    runs, own = by_weight(facts), facts.recipe.loss.weight
+    means = {weight: statistics.fmean(found) for weight, found in runs.items()}
     # The best of many is lucky too: the next best on its side has as much to say.
-    side = sorted((one for one in runs if (one[0] < own) == lower and one[0] != own), key=lambda one: -one[1])[:2]
-    fair = sum(mAP for _, mAP in side) / len(side)
-    evidence = [Evidence(f"mAP with weight {text(weight)}, all else being equal", f"{points(mAP)} here", points(best))
-                for weight, best in side]  # fmt: skip
-    return ramp(1 - mAP / fair, *LOST), evidence
+    side = sorted((one for one in means if own is not None and (one < own if lower else one > own)),
+                  key=lambda one: -means[one])[:2]  # fmt: skip
+    if own not in means or not side:
+        return score, []
+    fair = statistics.fmean(means[one] for one in side)
+    noise = 1 / math.sqrt(min(len(runs[one]) for one in (own, *side)))
+    lost = max(0.0, 1 - means[own] / fair) / noise if fair else 0.0
+    score *= ramp(lost, 0.0, LOST[0])  # where they are no better, the weight is not at fault
+    if max(means, key=means.__getitem__) not in side:
+        return score, []
+    evidence = [Evidence(f"mAP with weight {text(one)}, all else being equal", f"{points(means[own])} here",
+                         f"{points(means[one])}{_of_seeds(runs[one])}") for one in side]  # fmt: skip
+    return max(score, ramp(lost, *LOST)), evidence
+
+
+def _of_seeds(found: Sequence[float]) -> str:
+    return f" (mean of {len(found)} seeds)" if len(found) > 1 else ""
 
 
 def conflict(facts: Facts) -> Cause | None:

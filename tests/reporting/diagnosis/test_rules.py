@@ -5,39 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
-import shutil
 
 import numpy as np
 import pytest
 import yaml
+from altered import of, recipe_with, records
 
 from pkdcli.data.scoring.predictions import Detections
 from pkdcli.recipe.modules.copies import read_recipe
-from pkdcli.reporting.diagnosis import balance, data, length, levels, rate, student, teacher
+from pkdcli.reporting.diagnosis import data, length, levels, rate, student, teacher
 from pkdcli.reporting.diagnosis.cause import log_ramp, ramp, text
-from pkdcli.reporting.diagnosis.facts import Facts, facts_of, late, median, parts
+from pkdcli.reporting.diagnosis.facts import late, median, parts
 from pkdcli.reporting.diagnosis.rank import Diagnosis, diagnosed
 from pkdcli.reporting.diagnosis.tables import diagnosis_tables
-from pkdcli.runs.paths import RunPaths
-
-
-@pytest.fixture
-def good(facts) -> Facts:
-    """A run in which nothing is wrong."""
-    return facts("healthy")
-
-
-def of(facts: Facts, **changes) -> Facts:
-    return dataclasses.replace(facts, **changes)
-
-
-def recipe_with(facts: Facts, **changes) -> Facts:
-    return of(facts, recipe=facts.recipe.model_copy(update=changes))
-
-
-def records(column: list[dict], **values) -> list[dict]:
-    """Records with the same values in each, whose names have a double underscore for a dot."""
-    return [{**one, **{key.replace("__", "."): value for key, value in values.items()}} for one in column]
 
 
 def test_ramps():
@@ -47,102 +27,6 @@ def test_ramps():
     assert log_ramp(0.0, 0.03, 0.003) == 1
     assert [text(one) for one in (None, 1000.0, 0.00012345, 7)] == ["-", "1000", "0.000123", "7"]
     assert (late([None, 5, 1, 1, 9, 2, None]), median([]), parts([1, 2, 3, 4], 2)) == (2, None, [1.5, 3.5])
-
-
-@pytest.mark.parametrize(
-    ("ratio", "strong", "weak"), [(1.0, 0.0, 0.0), (15.8, 0.5, 0.0), (1000, 1, 0), (0.0095, 0, 0.5)]
-)
-def test_balance_is_told_where_the_detectors_own_gradient_is_largest(good, ratio, strong, weak):
-    changed = records(good.levels, level0__grad_norm=ratio, level0__detection_grad_norm=1.0,
-                      level3__grad_norm=5.0, level3__detection_grad_norm=1e-9)  # fmt: skip
-    run = of(good, levels=changed)
-    assert balance.overwhelms(run).score == pytest.approx(strong, abs=0.01)
-    assert balance.overwhelmed(run).score == pytest.approx(weak, abs=0.01)
-    assert balance.overwhelms(run).evidence[0].what.endswith("at P3 (stride 8)")
-
-
-def test_a_weight_that_was_fair_at_the_beginning_is_not_blamed_for_a_detector_that_fell_silent(good):
-    silent = [{**one, "level0.grad_norm": 1.0, "level0.detection_grad_norm": 1.0 if n < 3 else 0.001}
-              for n, one in enumerate(good.levels)]  # fmt: skip
-    quiet = [{**one, "level1.detection_grad_norm": 0.0} for one in silent]
-    assert balance.overwhelms(of(good, levels=quiet)).score == 0.0
-
-
-def test_a_level_that_is_not_taught_or_has_constant_channels_tells_nothing_of_the_balance(good):
-    """Level 0, where the detector's gradient is largest: of no loss, or with a gradient that moves nothing."""
-    usual = balance.strength(good)
-    assert usual[1] == 0
-    untaught = records(good.levels, level0__loss=0.0, level0__grad_norm=0.0)
-    assert balance.strength(of(good, levels=untaught))[1] == 1
-    assert balance.overwhelmed(of(good, levels=untaught)).score == 0.0
-    constant = records(good.levels, level0__constant_student=0.3, level0__grad_norm=1e6)
-    assert balance.strength(of(good, levels=constant))[1] == 1
-    assert balance.overwhelms(of(good, levels=constant)).score < 0.5
-    every = records(good.levels, **{f"level{level}__constant_student": 0.3 for level in range(4)})
-    assert balance.strength(of(good, levels=every))[1] is None  # then by the losses
-
-
-def test_the_weight_to_try_is_the_usual_one_or_brings_both_gradients_together(good):
-    strong = records(good.levels, level0__grad_norm=200.0, level0__detection_grad_norm=1.0)
-    run = recipe_with(of(good, levels=strong), loss=good.recipe.loss.model_copy(update={"weight": 1000.0}))
-    assert "--weight 10 " in balance.overwhelms(run).command  # 2 times the detector's: fair
-    usual = of(good, levels=strong)  # at the usual weight already
-    assert "--weight 0.05 " in balance.overwhelms(usual).command
-
-
-def test_runs_that_differ_in_the_weight_alone_tell_which_was_better(good, tmp_path):
-    """The best two of a sweep have lower weights, or higher ones: by 15 % of their mAP it is named."""
-    for weight, mAP in ((1.0, 18.0), (4.0, 23.0), (5.0, 25.0), (20.0, 20.4), (50.0, 18.0)):
-        loss = good.recipe.loss.model_copy(update={"weight": weight})
-        folder = tmp_path / f"w{weight:g}"
-        folder.mkdir()
-        recipe = good.recipe.model_copy(update={"loss": loss})
-        (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
-        result = {**good.result, "run": folder.name, "weight": weight, "metrics": {"mAP": mAP}}
-        (folder / "result.json").write_text(json.dumps(result))
-        shutil.copy(good.paths.metrics, folder)
-    found = {name: facts_of(RunPaths(tmp_path / name), good.cache) for name in ("w1", "w4", "w5", "w20", "w50")}
-    scores = {name: (balance.overwhelmed(one).score, balance.overwhelms(one).score) for name, one in found.items()}
-    assert scores["w5"] == (0.0, 0.0)
-    assert scores["w4"] == (0.0, 0.0)  # 23 against 25 and 20.4
-    assert scores["w1"] == (1.0, 0.0)  # 18 against 24
-    assert scores["w20"] == (0.0, pytest.approx(0.5))  # 20.4 against 24
-    assert scores["w50"] == (0.0, 1.0)
-    told = [(one.what, one.here, one.good) for one in balance.overwhelms(found["w50"]).evidence[-2:]]
-    assert told == [("mAP with weight 5, all else being equal", "18.0 here", "25.0"),
-                    ("mAP with weight 4, all else being equal", "18.0 here", "23.0")]  # fmt: skip
-    running = of(found["w50"], result={})  # what it has so far is no measure
-    assert balance.overwhelms(running).score == 0.0
-
-
-def test_without_gradients_the_losses_are_compared_and_said_with_less_certainty(good):
-    old = [{key: value for key, value in one.items() if "detection" not in key} for one in good.levels]
-    run = of(good, levels=old)
-    assert balance.overwhelms(run).score == 0.0
-    curves = dataclasses.replace(good.curves, distillation=[1e5] * len(good.curves.step))
-    assert balance.overwhelms(of(run, curves=curves)).score == pytest.approx(0.8)
-    zero = recipe_with(run, loss=good.recipe.loss.model_copy(update={"weight": 0.0}))
-    assert balance.overwhelmed(zero).score == 1.0
-    assert balance.overwhelms(zero) is None
-
-
-def test_a_detection_loss_that_rises_while_the_distillation_falls(good):
-    count = len(good.curves.step)
-    ours = [2 - n / count if n < count / 3 else 1.6 + n / count for n in range(count)]
-    theirs = [10 - 5 * n / count for n in range(count)]
-    found = balance.conflict(of(good, curves=dataclasses.replace(good.curves, detection=ours, distillation=theirs)))
-    assert found.score > 0.5
-    assert found.evidence[0].here.startswith("+")
-    assert "--distill-until 0.5" in found.command
-    assert balance.conflict(good) is None
-    # A student that starts from trained weights: at its best in the warm-up, and no more.
-    warm = [1.2 if n < count / 8 else 1.5 for n in range(count)]
-    run = of(good, curves=dataclasses.replace(good.curves, detection=warm, distillation=theirs))
-    assert balance.conflict(run).score == pytest.approx(11 / 12)  # a loss that rises may have been thrown up too
-    assert balance.conflict(run).evidence[0].here == "+25 %"
-    wild = dataclasses.replace(run.curves, lr=[lr * 10 for lr in good.curves.lr])  # thrown there by its steps
-    thrown = of(run, curves=wild, updates=records(good.updates, head__update=0.1))
-    assert balance.conflict(thrown).score == 0.0
 
 
 def test_levels_dead_constant_and_unlike(good):
@@ -155,6 +39,7 @@ def test_levels_dead_constant_and_unlike(good):
     assert levels.constant(of(good, levels=half)).score == pytest.approx(0.5)
     unlike = of(good, levels=records(good.levels, **{f"level{n}__r": 0.05 for n in range(4)}))
     assert levels.uncorrelated(unlike).score == pytest.approx(0.6)
+    assert levels.uncorrelated(of(unlike, result={})) is None  # before its end it may come yet
     one = of(good, levels=records(good.levels, level0__r=0.05))
     assert levels.uncorrelated(one).score == 0.0
 
@@ -186,6 +71,14 @@ def test_a_teacher_that_does_not_lead(good, mAP, alone, score):
     assert "--teacher-checkpoint" not in found.command
 
 
+@pytest.mark.parametrize(("mAP", "score"), [(31.0, 0.0), (30.0, 0.0), (28.5, 0.45), (27.0, 0.9)])
+def test_a_student_that_comes_near_its_teacher_does_not_speak_against_it(good, mAP, score):
+    """30 mAP of this run, and nothing known of the student alone."""
+    alone = {**good.record, "baseline_mAP": None, "mAP": 30.0}
+    run = of(good, result={**good.result, "teacher_metrics": {"mAP": mAP}}, record=alone)
+    assert teacher.weak(run).score == pytest.approx(score)
+
+
 def test_another_normalisation_than_the_detectors_own(good):
     assert teacher.normalisation(good) is None
     key = "model.data_preprocessor.teacher.bgr_to_rgb"
@@ -198,6 +91,36 @@ def test_another_normalisation_than_the_detectors_own(good):
     other = {"model.data_preprocessor.student.std": [58.0, 57.0, 57.0]}
     assert teacher.normalisation(recipe_with(good, config=other)) is None
     assert teacher.normalisation(recipe_with(good, config=other, pretrained=True)).title.startswith("the student sees")
+
+
+def test_the_normalisation_of_the_teachers_own_training_is_the_right_one(good, tmp_path):
+    """A teacher that was trained with other means is right with these, and wrong with its config's."""
+    home = read_recipe(good.paths.root.parents[2] / "home" / "recipe.yaml")
+    other = home.model_copy(update={"config": {"model.data_preprocessor.mean": [0.0, 0.0, 0.0]}})
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(other.model_dump(mode="json")))
+    run = recipe_with(good, teacher_checkpoint=str(tmp_path / "teacher.pth"))
+    found = teacher.normalisation(run)
+    assert [(one.what, one.here, one.good) for one in found.evidence] == [
+        ("teacher: mean", "123.675, 116.28, 103.53", "0, 0, 0")
+    ]
+    same = {"model.data_preprocessor.teacher.mean": [0.0, 0.0, 0.0]}
+    assert teacher.normalisation(recipe_with(run, config=same)) is None
+
+
+@pytest.mark.parametrize(
+    ("mAP", "max_iters", "score"), [(40.0, None, 1.0), (20.0, None, 0.5), (4.0, None, None), (40.0, 30, None)]
+)
+def test_a_teacher_has_a_domain_where_it_has_learned_its_task_at_home(facts, tmp_path, mAP, max_iters, score):
+    """12 mAP here: of 40 or 20 at home; a teacher of 4 mAP, or of a smoke run's few images, has no home."""
+    run = facts("images-of-64")
+    home = read_recipe(run.paths.root.parents[2] / "home" / "recipe.yaml")
+    (tmp_path / "recipe.yaml").write_text(
+        yaml.safe_dump(home.model_copy(update={"max_iters": max_iters}).model_dump(mode="json"))
+    )
+    (tmp_path / "result.json").write_text(json.dumps({"metrics": {"mAP": mAP}}))
+    moved = recipe_with(run, teacher_checkpoint=str(tmp_path / "teacher.pth"))
+    found = teacher.domain(of(moved, result={**run.result, "teacher_metrics": {"mAP": 12.0}}))
+    assert (found and found.score) == (score and pytest.approx(score))
 
 
 def test_rates(good):
