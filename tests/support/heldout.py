@@ -95,6 +95,8 @@ SECOND: dict[str, Held] = {
                   f"{_R} {_INPUT}.bgr_to_rgb=false", "`normalisation` 1.00"),
     "r-few-steps-teacher": Held("weak-teacher", "B, mse, a teacher of 15 steps", f"{_R} --loss mse --weight 2",
                                 "`domain` 1.00"),
+    "bccd-swapped": Held("labels", "norm-kl, blood cells, names exchanged in the training (`--look`)",
+                         f"{_G} --loss norm-kl", "`labels` 1.00", look=True),
     "frozen-head": Held("frozen", "mse, the student's head does not learn",
                         f"{_G} --loss mse --weight 2 {_part('bbox_head')}", "`frozen` 1.00"),
     "lr-15": Held("rate-high", "norm-kl, learning rate 15 times as high",
@@ -103,6 +105,8 @@ SECOND: dict[str, Held] = {
                          f"{_R} --loss mse --weight 2 --set scale.lr_factor=0.025", "`rate-low` 0.65"),
     "dead-student-level": Held("dead-level", "mse, a level of the student is constant",
                                f"{_G} --loss mse --weight 5 {_RELU}", "`dead-level` 1.00"),
+    "r-zero-level": Held("dead-level", "B, pkd, the finest level's loss has weight 0", f"{_R} --set "
+                         "config.model.distiller.distill_losses.loss_pkd_fpn0.loss_weight=0.0", "`dead-level` 1.00"),
     "r-constant": Held("constant-channels", "B, norm-kl, half of the teacher's channels are constant",
                        f"{_R} --loss norm-kl", "`constant-channels` 1.00"),
     "r-left-out": Held("mispaired", "B, norm-kl, levels 0:0, 3:3", f"{_R} --loss norm-kl --levels 0:0,3:3",
@@ -111,6 +115,8 @@ SECOND: dict[str, Held] = {
                    f"{_G} --loss mse --weight 5 --set scale.image=[72,72]", "`domain` 0.92"),
     "leak": Held("data", "mse, validation images in the training", f"{_G} --loss mse --weight 3 --allow-bad-data",
                  "`data` 0.90"),
+    "r-short": Held("too-short", "B, mse, 1 epoch of 6", f"{_R} --loss mse --weight 2 --schedule 2x --epochs 1",
+                    "`too-short` 0.74"),
     "r-adapters": Held("adapters", "B, mse, adapters at 40 times the rate, neck of 48 channels",
                        f"{_R} --loss mse --weight 2 --set {_SMALL.format(48)} {_part('distiller', '40.0')}",
                        "`adapters` 1.00"),
@@ -119,4 +125,6 @@ SECOND: dict[str, Held] = {
                      "`conflict` 0.83"),
     "healthy-mse": Held("healthy", "nothing (mse, 102 steps)", f"{_G} --loss mse --weight 2", "healthy"),
     "r-healthy": Held("healthy", "nothing (B, norm-kl, 102 steps)", f"{_R} --loss norm-kl", "healthy"),
+    "bccd-healthy": Held("healthy", "nothing (mse, blood cells, 78 steps)", f"{_G} --loss mse --weight 3",
+                         "`too-short` 0.75"),
 }  # fmt: skip
