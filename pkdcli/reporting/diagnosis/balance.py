@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pkdcli.errors import PkdError
@@ -89,14 +90,15 @@ def overwhelms(facts: Facts) -> Cause | None:
         score = _VALUES_SCORE * log_ramp(ratio, *_VALUES_STRONG)
     else:
         score = log_ramp(min(ratio, _at(facts, level, slice(0, 3)) or ratio), *STRONG)
-    score, beside = _judged(facts, score, lower=True)
+    judged = _judged(facts, score, lower=True)
     return Cause(
         "overwhelms",
-        "the distillation overwhelms the detection loss: the student imitates, and hardly learns to detect",
-        score,
-        _evidence(facts, ratio, level) + beside,
+        judged.title
+        or "the distillation overwhelms the detection loss: the student imitates, and hardly learns to detect",
+        judged.score,
+        _evidence(facts, ratio, level) + judged.evidence,
         "Lower the weight.",
-        _with_weight(facts, ratio if level is not None else None),
+        _with_weight(facts, ratio if level is not None else None, judged.best),
     )
 
 
@@ -112,24 +114,37 @@ def overwhelmed(facts: Facts) -> Cause | None:
     score = 1.0 if not weight else log_ramp(ratio, *WEAK)
     if weight and level is None:
         score = _VALUES_SCORE * log_ramp(ratio, *_VALUES_WEAK)
-    score, beside = _judged(facts, score, lower=False)
+    judged = _judged(facts, score, lower=False)
     return Cause(
         "overwhelmed",
-        "the distillation is overwhelmed by the detection loss: the student learns as if it were alone",
-        score,
-        _evidence(facts, ratio, level) + beside,
+        judged.title or "the distillation is overwhelmed by the detection loss: the student learns as if it were alone",
+        judged.score,
+        _evidence(facts, ratio, level) + judged.evidence,
         "Raise the weight.",
-        _with_weight(facts, ratio if level is not None else None),
+        _with_weight(facts, ratio if level is not None else None, judged.best),
     )
 
 
-def _judged(facts: Facts, score: float, lower: bool) -> tuple[float, list[Evidence]]:
+@dataclass(frozen=True)
+class _Judged:
+    """A score beside what was measured: the sentence, the weight and the evidence are those of runs beside."""
+
+    score: float
+    title: str | None = None
+    best: float | None = None
+    evidence: list[Evidence] = field(default_factory=list)
+
+
+def _judged(facts: Facts, score: float, lower: bool) -> _Judged:
     """A score by gradients or losses beside what was measured: by runs of lower (or higher) weight, and by the gain.
 
     Args:
         facts: The run.
         score: What gradients or losses say.
         lower: Whether lower weights would be better.
+
+    Returns:
+        The score; the cause in a sentence, where the runs beside tell more of it; the best weight and the evidence.
     """
     gain, alone = facts.record.get("gain"), facts.record.get("baseline_mAP")
     if gain and alone:  # one that is far better than alone is taught and learns to detect
@@ -140,16 +155,19 @@ def _judged(facts: Facts, score: float, lower: bool) -> tuple[float, list[Eviden
     side = sorted((one for one in means if own is not None and (one < own if lower else one > own)),
                   key=lambda one: -means[one])[:2]  # fmt: skip
     if own not in means or not side:
-        return score, []
+        return _Judged(score)
     fair = statistics.fmean(means[one] for one in side)
     noise = 1 / math.sqrt(min(len(runs[one]) for one in (own, *side)))
     lost = max(0.0, 1 - means[own] / fair) / noise if fair else 0.0
     score *= ramp(lost, 0.0, LOST[0])  # where they are no better, the weight is not at fault
     if max(means, key=means.__getitem__) not in side:
-        return score, []
+        return _Judged(score)
     evidence = [Evidence(f"mAP with weight {text(one)}, all else being equal", f"{points(means[own])} here",
                          f"{points(means[one])}{_of_seeds(runs[one])}") for one in side]  # fmt: skip
-    return max(score, ramp(lost, *LOST)), evidence
+    told = ramp(lost, *LOST)
+    wrong, better = ("large", "lower") if lower else ("small", "higher")
+    title = f"the weight is too {wrong}: with a {better} one, all else being equal, the student is better"
+    return _Judged(max(score, told), title if told > score else None, side[0], evidence)
 
 
 def _of_seeds(found: Sequence[float]) -> str:
@@ -212,10 +230,16 @@ def _usual(facts: Facts) -> float | None:
     return None
 
 
-def _with_weight(facts: Facts, ratio: float | None) -> str | None:
-    """The run again with the default weight if that brings both gradients near each other, else with one that does."""
-    weight, usual = facts.recipe.loss.weight, _usual(facts)
-    if ratio and weight:
+def _with_weight(facts: Facts, ratio: float | None, best: float | None) -> str | None:
+    """The run again with the best of the weights that were tried, or with the default if that is fair, or a fair one.
+
+    Args:
+        facts: The run.
+        ratio: Of the gradients, where it is known; the weight that makes it 1 is fair.
+        best: The weight of the best run beside, where that says so.
+    """
+    weight, usual = facts.recipe.loss.weight, _usual(facts) if best is None else best
+    if ratio and weight and best is None:
         fair = weight / ratio  # a gradient is proportional to its weight
         if usual is None or not GOOD[0] <= usual / fair <= GOOD[1]:
             usual = fair

@@ -81,6 +81,11 @@ def test_runs_that_differ_in_the_weight_alone_tell_which_was_better(good, tmp_pa
     assert scores["w1"] == (pytest.approx(low), 0.0)
     assert scores["w20"] == (0.0, pytest.approx(w20))  # 20.4 against 24
     assert scores["w50"] == (0.0, pytest.approx(low))
+    small, large = balance.overwhelmed(found["w1"]), balance.overwhelms(found["w50"])
+    assert small.title == "the weight is too small: with a higher one, all else being equal, the student is better"
+    assert large.title == "the weight is too large: with a lower one, all else being equal, the student is better"
+    assert " --weight 5 " in small.command  # the best of them
+    assert " --weight 5 " in large.command
     told = [(one.what, one.here, one.good) for one in balance.overwhelms(found["w50"]).evidence[-2:]]
     many = " (mean of 4 seeds)" if seeds > 1 else ""
     assert told == [("mAP with weight 5, all else being equal", "18.0 here", f"25.0{many}"),
