@@ -186,7 +186,11 @@ def conflict(facts: Facts) -> Cause | None:
     low = min(range(_PARTS), key=ours.__getitem__)
     end, fell = sum(ours[-2:]) / 2, sum(theirs[-2:]) / 2 / theirs[low] if theirs[low] > 0 else 1.0
     rise = end / ours[low] - 1 if ours[low] > 0 else 0.0
-    if low >= _PARTS - 2 or fell > FALL:
+    # From random weights a loss falls before it can be driven up. One that rises from the first step on is of an
+    # assigner that finds no objects at first, as RTMDet's.
+    trained = facts.recipe.init == "inherit" or "load_from" in facts.recipe.config
+    fallen = ours[low] <= FALL * max(ours[: low + 1])
+    if low >= _PARTS - 2 or fell > FALL or not (trained or fallen):
         return None
     thrown = rate.too_high(facts)  # steps that are too large make it rise as well
     return Cause(

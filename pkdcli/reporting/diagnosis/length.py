@@ -40,7 +40,9 @@ def too_short(facts: Facts) -> Cause | None:
     quarters = parts(losses, 4)
     fall = 1 - quarters[3] / quarters[2] if quarters[2] > 0 else 0.0
     share, risen, gained = _share(facts), _risen(facts), _gained(facts)
-    direct = max(ramp(fall, *STEEP), 0.0 if gained is None else ramp(gained, *GAINING))
+    direct = ramp(fall, *STEEP)
+    if gained is not None:  # what is to rise is the mAP: where it does not, a loss that falls is no reason to go on
+        direct, risen = ramp(gained, *GAINING), None
     if not facts.result:  # in the middle of a training every curve is steep
         direct, risen = 0.0, None
     rising = max(direct, 0.0 if risen is None else ramp(risen, *RISING))
@@ -88,12 +90,13 @@ def _risen(facts: Facts) -> float | None:
 def _gained(facts: Facts) -> float | None:
     """The last rise of mAP, as a share of it, where both evaluations are near each other and at full rate."""
     pairs = zip(facts.curves.val_step, facts.curves.val["mAP"], strict=True)
-    known = [(step, mAP) for step, mAP in pairs if mAP]
+    full, last = facts.full_rate, facts.curves.step[-1]
+    # Not every step is recorded: an evaluation after the last one is at full rate where that was.
+    known = [(step, mAP) for step, mAP in pairs if mAP and (step in full or (last in full and step > last))]
     if len(known) < 2:
         return None
     (before, low), (after, high) = known[-2:]
-    near = after - before <= facts.curves.step[-1] / 3
-    return (high - low) / high if near and before in facts.full_rate and after in facts.full_rate else None
+    return (high - low) / high if after - before <= last / 3 else None
 
 
 def _evidence(facts: Facts, fall: float, risen: float | None, share: float | None) -> list[Evidence]:

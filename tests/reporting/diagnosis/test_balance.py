@@ -130,7 +130,9 @@ def test_a_detection_loss_that_rises_while_the_distillation_falls(good):
     # A student that starts from trained weights: at its best in the warm-up, and no more.
     warm = [1.2 if n < count / 8 else 1.5 for n in range(count)]
     run = of(good, curves=dataclasses.replace(good.curves, detection=warm, distillation=theirs))
-    assert balance.conflict(run).score == pytest.approx(11 / 12)  # a loss that rises may have been thrown up too
+    assert balance.conflict(run) is None  # from random weights: of an assigner that finds no objects at first
+    run = recipe_with(run, config={"load_from": "student.pth"})
+    assert balance.conflict(run).score == pytest.approx(0.97, abs=0.001)  # the steps may have thrown it up too
     assert balance.conflict(run).evidence[0].here == "+25 %"
     wild = dataclasses.replace(run.curves, lr=[lr * 10 for lr in good.curves.lr])  # thrown there by its steps
     thrown = of(run, curves=wild, updates=records(good.updates, head__update=0.1))

@@ -137,6 +137,15 @@ def test_rates(good):
     high = dataclasses.replace(good.curves, lr=[lr * 10 for lr in good.curves.lr])
     wild = records(good.updates, head__update=0.1)
     assert rate.too_high(of(good, updates=wild, curves=high)).score == pytest.approx(1.0)
+    # A loss that has risen far above its beginning was thrown there by large steps, not by small ones.
+    risen = [1.0 if n < len(good.curves.step) / 10 else 2.5 for n in range(len(good.curves.step))]
+    up = dataclasses.replace(good.curves, detection=risen)
+    at = {far: records(good.updates, backbone__update=far, neck__update=far, head__update=far) for far in (0.01, 0.03)}
+    assert [rate.too_high(of(good, updates=one, curves=up)).score for one in at.values()] == [0.0, 0.5]
+    assert rate.too_high(of(good, updates=[], curves=up)).score == 0.0
+    both = dataclasses.replace(high, detection=risen)
+    assert rate.too_high(of(good, updates=[], curves=both)).score == pytest.approx(1.0)
+    assert rate.too_high(of(good, updates=[], curves=high)).score == pytest.approx(0.7)
 
 
 def test_a_training_that_has_diverged(good):
@@ -180,6 +189,20 @@ def test_a_length_and_a_curve(good):
     gaining = dataclasses.replace(good.curves, val=column, val_step=[step - 10, step - 1])
     assert length.too_short(of(good, curves=gaining)).score == pytest.approx(0.75)
     assert length.too_short(of(good, curves=gaining, result={})).score == 0.0  # it is not at its end
+    half = [2.0 if n < len(good.curves.step) / 2 else 1.0 for n in range(len(good.curves.step))]
+    steep = dataclasses.replace(good.curves, detection=half)
+    assert length.too_short(of(good, curves=steep)).score == pytest.approx(0.75)
+    flat = dataclasses.replace(gaining, detection=half, val={**good.curves.val, "mAP": [37.6, 37.8]})
+    assert length.too_short(of(good, curves=flat)).score == 0.0  # the mAP does not rise with it
+    # At one rate to the end, where the last evaluation comes after the last record.
+    count = good.curves.step.index(next(one for one in good.curves.step if one >= good.full_rate[-1] // 2))
+    cut = {name: getattr(flat, name)[:count] for name in ("step", "lr", "loss", "distillation")}
+    falls = [2.0 if n < 3 * count / 4 else 1.0 for n in range(count)]
+    val_step = [flat.step[count - 3], flat.step[count - 1] + 1]
+    early = dataclasses.replace(flat, detection=falls, val_step=val_step, **cut)
+    only = dataclasses.replace(early, val_step=val_step[:1], val={**early.val, "mAP": [37.6]})
+    assert length.too_short(of(good, curves=only)).score > 0.7  # the loss alone
+    assert length.too_short(of(good, curves=early)).score == 0.0
 
 
 def test_faults_of_the_data_and_its_warnings(good):
