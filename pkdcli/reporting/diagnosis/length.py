@@ -90,13 +90,15 @@ def _risen(facts: Facts) -> float | None:
 def _gained(facts: Facts) -> float | None:
     """The last rise of mAP, as a share of it, where both evaluations are near each other and at full rate."""
     pairs = zip(facts.curves.val_step, facts.curves.val["mAP"], strict=True)
-    full, last = facts.full_rate, facts.curves.step[-1]
-    # Not every step is recorded: an evaluation after the last one is at full rate where that was.
-    known = [(step, mAP) for step, mAP in pairs if mAP and (step in full or (last in full and step > last))]
+    known = [(step, mAP) for step, mAP in pairs if mAP]
     if len(known) < 2:
         return None
     (before, low), (after, high) = known[-2:]
-    return (high - low) / high if after - before <= last / 3 else None
+    full, last = facts.full_rate, facts.curves.step[-1]
+    # Not every step is recorded: an evaluation after the last one is at full rate where that was. Before the rate is
+    # lowered mAP rises in every training, so that it counts at the end alone.
+    at_full = before in full and (after in full or (last in full and after > last))
+    return (high - low) / high if at_full and after - before <= last / 3 else None
 
 
 def _evidence(facts: Facts, fall: float, risen: float | None, share: float | None) -> list[Evidence]:

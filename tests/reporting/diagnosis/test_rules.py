@@ -194,6 +194,10 @@ def test_a_length_and_a_curve(good):
     assert length.too_short(of(good, curves=steep)).score == pytest.approx(0.75)
     flat = dataclasses.replace(gaining, detection=half, val={**good.curves.val, "mAP": [37.6, 37.8]})
     assert length.too_short(of(good, curves=flat)).score == 0.0  # the mAP does not rise with it
+    last = good.curves.step[-1]  # in the middle mAP rises in every training
+    usual = {**good.curves.val, "mAP": [10.0, 20.0, 21.0]}
+    middle = dataclasses.replace(good.curves, val=usual, val_step=[step - 10, step - 1, last])
+    assert length.too_short(of(good, curves=middle)).score < 0.1
     # At one rate to the end, where the last evaluation comes after the last record.
     count = good.curves.step.index(next(one for one in good.curves.step if one >= good.full_rate[-1] // 2))
     cut = {name: getattr(flat, name)[:count] for name in ("step", "lr", "loss", "distillation")}
