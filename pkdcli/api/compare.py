@@ -78,6 +78,12 @@ class Comparison:
     taught_by: Group | None = None
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        from pkdcli.reporting.table import signed
+
+        told = (f"{one.b.word} {signed(one.metrics['mAP'].by_images.mean)} mAP" for one in self.found)
+        return f"<Comparison with {self.found[0].a.word}: {', '.join(told)}>"
+
     def tables(self) -> list[Table]:
         """The tables that `pkd compare` shows."""
         from pkdcli.reporting.compare.tables import compared_tables
@@ -111,16 +117,16 @@ class Comparison:
         return write_pictures(self.found, folder, self.taught_by)
 
     def rows(self) -> list[dict[str, Any]]:
-        """The rows of csv and json: metrics, classes, kinds of errors, images."""
-        from pkdcli.reporting.compare.tables import compared_rows
+        """The rows of csv and json: pairs, metrics, classes, kinds of errors, calibration, confusions, images."""
+        from pkdcli.reporting.compare.rows import compared_rows
 
-        return compared_rows(self.found)
+        return compared_rows(self.found, self.teacher, self.taught_by)
 
     def frame(self) -> pd.DataFrame:
         """The same as a data frame; AP points, and intervals over images and over seeds."""
         import pandas as pd
 
-        from pkdcli.reporting.compare.tables import DATA_COLUMNS
+        from pkdcli.reporting.compare.rows import DATA_COLUMNS
 
         return pd.DataFrame(self.rows(), columns=list(DATA_COLUMNS))
 

@@ -46,10 +46,13 @@ def t_interval(differences: Sequence[float], confidence: float = CONFIDENCE) -> 
     """Student's interval of the mean: mean ± t(n - 1) · s / sqrt(n), s with n - 1 in its denominator.
 
     Args:
-        differences: One a seed, in AP points; at least one.
+        differences: One a seed, in AP points; at least one. Where one is NaN, such as AP_L of data that has no large
+            object, nothing is known of the mean either, and all of the interval is NaN.
         confidence: Between 0 and 1.
     """
     mean, count = fmean(differences), len(differences)
+    if math.isnan(mean):
+        return Interval(mean, mean, mean, count)
     if count == 1:
         return Interval(mean, -math.inf, math.inf, 1)
     half = t_quantile(count - 1, confidence) * stdev(differences) / math.sqrt(count)
@@ -88,13 +91,13 @@ def all_the_same(differences: Sequence[float]) -> bool:
 
 
 def permutation_test(differences: Sequence[float]) -> float | None:
-    """The two-sided p-value of the sign-flip test, exact; None below five differences or above sixteen.
+    """The two-sided p-value of the sign-flip test, exact; None below five differences, above sixteen, or for a NaN.
 
     If method and baseline were alike, each difference could as well have had the other sign: p is the share of all
     combinations of signs whose mean is as far from zero as the one that was seen.
     """
     count = len(differences)
-    if not FEWEST_FOR_PERMUTATION <= count <= MOST_SIGNS:
+    if not FEWEST_FOR_PERMUTATION <= count <= MOST_SIGNS or any(map(math.isnan, differences)):
         return None
     seen = abs(math.fsum(differences))
     # A hair below: sums of the same numbers in another order differ by rounding.

@@ -6,6 +6,7 @@ import json
 import shutil
 
 import pkdcli
+from pkdcli.reporting.table import signed
 
 
 def test_two_runs_as_tables_and_as_data(lab):
@@ -28,6 +29,10 @@ def test_its_twin_in_python(lab, monkeypatch):
     assert list(frame[frame.kind == "metric"].key) == ["mAP", "AP50", "AP75", "AP_S", "AP_M", "AP_L"]
     teacher = json.loads(next(lab.cache.glob("teachers/*/result.json")).read_text())
     assert found.teacher["mAP"] == teacher["metrics"]["mAP"]
+    (mean,) = frame[frame.key == "mAP"].difference
+    names = [lab.run(name).name for name in ("fcos50__baseline", "gfl101-fcos50__mse")]
+    # A line, and not the pages of recipes and detections that are in it.
+    assert repr(found) == f"<Comparison with {names[0]}: {names[1]} {signed(mean)} mAP>"
 
 
 def test_a_run_that_kept_nothing_names_the_command_that_helps(lab, tmp_path):

@@ -64,6 +64,11 @@ def test_a_verb_says_what_it_does_and_knows_its_name(name):
     assert verb is getattr(pkdcli, name)
 
 
+@pytest.mark.parametrize("name", VERBS)
+def test_the_guide_has_every_verb(name):
+    assert re.search(rf"`{name}\(", GUIDE), "docs/python.md lists what `import pkdcli` offers"
+
+
 def test_there_is_nothing_else():
     with pytest.raises(AttributeError, match="module 'pkdcli' has no attribute 'trian'"):
         pkdcli.trian  # noqa: B018

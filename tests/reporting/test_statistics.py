@@ -35,6 +35,14 @@ def test_one_seed_says_nothing_of_the_spread():
     assert seeds_to_decide([3.0]) is None
 
 
+def test_of_what_no_seed_has_nothing_is_known():
+    """AP_L where no object is large."""
+    nothing = [math.nan] * 5
+    assert all(map(math.isnan, (t_interval(nothing).mean, t_interval(nothing).lower, t_interval(nothing).half_width)))
+    assert all(map(math.isnan, (t_interval([math.nan]).lower, t_interval([1.0, math.nan]).upper)))
+    assert permutation_test(nothing) is None
+
+
 @pytest.mark.parametrize("sample", SAMPLES[2:])
 def test_the_permutation_test_is_scipys_exact_one(sample):
     expected = stats.permutation_test(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,11 +88,11 @@ class TunePlan:
     budget: Budget
     trials: int | None
     rate: float | None
-    first: Sequence[RunTrial]
+    first: Sequence[RunTrial] = field(repr=False)  # whole recipes, pages of them
     runs: Path
     name: str
     seed: int
-    trainer: RunTrainer
+    trainer: RunTrainer = field(repr=False)
 
     @property
     def storage(self) -> Path:

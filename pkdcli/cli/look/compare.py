@@ -31,7 +31,7 @@ def command(
     from pkdcli.api.compare import compare
     from pkdcli.cli.progress.choose import watcher
     from pkdcli.errors import unknown
-    from pkdcli.reporting.compare.tables import DATA_COLUMNS
+    from pkdcli.reporting.compare.rows import DATA_COLUMNS
     from pkdcli.reporting.write import emit, format_of, save
 
     format = format_of(options.format, options.output)

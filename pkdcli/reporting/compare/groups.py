@@ -213,7 +213,7 @@ def against(a: Group, b: Group, resamples: int = RESAMPLES, seed: int = 0) -> Ag
         name: _over_images([one[name] for one in by_class], None if drawn is None else drawn.classes[name], images)
         for name in by_class[0]
     }
-    better = None if drawn is None else float(np.mean(_differences(drawn.metrics["mAP"]).mean(axis=0) > 0))
+    better = None if drawn is None else _share_above_zero(_differences(drawn.metrics["mAP"]).mean(axis=0))
     p_value = permutation_test(differences["mAP"])
     return Against(a, b, pairs, metrics, differences, p_value, better, classes, _apart(*pairs[0]), alone)
 
@@ -223,6 +223,12 @@ def _differences(values: Sequence[float] | np.ndarray) -> np.ndarray:
     values = np.asarray(values)
     count = len(values) // 2
     return values[count:] - values[:count]
+
+
+def _share_above_zero(drawn: np.ndarray) -> float | None:
+    """Of the resamples that say something; None where none has an object."""
+    known = drawn[np.isfinite(drawn)]
+    return float(np.mean(known > 0)) if len(known) else None
 
 
 def _over_images(values: Sequence[float], drawn: np.ndarray | None, images: int) -> Interval:

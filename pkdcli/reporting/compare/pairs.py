@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pkdcli.errors import PkdError
 from pkdcli.reporting.compare.scored import Scored
+from pkdcli.reporting.verdict.unlike import unlike
 
 
 def alike(a: Scored, b: Scored) -> None:
@@ -37,6 +38,24 @@ def alike(a: Scored, b: Scored) -> None:
             f"{len(only)} of these are not in both, such as id {only[0]}.",
             "A smoke run evaluates a few images alone; `pkd eval RUN` evaluates all.",
         )
+
+
+def differ_in(a: Scored, b: Scored) -> list[str]:
+    """In what two runs differ beyond the method and the seed: `student`, or keys of the recipe like `schedule.epochs`.
+
+    Args:
+        a: One of them.
+        b: The other.
+
+    Returns:
+        Nothing where one of them is a teacher, which is trained in a way of its own.
+    """
+    if "teacher" in (a.recipe.role, b.recipe.role):
+        return []
+    keys = [key for key in unlike(a.recipe, b.recipe, most=None) if key != "seed"]
+    if "student.name" in keys:  # another detector has another config, learning rate, ...
+        keys = ["student", *(key for key in keys if not key.startswith("student."))]
+    return keys
 
 
 def recovered(

@@ -19,6 +19,7 @@ from pkdcli.data.scoring.predictions import Detections
 from pkdcli.data.scoring.weighted import Weighted
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.store import read_object
 
 if TYPE_CHECKING:
     import hotcoco
@@ -172,6 +173,13 @@ def _kept(paths: RunPaths, recipe: Recipe, split: str) -> list[Path]:
     if split == "val":
         places.insert(0, paths.predictions)
     kept = [path for path in places if path.is_file()]
+    if not kept and not paths.result.is_file():
+        state = read_object(paths.status).get("state") or "no result yet"
+        raise PkdError(
+            f"{paths.run} is not finished ({state}): a run keeps its detections at its end.",
+            f"pkd resume {paths.run} goes on with it; `pkd status` says how far it is.",
+            ExitCode.MISSING,
+        )
     if not kept:
         more = "" if split == "val" else f" --split {split}"
         raise PkdError(

@@ -1,13 +1,12 @@
-"""A comparison as tables, and as plain data."""
+"""A comparison as tables."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from pkdcli.reporting.compare.groups import Against, Group
-from pkdcli.reporting.compare.pairs import recovered
+from pkdcli.reporting.compare.pairs import differ_in, recovered
 from pkdcli.reporting.statistics import Interval
 from pkdcli.reporting.table import Table, points, signed
 from pkdcli.runs.record import METRICS
@@ -23,8 +22,6 @@ KINDS = {
     "FN": "all that is there and not found",
 }
 """TIDE's kinds of errors in words."""
-DATA_COLUMNS = ("against", "kind", "key", "a", "b", "difference", "images_lower", "images_upper", "seeds_lower",
-                "seeds_upper")  # fmt: skip
 _SHOWN = 6
 
 
@@ -58,18 +55,30 @@ def _metrics(one: Against, teacher: Mapping[str, float] | None) -> Table:
         "images of the same kind. Over seeds: on these images, with other seeds"
         + (", of which one pair tells nothing." if seeds == 1 else ".")
     )
+    seeds_of = [[run.recipe.seed for run in pair] for pair in one.pairs]
+    if seeds_of[0][0] != seeds_of[0][1]:  # the only two there are
+        table.notes.append(
+            f"Their seeds differ, {seeds_of[0][0]} and {seeds_of[0][1]}: some of the difference is luck of the seed."
+        )
+    if keys := differ_in(*one.pairs[0]):
+        more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+        table.notes.append(f"They differ in more than the method: {', '.join(keys[:_SHOWN])}{more}.")
     if one.alone:
         table.notes.append(f"Left out, having no partner of the same seed: {', '.join(one.alone)}.")
     if one.better is not None:
         table.notes.append(f"B's mAP is higher in {100 * one.better:.0f} % of the resamples of images.")
     if one.p_value is not None:
         table.notes.append(f"Permutation test over seeds: p = {one.p_value:.3g}.")
-    share = None if teacher is None else recovered(one.a.metrics, one.b.metrics, teacher)
-    if share is not None and one.b.metrics["mAP"] != teacher["mAP"]:  # nor is it the teacher itself
-        table.notes.append(
-            f"The teacher has {points(teacher['mAP'])} mAP: B makes up {100 * share:.0f} % of its lead over A."
-        )
+    reached = one.a.metrics["mAP"], one.b.metrics["mAP"]
+    if teacher is not None and math.isfinite(sum(reached)) and teacher["mAP"] not in reached:  # it is neither of them
+        table.notes.append(_lead(one, teacher))
     return table
+
+
+def _lead(one: Against, teacher: Mapping[str, float]) -> str:
+    share = recovered(one.a.metrics, one.b.metrics, teacher)
+    of = f"The teacher has {points(teacher['mAP'])} mAP"
+    return f"{of}: no lead over A." if share is None else f"{of}: B makes up {100 * share:.0f} % of its lead over A."
 
 
 def _classes(one: Against) -> Table:
@@ -101,13 +110,21 @@ def _errors(one: Against, teacher: Group | None) -> Table:
 
 def _confusions(one: Against) -> Table:
     """The classes that are most often taken for others, from a score of 0.3 on."""
-    a, b = one.a.confusion, one.b.confusion
-    names = one.a.runs[0].classes
-    pairs = [(i, j) for i in range(len(names)) for j in range(len(names)) if i != j and max(a[i, j], b[i, j]) > 0]
-    pairs.sort(key=lambda pair: (-max(a[pair], b[pair]), pair))
-    rows = [[names[i], names[j], f"{a[i, j]:.4g}", f"{b[i, j]:.4g}", f"{b[i, j] - a[i, j]:+.4g}".replace("+0", "0")]
-            for i, j in pairs[:_SHOWN]]  # fmt: skip
+    rows = [[*found, f"{a:.4g}", f"{b:.4g}", f"{b - a:+.4g}" if a != b else "0"]
+            for found, a, b in confused(one)[:_SHOWN]]  # fmt: skip
     return Table("Most frequent confusions", ["object", "found as", "A", "B", "B - A"], 2, [rows])
+
+
+def confused(one: Against) -> list[tuple[tuple[str, str], float, float]]:
+    """((class of the object, class that it was found as), how often in A, in B), the most frequent first.
+
+    Args:
+        one: The groups; of several runs it is their mean.
+    """
+    names = one.a.runs[0].classes
+    found = [((names[i], names[j]), float(one.a.confusion[i, j]), float(one.b.confusion[i, j]))
+             for i in range(len(names)) for j in range(len(names)) if i != j]  # fmt: skip
+    return sorted((row for row in found if max(row[1:]) > 0), key=lambda row: -max(row[1:]))
 
 
 def _images(one: Against) -> Table:
@@ -116,33 +133,8 @@ def _images(one: Against) -> Table:
     for image, a, b in one.by_image[:_SHOWN]:
         name = truth.annotations.file_name[truth.image_place(image)]
         rows.append([name, points(100 * a), points(100 * b), signed(100 * (b - a))])
-    return Table("Images where they differ most (AP50 of the image)", ["image", "A", "B", "B - A"], 1, [rows])
-
-
-def compared_rows(found: Sequence[Against]) -> list[dict[str, Any]]:
-    """The same as rows with the columns `DATA_COLUMNS`; what is not known is None."""
-    return [{"against": one.b.word, **row} for one in found for row in _rows(one)]
-
-
-def _rows(one: Against) -> Iterator[dict[str, Any]]:
-    yield _row("run", "A and B", one.a.word, one.b.word)
-    for name, metric in one.metrics.items():
-        yield _row("metric", name, metric.a, metric.b, metric.by_images, metric.by_seeds)
-    for name, value in one.a.by_class.items():
-        yield _row("class", name, value, one.b.by_class[name], one.classes[name])
-    for name, value in one.a.errors.items():
-        yield _row("error", name, value, one.b.errors[name], seeds=one.errors[name])
-    for image, first, second in one.by_image:
-        yield _row("image", str(image), 100 * first, 100 * second)
-
-
-def _row(kind: str, key: str, a: Any, b: Any, images: Interval | None = None, seeds: Interval | None = None) -> Any:
-    numbers = isinstance(a, float) and isinstance(b, float)
-    row = {"kind": kind, "key": key, "a": a, "b": b, "difference": b - a if numbers else None}
-    for name, bound in (("images", images), ("seeds", seeds)):
-        if bound is not None:
-            row |= {f"{name}_lower": bound.lower, f"{name}_upper": bound.upper}
-    return {name: _known(value) if isinstance(value, float) else value for name, value in row.items()}
+    of = f", seed {one.pairs[0][0].recipe.seed}" if len(one.pairs) > 1 else ""
+    return Table(f"Images where they differ most (AP50 of the image{of})", ["image", "A", "B", "B - A"], 1, [rows])
 
 
 def _interval(interval: Interval) -> str:

@@ -71,12 +71,15 @@ def render_compared(
 
 
 def _card(one: Against, a: str, b: str, notes: Sequence[str]) -> dict[str, Any]:
-    """The difference in mAP, coloured where the interval leaves no doubt of its sign."""
-    interval = one.metrics["mAP"].by_images
-    known = math.isfinite(interval.lower)
-    way = "" if not known else "up" if interval.lower > 0 else "down" if interval.upper < 0 else ""
-    told = f"{signed(interval.lower)} to {signed(interval.upper)}" if known else ""
-    return {"a": a, "b": b, "difference": signed(interval.mean), "interval": told, "way": way, "notes": notes}
+    """The difference in mAP, coloured where no interval that is known leaves a doubt of its sign."""
+    of = {"over images": one.metrics["mAP"].by_images, "over seeds": one.metrics["mAP"].by_seeds}
+    known = {name: interval for name, interval in of.items() if math.isfinite(interval.lower)}
+    ups = [interval.lower > 0 for interval in known.values()]
+    downs = [interval.upper < 0 for interval in known.values()]
+    way = "" if not known else "up" if all(ups) else "down" if all(downs) else ""
+    told = "; ".join(f"{name}: {signed(one.lower)} to {signed(one.upper)}" for name, one in known.items())
+    difference = signed(of["over images"].mean)
+    return {"a": a, "b": b, "difference": difference, "intervals": told, "way": way, "notes": notes}
 
 
 def _matrix(name: str, group: Group) -> dict[str, Any]:

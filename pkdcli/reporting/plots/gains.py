@@ -101,12 +101,17 @@ def by_images() -> OverImages:
     def over_images(record: Record) -> Interval | None:
         folder = Path(str(record["path"]))
         baseline = folder.parent / str(record["baseline"])
-        if not left[0] or not all((one / "predictions.npz").is_file() for one in (folder, baseline)):
+        if not left[0] or not all(map(_has_kept, (folder, baseline))):
             return None
         left[0] -= 1
         return _measured(str(folder), str(baseline))
 
     return over_images
+
+
+def _has_kept(run: Path) -> bool:
+    """Whether there may be detections: those of a run's end, or those of a later `pkd eval`."""
+    return (run / "predictions.npz").is_file() or any(run.glob("eval/*-val.predictions.npz"))
 
 
 @lru_cache(maxsize=256)  # the page and the files of one command show the same

@@ -9,7 +9,7 @@ from pathlib import Path
 from pkdcli.launch.options import LaunchOptions
 from pkdcli.options import Field, OutputOptions, fields
 from pkdcli.recipe.options import RecipeOptions, RunOptions, SweepOptions, TeacherOptions
-from pkdcli.recipe.seeds import SeedOptions
+from pkdcli.recipe.seeds import LIMIT, SeedOptions
 from pkdcli.runs.record import Record, plain
 from pkdcli.runs.store import read_object
 
@@ -41,8 +41,38 @@ def baseline_command(method: Record, seed: int | None, unlike: Sequence[str] = (
     return shlex.join([*words, "--seed", plain(seed)])
 
 
-def more_seeds_command(method: Record) -> str | None:
-    """What adds seeds of a method and its baseline until it is decided; None for runs of another toolbox."""
+def more_seeds_command(method: Record, known: Sequence[int] = (), most: int | None = None) -> str | None:
+    """What adds seeds of a method and its baseline until it is decided; None for runs of another toolbox.
+
+    Args:
+        method: One of its runs.
+        known: The seeds that it has, which are to be used.
+        most: How many seeds that may take; None for as many as the command allows by itself.
+    """
+    words = _sweep(method)
+    if words is None:
+        return None
+    if list(known) != list(range(len(known))):  # it begins with 0, 1, 2, ... by itself
+        words += ["--seeds", ",".join(map(str, known))]
+    words.append("--until-decided")
+    if most is not None and most > LIMIT:
+        words += ["--max-seeds", str(most)]
+    return shlex.join(words)
+
+
+def seeds_command(method: Record, seeds: Sequence[int]) -> str | None:
+    """What runs a method and its baseline with some seeds; None for runs of another toolbox.
+
+    Args:
+        method: One of its runs.
+        seeds: All of them, those that are there too.
+    """
+    words = _sweep(method)
+    return None if words is None else shlex.join([*words, "--seeds", ",".join(map(str, seeds))])
+
+
+def _sweep(method: Record) -> list[str] | None:
+    """The words of a sweep of one method and its baseline."""
     if method["foreign"]:
         return None
     words = ["pkd", "sweep", *_who(method), "--loss", str(method["loss"])]
@@ -50,8 +80,9 @@ def more_seeds_command(method: Record) -> str | None:
         if method[name] is not None:
             words += [f"--{name}s", plain(method[name])]
     typed = _typed(method)
-    words += _from_columns(method, ()) if typed is None else _schedule(method) + _rest(typed, method, alone=False)
-    return shlex.join([*words, "--until-decided"])
+    if typed is None:
+        return words + _from_columns(method, ())
+    return words + _schedule(method) + _rest(typed, method, alone=False)
 
 
 def _who(method: Record) -> list[str]:

@@ -15,7 +15,8 @@ from pkdcli.reporting.statistics import (
     t_interval,
     t_test,
 )
-from pkdcli.reporting.verdict.commands import baseline_command, more_seeds_command
+from pkdcli.reporting.verdict.commands import baseline_command, more_seeds_command, seeds_command
+from pkdcli.reporting.verdict.sequential import FIRST, MOST, level_at
 from pkdcli.reporting.verdict.unlike import unlike_recipes
 from pkdcli.runs.record import Record
 
@@ -23,6 +24,7 @@ GO, NO_GO, INCONCLUSIVE, NOT_JUDGED = "GO", "NO-GO", "INCONCLUSIVE", "NOT JUDGED
 LEVEL = 0.05
 """The share of false verdicts that is taken: one of twenty tables in which nothing works."""
 THE_SAME = "its gains are all the same, so nothing is known of their spread; are these runs of their own?"
+ONE_SEED = "one seed tells nothing of the spread"
 _BUDGET = {"schedule": "schedule", "batch": "batch size", "scale": "scale", "data": "data set", "split": "split",
            "epoch": "length", "training": "training", "smoke": "smoke run's size"}  # fmt: skip
 
@@ -75,8 +77,8 @@ def judge(chosen: Sequence[Record], everything: Sequence[Record]) -> list[Verdic
             groups.setdefault(same_but_for_seed(record), []).append(record)
     gains = {key: _gains(members) for key, members in groups.items()}
     known = {str(number): list(gains[key].values()) for number, key in enumerate(groups)}
-    smoke = {str(number) for number, members in enumerate(groups.values()) if members[0]["smoke"]}
-    tested = {number: t_test(values) for number, values in known.items() if len(values) > 1 and number not in smoke}
+    without = {str(number) for number, members in enumerate(groups.values()) if members[0]["smoke"] or _twice(members)}
+    tested = {number: t_test(values) for number, values in known.items() if len(values) > 1 and number not in without}
     corrected = holm(tested)
     # What a method that is not decided would have to fall below.
     level = LEVEL / max(1, sum(value >= LEVEL for value in corrected.values()))
@@ -89,6 +91,17 @@ def _gains(members: Sequence[Record]) -> dict[int, float]:
     return dict(sorted(found.items()))
 
 
+def _twice(members: Sequence[Record]) -> str | None:
+    """Why nothing can be said where two runs of one seed came out differently, as runs of another toolbox may."""
+    seen: dict[int, Record] = {}
+    for one in members:
+        if one["gain"] is not None and one["seed"] is not None:
+            first = seen.setdefault(one["seed"], one)
+            if first["gain"] != one["gain"]:  # a copy in another folder tells nothing new, and does no harm
+                return f"two of its runs have seed {one['seed']} and other results, {first['run']} and {one['run']}."
+    return None
+
+
 def _one(
     members: Sequence[Record], gains: dict[int, float], p_value: float | None, level: float, runs: Sequence[Record]
 ) -> Verdict:
@@ -97,20 +110,39 @@ def _one(
         return Verdict(method, NOT_JUDGED, why=f"a smoke run ({method['smoke']}) says nothing of a method.")
     if not gains:
         return Verdict(method, NOT_JUDGED, why=_missing(members, runs))
+    if twice := _twice(members):
+        return Verdict(method, NOT_JUDGED, why=twice)
     values = list(gains.values())
     interval = t_interval(values)
     if p_value is None:
         alone = _alone(members)
-        next_seed = next(number for number in range(len(runs) + 2) if number not in gains)
-        what = f"seeds {', '.join(map(str, alone))} have no baseline" if alone else "run another of both"
-        why = f"one seed tells nothing of the spread; {what}: "
-        why += baseline_command(method, alone[0] if alone else next_seed)
-        return Verdict(method, INCONCLUSIVE, gains, interval, why=why, command=more_seeds_command(method))
+        why = ONE_SEED + (f"; seeds {', '.join(map(str, alone))} have no baseline: " if alone else ".")
+        why += baseline_command(method, alone[0]) if alone else ""
+        return Verdict(method, INCONCLUSIVE, gains, interval, why=why, command=more_seeds_command(method, list(gains)))
     more = seeds_to_decide(values, confidence=1 - level)
     word = INCONCLUSIVE if p_value >= LEVEL else GO if interval.mean > 0 else NO_GO
-    why = _next(word, more, members, by_itself=t_test(values) < LEVEL)
-    command = more_seeds_command(method) if word == INCONCLUSIVE and more else None
+    by_itself = t_test(values) < LEVEL
+    why = _next(word, more, members, by_itself=by_itself)
+    command = None
+    if word == INCONCLUSIVE and more:
+        in_turn = _in_turn(gains)
+        if by_itself:  # a sweep of it alone would find it decided: it knows nothing of the other methods
+            last = max(gains)
+            command = seeds_command(method, [*gains, *range(last + 1, last + 1 + more)])
+        elif in_turn is not None:
+            command = more_seeds_command(method, list(gains), len(values) + in_turn)
+        if command and not by_itself and in_turn != more:
+            why = f"{why.rstrip('.')}; looked at after each seed, about {in_turn}."
     return Verdict(method, word, gains, interval, p_value, permutation_test(values), more, why, command)
+
+
+def _in_turn(gains: dict[int, float]) -> int | None:
+    """How many more seeds decide it where one looks after each, as `--until-decided` does; None for too many."""
+    count = len(gains)
+    first = FIRST if list(gains) == list(range(count)) else max(FIRST, count)  # it looks first at those it is given
+    return seeds_to_decide(
+        list(gains.values()), MOST - count, lambda seeds: 1 - (level_at(seeds, first) if seeds >= first else 0.0)
+    )
 
 
 def _alone(members: Sequence[Record]) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from pkdcli.reporting.verdict.judge import GO, Verdict
 from pkdcli.runs.record import Record, plain
 
 VERDICT_COLUMNS = ("verdict", "pair", "student", "loss", "weight", "temperature", "schedule", "data", "scale", "seeds",
-                   "gain", "gain_lower", "gain_upper", "p_value", "permutation", "more_seeds", "why",
+                   "gains", "gain", "gain_lower", "gain_upper", "p_value", "permutation", "more_seeds", "why",
                    "command")  # fmt: skip
 
 
@@ -22,7 +23,7 @@ def verdict_table(verdicts: Sequence[Verdict], *, seed_by_seed: bool = False) ->
         verdicts: As `judge` gives them.
         seed_by_seed: They are of a sweep that looked after each seed, and allow for it.
     """
-    rows, bold, notes = [], set(), []
+    rows, bold = [], set()
     for number, one in enumerate(verdicts):
         name = method_name(one.method)
         p_value = "" if one.p_value is None else f"{one.p_value:.3f}" if one.p_value >= 0.001 else "<0.001"
@@ -30,9 +31,6 @@ def verdict_table(verdicts: Sequence[Verdict], *, seed_by_seed: bool = False) ->
         rows.append([name, one.word, str(len(one.gains)), gain, _ends(one), p_value])
         if one.word == GO:
             bold.add((0, number, 1))
-        if one.why or one.command:
-            between = "; or all that it takes: " if "pkd train" in one.why else " "
-            notes.append(f"{name}: {between.join(filter(None, (one.why, one.command)))}")
     interval = "95 %, all looks" if seed_by_seed else "95 % over seeds"
     columns = ["method", "verdict", "seeds", "gain", interval, "p (Holm)"]
     table = Table("Is the gain real?", columns, 2, [rows], bold)
@@ -40,7 +38,9 @@ def verdict_table(verdicts: Sequence[Verdict], *, seed_by_seed: bool = False) ->
     if not verdicts:
         table.notes.append("There is no distilled run among these, so there is nothing to judge.")
         return table
-    table.notes += notes
+    table.notes += _notes(verdicts)
+    if not judged:  # no p-value is there to be explained
+        return table
     table.notes.append(
         f"Gains are paired by seed. GO and NO-GO: p below 0.05, corrected for {judged} method{'s' * (judged != 1)}. "
         "All on the same validation images: `pkd compare` has the interval over images."
@@ -66,6 +66,28 @@ def verdict_line(verdict: Verdict) -> str:
     return f"{name}: {signed(gain.mean)}{ends}, {verdict.word}{why}"
 
 
+def _notes(verdicts: Sequence[Verdict]) -> list[str]:
+    """What keeps methods from a verdict and what to do; methods that differ in their weights alone share a line."""
+    shared: dict[tuple[str, ...], list[Verdict]] = {}
+    for one in verdicts:
+        if one.why or one.command:
+            first, _, last = _parts(one.method)
+            shared.setdefault((first, last, one.why, _of_weight(one.command, "")), []).append(one)
+    notes = []
+    for (first, last, why, _), members in shared.items():
+        losses = list(dict.fromkeys(_parts(one.method)[1] for one in members))
+        name = " ".join(part for part in (first, ", ".join(losses), last) if part)
+        weights = ",".join(dict.fromkeys(plain(one.method["weight"]) for one in members))
+        between = "; or all that it takes: " if "pkd train" in why else " "
+        notes.append(f"{name}: {between.join(filter(None, (why, _of_weight(members[0].command, weights))))}")
+    return notes
+
+
+def _of_weight(command: str | None, weights: str) -> str:
+    """The same command for such weights."""
+    return re.sub(r"(?<= --weights )\S+", lambda _: weights, command or "")
+
+
 def _ends(verdict: Verdict) -> str:
     gain = verdict.interval
     if gain is None or not math.isfinite(gain.lower):
@@ -75,10 +97,15 @@ def _ends(verdict: Verdict) -> str:
 
 def method_name(record: Record) -> str:
     """A method in words: pair, loss, weight, temperature, schedule, data, scale."""
+    return " ".join(part for part in _parts(record) if part)
+
+
+def _parts(record: Record) -> tuple[str, str, str]:
+    """Of a method's name: what is before the loss, the loss with its knobs, and what is behind it."""
     loss = str(record["loss"]) + (f"-w{plain(record['weight'])}" if record["weight"] is not None else "")
     loss += f"-t{plain(record['temperature'])}" if record["temperature"] is not None else ""
     where = f"{record['data']}-{record['scale']}"
-    return " ".join(str(one) for one in (record["pair"], loss, record["schedule"], where) if one)
+    return str(record["pair"] or ""), loss, " ".join(str(one) for one in (record["schedule"], where) if one)
 
 
 def verdict_rows(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
@@ -87,6 +114,7 @@ def verdict_rows(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     for one in verdicts:
         row = {key: one.method.get(key) for key in VERDICT_COLUMNS}
         row |= {"verdict": one.word, "seeds": " ".join(map(str, one.gains)), "p_value": one.p_value}
+        row["gains"] = " ".join(f"{gain:.2f}" for gain in one.gains.values())
         row |= {"permutation": one.permutation, "more_seeds": one.more_seeds, "why": one.why or None}
         row["command"] = one.command
         row["gain"] = None if one.interval is None else one.interval.mean

@@ -79,7 +79,8 @@ def test_every_format_and_the_plots(desk, tmp_path):
         desk(*names, "-o", path)
         assert sign in path.read_text()
     with (tmp_path / "c.csv").open() as file:
-        assert {row["kind"] for row in csv.DictReader(file)} == {"run", "metric", "class", "error", "image"}
+        kinds = {"run", "pair", "metric", "class", "error", "calibration", "confusion", "image"}
+        assert {row["kind"] for row in csv.DictReader(file)} == kinds
     out = desk(*names, "--plot", "--plot-dir", tmp_path / "plots").stdout
     assert re.search(r"Better or worse than baseline\n95 % intervals over images\nmAP +\+\d+\.\d .*├─+●─+┤", out)
     made = {path.name for path in (tmp_path / "plots").iterdir()}
@@ -128,6 +129,16 @@ def test_a_run_that_has_kept_nothing(desk):
         f"pkd eval {desk.pkd.run} evaluates it and keeps them; every run does so at its end, unless it was started "
         "with --no-keep-predictions or by an older release."
     )
+    assert error.code == ExitCode.MISSING
+
+
+def test_a_run_that_is_not_finished_is_gone_on_with(desk):
+    desk.pkd.predictions.unlink()
+    desk.pkd.result.unlink()
+    write_json(desk.pkd.status, {"state": "interrupted"})
+    error = refused(desk, "fcos50__baseline", "gfl101-fcos50__pkd")
+    assert error.message == f"{desk.pkd.run} is not finished (interrupted): a run keeps its detections at its end."
+    assert error.hint == f"pkd resume {desk.pkd.run} goes on with it; `pkd status` says how far it is."
     assert error.code == ExitCode.MISSING
 
 

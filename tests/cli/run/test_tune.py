@@ -126,6 +126,7 @@ def test_a_plan_says_what_it_costs(plan, tmp_path):
     assert [one.params for one in found.first] == [{"weight": weight} for weight in (1, 3, 10, 30, 100)]
     assert found.storage.parent == tmp_path / "runs" / "tune"
     assert not (tmp_path / "runs").exists()
+    assert "Recipe(" not in repr(found), "which would be pages"
     assert plan(weight="1..100", budget="3runs").trials == 5
     assert plan(weight="1..100", budget="3runs").name == found.name  # goes on with the same search
     assert plan(weight="1..10").name != found.name

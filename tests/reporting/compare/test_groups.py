@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 
 import numpy as np
 import pytest
+from drawn_detections import data_set, detections
 from scipy import stats
 
+from pkdcli.config.teacher import teacher_recipe
+from pkdcli.data.scoring.ground_truth import load_annotations
 from pkdcli.data.scoring.predictions import Detections
 from pkdcli.errors import PkdError
 from pkdcli.recipe.resolve import Request, resolve
-from pkdcli.reporting.compare.groups import against, grouped
+from pkdcli.reporting.compare.figures import compared_figures
+from pkdcli.reporting.compare.groups import Group, against, grouped
 from pkdcli.reporting.compare.resamples import resampled
+from pkdcli.reporting.compare.rows import DATA_COLUMNS, compared_rows
 from pkdcli.reporting.compare.scored import Scored
-from pkdcli.reporting.compare.tables import DATA_COLUMNS, compared_rows, compared_tables
+from pkdcli.reporting.compare.tables import compared_tables
 
 
 def run(base: Scored, name: str, seed: int, noise: float = 0.0, **recipe) -> Scored:
@@ -91,7 +97,8 @@ def test_a_word_for_two_recipes_is_no_group(two):
 
 def test_the_tables_say_what_the_rows_hold(groups):
     found = [against(*groups, resamples=50)]
-    rows = compared_rows(found)
+    taught_by = Group("teacher", (groups[1].runs[2],))
+    rows = compared_rows(found, {"mAP": 99.0}, taught_by)
     assert all(set(row) <= set(DATA_COLUMNS) for row in rows)
     by_key = {(row["kind"], row["key"]): row for row in rows}
     assert by_key["metric", "mAP"]["difference"] == pytest.approx(found[0].metrics["mAP"].by_images.mean)
@@ -103,6 +110,17 @@ def test_the_tables_say_what_the_rows_hold(groups):
     assert f"The teacher has 99.0 mAP: B makes up {share:.0f} % of its lead over A." in metrics.notes
     assert {row[0] for row in classes.sections[0]} == {"car", "person"}
     assert [row[0] for row in errors.sections[0]] == ["Cls", "Loc", "Both", "Dupe", "Bkg", "Miss", "FP", "FN"]
+    row = by_key["metric", "mAP"]
+    assert (row["teacher"], row["recovered"], row["p_value"]) == (99.0, pytest.approx(share / 100), None)
+    assert (row["better"], by_key["metric", "AP50"].get("better")) == (found[0].better, None)
+    assert [(row["key"], row["a"], row["b"]) for row in rows if row["kind"] == "pair"] == [
+        ("0", "base-s0", "pkd-s0"), ("1", "base-s1", "pkd-s1")]  # fmt: skip
+    assert by_key["pair", "1"]["difference"] == found[0].differences["mAP"][1]
+    assert by_key["error", "Loc"]["teacher"] == taught_by.errors["Loc"]
+    assert by_key["class", "car"]["teacher"] == taught_by.by_class["car"]
+    surest = by_key["calibration", "ece"]
+    assert (surest["a"], surest["teacher"]) == (found[0].a.calibration_error, taught_by.calibration_error)
+    assert images.title == "Images where they differ most (AP50 of the image, seed 0)"
     assert len(images.sections[0]) <= 6
     (pairs,) = [[[run.errors()["points"]["Loc"] for run in pair] for pair in one.pairs] for one in found]
     gains = [b - a for a, b in pairs]
@@ -123,3 +141,86 @@ def test_one_pair_has_no_interval_of_its_errors(two):
     assert errors.columns == ["kind", "what it is", "A", "B", "B - A"]
     (row,) = [one for one in compared_rows([found]) if (one["kind"], one["key"]) == ("error", "Loc")]
     assert (row["seeds_lower"], row["seeds_upper"]) == (None, None)
+
+
+def a_teacher():
+    """A teacher's recipe."""
+    return teacher_recipe(resolve(Request(scale="tiny")))
+
+
+def notes(a: Scored, b: Scored, teacher=None) -> list[str]:
+    return compared_tables([against(grouped("a", [a]), grouped("b", [b]), resamples=0)], teacher)[0].notes
+
+
+def test_what_differs_besides_the_method_is_said(two):
+    _, a, b = two
+    found = notes(run(a, "a", 0, loss="none"), run(b, "b", 3, loss="pkd", schedule="1x"))
+    assert found[1:] == [
+        "Their seeds differ, 0 and 3: some of the difference is luck of the seed.",
+        "They differ in more than the method: schedule.name, schedule.epochs, schedule.milestones.",
+    ]
+    assert len(notes(run(a, "a", 0, loss="none"), run(b, "b", 0, loss="pkd"))) == 1
+    other = notes(run(a, "a", 0, loss="none"), run(b, "b", 0, pair="gfl101-gfl50", schedule="2x", amp=True))
+    assert other[1:] == ["They differ in more than the method: student, amp."]
+    teacher = dataclasses.replace(a, recipe=a_teacher())
+    assert len(notes(teacher, run(b, "b", 0))) == 1
+
+
+def test_a_teacher_without_a_lead_is_said(two):
+    _, a, b = two
+    runs = run(a, "a", 0, loss="none"), run(b, "b", 0, loss="pkd")
+    assert notes(*runs, {"mAP": 1.5})[-1] == "The teacher has 1.5 mAP: no lead over A."
+    assert len(notes(*runs, {"mAP": runs[0].metrics["mAP"]})) == 1, "A is the teacher itself"
+
+
+def test_where_there_is_no_object_there_is_no_lead_to_speak_of(tmp_path):
+    content = data_set(3)
+    (tmp_path / "val.json").write_text(json.dumps(content | {"annotations": []}))
+    truth = load_annotations(tmp_path / "val.json")
+    runs = [Scored(loss, resolve(Request(scale="tiny", loss=loss)), "val", truth, detections(content, 4, 1))
+            for loss in ("none", "pkd")]  # fmt: skip
+    assert len(notes(*runs, {"mAP": 50.0})) == 1
+
+
+def test_sizes_that_no_object_has_are_left_open_with_several_seeds(tmp_path):
+    """All objects are small: there is neither AP_M nor AP_L, over images or seeds."""
+    content = data_set(12)
+    for one in content["annotations"]:
+        one["bbox"][2:] = [20.0, 20.0]
+        one["area"] = 400.0
+    (tmp_path / "val.json").write_text(json.dumps(content))
+    truth = load_annotations(tmp_path / "val.json")
+
+    def group(name, noise, loss):
+        runs = [Scored(f"{name}-s{seed}", resolve(Request(scale="tiny", seed=seed, loss=loss)), "val", truth,
+                       detections(content, noise, 10 * seed + 1)) for seed in range(5)]  # fmt: skip
+        return grouped(name, runs)
+
+    found = against(group("base", 4, "none"), group("pkd", 1, "pkd"), resamples=20)
+    (table, *_), rows = compared_tables([found]), compared_rows([found])
+    assert table.sections[0][5] == ["AP_L", "", "", "", "", ""]
+    (large,) = [row for row in rows if row["key"] == "AP_L"]
+    assert {value for name, value in large.items() if name not in ("against", "kind", "key")} == {None}
+    assert found.p_value == 2 / 32
+    both = compared_figures([found])[0].panels
+    assert [panel.title for panel in both] == ["95 % intervals over images", "95 % intervals over seeds"]
+    assert both[1].series[0].ends[0] == pytest.approx((found.metrics["mAP"].by_seeds.lower,
+                                                       found.metrics["mAP"].by_seeds.upper))  # fmt: skip
+    assert (both[1].series[0].y[5], both[1].series[0].ends[5]) == (None, None)
+
+
+def test_confusions_have_their_sign(two):
+    _, a, b = two
+    found = against(grouped("a", [run(a, "a", 0)]), grouped("b", [run(b, "b", 0)]), resamples=0)
+    object.__setattr__(found, "a", Counted([[9, 1.0, 0], [2.0, 9, 0], [0, 0, 0]], found.a))
+    object.__setattr__(found, "b", Counted([[9, 1.4, 0], [2.0, 9, 0], [0, 0, 0]], found.b))
+    (table,) = [one for one in compared_tables([found]) if one.title == "Most frequent confusions"]
+    assert table.sections[0] == [["person", "car", "2", "2", "0"], ["car", "person", "1", "1.4", "+0.4"]]
+
+
+class Counted(Group):
+    """A group whose classes are confused as told."""
+
+    def __init__(self, matrix, like: Group):
+        super().__init__(like.word, like.runs)
+        self.__dict__["confusion"] = np.array(matrix)

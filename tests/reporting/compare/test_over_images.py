@@ -42,3 +42,10 @@ def test_it_is_left_out_where_there_are_many_images_or_runs(record, monkeypatch,
 def test_it_is_left_out_where_a_run_has_kept_nothing(record, tmp_path):
     (tmp_path / "run-1" / "predictions.npz").unlink()
     assert gains.by_images()(record) is None
+
+
+def test_what_pkd_eval_has_kept_will_do(record, tmp_path):
+    (tmp_path / "run-1" / "predictions.npz").unlink()
+    (tmp_path / "run-1" / "eval").mkdir()
+    (tmp_path / "run-1" / "eval" / "mine-val.predictions.npz").touch()
+    assert gains.by_images()(record) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 
 import cv2
@@ -18,6 +19,7 @@ from pkdcli.reporting.compare.groups import Group, against
 from pkdcli.reporting.compare.scored import Scored
 from pkdcli.reporting.compare.tables import compared_tables
 from pkdcli.reporting.page.compared import render_compared
+from pkdcli.reporting.statistics import Interval
 
 EVIL = "</script><img src=x onerror=hacked=1>"
 
@@ -98,3 +100,20 @@ def test_the_page_in_a_browser(opened, text, tmp_path, width, scheme):
     slider = browser.find_element("css selector", "#score")
     slider.send_keys("\ue014")  # Right
     assert browser.find_element("css selector", "output[for=score]").text == "0.35"
+
+
+def of_seeds(one, lower, upper):
+    metrics = {**one.metrics, "mAP": dataclasses.replace(one.metrics["mAP"], by_seeds=Interval(1.0, lower, upper, 5))}
+    return dataclasses.replace(one, metrics=metrics)
+
+
+@pytest.mark.parametrize(("lower", "upper", "way"), [(0.5, 1.5, "up"), (-0.5, 2.5, ""), (-math.inf, math.inf, "up")])
+def test_a_difference_has_a_colour_where_both_intervals_leave_no_doubt(compared, lower, upper, way):
+    (one, _), _ = compared
+    found = [of_seeds(one, lower, upper)]
+    text = render_compared(compared_tables(found), compared_figures(found), found)
+    told = f"; over seeds: {lower:+.1f} to {upper:+.1f}</span>" if math.isfinite(lower) else "</span>"
+    images = one.metrics["mAP"].by_images
+    assert images.lower > 0
+    assert f'<b class="verdict {way}">' in text
+    assert f"95 % over images: {images.lower:+.1f} to {images.upper:+.1f}{told}" in text

@@ -12,6 +12,7 @@ import pytest
 from pkdcli.reporting import formats
 from pkdcli.reporting.page.build import _HERE, render
 from pkdcli.reporting.page.samples import Samples, thumbnail
+from pkdcli.reporting.table import Table
 from pkdcli.reporting.tables.build import as_tables
 from pkdcli.reporting.tables.runs import runs_table
 from pkdcli.runs.collect import collect
@@ -86,6 +87,15 @@ def test_the_tables_are_those_of_every_format(whole_site, mean):
     numbers = {cell for rows in shown for row in rows[1:] for cell in row if re.fullmatch(r"[+-]?\d+\.\d", cell)}
     assert len(numbers) > 40
     assert all(re.search(rf"(?<![\d.]){re.escape(number)}(?!\d)", markdown) for number in numbers)
+
+
+def test_what_is_bold_elsewhere_is_so_here_in_columns_of_words_too(whole_site):
+    records = collect(whole_site.root)
+    rows, bold = [[["a", "GO", "+3.0"]]], {(0, 0, 1), (0, 0, 2)}
+    table = Table("Is the gain real?", ["method", "verdict", "gain"], 2, rows, bold)
+    text = render([table], [], records, records, whole_site.root)
+    assert '<td class="best">GO</td>' in text
+    assert '<td class="number best">+3.0</td>' in text
 
 
 def test_unfinished_runs_say_so(whole_site):

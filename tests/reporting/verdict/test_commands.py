@@ -12,9 +12,9 @@ from pkdcli.options import fields, sort_keywords
 from pkdcli.recipe.identity import comparable, experiment
 from pkdcli.recipe.options import RecipeOptions, RunOptions, SweepOptions, TeacherOptions, grid, request
 from pkdcli.recipe.resolve import resolve
-from pkdcli.recipe.seeds import SeedOptions
+from pkdcli.recipe.seeds import SeedOptions, seeds_in_turn
 from pkdcli.recipe.sweep import expand
-from pkdcli.reporting.verdict.commands import baseline_command, more_seeds_command
+from pkdcli.reporting.verdict.commands import baseline_command, more_seeds_command, seeds_command
 from pkdcli.reporting.verdict.unlike import unlike_recipes
 from pkdcli.runs.store import write_text
 
@@ -111,6 +111,25 @@ def test_detectors_stand_for_a_pair_that_has_no_name(asked):
 
 def test_imported_runs_get_no_seeds_from_here(asked):
     assert more_seeds_command(asked() | {"foreign": "mmdet"}) is None
+
+
+def test_a_sweep_of_given_seeds(asked):
+    assert seeds_command(asked(None), [0, 1, 4]).endswith(" --loss mse --weights 10 --scale tiny --schedule 2x --data "
+                                                          "shapes --seeds 0,1,4")  # fmt: skip
+    assert seeds_command(asked() | {"foreign": "mmdet"}, [0, 1]) is None
+
+
+@pytest.mark.parametrize(("known", "most", "end"), [
+    ([0, 1, 2], 10, "--until-decided"), ([0, 1, 2], 11, "--until-decided --max-seeds 11"),
+    ([0, 2], None, "--seeds 0,2 --until-decided"), (range(12), 12, "--until-decided --max-seeds 12"),
+])  # fmt: skip
+def test_the_seeds_that_are_known_and_the_limit_are_told_where_they_are_not_the_commands_own(asked, known, most, end):
+    found = more_seeds_command(asked(SWEEP), known, most)
+    assert found.endswith(f"--set loss.levels=stride {end}")
+    sweep, seeds, *_ = typed(found, SweepOptions, SeedOptions, RecipeOptions, TeacherOptions)
+    in_turn, _ = seeds_in_turn(sweep.seeds, seeds, 3)
+    assert in_turn[: len(known)] == list(known)
+    assert most is None or len(in_turn) >= most
 
 
 def test_the_keys_in_which_recipes_differ_are_named(record, tmp_path):

@@ -10,6 +10,7 @@ from scipy import stats
 
 from pkdcli.reporting.statistics import seeds_to_decide
 from pkdcli.reporting.verdict.judge import GO, INCONCLUSIVE, NO_GO, NOT_JUDGED, THE_SAME, judge
+from pkdcli.reporting.verdict.sequential import level_at
 from pkdcli.reporting.verdict.tables import VERDICT_COLUMNS, verdict_rows, verdict_table
 from pkdcli.runs.baselines import add_gains
 
@@ -61,12 +62,37 @@ def test_what_one_method_alone_would_pass_many_do_not(runs):
         "decided by itself, but not among so many methods (Holm); "
         "about 1 more seed of both would decide it, at this spread."
     )
+    # By itself `--until-decided` would find it decided at once: it knows nothing of the other three.
+    assert among[10.0].command.endswith(" --weights 10 --scale tiny --schedule 2x --data shapes --seeds 0,1,2,3")
 
 
 def test_seeds_that_would_decide_are_counted(runs):
     (found,) = judge(*[runs({10.0: {0: 0.2, 1: 1.0, 2: 0.3}})] * 2)
     assert found.more_seeds == 3
-    assert found.why == "about 3 more seeds of both would decide it, at this spread."
+    assert found.why == (
+        "about 3 more seeds of both would decide it, at this spread; looked at after each seed, about 9."
+    )
+    # And the command may add as many: its own limit is ten.
+    assert found.command.endswith(" --until-decided --max-seeds 12")
+    values = [0.2, 1.0, 0.3]
+    mean, spread = np.mean(values), np.std(values, ddof=1)
+    halves = [stats.t.isf(level_at(n) / 2, n - 1) * spread / math.sqrt(n) for n in (11, 12)]
+    assert halves[1] < mean <= halves[0]
+
+
+def test_the_command_uses_the_seeds_that_are_there(runs):
+    (found,) = judge(*[runs({10.0: {5: 0.2, 7: 1.0, 8: 0.3}}, baseline=(5, 7, 8))] * 2)
+    assert found.command.endswith(" --seeds 5,7,8 --until-decided --max-seeds 12")
+    (found,) = judge(*[runs({10.0: {4: 0.2}}, baseline=(4,))] * 2)
+    assert found.command.endswith(" --seeds 4 --until-decided")
+
+
+def test_a_hundred_seeds_in_turn_that_would_not_tell_are_not_asked_for(runs):
+    """63 more would, looked at once; the command that looks after each would end undecided."""
+    (found,) = judge(*[runs({10.0: {0: 1.0, 1: -0.7, 2: 0.35, 3: 0.0}})] * 2)
+    assert 0 < found.more_seeds < 100
+    assert found.command is None
+    assert found.why == f"about {found.more_seeds} more seeds of both would decide it, at this spread."
 
 
 def test_five_seeds_have_a_permutation_test(runs):
@@ -77,9 +103,28 @@ def test_five_seeds_have_a_permutation_test(runs):
 def test_one_seed_is_undecided_and_names_the_next_run(runs):
     (found,) = judge(*[runs({10.0: {0: 3.0}})] * 2)
     assert (found.word, found.interval.mean, found.interval.upper) == (INCONCLUSIVE, pytest.approx(3.0), math.inf)
-    typed = "pkd train --pair gfl101-fcos50 --loss none --scale tiny --schedule 2x --data shapes --seed 1"
-    assert found.why.endswith(typed)
-    assert f"{typed}; or all that it takes: pkd sweep --pair gfl101-fcos50 " in verdict_table([found]).notes[0]
+    assert verdict_table([found]).notes[0] == (
+        "gfl101-fcos50 mse-w10 2x shapes-tiny: one seed tells nothing of the spread. pkd sweep --pair gfl101-fcos50 "
+        "--loss mse --weights 10 --scale tiny --schedule 2x --data shapes --until-decided"
+    )
+
+
+def test_what_many_weights_lack_is_said_once(runs):
+    found = judge(*[runs({10.0: {0: 3.0}, 20.0: {0: 2.0}, 30.0: {0: 1.0, 1: 1.1, 2: 0.9}, 5.0: {0: 0.5}})] * 2)
+    assert verdict_table(found).notes[:-2] == [
+        "gfl101-fcos50 mse-w10, mse-w20, mse-w5 2x shapes-tiny: one seed tells nothing of the spread. pkd sweep --pair "
+        "gfl101-fcos50 --loss mse --weights 10,20,5 --scale tiny --schedule 2x --data shapes --until-decided"
+    ]
+    alone = judge(*[runs({10.0: {0: 3.0}, 20.0: {0: 2.0}}, baseline=())] * 2)
+    (note,) = verdict_table(alone).notes  # and nothing of p-values: there are none
+    assert note.startswith("gfl101-fcos50 mse-w10, mse-w20 2x shapes-tiny: there is no baseline; pkd train --pair ")
+    apart = judge(*[runs({10.0: {0: 3.0}, 20.0: {0: 2.0, 1: -1.0, 2: 2.5}})] * 2)
+    assert len(verdict_table(apart).notes) == 4, "what differs stays apart"
+
+
+def test_one_missing_baseline_among_several_seeds_is_a_command_of_its_own(runs):
+    (found,) = judge(*[runs({10.0: {0: 3.0, 3: 3.1}}, baseline=(0,))] * 2)
+    assert "--seed 3; or all that it takes: pkd sweep --pair gfl101-fcos50 " in verdict_table([found]).notes[0]
 
 
 def test_one_pair_among_several_seeds_names_the_baseline_that_is_missing(runs):
@@ -141,6 +186,7 @@ def test_table_and_rows_say_the_same(runs):
         ("GO", "0 1 2", verdicts[0].interval.upper),
         ("INCONCLUSIVE", "0", None),
     ]
+    assert [row["gains"] for row in rows] == ["3.00 3.30 2.80", "1.00"]
 
 
 def test_of_methods_that_do_nothing_one_table_in_twenty_has_a_verdict(runs):
@@ -179,6 +225,21 @@ def test_gains_that_are_all_the_same_are_no_evidence(runs):
     (found,) = judge(*[runs({10.0: {0: 0.5, 1: 0.5, 2: 0.5}})] * 2)
     assert (found.word, found.p_value, found.more_seeds, found.command) == (INCONCLUSIVE, 1.0, None, None)
     assert found.why == THE_SAME
+
+
+def test_two_runs_of_one_seed_are_not_chosen_from(record):
+    records = [record(f"b{seed}", 30.0, role="baseline", seed=seed) for seed in range(3)]
+    records += [record(f"m{seed}", 31.0 + seed / 5, seed=seed) for seed in range(3)]
+    copy = record("copy-of-m1", 31.2, seed=1)
+    add_gains([*records, copy])
+    (found,) = judge(*[[*records, copy]] * 2)
+    assert (found.word, list(found.gains)) == (GO, [0, 1, 2])
+    other = record("m1-again", 29.0, seed=1)
+    more = [record(f"n{seed}", 32.0 + seed / 5, seed=seed, weight=20.0) for seed in range(3)]
+    add_gains([*records, other, *more])
+    found, clear = judge(*[[*records, other, *more]] * 2)
+    assert (found.word, found.why) == (NOT_JUDGED, "two of its runs have seed 1 and other results, m1 and m1-again.")
+    assert clear.p_value == pytest.approx(stats.ttest_1samp([2.0, 2.2, 2.4], 0).pvalue), "and is not corrected for it"
 
 
 def test_smoke_runs_are_not_counted_among_the_methods(record):
