@@ -204,10 +204,10 @@ def _short(file: Path) -> str:
     return "".join(json.dumps(one) + "\n" for one in kept)
 
 
-def _truth(file: Path) -> str:
+def _truth(file: Path, images: int = KEPT_IMAGES) -> str:
     """The annotations of the images whose detections are kept, without their outlines."""
     content = json.loads(file.read_text())
-    content["images"] = content["images"][:KEPT_IMAGES]
+    content["images"] = content["images"][:images]
     ids = {image["id"] for image in content["images"]}
     boxes = [one for one in content["annotations"] if one["image_id"] in ids]
     content["annotations"] = [{key: one[key] for key in one if key != "segmentation"} for one in boxes]

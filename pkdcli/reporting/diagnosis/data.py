@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkdcli.errors import PkdError
+from pkdcli.reporting.diagnosis.beside import taught_by_the_same_labels
 from pkdcli.reporting.diagnosis.cause import Cause, Evidence, ramp, text
 from pkdcli.reporting.table import points
 
@@ -18,12 +19,18 @@ if TYPE_CHECKING:
 
 IMAGES = 300
 """So many images are looked at: the share of right labels is known to 2 % then, and it takes a second."""
-FOUND = (0.6, 0.85)
-"""The share of objects that must be found, by boxes alone, before their labels say anything. A hundred boxes of a
-student that has learned nothing find 6 of 10 large objects by chance; one that knows where objects are finds 9."""
-KNOWN = (0.3, 0.1)
+FOUND = (0.5, 0.7)
+"""The share of objects that must be found, by boxes alone, before their labels say anything. `SURE` boxes of a student
+that has learned little find 3 to 6 of 10, those of one that knows where objects are 7 to 8, whatever it calls them."""
+SURE = 2
+"""So many of the surest boxes are looked at for each object: a hundred of them find large objects by chance."""
+KNOWN = (0.2, 0.05)
 """Where right labels lie between guessing (0) and never wrong (1). Students that gained: 0.8 and more; weak ones, whose
-boxes are good: 0.4 to 0.7; after a dozen steps, whatever the labels: 0.2."""
+boxes are good: 0.2 to 0.7. Names that contradict the pictures can't be learned at all: 0, and of a few hundred objects
+0.05 at most."""
+COMMON = (0.6, 0.4)
+"""Share of the commonest class. Where most objects are of one, a weak student calls all of them so, and is as good as
+guessing with labels that are all right."""
 TOLD = 0.4
 """The score of mere warnings of the check: worth knowing, and seldom the reason."""
 APART = (0.7, 0.35)
@@ -58,12 +65,15 @@ def labels(facts: Facts) -> Cause | None:
     if told is not None:
         found, right, guess, good = told
         certain = max(0.0, (right - guess) / (1 - guess))
-        scores.append(ramp(found, *FOUND) * ramp(certain, *KNOWN))
+        told_apart = 1.0 if right < 0.9 * guess else ramp(guess, *COMMON)
+        learned = taught_by_the_same_labels(facts)
+        scores.append(0.0 if learned else ramp(found, *FOUND) * ramp(certain, *KNOWN) * told_apart)
         evidence += [
-            Evidence("objects whose box is found", f"{100 * found:.0f} %", "90 %"),
+            Evidence("objects that are found by the surest boxes", f"{100 * found:.0f} %", "80 %"),
             Evidence("of these, those called by the right class", f"{100 * right:.0f} %", good),
             Evidence("the same by guessing", f"{100 * guess:.0f} %", ""),
         ]
+        evidence += [Evidence("the teacher, which learned from the same labels", "is right", "")] if learned else []
         evidence += [Evidence("classification loss, first to last quarter", *_falls(facts, "loss_cls"))]
     if facts.look and facts.distilled:
         train, val = (facts.look["teacher"].get(f"AP50_{split}") for split in ("train", "val"))
@@ -101,7 +111,8 @@ def _named(facts: Facts) -> tuple[float, float, float, str] | None:
 def named_rightly(kept: Detections, truth: GroundTruth, images: int = IMAGES) -> tuple[float, float, float]:
     """How many objects are found by their boxes, and how many of these have the right name.
 
-    An object is found where a detection of any class overlaps it by half (IoU); the one of the highest score names it.
+    An object is found where one of the surest boxes, of any class, overlaps it by half (IoU); the surest of these names
+    it. There are `SURE` boxes for each object of the image, and no two of them overlap by half.
 
     Args:
         kept: A run's detections.
@@ -119,7 +130,8 @@ def named_rightly(kept: Detections, truth: GroundTruth, images: int = IMAGES) ->
     for place, image in enumerate(kept.images[:images].tolist()):
         mine = np.flatnonzero((notes.image == truth.image_place(image)) & ~(notes.iscrowd | notes.ignore))
         rows = slice(ends[place] - kept.counts[place], ends[place])
-        boxes, scores, labels = kept.boxes[rows], kept.scores[rows], numbers[kept.labels[rows]]
+        sure = rows.start + _surest(kept.boxes[rows], kept.scores[rows], SURE * len(mine))
+        boxes, labels = kept.boxes[sure], numbers[kept.labels[sure]]
         for one in mine.tolist():
             x, y, width, height = notes.bbox[one]
             near = _iou(boxes, np.array([x, y, x + width, y + height])) >= 0.5
@@ -127,11 +139,28 @@ def named_rightly(kept: Detections, truth: GroundTruth, images: int = IMAGES) ->
             name = int(notes.category[one])
             names.append(name)
             if near.any():
-                right.append(labels[near][scores[near].argmax()] == name)
+                right.append(labels[near][0] == name)
     if not right:
         raise ValueError("no object is found")
     guess = max(names.count(name) for name in set(names)) / len(names)
     return float(np.mean(found)), float(np.mean(right)), guess
+
+
+def _surest(boxes: np.ndarray, scores: np.ndarray, count: int) -> np.ndarray:
+    """The places of the boxes of the highest scores, the highest first, no two of which overlap by half.
+
+    Args:
+        boxes: (n, 4) as x1, y1, x2, y2.
+        scores: (n).
+        count: At most so many.
+    """
+    kept: list[int] = []
+    for place in np.argsort(-scores, kind="stable").tolist():
+        if len(kept) >= count:
+            break
+        if not kept or _iou(boxes[kept], boxes[place]).max() < 0.5:
+            kept.append(place)
+    return np.array(kept, dtype=np.int64)
 
 
 def _iou(boxes: np.ndarray, one: np.ndarray) -> np.ndarray:

@@ -44,8 +44,9 @@ class Facts:
         levels: Those of kind `levels`.
         updates: Those of kind `updates`; empty for runs of older releases.
         record: The run as a row of the report, with its baseline and gain.
-        look: What `--look` measured; None where nobody has looked.
         cache: The cache folder.
+        among: The runs of the same folder.
+        look: What `--look` measured; None where nobody has looked.
     """
 
     paths: RunPaths
@@ -58,6 +59,7 @@ class Facts:
     updates: list[Record]
     record: Record
     cache: Path
+    among: Sequence[Record] = ()
     look: dict[str, Any] | None = None
 
     @property
@@ -238,11 +240,12 @@ def facts_of(paths: RunPaths, cache: Path, look: dict[str, Any] | None = None) -
             ExitCode.MISSING,
         )
     record: Record = {}
+    among: list[Record] = []
     with suppress(PkdError):  # the numbers of others are a help, and no more
         among = collect(paths.root.parent, lambda line: None)
         record = next((one for one in among if one["run"] == paths.run), {})
     result, status = read_object(paths.result), read_object(paths.status)
-    return Facts(paths, recipe, result, status, curves, *kinds.values(), record, cache, look)
+    return Facts(paths, recipe, result, status, curves, *kinds.values(), record, cache, among, look)
 
 
 def late(column: Iterable[float | None]) -> float | None:

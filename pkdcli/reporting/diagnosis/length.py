@@ -40,7 +40,11 @@ def too_short(facts: Facts) -> Cause | None:
     quarters = parts(losses, 4)
     fall = 1 - quarters[3] / quarters[2] if quarters[2] > 0 else 0.0
     share, risen, gained = _share(facts), _risen(facts), _gained(facts)
-    direct = max(ramp(fall, *STEEP), 0.0 if gained is None else ramp(gained, *GAINING))
+    direct = ramp(fall, *STEEP)
+    if gained is not None:  # what is to rise is the mAP: where it does not, a loss that falls is no reason to go on
+        direct, risen = ramp(gained, *GAINING), None
+    if not facts.result:  # in the middle of a training every curve is steep
+        direct, risen = 0.0, None
     rising = max(direct, 0.0 if risen is None else ramp(risen, *RISING))
     told = 0.0 if share is None else ramp(share, *LENGTH)
     slow = rate.too_low(facts)  # which leaves the very same curves
@@ -90,8 +94,11 @@ def _gained(facts: Facts) -> float | None:
     if len(known) < 2:
         return None
     (before, low), (after, high) = known[-2:]
-    near = after - before <= facts.curves.step[-1] / 3
-    return (high - low) / high if near and before in facts.full_rate and after in facts.full_rate else None
+    full, last = facts.full_rate, facts.curves.step[-1]
+    # Not every step is recorded: an evaluation after the last one is at full rate where that was. Before the rate is
+    # lowered mAP rises in every training, so that it counts at the end alone.
+    at_full = before in full and (after in full or (last in full and after > last))
+    return (high - low) / high if at_full and after - before <= last / 3 else None
 
 
 def _evidence(facts: Facts, fall: float, risen: float | None, share: float | None) -> list[Evidence]:

@@ -107,7 +107,7 @@ def constant(facts: Facts) -> Cause | None:
 def uncorrelated(facts: Facts) -> Cause | None:
     """The correlation with the teacher never rises, at any level."""
     ends = {level: end for level in facts.student_levels if (end := facts.late_level(level, "r")) is not None}
-    if not ends:
+    if not ends or not facts.result:  # before its end it may come yet
         return None
     best = max(ends.values())
     begin = {level: next((one for one in facts.level(level, "r") if one is not None), None) for level in ends}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ PARTS = ("backbone", "neck", "head")
 TOO_FAR = (0.03, 0.1)
 """Share of its weights by which the part that moves most does so in a step, in the three furthest steps: weights that
 have blown up move little for their size. Good runs: 0.01 to 0.02 with SGD; at 0.1 ten steps replace all."""
+AT_ALL = (0.01, 0.03)
+"""The same where a loss that has risen may have been thrown up; below, steps are as small as in good runs."""
 PEAK = (1.1, 2.0)
 """The detection loss at its highest, after the first tenth of a run, as a multiple of what it began with; good runs:
 0.7 to 0.9. A loss above that of random weights has been thrown there."""
@@ -35,9 +38,12 @@ _RATE_ALONE = 0.7
 def too_high(facts: Facts) -> Cause | None:
     """Steps that are too large, or a training that has diverged."""
     moved, times, diverged, peak = furthest(facts), _times(facts), _diverged(facts), _peak(facts)
-    seen = [log_ramp(moved, *TOO_FAR)] if moved is not None else []
-    seen += [ramp(peak, *PEAK)] if peak is not None else []
-    score = _score(max(seen, default=None), log_ramp(times, *TIMES) if times is not None else None)
+    often = log_ramp(times, *TIMES) if times is not None else None
+    thrown = ramp(peak, *PEAK) if peak is not None else 0.0
+    if moved is not None:  # a loss that rises by small steps was not thrown: assigners may find no objects at first
+        score = _score(max(log_ramp(moved, *TOO_FAR), thrown * ramp(moved, *AT_ALL)), often)
+    else:
+        score = (often or 0.0) * (_RATE_ALONE + (1 - _RATE_ALONE) * thrown)
     evidence = _evidence(facts, times)
     if moved is not None:
         evidence.append(Evidence("a step's share of the weights, in the furthest steps", text(moved), "0.01 to 0.02"))
@@ -72,9 +78,14 @@ def movement(facts: Facts) -> float | None:
     return max(known) if known else None
 
 
-def furthest(facts: Facts) -> float | None:
-    """The same in the furthest steps: their third, so that a single odd batch says nothing."""
-    parts_ = ([one.get(f"{part}.update") for one in facts.updates] for part in PARTS)
+def furthest(facts: Facts, of: Sequence[str] = PARTS) -> float | None:
+    """The same in the furthest steps: their third, so that a single odd batch says nothing.
+
+    Args:
+        facts: The run.
+        of: The parts that are looked at.
+    """
+    parts_ = ([one.get(f"{part}.update") for one in facts.updates] for part in of)
     known = [sorted(value for value in column if isinstance(value, float))[-3:] for column in parts_]
     return max((column[0] for column in known if column), default=None)
 

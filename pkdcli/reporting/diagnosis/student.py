@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pkdcli.reporting.diagnosis.cause import Cause, Evidence, ramp, text
+from pkdcli.reporting.diagnosis import rate
+from pkdcli.reporting.diagnosis.cause import Cause, Evidence, log_ramp, ramp, text
 from pkdcli.reporting.diagnosis.facts import median
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ FROZEN = (0.9, 0.5)
 """Share of a part's weights that is trained. mmdet freezes the stem and first stage of a pretrained ResNet: 1 %."""
 GROWN = (3.0, 10.0)
 """Times its norm at the beginning that an adapter has at the end; good ones stay within a factor of two."""
+THROWN = (0.03, 0.1)
+"""Share of its weights by which an adapter moves in its three furthest steps, as for the student's own parts: weights
+that have blown up move little for their size."""
 
 
 def frozen(facts: Facts) -> Cause | None:
@@ -52,17 +56,20 @@ def adapters(facts: Facts) -> Cause | None:
     """Adapters whose weights grow without end."""
     norms = [one.get("adapters.norm") for one in facts.updates]
     known = [one for one in norms if isinstance(one, (int, float))]
-    if len(known) < 4 or not known[0]:
+    if len(known) < 2 or not known[0]:
         return None
-    grown = known[-1] / known[0]
-    moved = median(facts.update("adapters"))
+    grown = max(known) / known[0]
+    moved, own = rate.furthest(facts, ("adapters",)), rate.furthest(facts)
+    # Where the student is thrown about as far, the rate is at fault and not the adapters.
+    alone = moved is not None and (own is None or moved > 2 * own)
+    thrown = log_ramp(moved, *THROWN) if alone and moved is not None else 0.0
     return Cause(
         "adapters",
         "the adapters diverge: they, and not the student, make up for the teacher's magnitude",
-        ramp(grown, *GROWN),
+        max(ramp(grown, *GROWN), thrown),
         [
-            Evidence("norm of the largest adapter, end / begin", text(grown), "0.5 to 2"),
-            Evidence("a step's share of the adapters' weights", text(moved), "0.003 to 0.02"),
+            Evidence("norm of the largest adapter, at its highest / at the beginning", text(grown), "0.5 to 2"),
+            Evidence("a step's share of the adapters' weights, in the furthest steps", text(moved), "0.003 to 0.02"),
         ],
         "Take a loss that does not depend on magnitudes.",
         facts.command(loss="pkd", weight=None, temperature=None),

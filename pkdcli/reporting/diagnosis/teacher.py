@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pkdcli.errors import PkdError
 from pkdcli.reporting.curves import number
+from pkdcli.reporting.diagnosis.beside import home_of, teachers_input
 from pkdcli.reporting.diagnosis.cause import Cause, Evidence, ramp
 from pkdcli.reporting.table import points
 from pkdcli.runs.paths import RunPaths
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 
 LEAD = (3.0, 0.0)
 """AP points over the student alone. The paper's teachers lead by 3 to 12; one that does not lead can't lift."""
+BEHIND = (0.0, -3.0)
+"""The same over this run, where nothing is known of the student alone: to come near its teacher is what it is to do."""
 USELESS = 5.0
 """mAP below which no detector has learned its task, whatever the data."""
 _BY_ITSELF = 0.9
@@ -38,7 +39,7 @@ def weak(facts: Facts) -> Cause | None:
     if mAP is None:
         return None
     alone, student = facts.record.get("baseline_mAP"), facts.mAP
-    against = alone if alone is not None else student
+    against, bounds = (alone, LEAD) if alone is not None else (student, BEHIND)
     evidence = [Evidence("mAP of the teacher on this data", points(mAP), "3 or more above the student's")]
     if teacher is not None and looked is not None:
         evidence.append(Evidence("the same on the images of --look", points(looked), ""))
@@ -46,7 +47,7 @@ def weak(facts: Facts) -> Cause | None:
         evidence.append(Evidence("mAP of the student alone", points(alone), ""))
     if student is not None:
         evidence.append(Evidence("mAP of this run", points(student), ""))
-    score = 1.0 if mAP < USELESS else 0.0 if against is None else _BY_ITSELF * ramp(mAP - against, *LEAD)
+    score = 1.0 if mAP < USELESS else 0.0 if against is None else _BY_ITSELF * ramp(mAP - against, *bounds)
     return Cause(
         "weak-teacher",
         "the teacher is no better than the student on this data",
@@ -63,6 +64,7 @@ def normalisation(facts: Facts) -> Cause | None:
     who_is = []
     for who in ("teacher", "student"):
         asked, own = facts.preprocessor(who), facts.own_preprocessor(who)
+        own = (teachers_input(facts) or own) if who == "teacher" else own
         # A student that starts from nothing gets used to any input; weights that were trained do not.
         if asked is None or own is None or (who == "student" and not facts.recipe.pretrained):
             continue
@@ -111,38 +113,32 @@ def _numbers(values: Sequence[float] | None) -> str:
 
 def domain(facts: Facts) -> Cause | None:
     """The teacher comes from other images, sizes or classes, and is much worse here than there."""
-    file = facts.recipe.teacher_checkpoint
-    if not facts.distilled or file is None:
+    file, home = facts.recipe.teacher_checkpoint, home_of(facts)
+    if not facts.distilled or file is None or home is None:
         return None
-    home = RunPaths(Path(file).expanduser().parent)
-    result = read_object(home.result)
+    result = read_object(RunPaths(Path(file).expanduser().parent).result)
     there, here = _mAP(result.get("metrics")), _mAP(facts.result.get("teacher_metrics"))
-    with suppress(PkdError, OSError):
-        from pkdcli.recipe.modules.copies import read_recipe
-
-        recipe = read_recipe(home.recipe)
-        rows = [
-            Evidence(what, str(here_), str(there_))
-            for what, here_, there_ in (
-                ("image size", _size(facts.recipe), _size(recipe)),
-                ("data set", facts.recipe.data.name, recipe.data.name),
-                ("classes", ", ".join(facts.recipe.data.classes or ()), ", ".join(recipe.data.classes or ())),
-            )
-            if here_ != there_
-        ]
-        kept = here / there if there and here is not None else None
-        if kept is None or not rows:
-            return None
-        rows.insert(0, Evidence("mAP of the teacher: here, and where it was trained", points(here), points(there)))
-        return Cause(
-            "domain",
-            "the teacher is off its domain: it was trained on other images",
-            ramp(kept, *DOMAIN),
-            rows,
-            "Train the teacher on this data, at this size: without --teacher-checkpoint that is done.",
-            facts.command(teacher_checkpoint=None),
+    rows = [
+        Evidence(what, str(here_), str(there_))
+        for what, here_, there_ in (
+            ("image size", _size(facts.recipe), _size(home)),
+            ("data set", facts.recipe.data.name, home.data.name),
+            ("classes", ", ".join(facts.recipe.data.classes or ()), ", ".join(home.data.classes or ())),
         )
-    return None
+        if here_ != there_
+    ]
+    # One that has not learned its task at home has no domain, and a smoke run's few images tell of none.
+    if there is None or here is None or there < USELESS or home.max_iters or not rows:
+        return None
+    rows.insert(0, Evidence("mAP of the teacher: here, and where it was trained", points(here), points(there)))
+    return Cause(
+        "domain",
+        "the teacher is off its domain: it was trained on other images",
+        ramp(here / there, *DOMAIN),
+        rows,
+        "Train the teacher on this data, at this size: without --teacher-checkpoint that is done.",
+        facts.command(teacher_checkpoint=None),
+    )
 
 
 def _size(recipe: Any) -> str:

@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shlex
 
 import numpy as np
 import pytest
+import yaml
+from altered import of, recipe_with, records
 
 from pkdcli.data.scoring.predictions import Detections
-from pkdcli.reporting.diagnosis import balance, data, length, levels, rate, student, teacher
+from pkdcli.recipe.modules.copies import read_recipe
+from pkdcli.reporting.diagnosis import data, length, levels, rate, student, teacher
 from pkdcli.reporting.diagnosis.cause import log_ramp, ramp, text
-from pkdcli.reporting.diagnosis.facts import Facts, late, median, parts
+from pkdcli.reporting.diagnosis.facts import late, median, parts
 from pkdcli.reporting.diagnosis.rank import Diagnosis, diagnosed
 from pkdcli.reporting.diagnosis.tables import diagnosis_tables
-
-
-@pytest.fixture
-def good(facts) -> Facts:
-    """A run in which nothing is wrong."""
-    return facts("healthy")
-
-
-def of(facts: Facts, **changes) -> Facts:
-    return dataclasses.replace(facts, **changes)
-
-
-def recipe_with(facts: Facts, **changes) -> Facts:
-    return of(facts, recipe=facts.recipe.model_copy(update=changes))
-
-
-def records(column: list[dict], **values) -> list[dict]:
-    """Records with the same values in each, whose names have a double underscore for a dot."""
-    return [{**one, **{key.replace("__", "."): value for key, value in values.items()}} for one in column]
 
 
 def test_ramps():
@@ -42,55 +27,6 @@ def test_ramps():
     assert log_ramp(0.0, 0.03, 0.003) == 1
     assert [text(one) for one in (None, 1000.0, 0.00012345, 7)] == ["-", "1000", "0.000123", "7"]
     assert (late([None, 5, 1, 1, 9, 2, None]), median([]), parts([1, 2, 3, 4], 2)) == (2, None, [1.5, 3.5])
-
-
-@pytest.mark.parametrize(
-    ("ratio", "strong", "weak"), [(1.0, 0.0, 0.0), (31.6, 0.5, 0.0), (1000, 1, 0), (0.0095, 0, 0.5)]
-)
-def test_balance_is_told_where_the_detectors_own_gradient_is_largest(good, ratio, strong, weak):
-    changed = records(good.levels, level0__grad_norm=ratio, level0__detection_grad_norm=1.0,
-                      level3__grad_norm=5.0, level3__detection_grad_norm=1e-9)  # fmt: skip
-    run = of(good, levels=changed)
-    assert balance.overwhelms(run).score == pytest.approx(strong, abs=0.01)
-    assert balance.overwhelmed(run).score == pytest.approx(weak, abs=0.01)
-    assert balance.overwhelms(run).evidence[0].what.endswith("at P3 (stride 8)")
-
-
-def test_a_weight_that_was_fair_at_the_beginning_is_not_blamed_for_a_detector_that_fell_silent(good):
-    silent = [{**one, "level0.grad_norm": 1.0, "level0.detection_grad_norm": 1.0 if n < 3 else 0.001}
-              for n, one in enumerate(good.levels)]  # fmt: skip
-    quiet = [{**one, "level1.detection_grad_norm": 0.0} for one in silent]
-    assert balance.overwhelms(of(good, levels=quiet)).score == 0.0
-
-
-def test_the_weight_to_try_is_the_usual_one_or_brings_both_gradients_together(good):
-    strong = records(good.levels, level0__grad_norm=200.0, level0__detection_grad_norm=1.0)
-    run = recipe_with(of(good, levels=strong), loss=good.recipe.loss.model_copy(update={"weight": 1000.0}))
-    assert "--weight 10 " in balance.overwhelms(run).command  # 2 times the detector's: fair
-    usual = of(good, levels=strong)  # at the usual weight already
-    assert "--weight 0.05 " in balance.overwhelms(usual).command
-
-
-def test_without_gradients_the_losses_are_compared_and_said_with_less_certainty(good):
-    old = [{key: value for key, value in one.items() if "detection" not in key} for one in good.levels]
-    run = of(good, levels=old)
-    assert balance.overwhelms(run).score == 0.0
-    curves = dataclasses.replace(good.curves, distillation=[1e5] * len(good.curves.step))
-    assert balance.overwhelms(of(run, curves=curves)).score == pytest.approx(0.8)
-    zero = recipe_with(run, loss=good.recipe.loss.model_copy(update={"weight": 0.0}))
-    assert balance.overwhelmed(zero).score == 1.0
-    assert balance.overwhelms(zero) is None
-
-
-def test_a_detection_loss_that_rises_while_the_distillation_falls(good):
-    count = len(good.curves.step)
-    ours = [2 - n / count if n < count / 3 else 1.6 + n / count for n in range(count)]
-    theirs = [10 - 5 * n / count for n in range(count)]
-    found = balance.conflict(of(good, curves=dataclasses.replace(good.curves, detection=ours, distillation=theirs)))
-    assert found.score > 0.5
-    assert found.evidence[0].here.startswith("+")
-    assert "--distill-until 0.5" in found.command
-    assert balance.conflict(good) is None
 
 
 def test_levels_dead_constant_and_unlike(good):
@@ -103,6 +39,7 @@ def test_levels_dead_constant_and_unlike(good):
     assert levels.constant(of(good, levels=half)).score == pytest.approx(0.5)
     unlike = of(good, levels=records(good.levels, **{f"level{n}__r": 0.05 for n in range(4)}))
     assert levels.uncorrelated(unlike).score == pytest.approx(0.6)
+    assert levels.uncorrelated(of(unlike, result={})) is None  # before its end it may come yet
     one = of(good, levels=records(good.levels, level0__r=0.05))
     assert levels.uncorrelated(one).score == 0.0
 
@@ -134,6 +71,14 @@ def test_a_teacher_that_does_not_lead(good, mAP, alone, score):
     assert "--teacher-checkpoint" not in found.command
 
 
+@pytest.mark.parametrize(("mAP", "score"), [(31.0, 0.0), (30.0, 0.0), (28.5, 0.45), (27.0, 0.9)])
+def test_a_student_that_comes_near_its_teacher_does_not_speak_against_it(good, mAP, score):
+    """30 mAP of this run, and nothing known of the student alone."""
+    alone = {**good.record, "baseline_mAP": None, "mAP": 30.0}
+    run = of(good, result={**good.result, "teacher_metrics": {"mAP": mAP}}, record=alone)
+    assert teacher.weak(run).score == pytest.approx(score)
+
+
 def test_another_normalisation_than_the_detectors_own(good):
     assert teacher.normalisation(good) is None
     key = "model.data_preprocessor.teacher.bgr_to_rgb"
@@ -146,6 +91,36 @@ def test_another_normalisation_than_the_detectors_own(good):
     other = {"model.data_preprocessor.student.std": [58.0, 57.0, 57.0]}
     assert teacher.normalisation(recipe_with(good, config=other)) is None
     assert teacher.normalisation(recipe_with(good, config=other, pretrained=True)).title.startswith("the student sees")
+
+
+def test_the_normalisation_of_the_teachers_own_training_is_the_right_one(good, tmp_path):
+    """A teacher that was trained with other means is right with these, and wrong with its config's."""
+    home = read_recipe(good.paths.root.parents[2] / "home" / "recipe.yaml")
+    other = home.model_copy(update={"config": {"model.data_preprocessor.mean": [0.0, 0.0, 0.0]}})
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(other.model_dump(mode="json")))
+    run = recipe_with(good, teacher_checkpoint=str(tmp_path / "teacher.pth"))
+    found = teacher.normalisation(run)
+    assert [(one.what, one.here, one.good) for one in found.evidence] == [
+        ("teacher: mean", "123.675, 116.28, 103.53", "0, 0, 0")
+    ]
+    same = {"model.data_preprocessor.teacher.mean": [0.0, 0.0, 0.0]}
+    assert teacher.normalisation(recipe_with(run, config=same)) is None
+
+
+@pytest.mark.parametrize(
+    ("mAP", "max_iters", "score"), [(40.0, None, 1.0), (20.0, None, 0.5), (4.0, None, None), (40.0, 30, None)]
+)
+def test_a_teacher_has_a_domain_where_it_has_learned_its_task_at_home(facts, tmp_path, mAP, max_iters, score):
+    """12 mAP here: of 40 or 20 at home; a teacher of 4 mAP, or of a smoke run's few images, has no home."""
+    run = facts("images-of-64")
+    home = read_recipe(run.paths.root.parents[2] / "home" / "recipe.yaml")
+    (tmp_path / "recipe.yaml").write_text(
+        yaml.safe_dump(home.model_copy(update={"max_iters": max_iters}).model_dump(mode="json"))
+    )
+    (tmp_path / "result.json").write_text(json.dumps({"metrics": {"mAP": mAP}}))
+    moved = recipe_with(run, teacher_checkpoint=str(tmp_path / "teacher.pth"))
+    found = teacher.domain(of(moved, result={**run.result, "teacher_metrics": {"mAP": 12.0}}))
+    assert (found and found.score) == (score and pytest.approx(score))
 
 
 def test_rates(good):
@@ -162,6 +137,15 @@ def test_rates(good):
     high = dataclasses.replace(good.curves, lr=[lr * 10 for lr in good.curves.lr])
     wild = records(good.updates, head__update=0.1)
     assert rate.too_high(of(good, updates=wild, curves=high)).score == pytest.approx(1.0)
+    # A loss that has risen far above its beginning was thrown there by large steps, not by small ones.
+    risen = [1.0 if n < len(good.curves.step) / 10 else 2.5 for n in range(len(good.curves.step))]
+    up = dataclasses.replace(good.curves, detection=risen)
+    at = {far: records(good.updates, backbone__update=far, neck__update=far, head__update=far) for far in (0.01, 0.03)}
+    assert [rate.too_high(of(good, updates=one, curves=up)).score for one in at.values()] == [0.0, 0.5]
+    assert rate.too_high(of(good, updates=[], curves=up)).score == 0.0
+    both = dataclasses.replace(high, detection=risen)
+    assert rate.too_high(of(good, updates=[], curves=both)).score == pytest.approx(1.0)
+    assert rate.too_high(of(good, updates=[], curves=high)).score == pytest.approx(0.7)
 
 
 def test_a_training_that_has_diverged(good):
@@ -185,6 +169,10 @@ def test_frozen_parts_and_adapters_that_run_away(good):
     assert found.score > 0.9
     assert "--loss pkd" in found.command
     assert "--weight" not in found.command
+    thrown = records(good.updates, adapters__norm=1.0, adapters__update=0.1)
+    assert student.adapters(of(good, updates=thrown)).score == pytest.approx(1.0)
+    both = records(thrown, backbone__update=0.09)  # then the rate is at fault
+    assert student.adapters(of(good, updates=both)).score == 0.0
 
 
 def test_a_length_and_a_curve(good):
@@ -200,6 +188,25 @@ def test_a_length_and_a_curve(good):
     step = good.full_rate[-1]
     gaining = dataclasses.replace(good.curves, val=column, val_step=[step - 10, step - 1])
     assert length.too_short(of(good, curves=gaining)).score == pytest.approx(0.75)
+    assert length.too_short(of(good, curves=gaining, result={})).score == 0.0  # it is not at its end
+    half = [2.0 if n < len(good.curves.step) / 2 else 1.0 for n in range(len(good.curves.step))]
+    steep = dataclasses.replace(good.curves, detection=half)
+    assert length.too_short(of(good, curves=steep)).score == pytest.approx(0.75)
+    flat = dataclasses.replace(gaining, detection=half, val={**good.curves.val, "mAP": [37.6, 37.8]})
+    assert length.too_short(of(good, curves=flat)).score == 0.0  # the mAP does not rise with it
+    last = good.curves.step[-1]  # in the middle mAP rises in every training
+    usual = {**good.curves.val, "mAP": [10.0, 20.0, 21.0]}
+    middle = dataclasses.replace(good.curves, val=usual, val_step=[step - 10, step - 1, last])
+    assert length.too_short(of(good, curves=middle)).score < 0.1
+    # At one rate to the end, where the last evaluation comes after the last record.
+    count = good.curves.step.index(next(one for one in good.curves.step if one >= good.full_rate[-1] // 2))
+    cut = {name: getattr(flat, name)[:count] for name in ("step", "lr", "loss", "distillation")}
+    falls = [2.0 if n < 3 * count / 4 else 1.0 for n in range(count)]
+    val_step = [flat.step[count - 3], flat.step[count - 1] + 1]
+    early = dataclasses.replace(flat, detection=falls, val_step=val_step, **cut)
+    only = dataclasses.replace(early, val_step=val_step[:1], val={**early.val, "mAP": [37.6]})
+    assert length.too_short(of(good, curves=only)).score > 0.7  # the loss alone
+    assert length.too_short(of(good, curves=early)).score == 0.0
 
 
 def test_faults_of_the_data_and_its_warnings(good):
@@ -229,6 +236,25 @@ def test_names_of_objects_that_are_found(recorded):
     assert (every, right > 0.97) == (1.0, True)
     assert 1 / 6 <= guess < 0.35
     assert found((labels + 1) % len(notes.classes))[1] < 0.03
+
+
+def test_labels_that_a_teacher_has_learned_from_are_not_blamed(facts):
+    """The same detections: the teacher was trained with others, the same, or the same and learned nothing."""
+    run = facts("shuffled-labels")
+    assert data.labels(run).score > 0.75
+    home = run.paths.root.parents[2] / "home"
+    own = read_recipe(home / "recipe.yaml").data.fingerprint
+    assert own is not None
+    same = recipe_with(run, data=run.recipe.data.model_copy(update={"fingerprint": own}))
+    assert data.labels(same).score == 0.0
+    assert data.labels(same).evidence[3].what == "the teacher, which learned from the same labels"
+    assert data.labels(of(same, result={**run.result, "teacher_metrics": {"AP50": 10.0}})).score > 0.75
+
+
+@pytest.mark.parametrize(("right", "score"), [(0.85, 0.0), (0.4, 1.0)])
+def test_a_common_class_is_what_a_weak_student_calls_everything(facts, monkeypatch, right, score):
+    monkeypatch.setattr(data, "_named", lambda facts: (0.95, right, 0.85, ""))
+    assert data.labels(facts("shuffled-labels")).score == score
 
 
 def test_a_teacher_that_is_wrong_on_training_images_only(good):
