@@ -25,7 +25,9 @@ def plan_line(plan: TunePlan) -> str:
     steps = rungs.cost(plan.trials)
     share = f"{100 * steps / plan.grid_steps:.0f} %"
     time = f", about {duration(steps * plan.rate)}" if plan.rate else ""
-    return f"{plan.trials} trials, {ladder}: {steps:,} steps{time}; {grid} ({share})."
+    taken = sum(one.taken for one in plan.first)
+    there = f"; the first trials have taken {taken:,} steps already, which it need not take" if taken else ""
+    return f"{plan.trials} trials, {ladder}: {steps:,} steps{time}; {grid} ({share}){there}."
 
 
 def show_plan(plan: TunePlan, output: OutputOptions) -> None:

@@ -6,6 +6,7 @@ What is mended, and where:
 - `quantization`: absent parts of mmrazor, which fail to import on a current torch.ao.
 - `detr`: mmdet's DINO, which is written for 256 channels.
 - `checkpoints`: mmengine's checkpoints load with the restricted unpickler, from files and from addresses.
+- `grammars`: yapf, which mmengine imports, dies of a half-written file in its cache.
 
 Everything happens in the memory of this process; no file of an installed package is changed.
 """
@@ -24,8 +25,9 @@ def activate() -> None:
     """
     quiet_setuptools()
 
-    from pkdcli.compat import checkpoints, modules
+    from pkdcli.compat import checkpoints, grammars, modules
 
+    grammars.allow_damaged()
     modules.install()
     checkpoints.allow()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from pkdcli.compat.grammars import allow_damaged
 from pkdcli.errors import PkdError, nearest
 from pkdcli.folders import cache_root
 from pkdcli.recipe.configs.files import configs_root
@@ -49,6 +50,7 @@ def forget_own() -> None:
 @cache
 def _config_class() -> Any:
     """mmengine's Config, imported such that yapf, which it imports, does not write into the user's home."""
+    allow_damaged()
     before = os.environ.get("XDG_CACHE_HOME")
     os.environ["XDG_CACHE_HOME"] = str(cache_root())
     try:

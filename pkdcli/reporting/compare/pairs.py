@@ -27,7 +27,7 @@ def alike(a: Scored, b: Scored) -> None:
     ):
         if one != other and None not in (one, other):  # a fingerprint that nobody noted down tells nothing
             raise PkdError(
-                f"{a.run} and {b.run} can't be compared: their {what} differ: {_short(one)} and {_short(other)}.",
+                f"{a.run} and {b.run} can't be compared: they differ in {what}: {_short(one)} and {_short(other)}.",
                 "Compare runs that were trained and evaluated on the same data.",
             )
     ours, theirs = set(a.found.images.tolist()), set(b.found.images.tolist())

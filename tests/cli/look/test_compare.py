@@ -99,7 +99,8 @@ def test_runs_on_other_data_are_named(desk, tmp_path, monkeypatch):
     other.runs, other.cache = desk.runs, desk.cache
     run = other.add("mse", 3.0)
     error = refused(desk, "fcos50__baseline", run.run)
-    assert error.message == (f"{desk.base.run} and {run.run} can't be compared: their data set differ: mine and other.")
+    said = f"{desk.base.run} and {run.run} can't be compared: they differ in data set: mine and other."
+    assert error.message == said
     assert error.hint == "Compare runs that were trained and evaluated on the same data."
     assert error.code == ExitCode.USAGE
 

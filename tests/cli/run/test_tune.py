@@ -88,6 +88,9 @@ def test_typing_it_again_trains_nothing_and_says_the_same(lab, searched):
     assert f"best: weight {first['params']['weight']:g}, mAP {first['mAP']:.1f}" in table.out
     assert "spent: 8 steps in" in table.out
     assert "a full grid of 8 runs takes 32 (25 %)" in table.out
+    plan = lab.pkd(*words, "--dry-run")
+    # Both of its trials are over: what they have taken is no cost any more.
+    assert "the first trials have taken 8 steps already, which it need not take." in " ".join(plan.out.split())
 
 
 def test_the_report_draws_the_search(searched):

@@ -93,10 +93,10 @@ def test_classes_and_sizes(two):
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"data": "other"}, "their data set differ: mine and other"),
-        ({"split": "test"}, "their split differ: val and test"),
-        ({"fingerprint": "cd"}, r"their annotations \(fingerprint\) differ: ab and cd"),
-        ({"classes": ("car", "bus")}, "their classes differ: car, person and bus, car"),
+        ({"data": "other"}, "they differ in data set: mine and other"),
+        ({"split": "test"}, "they differ in split: val and test"),
+        ({"fingerprint": "cd"}, r"they differ in annotations \(fingerprint\): ab and cd"),
+        ({"classes": ("car", "bus")}, "they differ in classes: car, person and bus, car"),
     ],
 )
 def test_what_differs_is_named(two, changes, word):
