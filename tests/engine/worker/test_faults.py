@@ -11,8 +11,10 @@ import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -121,10 +123,19 @@ def damage(path: Path, how: str) -> None:
     if how == "truncated":
         path.write_bytes(content[: len(content) // 2])
     elif how == "bit flipped":
-        place = len(content) // 2
+        place = within_the_weights(path)
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
     elif how == "malicious":
         torch.save({"state_dict": Malicious(path.parents[2] / "evidence")}, path)
+
+
+def within_the_weights(path) -> int:
+    """A place in the data of the largest part of a state: between the parts lies padding, which nothing depends on."""
+    with zipfile.ZipFile(path) as archive:
+        largest = max(archive.infolist(), key=lambda part: part.file_size)
+    header = path.read_bytes()[largest.header_offset :][:30]
+    name, extra = struct.unpack("<HH", header[26:])
+    return largest.header_offset + 30 + name + extra + largest.file_size // 2
 
 
 DAMAGED = "the checkpoint {path} is damaged: part of it is missing or was changed after it was written."
