@@ -181,12 +181,13 @@ class Search:
 
     def _beside_the_best(self) -> list[dict[str, Any]]:
         """Trials in the gaps beside the best, where one number is searched; none where they are filled."""
-        step, axis = self.rungs.steps[0], self.space.axes[0]
-        seen = {one.params[axis.name]: one.curve[step] for one in ranked(self.trials, step)}
-        if len(self.space.axes) > 1 or not isinstance(axis, Range) or not seen:
+        step, (axis, *more) = self.rungs.steps[0], self.space.axes
+        measured = ranked(self.trials, step)
+        if more or not isinstance(axis, Range) or not measured:
             return []
         tried = [one.params[axis.name] for one in self.trials]
-        return [{axis.name: value} for value in axis.gaps(seen) if value not in tried]
+        gaps = axis.gaps({one.params[axis.name]: one.curve[step] for one in measured})
+        return [{axis.name: value} for value in gaps if value not in tried]
 
     def _add(self, params: Sequence[Params], probed: SearchTrial | None = None) -> int:
         known = {one.run for one in self.trials}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -54,11 +54,8 @@ class Range:
             value: Any positive number.
             without: Values that are not wanted.
         """
-        for steps in (_STEPS, _FINE):
-            free = [one for one in self._values(steps) if one not in without]
-            if free:
-                return min(free, key=lambda one: (abs(math.log(one / value)), one))
-        return None
+        free = self._round(lambda one: one not in without)
+        return min(free, key=lambda one: (abs(math.log(one / value)), one), default=None)
 
     def gaps(self, tried: Mapping[float, float]) -> list[float]:
         """Round values amid the two gaps beside the best of those tried, that towards its better neighbour first.
@@ -77,10 +74,14 @@ class Range:
         for other in sorted(beside, key=lambda one: -tried[one]):
             low, high = sorted((values[best], other))
             middle = math.sqrt(low * high)
-            inside = [one for one in self._values(_STEPS) if low < one < high]
-            inside = inside or [one for one in self._values(_FINE) if low < one < high]
+            inside = self._round(lambda one, low=low, high=high: low < one < high)
             found += sorted(inside, key=lambda one: (round(abs(math.log(one / middle)), 9), -one))[:1]
         return found
+
+    def _round(self, fits: Callable[[float], bool]) -> list[float]:
+        """The round values that fit; finer ones where no coarse one does."""
+        found = ([one for one in self._values(steps) if fits(one)] for steps in (_STEPS, _FINE))
+        return next(filter(None, found), [])
 
     def _values(self, steps: Sequence[float]) -> list[float]:
         powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)

@@ -11,7 +11,6 @@ from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.liveness import finished
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.record import number_of
-from pkdcli.runs.searches import MEAN
 from pkdcli.runs.store import read_jsonl, read_object
 
 
@@ -33,7 +32,7 @@ class RunTrial:
     params: Mapping[str, Any]
     planned: PlannedRun
     total: int
-    compared: str = MEAN
+    compared: str
     found: int = 0
     curve: dict[int, float] = field(default_factory=dict)
     taken: int = 0
@@ -55,7 +54,7 @@ class RunTrial:
         self.curve, self.taken = curve(paths, self.total, self.compared)
 
 
-def curve(paths: RunPaths, total: int, compared: str = MEAN) -> tuple[dict[int, float], int]:
+def curve(paths: RunPaths, total: int, compared: str) -> tuple[dict[int, float], int]:
     """What a run was measured to reach, and how many steps it has taken.
 
     Args:

@@ -13,6 +13,7 @@ from pkdcli.reporting.plots.figure import Figure, Panel, Series, stem
 from pkdcli.reporting.plots.groups import Group, by_method
 from pkdcli.reporting.statistics import Interval, t_interval, t_quantile
 from pkdcli.reporting.table import signed
+from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.record import Record
 
 OverImages = Callable[[Record], Interval | None]
@@ -101,7 +102,7 @@ def by_images() -> OverImages:
     def over_images(record: Record) -> Interval | None:
         folder = Path(str(record["path"]))
         baseline = folder.parent / str(record["baseline"])
-        if not left[0] or not all(map(_has_kept, (folder, baseline))):
+        if not left[0] or not all(_has_kept(one, record["data"]) for one in (folder, baseline)):
             return None
         left[0] -= 1
         return _measured(str(folder), str(baseline))
@@ -109,9 +110,10 @@ def by_images() -> OverImages:
     return over_images
 
 
-def _has_kept(run: Path) -> bool:
+def _has_kept(run: Path, data: str) -> bool:
     """Whether there may be detections: those of a run's end, or those of a later `pkd eval`."""
-    return (run / "predictions.npz").is_file() or any(run.glob("eval/*-val.predictions.npz"))
+    paths = RunPaths(run)
+    return any(one.is_file() for one in (paths.predictions, paths.evaluation_predictions(data, "val")))
 
 
 @lru_cache(maxsize=256)  # the page and the files of one command show the same
@@ -122,7 +124,6 @@ def _measured(folder: str, baseline: str) -> Interval | None:
     from pkdcli.reporting.compare.pairs import alike
     from pkdcli.reporting.compare.resamples import resampled, standard_error
     from pkdcli.reporting.compare.scored import score
-    from pkdcli.runs.paths import RunPaths
 
     try:
         runs = [score(RunPaths(Path(one)), cache_root()) for one in (baseline, folder)]

@@ -17,7 +17,7 @@ def record(two, tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
         (tmp_path / name / "predictions.npz").touch()
     monkeypatch.setattr(scored, "score", lambda paths, cache: runs[paths.run])
-    return {"path": str(tmp_path / "run-2"), "baseline": "run-1"}
+    return {"path": str(tmp_path / "run-2"), "baseline": "run-1", "data": "mine"}
 
 
 def test_a_single_seeds_interval_is_that_of_compare(record, two):
