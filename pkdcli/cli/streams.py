@@ -38,7 +38,7 @@ def prepare() -> None:
             stream = open(os.devnull, mode)  # noqa: SIM115 (lasts as long as the process); it gets the lowest free number
             os.set_inheritable(stream.fileno(), True)
             setattr(sys, name, stream)
-        elif number in _NAMES and isinstance(old, io.TextIOWrapper) and old.fileno() == number:
+        elif number in _NAMES and old is getattr(sys, f"__{name}__"):  # not what a test has put in its place
             file = io.BufferedWriter(_Output(number, "w", closefd=False))
             same = {key: getattr(old, key) for key in ("encoding", "errors", "line_buffering", "write_through")}
             setattr(sys, name, io.TextIOWrapper(file, **same))
