@@ -9,8 +9,21 @@ from pkdcli.errors import PkdError
 
 
 def runs_root(given: Path | None = None) -> Path:
-    """The folder of run directories: `given`, or $PKD_RUNS, or ./runs."""
-    return Path(given or os.environ.get("PKD_RUNS") or "runs").expanduser().absolute()
+    """The folder of run directories: `given`, or $PKD_RUNS, or ./runs; it need not exist.
+
+    Raises:
+        PkdError: It is a file, in which looking finds no run and nothing can be written.
+    """
+    root = Path(given or os.environ.get("PKD_RUNS") or "runs").expanduser().absolute()
+    if is_no_folder(root):
+        variable = "" if given or not os.environ.get("PKD_RUNS") else " or the environment variable PKD_RUNS"
+        raise PkdError(f"{root} is a file, not a folder of runs.", f"Give the folder with --runs DIR{variable}.")
+    return root
+
+
+def is_no_folder(path: Path) -> bool:
+    """Whether a file stands where a folder should be."""
+    return os.path.exists(path) and not os.path.isdir(path)
 
 
 def cache_root() -> Path:

@@ -412,9 +412,9 @@ def test_a_read_only_runs_folder(type_, own):
     assert "Traceback" not in answer.err
 
 
-def test_a_file_in_the_place_of_the_runs_folder(type_, own, here):
+def test_a_file_above_the_runs_folder(type_, own, here):
     (here / "file").write_text("")
-    answer = type_("train", "--scale", "tiny", "--data", own, "--runs", "file")
+    answer = type_("train", "--scale", "tiny", "--data", own, "--runs", "file/runs")
     assert answer.code == 3
     assert answer.err.splitlines()[0].endswith("/recipe.yaml: a file stands where a folder should be.")
 
