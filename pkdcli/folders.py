@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pkdcli.errors import PkdError
+from pkdcli.errors import ExitCode, PkdError
 
 
 def runs_root(given: Path | None = None) -> Path:
@@ -43,10 +43,14 @@ def make_room(folder: Path, force: bool) -> None:
         force: The user has said so.
 
     Raises:
-        PkdError: It is a file, or there is something in it.
+        PkdError: It is a file, there is something in it, or nothing can be written there (exit code 3).
     """
     if folder.is_file():
         raise PkdError(f"{folder} is a file.", "Give a folder with -o DIR.")
+    existing = next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
+    if not os.path.isdir(existing) or not os.access(existing, os.W_OK | os.X_OK):
+        why = "Permission denied" if os.path.isdir(existing) else f"{existing} is a file"
+        raise PkdError(f"can't write {folder}: {why}.", "Give another folder with -o DIR.", ExitCode.MISSING)
     if folder.is_dir() and any(folder.iterdir()) and not force:
         raise PkdError(f"{folder} is there already.", "Give another with -o DIR, or write into it with --force.")
 

@@ -12,6 +12,7 @@ from pkdcli.errors import PkdError
 from pkdcli.launch.outcome import Watcher
 from pkdcli.options import WHAT, WHERE, option
 from pkdcli.options import path as given_path
+from pkdcli.runs.store import named_by
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -185,7 +186,7 @@ def data_import(
         notes=source.notes,
     )
     record = {"sources": [str(path.absolute()) for path in paths], "seed": asked.seed, **found.record()}
-    with watcher.doing("writing the data set ..."):
+    with watcher.doing("writing the data set ..."), named_by("--output DIR"):
         write(folder, name, source, splits, record)
     return found
 
