@@ -35,6 +35,28 @@ def cache_root() -> Path:
     return user_cache_path("pkd", appauthor=False)
 
 
+def libraries_cache() -> Path:
+    """Where matplotlib, torch and others keep what they can make again: the cache.
+
+    A cache that is shared may be read-only to its users: then it is a folder beside other temporary files.
+    """
+    cache = cache_root()
+    if _writable(_existing(cache)):
+        return cache
+    import tempfile
+
+    return Path(tempfile.gettempdir()) / f"pkd-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there."""
+    return next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
+
+
+def _writable(folder: Path) -> bool:
+    return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
+
+
 def make_room(folder: Path, force: bool) -> None:
     """Make sure that nothing is written over, in a folder that a user names, without a word.
 
@@ -47,8 +69,8 @@ def make_room(folder: Path, force: bool) -> None:
     """
     if folder.is_file():
         raise PkdError(f"{folder} is a file.", "Give a folder with -o DIR.")
-    existing = next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
-    if not os.path.isdir(existing) or not os.access(existing, os.W_OK | os.X_OK):
+    existing = _existing(folder)
+    if not _writable(existing):
         why = "Permission denied" if os.path.isdir(existing) else f"{existing} is a file"
         raise PkdError(f"can't write {folder}: {why}.", "Give another folder with -o DIR.", ExitCode.MISSING)
     if folder.is_dir() and any(folder.iterdir()) and not force:
