@@ -41,7 +41,7 @@ def libraries_cache() -> Path:
     A cache that is shared may be read-only to its users: then it is a folder beside other temporary files.
     """
     cache = cache_root()
-    if _writable(_existing(cache)):
+    if can_be_written(cache):
         return cache
     import tempfile
 
@@ -53,8 +53,10 @@ def _existing(folder: Path) -> Path:
     return next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
 
 
-def _writable(folder: Path) -> bool:
-    return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
+def can_be_written(folder: Path) -> bool:
+    """Whether files can be made in a folder, or the folder itself where it is not there."""
+    existing = _existing(folder)
+    return os.path.isdir(existing) and os.access(existing, os.W_OK | os.X_OK)
 
 
 def make_room(folder: Path, force: bool) -> None:
@@ -69,8 +71,8 @@ def make_room(folder: Path, force: bool) -> None:
     """
     if folder.is_file():
         raise PkdError(f"{folder} is a file.", "Give a folder with -o DIR.")
-    existing = _existing(folder)
-    if not _writable(existing):
+    if not can_be_written(folder):
+        existing = _existing(folder)
         why = "Permission denied" if os.path.isdir(existing) else f"{existing} is a file"
         raise PkdError(f"can't write {folder}: {why}.", "Give another folder with -o DIR.", ExitCode.MISSING)
     if folder.is_dir() and any(folder.iterdir()) and not force:

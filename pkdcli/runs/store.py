@@ -73,11 +73,12 @@ class CannotWrite(PkdError):
 
 
 @contextmanager
-def named_by(option: str) -> Iterator[None]:
+def named_by(option: str, place: Path | None = None) -> Iterator[None]:
     """Have the error of what can't be written name the option by which the user has said where it goes.
 
     Args:
         option: As it is typed, such as `--plot-dir DIR`.
+        place: What it names, where files in it are written piece by piece: a full disk does not say which it was.
 
     Raises:
         PkdError: Something inside could not be written (exit code 3).
@@ -88,6 +89,11 @@ def named_by(option: str) -> Iterator[None]:
         full = isinstance(error.__cause__, OSError) and error.__cause__.errno in _FULL
         first = "Free some space" if full else "Check the permissions there"
         raise PkdError(error.message, f"{first}, or name another place with {option}.", error.code) from error
+    except OSError as error:
+        if place is None or error.errno not in _FULL or error.filename:
+            raise
+        remedy = f"Free some space, or name another place with {option}."
+        raise PkdError(cannot_write(place, error).message, remedy, ExitCode.MISSING) from error
 
 
 def cannot_write(path: Path | str, error: OSError) -> CannotWrite:
