@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from pkdcli.errors import ExitCode, PkdError, nearest, unknown
 from pkdcli.findings import Finding
-from pkdcli.folders import cache_root, runs_root
+from pkdcli.folders import cache_root, libraries_cache, runs_root
 
 
 def test_an_errors_text_is_its_message_and_its_hint_on_a_line_of_its_own():
@@ -50,3 +52,24 @@ def test_the_folder_given_goes_before_the_variable_and_that_before_the_one_here(
     assert runs_root() == tmp_path / "runs"
     monkeypatch.setenv("PKD_CACHE", "~/cache")
     assert cache_root() == tmp_path / "home" / "cache"
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("PKD_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_libraries_keep_their_files_in_the_cache(cache):
+    assert libraries_cache() == cache  # which is made by whoever writes first
+    cache.mkdir()
+    assert libraries_cache() == cache
+
+
+def test_beside_a_cache_that_is_only_to_be_read_they_are_temporary(cache, monkeypatch):
+    cache.mkdir()
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != cache and allowed(path, mode))
+    assert libraries_cache() == Path(tempfile.gettempdir()) / f"pkd-{os.getuid()}"
+    monkeypatch.setenv("PKD_CACHE", str(cache / "not" / "there"))
+    assert libraries_cache() == Path(tempfile.gettempdir()) / f"pkd-{os.getuid()}"
