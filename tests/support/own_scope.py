@@ -13,10 +13,10 @@ _MANAGED = {"mmengine.logging": ("MessageHub", "MMLogger"), "mmengine.registry":
 
 @pytest.fixture(autouse=True)
 def own_scope() -> Iterator[None]:
-    """Let mmengine forget the instances that a test made: a Runner without a scope leaves `mmengine` as the current one.
+    """Let mmengine forget the instances that a test made: a Runner without scope leaves `mmengine` as the current one.
 
-    Whoever then builds something of mmdet's by its name is told that no registry has it, and which test that is depends on
-    how the tests are shared among processes.
+    Whoever then builds something of mmdet's by its name is told that no registry has it, and which test that is depends
+    on how the tests are shared among processes.
     """
     before = _names()
     yield
