@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 from pkdcli.cli.console import out, points
+from pkdcli.cli.plan import show_scripts
 from pkdcli.cli.progress.base import duration, values
+from pkdcli.experiment.prepare import config_py
+from pkdcli.launch.kinds import launcher_of
 from pkdcli.options import OutputOptions
 
 if TYPE_CHECKING:
@@ -36,7 +40,16 @@ def show_plan(plan: TunePlan, output: OutputOptions) -> None:
     Args:
         plan: The search.
         output: As JSON, or for people; quietly.
+
+    Raises:
+        PkdError: Something that a trial would refuse before it starts.
     """
+    ahead = plan.ahead
+    if ahead is not None:
+        processes = launcher_of(ahead.launcher).processes()
+        for planned in ahead.planned:
+            config_py(planned, processes)  # whatever a real run would refuse is refused here as well
+    notes = [] if ahead is None else ahead.notes(dry_run=True)
     known = [
         {"run": one.run, "params": dict(one.params), "steps": one.taken, "curve": dict(one.curve)} for one in plan.first
     ]
@@ -44,7 +57,13 @@ def show_plan(plan: TunePlan, output: OutputOptions) -> None:
         facts = {"rungs": list(plan.rungs.steps), "trials": plan.trials, "steps": plan.steps}
         facts |= {"grid_runs": plan.searched.space.grid, "grid_steps": plan.grid_steps, "storage": str(plan.storage)}
         print(json.dumps({"event": "plan", **facts, "first": known}))
+        for text in notes:
+            print(json.dumps({"event": "note", "text": text}))
+        show_scripts(plan.scripts(), output)
         return
+    if not output.quiet:
+        for text in notes:
+            print(f"note: {text}.", file=sys.stderr, flush=True)
     from rich.table import Table
 
     title = "the first trials; the others are chosen by what these reach"
@@ -57,6 +76,11 @@ def show_plan(plan: TunePlan, output: OutputOptions) -> None:
     if not output.quiet:
         print(plan_line(plan))
         print(f"storage: {plan.storage}")
+    if scripts := plan.scripts():
+        if not output.quiet:
+            step = plan.rungs.steps[0]
+            print(f"to the first comparison, after {step:,} step{'s' * (step != 1)}:")
+        show_scripts(scripts, output)
 
 
 def show_result(found: Tuned, output: OutputOptions) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -138,6 +139,22 @@ def test_a_plan_says_what_it_costs(plan, tmp_path):
     assert [one.recipe.loss.temperature for one in other.first] == [1, 3, 10, 30, 100]
     keys = plan(grid=["loss.levels=index,stride"])
     assert [one.recipe.loss.levels for one in keys.first] == ["index", "stride"]
+
+
+def test_a_dry_run_refuses_a_storage_as_the_search_would(lab, tmp_path):
+    words = ("tune", *SEARCH, "--data", lab.data, *lab.knobs, "--epochs", "1", "--runs", tmp_path / "my runs")
+    plan = lab.pkd(*words, "--dry-run", "--json")
+    assert plan.code == 0, plan.err
+    storage = pathlib.Path(lines(plan.out)[0]["storage"])
+    storage.mkdir(parents=True)
+    dry, real = lab.pkd(*words, "--dry-run"), lab.pkd(*words)
+    assert dry.code == real.code == 2
+    message = f"{storage}: the search's storage can't be used: it is a folder."
+    assert message in dry.err
+    assert next(line for line in real.err.splitlines() if not line.startswith("note")).endswith(message)
+    assert f"rm -r '{storage}'" in dry.err
+    assert f"rm -r '{storage}'" in real.err
+    assert list((tmp_path / "my runs").rglob("*")) == [storage.parent, storage]
 
 
 @pytest.mark.parametrize(
