@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pkdcli.api.tune.confirm import judge, lead_of
 from pkdcli.api.tune.options import Searched
 from pkdcli.api.tune.result import Tuned, interval
-from pkdcli.errors import PkdError
+from pkdcli.experiment.tuning.halving import FINALISTS, Advance, Rungs, next_move
 from pkdcli.launch.outcome import Watcher
-from pkdcli.options import OutputOptions
 
 if TYPE_CHECKING:
     from pkdcli.experiment.execute import Experiment
     from pkdcli.experiment.tuning.budget import Budget
-    from pkdcli.experiment.tuning.halving import Advance, Rungs
+    from pkdcli.experiment.tuning.confirm import Confirmed
+    from pkdcli.experiment.tuning.search import Search
+    from pkdcli.experiment.tuning.space import Params
     from pkdcli.experiment.tuning.trainer import RunTrainer
     from pkdcli.experiment.tuning.trials import RunTrial
 
@@ -37,6 +39,8 @@ class TunePlan:
         name: The study's.
         seed: Of the suggestions.
         trainer: Carries trials out.
+        confirming: Plans the runs of finalists on further seeds.
+        confirm_seeds: These seeds; none where the search's own is all.
     """
 
     searched: Searched
@@ -49,6 +53,8 @@ class TunePlan:
     name: str
     seed: int
     trainer: RunTrainer = field(repr=False)
+    confirming: Callable[[Sequence[tuple[Params, int]]], Experiment] = field(repr=False)
+    confirm_seeds: tuple[int, ...] = ()
 
     @property
     def storage(self) -> Path:
@@ -61,6 +67,16 @@ class TunePlan:
     def steps(self) -> int | None:
         """What it will cost, in students' steps, if no run of it is there; None where it depends on their speed."""
         return None if self.trials is None else self.rungs.cost(self.trials)
+
+    @property
+    def confirm_runs(self) -> int:
+        """Runs of the finalists on further seeds, if none of them is there."""
+        return min(FINALISTS, self.trials or FINALISTS) * len(self.confirm_seeds)
+
+    @property
+    def confirm_steps(self) -> int:
+        """Their steps, apart from the budget."""
+        return self.confirm_runs * self.rungs.total
 
     @property
     def grid_steps(self) -> int:
@@ -79,8 +95,6 @@ class TunePlan:
         return [] if move is None else self.trainer.scripts(move.trials, move.step)
 
     def _first_move(self) -> Advance | None:
-        from pkdcli.experiment.tuning.halving import Advance, next_move
-
         move = next_move(self.rungs, self.first, self.trials or len(self.first))
         return move if isinstance(move, Advance) else None
 
@@ -94,34 +108,41 @@ class TunePlan:
             PkdError: The storage can't be used, the budget is shorter than one run, or every trial failed.
             Interrupted: After Ctrl-C, when the runs have saved and stopped.
         """
+        from pkdcli.experiment.tuning.confirm import confirm
         from pkdcli.experiment.tuning.search import Search
         from pkdcli.experiment.tuning.storage import Study, keep_for_reports
 
         space = self.searched.space
         study = Study(self.storage, self.name, space)
         self.trainer.compared = study.compared
-        told = watcher.on_rung, partial(keep_for_reports, self.runs, self.name, space, self.rungs, study.compared)
+        told = watcher.on_rung, partial(keep_for_reports, self.runs, space, self.rungs, study)
         search = Search(space, self.rungs, self.budget, self.trainer, study, self.seed, *told, guess=self.rate)
-        found = search.run()
-        return self._result(found, search.trials, search.spent, study.seconds, search.start, watcher)
+        found: Sequence[Any] = search.run()
+        confirmed = None
+        if self.confirm_seeds:
+            listed = ", ".join(map(str, self.confirm_seeds))
+            watcher.on_note(f"the finalists of the search are trained on seed{_s(self.confirm_seeds)} {listed}")
+            confirmed = confirm(
+                found[:FINALISTS], self.confirm_seeds, self.confirming, study, watcher, partial(told[1], search.trials)
+            )
+        return self._result(found, search, study.seconds, confirmed, watcher)
 
     def _result(
-        self,
-        found: Sequence[Any],
-        trials: Sequence[Any],
-        steps: int,
-        seconds: float,
-        start: float | None,
-        watcher: Watcher,
+        self, found: Sequence[Any], search: Search, seconds: float, confirmed: Confirmed | None, watcher: Watcher
     ) -> Tuned:
         from pkdcli.api.runs import runs_of
 
-        space, best = self.searched.space, found[0]
-        runs = runs_of(one.planned.paths for one in found)
-        lead, alike = None, []
-        if len(found) > 1:
-            lead = _lead(found[0], found[1], self.rungs.total, self.runs, watcher)
-            alike = [found[1]] if lead[1] is not None and lead[1] <= 0 else []
+        trials: Sequence[Any] = search.trials
+        space, total = self.searched.space, self.rungs.total
+        finalists, lead, confirmation = list(found[:FINALISTS]), None, None
+        if confirmed is not None:
+            finalists, lead, confirmation = judge(finalists, confirmed, watcher)
+        elif len(finalists) > 1:
+            lead = lead_of(finalists[:1], finalists[1:], watcher)
+        best = finalists[0]
+        runs = runs_of(one.planned.paths for one in finalists)
+        lows = [] if lead is None else [lead[1], *(confirmation.by_seeds or () if confirmation else ())[:1]]
+        alike = finalists[1:] if any(low is not None and low <= 0 for low in lows) else []
         around = {
             one.name: interval(
                 [other.params[one.name] for other in trials],
@@ -131,21 +152,23 @@ class TunePlan:
             for one in space.ranges
         }
         order = sorted(trials, key=lambda one: [-one.curve.get(step, -1.0) for step in reversed(self.rungs.steps)])
+        order = [*finalists, *(one for one in order if one not in finalists)] if confirmation else order
         return Tuned(
             best=runs[0],
             params=dict(best.params),
-            mAP=best.curve[self.rungs.total],
+            mAP=confirmation.means[best.run] if confirmation else best.curve[total],
             runner_up=runs[1] if len(runs) > 1 else None,
             lead=lead,
             interval=around,
-            steps=steps,
+            steps=search.spent,
             grid_runs=space.grid,
             grid_steps=self.grid_steps,
             seconds=round(seconds, 1),
-            start=start,
+            start=search.start,
             rungs=self.rungs.steps,
             trials=[_row(one, self.rungs.steps) for one in order],
             storage=self.storage,
+            confirmation=confirmation,
         )
 
 
@@ -155,18 +178,5 @@ def _row(trial: RunTrial, rungs: Sequence[int]) -> dict[str, Any]:
     return {"run": trial.run, "state": state, "steps": trial.taken, **trial.params, **measured}
 
 
-def _lead(
-    best: RunTrial, other: RunTrial, total: int, runs: Path, watcher: Watcher
-) -> tuple[float, float | None, float | None]:
-    """How far one is ahead of another, and the interval over images; without ends where detections are missing."""
-    from pkdcli.api.compare import CompareOptions, compare
-
-    lead = best.curve[total] - other.curve[total]
-    names = (str(other.planned.paths.root), str(best.planned.paths.root))
-    try:
-        found = compare(CompareOptions(names=names), OutputOptions(runs=runs), watcher=watcher).found[0]
-    except PkdError as error:
-        watcher.on_note(f"no interval over images: {error.message.rstrip('.')}")
-        return lead, None, None
-    by_images = found.metrics["mAP"].by_images
-    return lead, by_images.lower, by_images.upper
+def _s(several: Sequence[Any]) -> str:
+    return "" if len(several) == 1 else "s"

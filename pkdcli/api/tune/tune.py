@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pkdcli.api.planning import Planned, asked
-from pkdcli.api.tune.options import Searched, TuneOptions, searched
+from pkdcli.api.tune.options import Searched, TuneOptions, further_seeds, searched
 from pkdcli.api.tune.plan import TunePlan
 from pkdcli.api.tune.result import Tuned
 from pkdcli.errors import ExitCode, PkdError
@@ -22,6 +22,7 @@ from pkdcli.recipe.options import RecipeOptions, TeacherOptions
 if TYPE_CHECKING:
     from pkdcli.experiment.execute import Experiment
     from pkdcli.experiment.tuning.halving import Rungs
+    from pkdcli.experiment.tuning.space import Params
     from pkdcli.recipe.schema import Recipe
 
 
@@ -100,18 +101,23 @@ def plan_tune(
     machines, base = asked(options, recipe, teacher, launch, output)
     base, waiting = replace(base, weight=what.weight, temperature=what.temperature), replace(launch, wait=True)
 
-    def recipes(params: Sequence[Mapping[str, Any]]) -> list[Recipe]:
+    seeds = further_seeds(options)
+
+    def recipes(params: Sequence[Mapping[str, Any]], seeds: Sequence[int] = ()) -> list[Recipe]:
         with as_grid(what.keys):
             found = []
-            for one in params:
+            for one, seed in zip(params, seeds or [base.seed] * len(params), strict=True):
                 keys = tuple(f"{axis.key}={one[axis.key]}" for axis in what.keys)
                 numbers = {name: one[name] for name in ("weight", "temperature") if name in one}
-                found.append(resolve(replace(base, sets=(*base.sets, *keys), **numbers)))
+                found.append(resolve(replace(base, sets=(*base.sets, *keys), seed=seed, **numbers)))
             return found
 
-    def planned(params: Sequence[Mapping[str, Any]]) -> Experiment:
-        share = teacher.share_teacher
-        return experiment(recipes(params), machines, waiting, output, watcher=watcher, command=command, share=share)
+    def planned(params: Sequence[Mapping[str, Any]], seeds: Sequence[int] = ()) -> Experiment:
+        found, share = recipes(params, seeds), teacher.share_teacher
+        return experiment(found, machines, waiting, output, watcher=watcher, command=command, share=share)
+
+    def confirming(wanted: Sequence[tuple[Params, int]]) -> Experiment:
+        return planned([one for one, _ in wanted], [seed for _, seed in wanted])
 
     every = first_trials(what.space, MOST, base.seed)
     one_each = [{**every[0], axis.key: value} for axis in what.keys for value in axis.values]
@@ -130,7 +136,7 @@ def plan_tune(
     trials = budget.trials_for(rungs, rate=rate)
     known = trainer.plan(first_trials(what.space, trials or len(every), base.seed))
     name = _name(first.recipes[0], what)
-    plan = TunePlan(what, rungs, budget, trials, rate, known, first.runs, name, base.seed, trainer)
+    plan = TunePlan(what, rungs, budget, trials, rate, known, first.runs, name, base.seed, trainer, confirming, seeds)
     if output.dry_run:
         check(plan.storage, name, what.space)
     return plan

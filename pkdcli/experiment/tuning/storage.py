@@ -40,7 +40,7 @@ class Study:
     """
 
     def __init__(self, path: Path, name: str, space: Space, shown: Path | None = None) -> None:
-        self.path = shown or path
+        self.path, self.name = shown or path, name
         self._space = space
         with self._readable():
             if path.is_dir():
@@ -138,6 +138,28 @@ class Study:
         with self._readable():
             self._study.set_user_attr("start", value)
 
+    @property
+    def confirmed(self) -> dict[str, dict[str, Any]]:
+        """The finalists' runs on further seeds, by their ids: whose they are, which seed, what they had been."""
+        with self._readable():
+            return dict(self._study.user_attrs.get("confirmed", {}))
+
+    @confirmed.setter
+    def confirmed(self, value: dict[str, dict[str, Any]]) -> None:
+        with self._readable():
+            self._study.set_user_attr("confirmed", value)
+
+    @property
+    def confirm_seconds(self) -> float:
+        """Time of these runs, over all starts."""
+        with self._readable():
+            return float(self._study.user_attrs.get("confirm_seconds", 0.0))
+
+    @confirm_seconds.setter
+    def confirm_seconds(self, value: float) -> None:
+        with self._readable():
+            self._study.set_user_attr("confirm_seconds", value)
+
     @contextmanager
     def _readable(self) -> Iterator[None]:
         """Say in words what is wrong with the file."""
@@ -182,23 +204,21 @@ def check(path: Path, name: str, space: Space) -> None:
             Study(copied, name, space, shown=path).load()
 
 
-def keep_for_reports(
-    runs: Path, name: str, space: Space, rungs: Rungs, compared: str, trials: Sequence[SearchTrial]
-) -> None:
+def keep_for_reports(runs: Path, space: Space, rungs: Rungs, study: Study, trials: Sequence[SearchTrial]) -> None:
     """Write down, beside the study, which runs are its trials: reports read that, and not the study.
 
     Args:
         runs: The runs folder.
-        name: The study's.
         space: What its trials differ in.
         rungs: Where they are compared.
-        compared: By what.
+        study: It knows by what, and which runs have confirmed its finalists.
         trials: All so far.
     """
     ranges = {one.name: (one.low, one.high) for one in space.ranges}
     choices = {one.name: one.values for one in space.axes if isinstance(one, Choice)}
     params = {one.run: one.params for one in trials}
-    keep_search(runs, KeptSearch(name, rungs.steps, ranges, choices, params, compared))
+    confirmed = {run: str(one["trial"]) for run, one in study.confirmed.items()}
+    keep_search(runs, KeptSearch(study.name, rungs.steps, ranges, choices, params, study.compared, confirmed))
 
 
 def suggest(space: Space, trials: Sequence[SearchTrial], total: int, count: int, seed: int) -> list[dict[str, Any]]:

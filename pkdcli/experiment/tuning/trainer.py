@@ -13,14 +13,13 @@ from pkdcli.experiment.execute import Experiment
 from pkdcli.experiment.plan import PlannedRun
 from pkdcli.experiment.tuning.halving import Rungs
 from pkdcli.experiment.tuning.space import Params
-from pkdcli.experiment.tuning.trials import RunTrial, gradient_share_weight
+from pkdcli.experiment.tuning.trials import RunTrial, gradient_share_weight, why_failed
 from pkdcli.launch.outcome import Watcher
 from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.liveness import finished
 from pkdcli.runs.record import number_of
 from pkdcli.runs.searches import MEAN
-from pkdcli.runs.status import Status
 from pkdcli.runs.store import read_jsonl
 
 
@@ -138,9 +137,7 @@ class RunTrainer:
             outcome = outcomes.get(one.run)
             if outcome is None or outcome.code == ExitCode.OK:
                 continue
-            error = Status(one.planned.paths).fields.get("error")
-            said = error.get("message") if isinstance(error, dict) else None
-            one.failed = str(said or outcome.cause)
+            one.failed = why_failed(one, outcome)
 
     def step_seconds(self, trial: RunTrial) -> float | None:
         """Seconds that a step of a trial took, without its start and its evaluation; None where nobody knows.
