@@ -94,9 +94,9 @@ def show_plan(plan: TunePlan, output: OutputOptions) -> None:
             print(confirmation_line(plan))
         print(f"storage: {plan.storage}")
     if scripts := plan.scripts():
-        if not output.quiet:
-            step = plan.rungs.steps[0]
-            print(f"to the first comparison, after {step:,} step{'s' * (step != 1)}:")
+        move = plan.next()
+        if not output.quiet and move is not None:
+            print(f"to the next comparison, after {move.step:,} step{'s' * (move.step != 1)}:")
         show_scripts(scripts, output)
 
 

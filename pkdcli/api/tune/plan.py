@@ -41,6 +41,7 @@ class TunePlan:
         trainer: Carries trials out.
         confirming: Plans the runs of finalists on further seeds.
         confirm_seeds: These seeds; none where the search's own is all.
+        begun: The trials that the study knows, as far as a dry run has looked; none where it is still to begin.
     """
 
     searched: Searched
@@ -55,6 +56,7 @@ class TunePlan:
     trainer: RunTrainer = field(repr=False)
     confirming: Callable[[Sequence[tuple[Params, int]]], Experiment] = field(repr=False)
     confirm_seeds: tuple[int, ...] = ()
+    begun: Sequence[RunTrial] = field(repr=False, default=())
 
     @property
     def storage(self) -> Path:
@@ -85,17 +87,19 @@ class TunePlan:
 
     @property
     def ahead(self) -> Experiment | None:
-        """What is carried out to the first comparison; None where the runs that are there have passed it."""
-        move = self._first_move()
+        """What is carried out to the next comparison; None where it is over, or its trials are still to be proposed."""
+        move = self.next()
         return None if move is None else self.trainer.stretch(move.trials, move.step)
 
     def scripts(self) -> list[dict[str, Any]]:
         """What a cluster would be given for that: `script` and the command that submits it."""
-        move = self._first_move()
+        move = self.next()
         return [] if move is None else self.trainer.scripts(move.trials, move.step)
 
-    def _first_move(self) -> Advance | None:
-        move = next_move(self.rungs, self.first, self.trials or len(self.first))
+    def next(self) -> Advance | None:
+        """Which trials are trained to which comparison next; None as for `ahead`."""
+        trials = self.begun or self.first
+        move = next_move(self.rungs, trials, max(self.trials or 0, len(trials)))
         return move if isinstance(move, Advance) else None
 
     def execute(self, watcher: Watcher) -> Tuned:

@@ -138,7 +138,10 @@ def plan_tune(
     name = _name(first.recipes[0], what)
     plan = TunePlan(what, rungs, budget, trials, rate, known, first.runs, name, base.seed, trainer, confirming, seeds)
     if output.dry_run:
-        check(plan.storage, name, what.space)
+        begun, trainer.compared = check(plan.storage, name, what.space)
+        plan.begun = trainer.plan([params for params, _ in begun])
+        for one in plan.begun:
+            one.found = next(found for params, found in begun if params == one.params)
     return plan
 
 

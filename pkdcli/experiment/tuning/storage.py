@@ -184,7 +184,7 @@ class _Unusable(RuntimeError):
     """What is wrong with a storage, where Optuna does not say it."""
 
 
-def check(path: Path, name: str, space: Space) -> None:
+def check(path: Path, name: str, space: Space) -> tuple[list[tuple[dict[str, Any], int]], str]:
     """Refuse a storage that a search could not use, in the very words in which the search would; nothing is written.
 
     Opening a study writes, if only that it is there. So a copy of the file is opened.
@@ -194,14 +194,19 @@ def check(path: Path, name: str, space: Space) -> None:
         name: The study's.
         space: What its trials differ in.
 
+    Returns:
+        The trials so far as `Study.load` gives them, and what they are compared by.
+
     Raises:
         PkdError: As `Study` does.
     """
     refuse_unreadable(path, path)
     with TemporaryDirectory() as folder:
         copied = copy_of(path, Path(folder))
-        if copied is not None:
-            Study(copied, name, space, shown=path).load()
+        if copied is None:
+            return [], MEAN
+        study = Study(copied, name, space, shown=path)
+        return study.load(), study.compared
 
 
 def keep_for_reports(runs: Path, space: Space, rungs: Rungs, study: Study, trials: Sequence[SearchTrial]) -> None:

@@ -107,6 +107,15 @@ def test_what_it_says_and_what_it_costs(tune, here):
     assert "30 32.0 31.5 31.8" in rows
 
 
+def test_a_search_that_is_over_has_no_task_for_a_cluster(tune):
+    cluster = ("--launcher", "slurm", "--dry-run")
+    assert "#!/bin/bash" in tune(*cluster).out
+    assert tune().code == 0
+    said = tune(*cluster)
+    assert said.code == 0
+    assert "#!/bin/bash" not in said.out
+
+
 def test_what_is_not_decided_is_with_the_command_that_is_told(tune, type_):
     """Typed as it is told, time after time: the seeds that are there are used, two are added."""
     said = tune()

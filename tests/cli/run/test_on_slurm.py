@@ -49,7 +49,7 @@ def test_memory_is_suggested_where_none_is_asked_for(type_, own):
     assert "#SBATCH --mem=4G\n" in said.out
 
 
-def test_the_dry_run_of_a_search_prints_the_tasks_to_its_first_comparison(type_, own, here):
+def test_the_dry_run_of_a_search_prints_the_tasks_to_its_next_comparison(type_, own, here):
     """As `pkd sweep` prints the tasks of its runs: the very script, but for the command that it keeps."""
     cluster = (*TINY, own, "--launcher", "slurm", "--partition", "long", "--memory", "4G", "--dry-run")
     search = ("tune", "--weight", "10..30", "--trials", "2", *cluster)
@@ -66,7 +66,7 @@ def test_the_dry_run_of_a_search_prints_the_tasks_to_its_first_comparison(type_,
     runs = [line for line in script.splitlines() if "/runs/gfl101-fcos50__mse-w" in line]
     assert [line.rpartition("__mse-w")[2].split("__")[0] for line in runs] == ["10", "30"]
     assert runs == [line for line in as_swept.splitlines() if "/runs/gfl101-fcos50__mse-w" in line]
-    assert told.rstrip().endswith("to the first comparison, after 1 step:")
+    assert told.rstrip().endswith("to the next comparison, after 1 step:")
     parts = [json.loads(line) for line in type_(*search, "--json").out.splitlines()]
     assert parts[0]["event"] == "plan"
     assert ["sbatch" in one for one in parts] == [False, True, True]

@@ -137,6 +137,10 @@ def test_a_plan_says_what_it_costs(plan, tmp_path):
     other = plan(loss="norm-kl", temperature="1..100")
     assert {one.recipe.loss.weight for one in other.first} == {10.0}
     assert [one.recipe.loss.temperature for one in other.first] == [1, 3, 10, 30, 100]
+    assert (found.confirm_runs, found.confirm_steps) == (0, 0)
+    confirmed = plan(weight="1..100", confirm_seeds=[1, 2, 3])
+    assert (confirmed.name, confirmed.steps) == (found.name, found.steps)  # the same search, and its cost apart
+    assert (confirmed.confirm_seeds, confirmed.confirm_runs, confirmed.confirm_steps) == ((1, 2, 3), 6, 144)
     keys = plan(grid=["loss.levels=index,stride"])
     assert [one.recipe.loss.levels for one in keys.first] == ["index", "stride"]
 
@@ -172,6 +176,7 @@ def test_a_dry_run_refuses_a_storage_as_the_search_would(lab, tmp_path):
         ({"grid": ["schedule.epochs=1,2"]}, "--grid: schedule.epochs change", "pkd sweep --grid"),
         ({"budget": "23steps"}, "--budget 23steps is shorter than one run: a run takes 24 steps.", "--epochs N"),
         ({"budget": "soon"}, "--budget: 'soon' is no time and no number of steps or runs.", "--budget 2h"),
+        ({"seed": 3, "confirm_seeds": [3]}, "--confirm-seeds: 3 is the seed of the search", "--confirm-seeds 4"),
         ({"temperature": "1..50"}, "loss mse has no temperature.", "norm-kl"),
     ],
 )
