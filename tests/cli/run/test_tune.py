@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -109,6 +110,27 @@ def test_the_report_draws_the_search(searched):
         for name, values in zip(("at the end", "after 2 steps", "after 1 step"), measured, strict=True)
     ]
     assert [one.name for one in parallel.scales] == ["weight", "after 1 step", "after 2 steps", "mAP at the end"]
+
+
+def test_finalists_on_further_seeds_have_both_intervals(lab, searched, tmp_path):
+    runs = tmp_path / "runs"
+    shutil.copytree(searched[0], runs)
+    words = ("tune", *SEARCH, "--data", lab.data, *lab.knobs, "--epochs", "1", "--runs", runs)
+    answer = lab.pkd(*words, "--confirm-seeds", "1,2", "--json")
+    assert answer.code == 0, answer.err
+    found = lines(answer.out)[-1]
+    rows = found["confirmation"]["finalists"]
+    assert [len(one["runs"]) for one in rows] == [2, 2]
+    lead, low, high = found["lead"]
+    assert low <= lead <= high
+    assert lead == pytest.approx(rows[0]["mean"] - rows[1]["mean"])
+    assert found["mAP"] == rows[0]["mean"] == pytest.approx(sum(rows[0]["mAP"]) / 2)
+    below, above = found["confirmation"]["by_seeds"]
+    assert below <= lead <= above
+    assert (found["steps"], found["confirmation"]["steps"]) == (8, 16)
+    (best,) = {line for line in lab.pkd(*words, "--confirm-seeds", "1,2", "--quiet").out.splitlines()
+               if line.startswith("best: ")}  # fmt: skip
+    assert best.endswith(f"(95 % over images: {low:+.1f} to {high:+.1f}, over seeds: {below:+.1f} to {above:+.1f})")
 
 
 @pytest.fixture
