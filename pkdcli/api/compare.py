@@ -201,7 +201,8 @@ def held_against(
     cache = cache_root()
     with watcher.doing(f"comparing {len(a) + len(b)} runs on val ..."):
         scored = [[score(one, cache, "val", target=_target(one)) for one in runs] for runs in (a, b)]
-        return against(*(grouped(runs[0].run, runs) for runs in scored), resamples=resamples)
+        first, second = (grouped(runs[0].run, runs) for runs in scored)
+        return against(first, second, resamples)
 
 
 def _target(paths: RunPaths) -> str:

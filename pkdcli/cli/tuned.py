@@ -62,11 +62,11 @@ def show_plan(plan: TunePlan, output: OutputOptions) -> None:
         for planned in ahead.planned:
             config_py(planned, processes)  # whatever a real run would refuse is refused here as well
     notes = [] if ahead is None else ahead.notes(dry_run=True)
-    known = [
+    known: list[dict[str, Any]] = [
         {"run": one.run, "params": dict(one.params), "steps": one.taken, "curve": dict(one.curve)} for one in plan.first
     ]
     if output.json:
-        facts = {"rungs": list(plan.rungs.steps), "trials": plan.trials, "steps": plan.steps}
+        facts: dict[str, Any] = {"rungs": list(plan.rungs.steps), "trials": plan.trials, "steps": plan.steps}
         facts |= {"grid_runs": plan.searched.space.grid, "grid_steps": plan.grid_steps, "storage": str(plan.storage)}
         if plan.confirm_seeds:
             facts |= {"confirm_seeds": list(plan.confirm_seeds)}
@@ -202,5 +202,7 @@ def _interval(name: str, ends: tuple[float | None, float | None], best: Any) -> 
     text = " and ".join(f"{one:g}" for one in ends if one is not None)
     if low is not None and high is not None:
         return f"the best {name} lies between {text}, the nearest tried that are worse"
-    side = "upper" if low is not None else "lower" if high is not None else "only"
+    if low is None and high is None:
+        return f"beside the best {name}, {best:g}, nothing tried is known to be worse: search on beyond both ends"
+    side = "upper" if low is not None else "lower"
     return f"the best {name}, {best:g}, is at the {side} end of what was tried: search on beyond it"

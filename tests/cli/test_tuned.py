@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -56,3 +57,16 @@ def test_an_interval_that_holds_zero_names_the_seeds_that_may_tell(lead, confirm
         "which of the two is better is not decided; two more seeds may tell: "
         f"pkd tune --runs 'my runs' --weight 1..100 --confirm-seeds {seeds}"
     )
+
+
+@pytest.mark.parametrize(
+    ("ends", "line"),
+    [
+        ((3.0, 30.0), "the best weight lies between 3 and 30, the nearest tried that are worse"),
+        ((3.0, None), "the best weight, 5, is at the upper end of what was tried: search on beyond it"),
+        ((None, 30.0), "the best weight, 5, is at the lower end of what was tried: search on beyond it"),
+        ((None, None), "beside the best weight, 5, nothing tried is known to be worse: search on beyond both ends"),
+    ],
+)
+def test_where_the_best_value_lies(ends, line):
+    assert result_lines(replace(found((0.9, 0.1, 1.7)), interval={"weight": ends}), COMMAND)[1] == line

@@ -156,8 +156,8 @@ def _confirmed(search: Search, known: Mapping[str, Record]) -> tuple[list[int], 
 def _caption(trials: Sequence[_Trial], total: int, seeds: Sequence[int], means: Mapping[str, float]) -> str:
     ended = [one for one in trials if total in one.curve]
     if means:
-        told = [(one.words, points(means[one.record["run"]])) for one in trials if one.record["run"] in means]
-        (best, reached), *others = told
+        finalists = [(one.words, points(means[one.record["run"]])) for one in trials if one.record["run"] in means]
+        (best, reached), *others = finalists
         said = [f"Best over seed{'s' * (len(seeds) != 1)} {', '.join(map(str, seeds))}: {best} with {reached} mAP"]
         said += [f"runner-up: {words} with {value}" for words, value in others[:1]]
     elif ended:
