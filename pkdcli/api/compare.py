@@ -114,8 +114,10 @@ class Comparison:
             folder: Where to write.
         """
         from pkdcli.reporting.compare.pictures import write_pictures
+        from pkdcli.runs.store import named_by
 
-        return write_pictures(self.found, folder, self.taught_by)
+        with named_by("--plot-dir DIR"):
+            return write_pictures(self.found, folder, self.taught_by)
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows of csv and json: pairs, metrics, classes, kinds of errors, calibration, confusions, images."""

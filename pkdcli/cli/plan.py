@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pkdcli.cli.console import metrics_table, out
+from pkdcli.cli.streams import discard, reader_gone
 from pkdcli.errors import ExitCode, Interrupted
 from pkdcli.experiment.execute import Experiment, exit_code
 from pkdcli.experiment.plan import PlannedRun
@@ -35,7 +36,7 @@ def typed() -> str:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Say after Ctrl-C what goes on, and leave with its exit code; a lost terminal counts as Ctrl-C."""
+    """Say after Ctrl-C what goes on, and leave with its exit code; a lost terminal or reader counts as Ctrl-C."""
     # Losing the terminal is no reason to leave a worker behind.
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup asks
@@ -44,6 +45,12 @@ def interruptible() -> Iterator[None]:
         yield
     except Interrupted as stopped:
         print(stopped.message, file=sys.stderr)
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    except (BrokenPipeError, SystemExit) as error:
+        if not reader_gone(error):
+            raise
+        discard()
+        print("nobody reads the output any more: stopped; type the same command again to go on.", file=sys.stderr)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 

@@ -15,7 +15,7 @@ from pkdcli.experiment.groups import groups
 from pkdcli.experiment.plan import PlannedRun, plan, with_weights_hash
 from pkdcli.experiment.prepare import prepare, spec
 from pkdcli.experiment.prove import prove
-from pkdcli.folders import cache_root, runs_root
+from pkdcli.folders import cache_root, is_no_folder, runs_root
 from pkdcli.launch.job import JobSpec, together
 from pkdcli.launch.kinds import launcher_of
 from pkdcli.launch.options import LaunchOptions
@@ -215,12 +215,14 @@ def experiment(
         PkdError: Something is wrong with a recipe, its files or its data.
     """
     cache, dry_run = cache_root(), output.dry_run
+    if is_no_folder(cache):
+        raise PkdError(f"{cache} is a file, not a folder for the cache.", "Set PKD_CACHE to a folder, or unset it.")
+    runs = runs_root(output.runs)
     if not dry_run:
         require(name for recipe in recipes for name in recipe.trackers)
     # A checkpoint that is not there is said at once, not when the data has been drawn.
     recipes = [with_weights_hash(recipe) for recipe in recipes]
     complete = with_data(recipes, cache, machines, watcher, dry_run=dry_run, training=True)
-    runs = runs_root(output.runs)
     return Experiment(plan(complete, runs, cache), runs, cache, machines, command, complete, share, launch.wait)
 
 
