@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 from pkdcli.errors import ExitCode, PkdError
@@ -38,14 +41,31 @@ def cache_root() -> Path:
 def libraries_cache() -> Path:
     """Where matplotlib, torch and others keep what they can make again: the cache.
 
-    A cache that is shared may be read-only to its users: then it is a folder beside other temporary files.
+    A cache that is shared may be read-only to its users: then it is a folder beside other temporary files that
+    belongs to this user alone, as some of these files are pickles: whoever may write one has code run.
     """
     cache = cache_root()
-    if can_be_written(cache):
-        return cache
+    return cache if can_be_written(cache) else _private()
+
+
+@functools.cache
+def _private() -> Path:
+    """A temporary folder that nobody else may write to; one for all processes of a user where that is safe."""
+    import atexit
+    import shutil
     import tempfile
 
-    return Path(tempfile.gettempdir()) / f"pkd-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
+    folder = Path(tempfile.gettempdir()) / f"pkd-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
+    with suppress(OSError):
+        folder.mkdir(mode=0o700)
+    with suppress(OSError):
+        found = folder.lstat()
+        whose = not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o077)
+        if stat.S_ISDIR(found.st_mode) and whose:
+            return folder
+    made = tempfile.mkdtemp(prefix="pkd-")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return Path(made)
 
 
 def _existing(folder: Path) -> Path:

@@ -6,9 +6,9 @@ import json
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -109,7 +109,17 @@ def show_plan(experiment: Experiment, output: OutputOptions) -> None:
         _plan_as_json(experiment)
     else:
         _plan_as_table(experiment, output, missing=len(configs) < len(planned))
-    for script in experiment.scripts():
+    show_scripts(experiment.scripts(), output)
+
+
+def show_scripts(scripts: Sequence[Mapping[str, Any]], output: OutputOptions) -> None:
+    """Print what a cluster would be given.
+
+    Args:
+        scripts: `script` and `sbatch`, the command that submits it, each.
+        output: As JSON, or for people.
+    """
+    for script in scripts:
         if output.json:
             print(json.dumps(script))
         else:

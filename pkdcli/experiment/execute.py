@@ -109,10 +109,14 @@ class Experiment:
         """What there is to say of plug-ins that are not here as the runs were made with them."""
         return changed_plugins(one.paths for one in self.planned)
 
-    def scripts(self) -> list[dict[str, Any]]:
-        """What a cluster would be given: `script` and the command that submits it."""
+    def scripts(self, before: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """What a cluster would be given: `script` and the command that submits it.
+
+        Args:
+            before: Runs that will have ended well by then.
+        """
         todo = [self.spec(one) for one in self.todo]
-        return launcher_of(self.launcher).describe(todo, self.done, runs=self.runs)
+        return launcher_of(self.launcher).describe(todo, [*self.done, *before], runs=self.runs)
 
     def check(self, one: PlannedRun) -> None:
         """Raise what kept a run from ending well.
