@@ -10,7 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 import pkdcli
-from pkdcli.api.diagnosis.diagnose import ending
+from pkdcli.api.diagnosis.diagnose import Diagnosed, ending
+from pkdcli.reporting.diagnosis.cause import Cause, Evidence
+from pkdcli.reporting.diagnosis.rank import Diagnosis
 from pkdcli.runs.paths import RunPaths
 
 
@@ -66,10 +68,44 @@ def test_its_twin_in_python(lab, monkeypatch):
     found = pkdcli.diagnose(run, runs=lab.runs)
     assert found.healthy == (found.line is None)
     frame = found.frame()
-    assert list(frame.columns) == ["cause", "score", "evidence", "here", "good", "command"]
+    assert list(frame.columns) == ["cause", "likely", "score", "title", "evidence", "here", "good", "command"]
     assert {"rate-high", "rate-low"} <= set(frame.cause)
     assert "overwhelms" not in set(frame.cause)  # it has no teacher
-    assert "<table" in found._repr_html_()
+    assert set(frame[frame.likely].cause) == {one["key"] for one in found.record()["causes"]}
+    assert set(frame[~frame.likely].cause) == {one["key"] for one in found.record()["unlikely"]}
+
+
+CAUSES = (Cause("domain", "off its domain", 0.7, [Evidence("a", "1", "2"), Evidence("b", "3", "4")], "Do.", "pkd x"),
+          Cause("data", "<faults>", 0.5), Cause("frozen", "frozen", 0.3, [Evidence("c", "5", "6")]))  # fmt: skip
+
+
+def test_likely_and_unlikely_causes_are_called_so_in_every_form():
+    found = Diagnosed(Diagnosis("some-run", CAUSES, ("a note",)))
+    frame = found.frame()
+    assert list(zip(frame.cause, frame.likely, frame.evidence, strict=True)) == [
+        ("domain", True, "a"), ("domain", True, "b"), ("data", True, ""), ("frozen", False, "c")
+    ]  # fmt: skip
+    record = found.record()
+    assert [(one["key"], one["likely"]) for one in record["causes"]] == [("domain", True), ("data", True)]
+    assert [(one["key"], one["likely"]) for one in record["unlikely"]] == [("frozen", False)]
+    page = found._repr_html_()
+    assert "<p><b>2. data</b></p>" in page
+    assert "<td>&lt;faults&gt;</td>" in page
+    assert "<p>a note</p>" in page
+    assert "frozen" not in page
+
+
+def test_nothing_of_a_healthy_run_looks_like_a_cause():
+    found = Diagnosed(Diagnosis("some-run", CAUSES[2:], mAP=31.0))
+    assert (found.healthy, found.line, found.record()["causes"]) == (True, None, [])
+    assert found.frame().query("likely").empty
+    assert len(found.frame()) == 1
+    (table,) = found.tables()
+    said = "some-run, mAP 31.0: nothing is wrong with it"
+    assert (table.title, table.columns[0], table.sections) == (said, "unlikely", [[["frozen", "0.30", "frozen"]]])
+    assert found._repr_html_().startswith(f"<p><b>{said}</b></p><table><thead><tr><th>unlikely</th>")
+    none = Diagnosed(Diagnosis("some-run", ())).frame()
+    assert (len(none), none.query("likely").empty) == (0, True)
 
 
 def test_a_look_at_both_nets(lab):

@@ -220,8 +220,9 @@ def _evidence(facts: Facts, ratio: float, level: int | None) -> list[Evidence]:
     else:
         what = f"gradient of the distillation / of the detection loss, at {facts.named(level)}"
         found = [Evidence(what, text(ratio), f"{text(GOOD[0])} to {text(GOOD[1])}")]
-        for name, part in (("begin", slice(0, 3)), ("end", slice(-3, None))):
-            found.append(Evidence(f"the same at the {name} of the run", text(_at(facts, level, part)), ""))
+        for name, part in (("beginning", slice(0, 3)), ("end", slice(-3, None))):
+            if (there := _at(facts, level, part)) is not None:
+                found.append(Evidence(f"the same at the {name} of the run", text(there), ""))
     return [*found, Evidence("weight", text(facts.recipe.loss.weight), f"{text(_usual(facts))} by default")]
 
 

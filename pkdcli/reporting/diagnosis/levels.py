@@ -115,7 +115,7 @@ def uncorrelated(facts: Facts) -> Cause | None:
         "uncorrelated",
         "the student's features never come near the teacher's",
         _SYMPTOM * ramp(best, *NEVER),
-        [Evidence(f"correlation at {facts.named(level)}, from begin to end", f"{text(begin[level])} to {text(end)}",
+        [Evidence(f"correlation at {facts.named(level)}, from beginning to end", f"{text(begin[level])} to {text(end)}",
                   "0 to 0.85 or more") for level, end in ends.items()],
         "See the other causes; by itself this says that the loss does not reach the student, or is too weak.",
         facts.command(loss="pkd", weight=None, temperature=None),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pkdcli.reporting.diagnosis import balance, data, length, levels, rate, student, teacher
-from pkdcli.reporting.diagnosis.cause import NAMED, Cause, Rule
+from pkdcli.reporting.diagnosis.cause import Cause, Rule
 from pkdcli.reporting.diagnosis.facts import Facts
 
 RULES: tuple[Rule, ...] = (
@@ -23,7 +23,7 @@ class Diagnosis:
 
     Attributes:
         run: Its id.
-        causes: The likeliest first; those below `NAMED` too.
+        causes: The likeliest first; unlikely ones too.
         notes: What a reader should know beside.
         mAP: Of the run; None where it has not been evaluated.
         gain: Over its baseline; None where there is none.
@@ -38,11 +38,11 @@ class Diagnosis:
     @property
     def named(self) -> list[Cause]:
         """The causes that are more likely than not."""
-        return [one for one in self.causes if one.score >= NAMED]
+        return [one for one in self.causes if one.likely]
 
     @property
     def healthy(self) -> bool:
-        """Whether no cause is."""
+        """Whether no cause is likely."""
         return not self.named
 
     def record(self) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class Diagnosis:
             "mAP": self.mAP,
             "gain": self.gain,
             "causes": [one.record() for one in self.named],
-            "unlikely": [one.record() for one in self.causes if one.score < NAMED],
+            "unlikely": [one.record() for one in self.causes if not one.likely],
             "notes": list(self.notes),
         }
 
