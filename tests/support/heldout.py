@@ -147,3 +147,60 @@ SECOND: dict[str, Held] = {
     "bccd-healthy": Held("healthy", "nothing (mse, blood cells, 78 steps)", f"{_q(6, 'c50')} --loss mse --weight 3",
                          "`too-short` 0.75"),
 }  # fmt: skip
+TWO: dict[str, Held] = {
+    "overwhelms+normalisation": Held(
+        "overwhelms+normalisation", "norm-kl, weight 3000; the teacher's input divided by 255 alone",
+        f"{_s(8)} --loss norm-kl --weight 3000 {_INPUT}.mean=[0.0,0.0,0.0] {_INPUT}.std=[255.0,255.0,255.0]", "both"),
+    "rate-high+normalisation": Held(
+        "rate-high+normalisation", "B, mse, learning rate 12 times as high; the teacher's colours in the order of BGR",
+        f"{_sx(8)} --loss mse --weight 3 --set scale.lr_factor=12 {_INPUT}.bgr_to_rgb=false", "both"),
+    "frozen+overwhelmed": Held(
+        "frozen+overwhelmed", "pkd, the student's backbone does not learn; weight 0.0001",
+        f"{_s(9)} --weight 0.0001 {_part('backbone')}", "both"),
+    "rate-low+overwhelms": Held(
+        "rate-low+overwhelms", "B, mse, learning rate 50 times as low; weight 500",
+        f"{_sx(9)} --loss mse --weight 500 --set scale.lr_factor=0.02", "both"),
+    "data+mispaired": Held(
+        "data+mispaired", "mse, corners as sizes in the boxes of the training; levels 0:2, 1:3, 2:0, 3:1",
+        f"{_s(8, 'corners')} --loss mse --weight 3 --levels 0:2,1:3,2:0,3:1 --allow-bad-data", "both"),
+    "weak-teacher+dead-level": Held(
+        "weak-teacher+dead-level", "pkd, a teacher of 30 steps; a level's loss has weight 0",
+        f"{_s(9)} --set config.model.distiller.distill_losses.loss_pkd_fpn1.loss_weight=0.0", "both",
+        teacher="gfl101-30-steps"),
+    "constant-channels+domain": Held(
+        "constant-channels+domain",
+        "pkd, half of the student's channels are constant; images of 72 pixels for a teacher of 160",
+        f"{_s(8)} --set scale.image=[72,72] {_RELU.format('half-constant')}", "both"),
+    "frozen+rate-high": Held(
+        "frozen+rate-high", "B, norm-kl, the student's neck does not learn; learning rate 12 times as high",
+        f"{_sx(8)} --loss norm-kl {_part('neck')} --set scale.lr_factor=12", "both"),
+    "too-short+overwhelms": Held(
+        "too-short+overwhelms", "B, mse, 1 epoch of 6; weight 500",
+        f"{_sx(9, 's400')} --loss mse --weight 500 --schedule 2x --epochs 1", "both"),
+    "adapters+dead-level": Held(
+        "adapters+dead-level", "mse, adapters at 100 times the rate, neck of 32 channels; a level's loss has weight 0",
+        f"{_s(8)} --loss mse --weight 3 --set {_SMALL.format(32)} {_part('distiller', '100.0')} "
+        "--set config.model.distiller.distill_losses.loss_mse_fpn2.loss_weight=0.0", "both"),
+    "rate-low+frozen": Held(
+        "rate-low+frozen", "pkd, learning rate 50 times as low; the student's head does not learn",
+        f"{_s(9)} --set scale.lr_factor=0.02 {_part('bbox_head')}", "both"),
+    "rate-high+overwhelms": Held(
+        "rate-high+overwhelms", "mse, learning rate 12 times as high; weight 500",
+        f"{_s(8)} --loss mse --weight 500 --set scale.lr_factor=12", "both"),
+    "rate-high+overwhelmed": Held(
+        "rate-high+overwhelmed", "B, pkd, learning rate 12 times as high; weight 0.001",
+        f"{_sx(8)} --weight 0.001 --set scale.lr_factor=12", "`rate-high` 1.00, `overwhelmed` not"),
+    "mispaired+overwhelmed": Held(
+        "mispaired+overwhelmed", "norm-kl, levels in reverse order; weight 0.001",
+        f"{_s(9)} --loss norm-kl --weight 0.001 --levels 0:3,1:2,2:1,3:0", "both"),
+    "too-short+frozen": Held(
+        "too-short+frozen", "B, mse, 1 epoch of 6; the student's backbone does not learn",
+        f"{_sx(8, 's400')} --loss mse --weight 3 --schedule 2x --epochs 1 {_part('backbone')}", "both"),
+    "conflict+normalisation": Held(
+        "conflict+normalisation",
+        "norm-kl, weight 40, from a trained student on, at a third of the rate; colours in the order of BGR",
+        f"{_s(9)} --loss norm-kl --weight 40 --set config.load_from=student.pth "
+        f"--set scale.lr_factor=0.3 {_INPUT}.bgr_to_rgb=false", "both"),
+}  # fmt: skip
+"""Runs with two causes each, judged like the batteries by rules that had not seen such: whether both were among the
+first three that were named."""

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from battery import Battery, asked
-from heldout import ALL, FIRST, PACKED, SECOND, Held
+from heldout import ALL, FIRST, PACKED, SECOND, TWO, Held
 from heldout_pack import pack
 
-HELD: dict[str, Held] = {f"b{n}-{name}": one for n, all_ in ((1, FIRST), (2, SECOND)) for name, one in all_.items()}
+HELD: dict[str, Held] = {f"{battery}-{name}": one for battery, made in (("b1", FIRST), ("b2", SECOND), ("two", TWO))
+                         for name, one in made.items()}  # fmt: skip
 DATA: dict[str, tuple[str, slice, slice]] = {
     **{name: ("shapes", slice(*images), slice(100, 140)) for name, images in
        {"s66": (400, 466), "corners": (400, 466), "s133": (466, 599), "s400": (400, 800)}.items()},

@@ -111,9 +111,12 @@ def overwhelmed(facts: Facts) -> Cause | None:
     if weight and found is None:
         return None
     ratio, level = found if weight and found is not None else (0.0, None)
-    score = 1.0 if not weight else log_ramp(ratio, *WEAK)
+    score = 1.0
     if weight and level is None:
         score = _VALUES_SCORE * log_ramp(ratio, *_VALUES_WEAK)
+    elif weight:
+        # It is too small from the first step on: later the detector's own part may fall silent for another reason.
+        score = log_ramp(min(ratio, _at(facts, level, slice(0, 3)) or ratio), *WEAK)
     judged = _judged(facts, score, lower=False)
     return Cause(
         "overwhelmed",
