@@ -132,10 +132,46 @@ def test_runs_that_can_not_be_diagnosed(lab, copied):
     answer = lab.pkd("diagnose", copied, "-o", "why.csv")
     assert (answer.code, "unknown --format 'csv'" in answer.err) == (2, True)
     (copied / "metrics.jsonl").unlink()
+    (copied / "result.json").unlink()
     answer = lab.pkd("diagnose", copied)
     assert answer.code == 3
     assert f"{copied.name} has recorded no step yet: there is nothing to diagnose." in answer.err
     assert f"pkd logs {copied.name}" in answer.err
+
+
+def test_a_run_without_a_record_of_a_step_says_why(lab, copied):
+    """Finished, but its file was emptied; failed at once."""
+    (copied / "metrics.jsonl").write_text('{"kind": "start", "iter": 0, "epoch": 0}\n{"kind": "tra')
+    answer = lab.pkd("diagnose", copied)
+    said = " ".join(answer.err.split())
+    assert answer.code == 3
+    assert f"{copied.name} is finished, but" in said
+    assert "metrics.jsonl tells of no step of it: there is nothing to diagnose." in said
+    assert "Put that file back, or train the run again in another folder." in said
+    (copied / "result.json").unlink()
+    failed = {"run": copied.name, "state": "failed", "error": {"message": "out of memory."}}
+    (copied / "status.json").write_text(json.dumps(failed))
+    answer = lab.pkd("diagnose", copied)
+    said = " ".join(answer.err.split())
+    assert answer.code == 3
+    assert f"{copied.name} failed before its first step was recorded: out of memory." in said
+    assert f"There is nothing to diagnose; see all of it: pkd logs {copied.name}" in said
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"iter": None}, {"iter": "3"}, {"kind": ["train"]}, {"kind": None}, {"level": 3, "levels.x": 1, "levelx.r": 2.0}],
+)
+def test_odd_records_are_passed_over(lab, copied, odd):
+    """As of another release, or of a file that was mended by hand."""
+    whole = json.loads(lab.pkd("diagnose", copied, "--json").out)
+    lines = [json.loads(line) for line in (copied / "metrics.jsonl").read_text().splitlines()]
+    lines += [{**one, **odd} for one in lines[1:6]]
+    (copied / "metrics.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    answer = lab.pkd("diagnose", copied, "--json")
+    assert answer.code == (0 if whole["healthy"] else 1), answer.err
+    if "kind" in odd or "iter" in odd:
+        assert json.loads(answer.out) == whole
 
 
 def test_training_ends_with_the_likeliest_cause(lab):

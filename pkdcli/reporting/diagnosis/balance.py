@@ -114,7 +114,7 @@ def overwhelmed(facts: Facts) -> Cause | None:
     score = 1.0
     if weight and level is None:
         score = _VALUES_SCORE * log_ramp(ratio, *_VALUES_WEAK)
-    elif weight:
+    elif weight and level is not None:
         # It is too small from the first step on: later the detector's own part may fall silent for another reason.
         score = log_ramp(min(ratio, _at(facts, level, slice(0, 3)) or ratio), *WEAK)
     judged = _judged(facts, score, lower=False)

@@ -16,6 +16,9 @@ RULES: tuple[Rule, ...] = (
 )
 """In the order in which they come where they are equally likely: what makes others wrong comes before them."""
 
+FEW = 8
+"""From so many records of losses on a curve can be told."""
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -72,6 +75,9 @@ def _notes(facts: Facts) -> list[str]:
     if not facts.result:
         state = facts.status.get("state", "unknown")
         notes.append(f"it is not finished ({state}): this is said of what it has recorded so far.")
+    elif len(facts.curves.step) < FEW:
+        times = f"{(count := len(facts.curves.step))} time{'s' * (count > 1)}"
+        notes.append(f"it has recorded its losses {times}: most causes can't be told from that.")
     if not facts.updates:
         notes.append("it was made by a release that did not record how far steps move the weights, nor the detection "
                      "loss's gradient at the levels: some causes can't be told.")  # fmt: skip
