@@ -8,6 +8,7 @@ import pytest
 
 from pkdcli.errors import PkdError
 from pkdcli.runs.find import all_runs, chosen, find_run, named, one_named, only, run_at, runs_in
+from pkdcli.runs.paths import MARKS
 from pkdcli.runs.store import write_json
 
 NAMES = ["gfl101-fcos50__mse-w1", "gfl101-fcos50__mse-w10", "gfl101-fcos50__pkd", "fcos50__baseline", "mine/fcos"]
@@ -99,3 +100,20 @@ def test_a_run_or_a_file_of_weights(root):
     assert none.value.message == "there is no run and no checkpoint file 'alpha-1x'."
     with pytest.raises(PkdError, match="give a run or a checkpoint file: this is an empty word"):
         find_run("", root)
+
+
+def test_a_folder_that_is_no_runs_is_called_so(root, tmp_path):
+    """The work directory of a stock training, and one of anything else; a name with a slash is still a name."""
+    stock = tmp_path / "work dirs" / "fcos"
+    (stock / "20240101_000000" / "vis_data").mkdir(parents=True)
+    with pytest.raises(PkdError) as told:
+        only(str(stock), all_runs(None))
+    assert told.value.message == f"{stock} is a work directory of mmengine, not a run of pkd: it has no recipe.yaml."
+    assert told.value.hint == f"Its numbers beside those of runs: pkd report --import '{stock}'"
+    with pytest.raises(PkdError) as told:
+        only(str(root / "notes"), all_runs(None))
+    assert told.value.message == f"{root / 'notes'} is a folder, but no run's: it has none of {', '.join(MARKS)}."
+    (tmp_path / "other" / "beta").mkdir(parents=True)
+    assert only(str(tmp_path / "other" / "beta"), all_runs(None)).root == root / "beta"
+    with pytest.raises(PkdError, match="no run begins with 'notes'"):
+        only("notes", all_runs(None))
