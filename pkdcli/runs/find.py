@@ -148,6 +148,14 @@ def _no_run(folder: Path) -> PkdError:
     return PkdError(said, "`pkd status` lists the runs; see --runs DIR.")
 
 
+def word_of(paths: RunPaths) -> str:
+    """What names a run in a command that is typed here: its id where runs are looked for, else its folder, quoted."""
+    known = (runs_root(), teachers_root(cache_root()))
+    if paths.root.parent.resolve() in [one.resolve() for one in known]:
+        return paths.run
+    return shlex.quote(str(paths.root))
+
+
 def find_run(word: str, root: Path) -> RunPaths | None:
     """The run that a word means where a file of weights would do as well; None for such a file.
 

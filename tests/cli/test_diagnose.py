@@ -59,7 +59,9 @@ def test_a_planted_cause_for_people_in_markdown_and_in_a_line(lab, copied):
     assert "| 2 | dead-level | 1.00 |" in (copied / "why.md").read_text()
     line = lab.pkd("diagnose", copied, "--quiet").out
     assert line.startswith("something may be wrong: the teacher is no better than the student on this data (and ")
-    assert line.endswith(f" more); pkd diagnose {copied.name}\n")
+    assert line.endswith(f" more); pkd diagnose {copied}\n")  # not where runs are looked for
+    (look,) = [note for note in json.loads(lab.pkd("diagnose", copied, "--json").out)["notes"] if "--look" in note]
+    assert look == f"`pkd diagnose {copied} --look` also runs both nets over a few images."
 
 
 def test_its_twin_in_python(lab, monkeypatch):
@@ -136,7 +138,7 @@ def test_runs_that_can_not_be_diagnosed(lab, copied):
     answer = lab.pkd("diagnose", copied)
     assert answer.code == 3
     assert f"{copied.name} has recorded no step yet: there is nothing to diagnose." in answer.err
-    assert f"pkd logs {copied.name}" in answer.err
+    assert f"See what it is at: pkd logs {copied}" in " ".join(answer.err.split())
 
 
 def test_a_run_without_a_record_of_a_step_says_why(lab, copied):
@@ -155,7 +157,7 @@ def test_a_run_without_a_record_of_a_step_says_why(lab, copied):
     said = " ".join(answer.err.split())
     assert answer.code == 3
     assert f"{copied.name} failed before its first step was recorded: out of memory." in said
-    assert f"There is nothing to diagnose; see all of it: pkd logs {copied.name}" in said
+    assert f"There is nothing to diagnose; see all of it: pkd logs {copied}" in said
 
 
 @pytest.mark.parametrize(

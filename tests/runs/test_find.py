@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 
 import pytest
 
 from pkdcli.errors import PkdError
-from pkdcli.runs.find import all_runs, chosen, find_run, named, one_named, only, run_at, runs_in
-from pkdcli.runs.paths import MARKS
+from pkdcli.runs.find import all_runs, chosen, find_run, named, one_named, only, run_at, runs_in, word_of
+from pkdcli.runs.paths import MARKS, RunPaths
 from pkdcli.runs.store import write_json
 
 NAMES = ["gfl101-fcos50__mse-w1", "gfl101-fcos50__mse-w10", "gfl101-fcos50__pkd", "fcos50__baseline", "mine/fcos"]
@@ -117,3 +118,13 @@ def test_a_folder_that_is_no_runs_is_called_so(root, tmp_path):
     assert only(str(tmp_path / "other" / "beta"), all_runs(None)).root == root / "beta"
     with pytest.raises(PkdError, match="no run begins with 'notes'"):
         only("notes", all_runs(None))
+
+
+def test_a_run_is_named_by_its_id_where_runs_are_looked_for_and_by_its_folder_elsewhere(root, tmp_path):
+    for paths in all_runs(None):
+        assert word_of(paths) == paths.run
+        assert only(word_of(paths), all_runs(None)).root == paths.root
+    (tmp_path / "elsewhere").rename(tmp_path / "else where")
+    gamma = tmp_path / "else where" / "gamma"
+    assert word_of(RunPaths(gamma)) == f"'{gamma}'"
+    assert only(shlex.split(word_of(RunPaths(gamma)))[0], []).root == gamma

@@ -18,6 +18,7 @@ from pkdcli.reporting.curves import Column, Curves, number, read_curves
 from pkdcli.reporting.diagnosis.command import changed, data_of
 from pkdcli.reporting.levels import level_name
 from pkdcli.runs.collect import collect
+from pkdcli.runs.find import word_of
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.record import Record, smoke
 from pkdcli.runs.store import read_jsonl, read_object
@@ -257,9 +258,10 @@ def _nothing(paths: RunPaths, result: Mapping[str, Any], status: Mapping[str, An
     if status.get("state") == "failed":
         because = f": {why}" if isinstance(why, str) else "."
         said = f"{paths.run} failed before its first step was recorded{because}"
-        return PkdError(said, f"There is nothing to diagnose; see all of it: pkd logs {paths.run}", ExitCode.MISSING)
+        hint = f"There is nothing to diagnose; see all of it: pkd logs {word_of(paths)}"
+        return PkdError(said, hint, ExitCode.MISSING)
     said = f"{paths.run} has recorded no step yet: there is nothing to diagnose."
-    return PkdError(said, f"See what it is at: pkd logs {paths.run}", ExitCode.MISSING)
+    return PkdError(said, f"See what it is at: pkd logs {word_of(paths)}", ExitCode.MISSING)
 
 
 def late(column: Iterable[float | None]) -> float | None:

@@ -8,6 +8,7 @@ from typing import Any
 from pkdcli.reporting.diagnosis import balance, data, length, levels, rate, student, teacher
 from pkdcli.reporting.diagnosis.cause import Cause, Rule
 from pkdcli.reporting.diagnosis.facts import Facts
+from pkdcli.runs.find import word_of
 
 RULES: tuple[Rule, ...] = (
     *(data.faults, data.labels, teacher.normalisation, teacher.domain, teacher.weak, student.frozen),
@@ -30,6 +31,7 @@ class Diagnosis:
         notes: What a reader should know beside.
         mAP: Of the run; None where it has not been evaluated.
         gain: Over its baseline; None where there is none.
+        word: What names it in a command; None for its id.
     """
 
     run: str
@@ -37,6 +39,7 @@ class Diagnosis:
     notes: tuple[str, ...] = ()
     mAP: float | None = None
     gain: float | None = None
+    word: str | None = None
 
     @property
     def named(self) -> list[Cause]:
@@ -65,7 +68,8 @@ def diagnosed(facts: Facts) -> Diagnosis:
     """Ask every rule, and put the likeliest cause first."""
     found = [cause for rule in RULES if (cause := rule(facts)) is not None]
     found.sort(key=lambda one: -one.score)  # a stable sort keeps the order of the rules
-    return Diagnosis(facts.paths.run, tuple(found), tuple(_notes(facts)), facts.mAP, facts.record.get("gain"))
+    gain, word = facts.record.get("gain"), word_of(facts.paths)
+    return Diagnosis(facts.paths.run, tuple(found), tuple(_notes(facts)), facts.mAP, gain, word)
 
 
 def _notes(facts: Facts) -> list[str]:
@@ -85,5 +89,5 @@ def _notes(facts: Facts) -> list[str]:
         alone = facts.command(loss="none", weight=None, temperature=None)
         notes.append(f"there is no baseline to hold it against: {alone}")
     if facts.distilled and facts.look is None:
-        notes.append(f"`pkd diagnose {facts.paths.run} --look` also runs both nets over a few images.")
+        notes.append(f"`pkd diagnose {word_of(facts.paths)} --look` also runs both nets over a few images.")
     return notes
