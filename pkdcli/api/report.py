@@ -15,6 +15,7 @@ from pkdcli.reporting.on_split import SPLITS
 from pkdcli.reporting.plots import KINDS
 from pkdcli.reporting.select import hidden, without_smoke
 from pkdcli.reporting.write import DATA, PAGE, Shown, format_of, render, save
+from pkdcli.runs.store import named_by
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -231,11 +232,10 @@ def write_plots(found: Report, folder: Path) -> list[Path]:
     from pkdcli.reporting.plots.files import write_figures
 
     kinds = found.options.plots or KINDS
-    return list(write_figures(figures(found.chosen, found.records, single=True, kinds=kinds), folder))
+    with named_by("--plot-dir DIR"):
+        return list(write_figures(figures(found.chosen, found.records, single=True, kinds=kinds), folder))
 
 
 def _check(root: Path) -> None:
-    if root.exists() and not root.is_dir():
-        raise PkdError(f"{root} is a file, not a folder of runs.", "Give the folder with --runs DIR.")
     if any((root / name).is_file() for name in ("status.json", "result.json")):
         raise PkdError(f"{root} is itself a run.", f"Give the folder of runs: --runs {root.parent}")

@@ -28,7 +28,7 @@ from pkdcli.reporting.plots.verify import plot
 from pkdcli.reporting.tables.verified import LIMIT_COLUMNS, rows_of
 from pkdcli.runs.liveness import finished
 from pkdcli.runs.paths import RunPaths, teachers_root
-from pkdcli.runs.store import write_json, write_text
+from pkdcli.runs.store import named_by, write_json, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,9 +121,10 @@ def verify(
 def _write(found: dict[str, Any], stem: Path) -> tuple[Path, ...]:
     """Write the plot, the CSV and the JSON; returns the files."""
     kept = tuple(stem.with_name(f"{stem.name}.{end}") for end in ("png", "csv", "json"))
-    plot(found, kept[0])
-    write_text(kept[1], formats.to_csv(rows_of(found), LIMIT_COLUMNS))
-    write_json(kept[2], found)
+    with named_by("--output DIR"):
+        plot(found, kept[0])
+        write_text(kept[1], formats.to_csv(rows_of(found), LIMIT_COLUMNS))
+        write_json(kept[2], found)
     return kept
 
 

@@ -70,6 +70,9 @@ def show(drawn: Sequence[Figure], terminal: bool, folder: Path | None, err: bool
         print_figures(drawn, Console(file=file, width=width, highlight=False))
     if folder is not None:
         from pkdcli.reporting.plots.files import write_figures
+        from pkdcli.runs.store import named_by
 
-        for path in write_figures(drawn, folder):
+        with named_by("--plot-dir DIR"):
+            written = write_figures(drawn, folder)
+        for path in written:
             typer.echo(f"Wrote {path}", err=True)

@@ -10,6 +10,7 @@ from pkdcli.api.options.keywords import options_of
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.launch.outcome import Watcher
 from pkdcli.options import HOW, WHERE, option
+from pkdcli.runs.store import named_by
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,12 +138,14 @@ def data_check(options: DataCheckOptions | None = None, *, watcher: Watcher | No
     if asked.fix is not None:
         from pkdcli.data.survey.repair import repair
 
-        recipe, checked.repaired = repair(found, asked.fix.expanduser().absolute())
+        with named_by("--fix DIR"):
+            recipe, checked.repaired = repair(found, asked.fix.expanduser().absolute())
         checked.files["fix"] = str(recipe)
     if asked.html is not None:
         from pkdcli.data.survey.sheet import write_sheet
 
-        checked.files["html"] = str(write_sheet(found, asked.html.expanduser().absolute()))
+        with named_by("--html FILE"):
+            checked.files["html"] = str(write_sheet(found, asked.html.expanduser().absolute()))
     return checked
 
 

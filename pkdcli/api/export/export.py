@@ -17,6 +17,7 @@ from pkdcli.errors import ExitCode, PkdError
 from pkdcli.folders import make_room, runs_root
 from pkdcli.launch.outcome import Watcher, unheard
 from pkdcli.runs.find import find_run
+from pkdcli.runs.store import named_by, write_with
 
 NEEDS = {"onnx": ("onnx", "onnxscript", "onnxruntime")}
 INSTALL = "pip install 'pkdcli[export]'"
@@ -138,7 +139,8 @@ def _for_mmdet(weights: Path, folder: Path) -> list[Path]:
     found = []
     for path in (weights, weights.with_suffix(".py")):
         if path.is_file():
-            shutil.copyfile(path, folder / path.name)
+            with named_by("-o DIR"):
+                write_with(folder / path.name, lambda beside, path=path: shutil.copyfile(path, beside))
             found.append(folder / path.name)
     return found
 

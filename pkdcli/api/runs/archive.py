@@ -14,6 +14,7 @@ from pkdcli.folders import cache_root
 from pkdcli.options import Only, OutputOptions, option
 from pkdcli.runs.find import all_runs, chosen
 from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.store import named_by
 
 if TYPE_CHECKING:
     from pkdcli.recipe.schema import Recipe
@@ -114,7 +115,8 @@ def archive(options: ArchiveOptions, output: Annotated[OutputOptions, Only("runs
         _version(), sorted(runs), sorted(teachers), _own_data(recipes), sorted({*_outside(recipes)}, key=str)
     )
     order = [[among[name] for name in sorted(among)] for among in (runs, teachers)]
-    packed: Manifest = write(target, manifest, *order)
+    with named_by("-o FILE.tar.gz"):
+        packed: Manifest = write(target, manifest, *order)
     said, size = list(dict.fromkeys(notes)), target.stat().st_size
     return Archived(target, size, packed.runs, packed.teachers, packed.data, packed.outside, said)
 
