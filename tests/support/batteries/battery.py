@@ -1,7 +1,7 @@
 """Runs broken on purpose, one for each cause: how each is made, and how what it records is kept for the tests.
 
-`python tests/support/battery.py FOLDER --healthy RUN --healthy RUN` trains them all in a folder (half an hour on two
-idle cores) and packs them with finished runs of one's own, as healthy ones, into recorded.tar.xz. `--only NAME
+`python tests/support/batteries/battery.py FOLDER --healthy RUN --healthy RUN` trains them all in a folder (half an hour
+on two idle cores) and packs them with finished runs of one's own, as healthy ones, into recorded.tar.xz. `--only NAME
 --steps 2` tries one of them in two minutes, and packs it into the folder.
 """
 
@@ -23,7 +23,7 @@ from pathlib import Path
 
 import yaml
 
-PACKED = Path(__file__).parents[1] / "reporting" / "diagnosis" / "recorded.tar.xz"
+PACKED = Path(__file__).parents[2] / "reporting" / "diagnosis" / "recorded.tar.xz"
 KEPT_IMAGES = 24
 PLACE = "/battery"
 """Stands in the packed files for the folder where they were made."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKED = Path(__file__).parents[1] / "reporting" / "diagnosis" / "heldout.tar.xz"
+PACKED = Path(__file__).parents[2] / "reporting" / "diagnosis" / "heldout.tar.xz"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Makes the held-out runs of `pkd diagnose` again: data, teachers and runs as `heldout.py` has them.
 
-`python tests/support/heldout_make.py FOLDER --cells BCCD` trains all in a folder (two hours on two idle cores) and
-packs what the rules read into heldout.tar.xz. BCCD is a folder with `images/` and `annotations/{train,val}.json` of
+`python tests/support/batteries/heldout_make.py FOLDER --cells BCCD` trains all in a folder (two hours on two cores)
+and packs what the rules read into heldout.tar.xz. BCCD is a folder with `images/` and `annotations/{train,val}.json` of
 blood cells in COCO's form. `--only b1-bgr --steps 2` tries one run in two minutes, and packs it into the folder. Labels
 are drawn anew, so that runs made again are not those that the page tells of to the last digit.
 """
