@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 import pkdcli
 from pkdcli.api.diagnosis.diagnose import Diagnosed, ending
+from pkdcli.api.diagnosis.look import _some
+from pkdcli.recipe.schema import Split
 from pkdcli.reporting.diagnosis.cause import Cause, Evidence
 from pkdcli.reporting.diagnosis.rank import Diagnosis
 from pkdcli.runs.paths import RunPaths
@@ -139,6 +141,16 @@ def test_runs_that_can_not_be_diagnosed(lab, copied):
     assert answer.code == 3
     assert f"{copied.name} has recorded no step yet: there is nothing to diagnose." in answer.err
     assert f"See what it is at: pkd logs {copied}" in " ".join(answer.err.split())
+
+
+def test_a_look_without_annotations_names_the_file(tmp_path):
+    gone = tmp_path / "val.json"
+    with pytest.raises(pkdcli.PkdError) as told:
+        _some(Split(images=str(tmp_path), annotations=str(gone)), 4)
+    assert told.value.message == f"--look: {gone} can't be read: No such file or directory."
+    gone.write_text("{")
+    with pytest.raises(pkdcli.PkdError, match=r"--look: .*val.json can't be read: Expecting property name"):
+        _some(Split(images=str(tmp_path), annotations=str(gone)), 4)
 
 
 def test_a_run_without_a_record_of_a_step_says_why(lab, copied):
