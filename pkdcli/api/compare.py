@@ -148,9 +148,11 @@ def compare(options: CompareOptions, output: _Runs, *, watcher: Watcher | None =
         The comparison of each with the first.
 
     Raises:
-        PkdError: A word means no run, a run has kept no detections, or they are of other images.
+        PkdError: A word means no run, or none that has kept detections, or they are of other images. Of a group of
+            seeds those that have not are left out, with their partners.
     """
     from pkdcli.reporting.compare.groups import against, grouped
+    from pkdcli.reporting.compare.members import measurable
     from pkdcli.reporting.compare.scored import score
 
     if len(options.names) < 2:
@@ -168,11 +170,10 @@ def compare(options: CompareOptions, output: _Runs, *, watcher: Watcher | None =
                     "A run is compared with others: give words that mean different ones.",
                 )
     with (watcher or Watcher()).doing(f"comparing {sum(map(len, paths.values()))} runs on {options.split} ..."):
-        scored = {
-            word: [score(one, cache, options.split, target=_target(one)) for one in runs]
-            for word, runs in paths.items()
-        }
-        groups = [grouped(Path(word).name, runs) for word, runs in scored.items()]
+        groups = []
+        for word, runs in paths.items():
+            measured = measurable(word, runs, lambda one: score(one, cache, options.split, _target(one)))
+            groups.append(grouped(Path(word).name, *measured))
         found = tuple(against(groups[0], other, options.resamples) for other in groups[1:])
         every = [one for runs in paths.values() for one in runs]
         teacher, note = _teacher(every, cache, options.split, groups[0])

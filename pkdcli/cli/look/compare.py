@@ -32,7 +32,7 @@ def command(
     from pkdcli.cli.progress.choose import watcher
     from pkdcli.errors import unknown
     from pkdcli.reporting.compare.rows import DATA_COLUMNS
-    from pkdcli.reporting.write import emit, format_of, save
+    from pkdcli.reporting.write import DATA, emit, format_of, save
 
     format = format_of(options.format, options.output)
     if format not in FORMATS:  # by the name of the file
@@ -42,6 +42,9 @@ def command(
         path = options.output or PAGE
         print(f"Wrote {save(path, found.page())}", file=sys.stderr)
     else:
+        if format in DATA:  # which has no place for notes
+            for note in found.notes:
+                print(note, file=sys.stderr)
         emit(format, options.output, found.tables(), list(found.notes), found.rows(), DATA_COLUMNS)
     if plot or options.plot_dir:
         from pkdcli.cli.plots import show

@@ -185,12 +185,7 @@ def _kept(paths: RunPaths, recipe: Recipe, split: str, target: str) -> list[Path
         places.insert(0, paths.predictions)
     kept = [path for path in places if path.is_file()]
     if not kept and not read_object(paths.result) and not paths.weights(recipe.role).is_file():
-        state = read_object(paths.status).get("state") or "no result yet"
-        raise PkdError(
-            f"{paths.run} is not finished ({state}): a run keeps its detections at its end.",
-            f"pkd resume {target} goes on with it; `pkd status` says how far it is.",
-            ExitCode.MISSING,
-        )
+        raise _unfinished(paths, target)
     if not kept:
         more = "" if split == "val" else f" --split {split}"
         raise PkdError(
@@ -200,6 +195,22 @@ def _kept(paths: RunPaths, recipe: Recipe, split: str, target: str) -> list[Path
             ExitCode.MISSING,
         )
     return kept
+
+
+def _unfinished(paths: RunPaths, target: str) -> PkdError:
+    """The error of a run without a result: one that is at work or waits has to be waited for, another resumed."""
+    from pkdcli.launch.status import query_all
+
+    (found,) = query_all([paths])
+    reason = f": {found.reason.splitlines()[0].rstrip('.')}" if found.reason else ""
+    hint = f"pkd resume {target} goes on with it; `pkd status` says how far it is."
+    if not found.resumable:
+        hint = f"Wait until it is done: `pkd status {target}` says how far it is."
+    return PkdError(
+        f"{paths.run} is not finished ({found.state}{reason}): a run keeps its detections at its end.",
+        hint,
+        ExitCode.MISSING,
+    )
 
 
 def _fitting(paths: RunPaths, kept: Sequence[Path], data: Data, target: str) -> Detections:

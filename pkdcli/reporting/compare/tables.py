@@ -65,6 +65,7 @@ def _metrics(one: Against, teacher: Mapping[str, float] | None) -> Table:
         table.notes.append(f"They differ in more than the method: {', '.join(keys[:_SHOWN])}{more}.")
     if one.alone:
         table.notes.append(f"Left out, having no partner of the same seed: {', '.join(one.alone)}.")
+    table.notes += [left.text for left in one.left_out if not left.alone]
     if one.better is not None:
         table.notes.append(f"B's mAP is higher in {100 * one.better:.0f} % of the resamples of images.")
     if one.p_value is not None:
