@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pkdcli.api.options.keywords import options_of
+from pkdcli.destinations import check_destination
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.launch.outcome import Watcher
 from pkdcli.options import HOW, WHERE, option
@@ -123,6 +124,8 @@ def data_check(options: DataCheckOptions | None = None, *, watcher: Watcher | No
     for path, name in ((asked.fix, "--fix"), (asked.html, "--html")):
         if path is not None and path.exists() and not asked.force and not (path.is_dir() and not any(path.iterdir())):
             raise PkdError(f"{name}: {path} exists already.", "Name another, or add --force to replace it.")
+        if path is not None:
+            check_destination(path, name, folder=name == "--fix")
     try:
         data = _present(asked_for, watcher)
     except PkdError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pkdcli.api.options.keywords import options_of
+from pkdcli.destinations import check_destination
 from pkdcli.errors import PkdError
 from pkdcli.launch.outcome import Watcher
 from pkdcli.options import WHAT, WHERE, option
@@ -164,6 +165,7 @@ def data_import(
     name = _name(asked.name, paths[0])
     folder = (asked.output or Path(f"{name}-coco")).expanduser().absolute()
     check_folder(folder, asked.force)
+    check_destination(folder, "--output", folder=True)
     for path in paths:
         if folder in (path.absolute(), *path.absolute().parents):
             raise PkdError(

@@ -13,6 +13,7 @@ from pkdcli.api.options.deploy import ExportOptions, PredictOptions
 from pkdcli.api.options.keywords import options_of
 from pkdcli.api.predict.predict import wanted
 from pkdcli.data.images.given import given_images
+from pkdcli.destinations import check_destination
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.folders import make_room, runs_root
 from pkdcli.launch.outcome import Watcher, unheard
@@ -77,6 +78,7 @@ def export(
     paths = find_run(options.target, runs_root(options.runs))
     folder = (options.output or runs_root(options.runs) / "exports" / name).expanduser()
     make_room(folder, options.force)
+    check_destination(folder, "-o", folder=True)
     images = [str(image) for image in given_images(options.images)]
     folder.mkdir(parents=True, exist_ok=True)
     written = _for_mmdet(model.weights, folder) if paths is not None else []

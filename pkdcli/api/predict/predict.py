@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pkdcli.api.options.deploy import PredictOptions
 from pkdcli.api.options.keywords import options_of
 from pkdcli.api.predict.inputs import inputs
+from pkdcli.destinations import check_destination
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.folders import cache_root, make_room, runs_root
 from pkdcli.launch.outcome import Watcher, unheard
@@ -126,6 +127,7 @@ def predict(
     data = models[0].recipe.data
     folder = (options.output or runs_root(options.runs) / "predictions" / name).expanduser()
     make_room(folder, options.force)
+    check_destination(folder, "-o", folder=True)
     _clear(folder)
     keeper = Keeper(
         folder,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from pkdcli.destinations import check_destination, destination
 from pkdcli.errors import PkdError
 from pkdcli.folders import cache_root
 from pkdcli.options import Only, OutputOptions, option
@@ -114,7 +115,8 @@ def archive(options: ArchiveOptions, output: Annotated[OutputOptions, Only("runs
         _version(), sorted(runs), sorted(teachers), _own_data(recipes), sorted({*_outside(recipes)}, key=str)
     )
     order = [[among[name] for name in sorted(among)] for among in (runs, teachers)]
-    packed: Manifest = write(target, manifest, *order)
+    with destination(target, "-o"):
+        packed: Manifest = write(target, manifest, *order)
     said, size = list(dict.fromkeys(notes)), target.stat().st_size
     return Archived(target, size, packed.runs, packed.teachers, packed.data, packed.outside, said)
 
@@ -132,6 +134,7 @@ def _target(options: ArchiveOptions, wanted: Sequence[RunPaths]) -> Path:
         raise PkdError(f"{target} is a folder.", f"Give a file: -o {target / name}.tar.gz")
     if target.exists() and not options.force:
         raise PkdError(f"{target} is there already.", "Give another with -o FILE, or write over it with --force.")
+    check_destination(target, "-o")
     return target
 
 

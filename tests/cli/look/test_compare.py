@@ -9,7 +9,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from compare_desk import Desk, desk_in, refused
+from compared_runs import Desk, desk_in, refused
 
 from pkdcli.data.scoring.predictions import read, write
 from pkdcli.errors import ExitCode
@@ -120,7 +120,7 @@ def test_a_split_that_the_data_set_has_not(desk):
 def test_a_file_that_cannot_be_written(desk, tmp_path):
     error = refused(desk, "fcos50__baseline", "gfl101-fcos50__pkd", "--resamples", "0", "-o", tmp_path)
     assert error.message == f"can't write {tmp_path}: Is a directory."
-    assert (error.hint, error.code) == ("Name another file: --output FILE", ExitCode.MISSING)
+    assert (error.hint, error.code) == (f"Name a file in it: --output {tmp_path}/NAME", ExitCode.MISSING)
 
 
 def test_a_split_that_was_not_evaluated(desk):

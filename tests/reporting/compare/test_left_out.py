@@ -8,7 +8,7 @@ import os
 import socket
 
 import pytest
-from compare_desk import Desk, desk_in, refused
+from compared_runs import Desk, desk_in, refused
 
 from pkdcli.errors import ExitCode
 from pkdcli.runs.paths import RunPaths
