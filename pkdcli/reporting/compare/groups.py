@@ -59,7 +59,7 @@ class Group:
     def errors_spread(self) -> dict[str, float]:
         """The sample standard deviation of the same over the runs; there are two at least."""
         rows = [run.errors()["points"] for run in self.runs]
-        return {kind: stdev(row[kind] for row in rows) for kind in rows[0]}
+        return {kind: _spread([row[kind] for row in rows]) for kind in rows[0]}
 
     @cached_property
     def calibration_error(self) -> float:
@@ -253,6 +253,10 @@ def _apart(a: Scored, b: Scored) -> list[tuple[int, float, float]]:
     both = [(image, first[image], second[image]) for image in first if image in second]
     apart = [one for one in both if one[1] != one[2]]
     return sorted(apart, key=lambda one: (-abs(one[2] - one[1]), one[0]))[:MANY]
+
+
+def _spread(values: Sequence[float]) -> float:
+    return stdev(values) if all(map(math.isfinite, values)) else math.nan
 
 
 def _mean(rows: Sequence[dict[str, float]]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,18 +109,28 @@ class Scored:
 
         Returns:
             `points` by kind (Cls, Loc, Both, Dupe, Bkg, Miss, FP, FN): what AP50 would gain without them; and `counts`.
+            Without its misses a run that has found nothing would have no object left to find: Miss and FN are NaN.
         """
-        return {
-            "points": {kind: POINTS * value for kind, value in self._tide["delta_ap"].items()},
-            "counts": dict(self._tide["counts"]),
-        }
+        points = {kind: POINTS * value for kind, value in self._tide["delta_ap"].items()}
+        if self.metrics["AP50"] == 0:
+            points |= dict.fromkeys(("Miss", "FN"), math.nan)
+        return {"points": points, "counts": dict(self._tide["counts"])}
 
     @cached_property
     def _tide(self) -> dict[str, Any]:
         return self.evaluation.tide_errors(pos_thr=0.5, bg_thr=0.1)
 
     def calibration(self, bins: int = 10) -> dict[str, Any]:
-        """How far scores are from the share of detections that are right at IoU 0.5: `ece`, `mce`, `bins`."""
+        """How far scores are from the share of detections that are right at IoU 0.5: `ece`, `mce`, `bins`.
+
+        Without a detection, or where a detector's scores are not from 0 to 1, nothing is known: NaN, and no bins.
+
+        Args:
+            bins: Of the score.
+        """
+        scores = self.found.scores
+        if not len(scores) or scores.min() < 0 or scores.max() > 1:
+            return {"ece": math.nan, "mce": math.nan, "bins": []}
         return self.evaluation.calibration(n_bins=bins, iou_threshold=0.5)
 
     def confusion(self, score: float = 0.3) -> np.ndarray:
