@@ -21,8 +21,8 @@ from pkdcli.api.runs.archive import Archived
 from pkdcli.api.runs.cancel import Cancelled
 from pkdcli.api.runs.remove import Removed
 from pkdcli.api.runs.unpack import Unpacked
+from pkdcli.api.tune.plan import TunePlan
 from pkdcli.api.tune.result import Tuned
-from pkdcli.api.tune.tune import TunePlan
 from pkdcli.api.verify import Verification
 from pkdcli.api.visualize.visualize import Figures
 from pkdcli.errors import PkdError as PkdError
@@ -405,6 +405,7 @@ def tune(
     temperature: str | None = None,
     budget: str | None = None,
     trials: int | None = None,
+    confirm_seeds: Sequence[int] | int | str = (),
     scale: str | os.PathLike[str] = 'paper',
     data: str | os.PathLike[str] | None = None,
     allow_bad_data: bool = False,
@@ -466,6 +467,7 @@ def tune(
         temperature: Temperatures of norm-kl to search, in the same way.
         budget: What the trials may take: 2h, 30m, 1900steps, 3runs. By default 40 % of the steps of a full grid of eight weights.
         trials: So many trials, of which two are trained to the end.
+        confirm_seeds: Train the best and the runner-up on these further seeds too, such as 1,2, and choose by the mean over them: apart from the budget.
         scale: paper: the mmdet models as they are. tiny: minutes on two cores.
         data: A data set's name or YAML file; coco, or shapes at scale tiny.
         allow_bad_data: Train even where the check of the data refuses: leakage, doubled boxes, corners as sizes.
@@ -526,6 +528,7 @@ def tune(
     temperature: str | None = None,
     budget: str | None = None,
     trials: int | None = None,
+    confirm_seeds: Sequence[int] | int | str = (),
     scale: str | os.PathLike[str] = 'paper',
     data: str | os.PathLike[str] | None = None,
     allow_bad_data: bool = False,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from made_once import made_once
 
-pytest_plugins = ["experiments", "own_files", "plugin_probes"]  # tests/support
+pytest_plugins = ["experiments", "own_files", "own_scope", "plugin_probes"]  # tests/support
 
 # A process started in the background ignores Ctrl-C, and its children do: here Ctrl-C is tested.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from pkdcli import folders
 from pkdcli.errors import ExitCode, PkdError, nearest, unknown
 from pkdcli.findings import Finding
-from pkdcli.folders import cache_root, runs_root
+from pkdcli.folders import cache_root, libraries_cache, runs_root
 
 
 def test_an_errors_text_is_its_message_and_its_hint_on_a_line_of_its_own():
@@ -50,3 +53,64 @@ def test_the_folder_given_goes_before_the_variable_and_that_before_the_one_here(
     assert runs_root() == tmp_path / "runs"
     monkeypatch.setenv("PKD_CACHE", "~/cache")
     assert cache_root() == tmp_path / "home" / "cache"
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("PKD_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_libraries_keep_their_files_in_the_cache(cache):
+    assert libraries_cache() == cache  # which is made by whoever writes first
+    cache.mkdir()
+    assert libraries_cache() == cache
+
+
+@pytest.fixture
+def only_read(cache, monkeypatch, tmp_path):
+    """A cache that can't be written to; returns the folder of temporary files."""
+    cache.mkdir()
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != cache and allowed(path, mode))
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    folders._private.cache_clear()
+    yield tmp_path / "temporary"
+    folders._private.cache_clear()
+
+
+def test_beside_a_cache_that_is_only_to_be_read_they_are_temporary(cache, only_read, monkeypatch):
+    own = only_read / f"pkd-{os.getuid()}"
+    assert libraries_cache() == own
+    assert own.stat().st_mode & 0o777 == 0o700
+    folders._private.cache_clear()  # as another process
+    assert libraries_cache() == own
+    monkeypatch.setenv("PKD_CACHE", str(cache / "not" / "there"))
+    assert libraries_cache() == own
+
+
+@pytest.mark.parametrize("planted", ["open to others", "a link", "a file"])
+def test_they_are_kept_in_no_temporary_folder_that_another_user_may_write_to(only_read, planted):
+    """They are pickles, and it is easy to tell what the folder is called."""
+    own = only_read / f"pkd-{os.getuid()}"
+    if planted == "a link":
+        (only_read / "another").mkdir(mode=0o700)
+        own.symlink_to(only_read / "another")
+    elif planted == "a file":
+        own.touch(mode=0o600)
+    else:
+        own.mkdir()
+        own.chmod(0o777)
+    found = libraries_cache()
+    assert found.parent == only_read
+    assert found != own
+    assert found.stat().st_mode & 0o777 == 0o700
+    assert libraries_cache() == found
+
+
+def test_nor_in_one_that_another_user_has_made(only_read, monkeypatch):
+    mine = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: mine + 1)
+    (only_read / f"pkd-{mine + 1}").mkdir(mode=0o700)
+    assert libraries_cache().name != f"pkd-{mine + 1}"

@@ -26,6 +26,7 @@ SPLITS = ("val", "test", "train")
 FORMATS = ("table", "md", "csv", "json", "latex", "html")
 PAGE = Path("compare.html")
 """Where the page goes if nobody says where."""
+RESAMPLES = 1000
 _Runs = Annotated[OutputOptions, Only("runs", "quiet")]
 
 
@@ -50,7 +51,7 @@ class CompareOptions:
         repeatable=True,
     )
     split: str = option("val", "val; or test or train, if `pkd eval` has evaluated it.", choices=SPLITS)
-    resamples: int = option(1000, "How often images are drawn for the intervals; 0 for none.", min=0)
+    resamples: int = option(RESAMPLES, "How often images are drawn for the intervals; 0 for none.", min=0)
     format: str | None = option(
         None, "table, md, csv, json, latex or html (a page with pictures).", metavar="FORMAT", choices=FORMATS
     )
@@ -228,6 +229,30 @@ def hold(options: CompareOptions, output: OutputOptions, *, watcher: Watcher | N
         teacher, note = _teacher(every, cache, options.split, groups[0])
     metrics = teacher.metrics if teacher else _teachers_metrics(every, options.split)
     return Comparison(found, metrics, teacher, (note,) if note else (), format)
+
+
+def held_against(
+    a: Sequence[RunPaths], b: Sequence[RunPaths], watcher: Watcher, resamples: int = RESAMPLES
+) -> Against:
+    """Hold runs of one recipe against those of another, seed by seed, on the validation images.
+
+    Args:
+        a: What is compared with.
+        b: The others.
+        watcher: Told of what is being done.
+        resamples: How often images are drawn for an interval.
+
+    Raises:
+        PkdError: A run has kept no detections, or they are of other images.
+    """
+    from pkdcli.reporting.compare.groups import against, grouped
+    from pkdcli.reporting.compare.scored import score
+
+    cache = cache_root()
+    with watcher.doing(f"comparing {len(a) + len(b)} runs on val ..."):
+        scored = [[score(one, cache, "val", target=_target(one)) for one in runs] for runs in (a, b)]
+        first, second = (grouped(runs[0].run, runs) for runs in scored)
+        return against(first, second, resamples)
 
 
 def _target(paths: RunPaths) -> str:

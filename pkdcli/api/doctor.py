@@ -109,12 +109,21 @@ def _packages() -> Iterable[Finding]:
 
 
 def _folders() -> Iterable[Finding]:
-    for what, folder, variable in (("cache", cache_root(), "PKD_CACHE"), ("runs", runs_root(), "PKD_RUNS")):
+    for what, named, variable in (("cache", cache_root, "PKD_CACHE"), ("runs", runs_root, "PKD_RUNS")):
+        needed = f"Set {variable} to a folder with room that you may write to."
+        try:
+            folder = named()
+        except PkdError as error:
+            yield Finding(what, error.message, False, needed)
+            continue
         existing = next(path for path in (folder, *folder.parents) if path.exists())
+        if not existing.is_dir():
+            yield Finding(what, f"{folder}, but {existing} is a file", False, needed)
+            continue
         free = shutil.disk_usage(existing).free / GIB
         writable = os.access(existing, os.W_OK)
         enough = free >= 1
-        remedy = "" if writable and enough else f"Set {variable} to a folder with room that you may write to."
+        remedy = "" if writable and enough else needed
         text = f"{folder}, {free:.0f} GiB free" if writable else f"{folder}, not writable"
         yield Finding(what, text, writable and enough, remedy)
 

@@ -15,7 +15,7 @@ from pkdcli.data.prepare import absent, prepare, thinnest
 from pkdcli.errors import PkdError, unknown
 from pkdcli.experiment.data import elsewhere
 from pkdcli.experiment.derived_recipes import of_checkpoint, of_run, recipe_of
-from pkdcli.folders import cache_root, runs_root
+from pkdcli.folders import cache_root, can_be_written, runs_root
 from pkdcli.launch.outcome import Watcher, unheard
 from pkdcli.launch.request import ask
 from pkdcli.recipe.alone import on_other_data
@@ -116,9 +116,12 @@ def evaluate(
         tell(f"note: {text}.")
     recipe = _on_data(recipe, options, paths, tell)
     name = f"{'teacher-' if model == 'teacher' else ''}{recipe.data.name}"
-    output = paths.evaluation(name, split) if paths is not None else None
+    keeps = paths is not None and can_be_written(paths.evaluation(name, split).parent)
+    if paths is not None and not keeps:
+        tell(f"note: {paths.root} can't be written to: this evaluation is kept nowhere, and pkd compare won't have it.")
+    output = paths.evaluation(name, split) if keeps else None
     columns = {"schema": 1, "run": paths.run if paths else None, "model": model, "student": recipe.student.name}
-    samples = paths.evaluation_samples(name, split) if paths is not None else None
+    samples = paths.evaluation_samples(name, split) if keeps else None
     content = {
         "recipe": recipe.model_dump(mode="json"),
         "weights": str(weights),
@@ -126,7 +129,7 @@ def evaluate(
         "columns": {**columns, "data": recipe.data.name, "scale": recipe.scale.name},
         "own_pipeline": paths is None and options.scale is None,
         "samples": str(samples) if samples is not None else None,
-        "predictions": str(paths.evaluation_predictions(name, split)) if paths is not None else None,
+        "predictions": str(paths.evaluation_predictions(name, split)) if keeps else None,
     }
     with (watcher or Watcher()).doing(f"evaluating {recipe.student.title} on {recipe.data.name}, {split} ..."):
         record = ask("pkdcli.engine.worker", content, "the evaluation", (".", "--eval"))
@@ -135,7 +138,7 @@ def evaluate(
         write_json(output, found.record)
     for text in found.notes:
         tell(f"note: {text}")
-    if paths is not None and (written := _for_stock_mmdet(paths)):
+    if keeps and (written := _for_stock_mmdet(paths)):
         tell(f"wrote {written}")
     return found
 

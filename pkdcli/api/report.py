@@ -239,7 +239,5 @@ def write_plots(found: Report, folder: Path) -> list[Path]:
 
 
 def _check(root: Path) -> None:
-    if root.exists() and not root.is_dir():
-        raise PkdError(f"{root} is a file, not a folder of runs.", "Give the folder with --runs DIR.")
     if any((root / name).is_file() for name in ("status.json", "result.json")):
         raise PkdError(f"{root} is itself a run.", f"Give the folder of runs: --runs {root.parent}")

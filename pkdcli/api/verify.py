@@ -13,7 +13,7 @@ from pkdcli.api.options.keywords import options_of
 from pkdcli.config.teacher import teacher_recipe
 from pkdcli.data.images.file_names import path_of
 from pkdcli.data.images.given import given_images
-from pkdcli.destinations import check_destination, destination
+from pkdcli.destinations import check_destination
 from pkdcli.experiment.data import with_data
 from pkdcli.experiment.plan import with_weights_hash
 from pkdcli.folders import cache_root, runs_root
@@ -29,7 +29,7 @@ from pkdcli.reporting.plots.verify import plot
 from pkdcli.reporting.tables.verified import LIMIT_COLUMNS, rows_of
 from pkdcli.runs.liveness import finished
 from pkdcli.runs.paths import RunPaths, teachers_root
-from pkdcli.runs.store import write_json, write_text
+from pkdcli.runs.store import named_by, write_json, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,17 +117,16 @@ def verify(
         **{"teacher_weights": str(teacher) if teacher else None, "student_weights": str(student) if student else None},
         **{"images": [str(file) for file in files], "notes": notes, **found},
     }
-    with destination(folder, "--output", folder=True):
-        written = _write(found, folder / f"{recipe.pair}__{recipe.data.name}-{recipe.scale.name}")
-    return Verification(found, written)
+    return Verification(found, _write(found, folder / f"{recipe.pair}__{recipe.data.name}-{recipe.scale.name}"))
 
 
 def _write(found: dict[str, Any], stem: Path) -> tuple[Path, ...]:
     """Write the plot, the CSV and the JSON; returns the files."""
     kept = tuple(stem.with_name(f"{stem.name}.{end}") for end in ("png", "csv", "json"))
-    plot(found, kept[0])
-    write_text(kept[1], formats.to_csv(rows_of(found), LIMIT_COLUMNS))
-    write_json(kept[2], found)
+    with named_by("--output DIR"):
+        plot(found, kept[0])
+        write_text(kept[1], formats.to_csv(rows_of(found), LIMIT_COLUMNS))
+        write_json(kept[2], found)
     return kept
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 import typer
 
+from pkdcli.cli import streams
 from pkdcli.errors import ExitCode, PkdError
-from pkdcli.folders import cache_root
+from pkdcli.folders import libraries_cache
 
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
 
@@ -105,19 +107,25 @@ def _main(
 
 def main() -> None:
     """Run the command line and leave with its exit code; errors are shown without a traceback."""
+    streams.prepare()
     # matplotlib, which mmengine imports too, would otherwise write its font list into the user's home.
-    os.environ.setdefault("MPLCONFIGDIR", str(cache_root() / "matplotlib"))
+    os.environ.setdefault("MPLCONFIGDIR", str(libraries_cache() / "matplotlib"))
     try:
-        build(command_typed(sys.argv[1:]))(prog_name="pkd")
+        try:
+            build(command_typed(sys.argv[1:]))(prog_name="pkd")
+        finally:
+            sys.stdout.flush()  # an output that can't be written is met here, and not at Python's end
     except PkdError as error:
         code = _fail(error)
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
-    except BrokenPipeError:  # `pkd report | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ExitCode.OK
+    except (BrokenPipeError, SystemExit) as error:
+        if not streams.reader_gone(error):
+            raise
+        streams.discard()
+        code = ExitCode.OK  # `pkd report | head`: whoever reads has all that is wanted
     except Exception as error:
-        code = _fail(_unforeseen(error))
+        code = _fail(streams.output_error(error) or _unforeseen(error))
     sys.exit(int(code))
 
 
@@ -141,5 +149,7 @@ def _fail(error: PkdError) -> ExitCode:
         import traceback
 
         traceback.print_exception(error)
-    show_error(error)
+    with suppress(OSError, SystemExit):  # standard error can't be written either
+        show_error(error)
+    streams.discard()
     return error.code

@@ -6,13 +6,14 @@ import json
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from pkdcli.cli.console import metrics_table, out
+from pkdcli.cli.streams import discard, reader_gone
 from pkdcli.errors import ExitCode, Interrupted
 from pkdcli.experiment.execute import Experiment, exit_code
 from pkdcli.experiment.plan import PlannedRun
@@ -35,7 +36,7 @@ def typed() -> str:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Say after Ctrl-C what goes on, and leave with its exit code; a lost terminal counts as Ctrl-C."""
+    """Say after Ctrl-C what goes on, and leave with its exit code; a lost terminal or reader counts as Ctrl-C."""
     # Losing the terminal is no reason to leave a worker behind.
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup asks
@@ -44,6 +45,12 @@ def interruptible() -> Iterator[None]:
         yield
     except Interrupted as stopped:
         print(stopped.message, file=sys.stderr)
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    except (BrokenPipeError, SystemExit) as error:
+        if not reader_gone(error):
+            raise
+        discard()
+        print("nobody reads the output any more: stopped; type the same command again to go on.", file=sys.stderr)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
@@ -102,7 +109,17 @@ def show_plan(experiment: Experiment, output: OutputOptions) -> None:
         _plan_as_json(experiment)
     else:
         _plan_as_table(experiment, output, missing=len(configs) < len(planned))
-    for script in experiment.scripts():
+    show_scripts(experiment.scripts(), output)
+
+
+def show_scripts(scripts: Sequence[Mapping[str, Any]], output: OutputOptions) -> None:
+    """Print what a cluster would be given.
+
+    Args:
+        scripts: `script` and `sbatch`, the command that submits it, each.
+        output: As JSON, or for people.
+    """
+    for script in scripts:
         if output.json:
             print(json.dumps(script))
         else:

@@ -42,8 +42,8 @@ from pkdcli.api.runs.archive import Archived
 from pkdcli.api.runs.cancel import Cancelled
 from pkdcli.api.runs.remove import Removed
 from pkdcli.api.runs.unpack import Unpacked
+from pkdcli.api.tune.plan import TunePlan
 from pkdcli.api.tune.result import Tuned
-from pkdcli.api.tune.tune import TunePlan
 from pkdcli.api.verify import Verification
 from pkdcli.api.visualize.visualize import Figures
 from pkdcli.errors import PkdError as PkdError

@@ -6,13 +6,15 @@ import inspect
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING
+from functools import partial
 from inspect import Parameter
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pkdcli.launch.options import LaunchOptions
-from pkdcli.options import WHAT, WHERE, Asked, Field, OutputOptions, fields, folder, words
+from pkdcli.options import WHAT, WHERE, Asked, Field, OutputOptions, fields, path, words
 from pkdcli.recipe.options import RunOptions
 
 _BY_THE_USER = ("COMMANDLINE", "ENVIRONMENT", "PROMPT")
@@ -100,8 +102,10 @@ def annotation(field: Field, default: Any = None) -> Any:
     told: dict[str, Any] = {"help": option.help or None, "rich_help_panel": option.panel, "metavar": option.metavar}
     if field.kind is int and not field.listed:
         told |= {"min": option.min, "max": option.max}
-    if option.folder:
-        told["parser"] = lambda text: folder(text, field.names[0])
+    if field.kind is Path:  # Typer would take an empty word for the working folder
+        label = option.metavar if option.argument else field.names[0]
+        told["parser"] = partial(path, label=label, folder=option.folder)
+        told["parser"].__name__ = "path"  # which the help page shows for its type
     if option.names_of or option.choices:
         told["autocompletion"] = _complete(option.names_of, option.choices, field.listed)
     said = typer.Argument(**told) if option.argument else typer.Option(*field.names, **told)

@@ -15,7 +15,7 @@ from pkdcli.experiment.groups import groups
 from pkdcli.experiment.plan import PlannedRun, plan, with_weights_hash
 from pkdcli.experiment.prepare import prepare, spec
 from pkdcli.experiment.prove import prove
-from pkdcli.folders import cache_root, runs_root
+from pkdcli.folders import cache_root, is_no_folder, runs_root
 from pkdcli.launch.job import JobSpec, together
 from pkdcli.launch.kinds import launcher_of
 from pkdcli.launch.options import LaunchOptions
@@ -109,10 +109,14 @@ class Experiment:
         """What there is to say of plug-ins that are not here as the runs were made with them."""
         return changed_plugins(one.paths for one in self.planned)
 
-    def scripts(self) -> list[dict[str, Any]]:
-        """What a cluster would be given: `script` and the command that submits it."""
+    def scripts(self, before: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """What a cluster would be given: `script` and the command that submits it.
+
+        Args:
+            before: Runs that will have ended well by then.
+        """
         todo = [self.spec(one) for one in self.todo]
-        return launcher_of(self.launcher).describe(todo, self.done, runs=self.runs)
+        return launcher_of(self.launcher).describe(todo, [*self.done, *before], runs=self.runs)
 
     def check(self, one: PlannedRun) -> None:
         """Raise what kept a run from ending well.
@@ -211,12 +215,14 @@ def experiment(
         PkdError: Something is wrong with a recipe, its files or its data.
     """
     cache, dry_run = cache_root(), output.dry_run
+    if is_no_folder(cache):
+        raise PkdError(f"{cache} is a file, not a folder for the cache.", "Set PKD_CACHE to a folder, or unset it.")
+    runs = runs_root(output.runs)
     if not dry_run:
         require(name for recipe in recipes for name in recipe.trackers)
     # A checkpoint that is not there is said at once, not when the data has been drawn.
     recipes = [with_weights_hash(recipe) for recipe in recipes]
     complete = with_data(recipes, cache, machines, watcher, dry_run=dry_run, training=True)
-    runs = runs_root(output.runs)
     return Experiment(plan(complete, runs, cache), runs, cache, machines, command, complete, share, launch.wait)
 
 

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from pkdcli import cores
 from pkdcli.errors import ExitCode, PkdError
-from pkdcli.folders import cache_root
+from pkdcli.folders import cache_root, libraries_cache
 from pkdcli.launch.local.starter import start
 from pkdcli.runs.store import read_json, write_json
 
@@ -97,9 +97,10 @@ def _started(
     module: str, words: Sequence[str], log: Path, stdout: int, env: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[str]]:
     """A process that ends with this context at the latest, or with us; what it says on stderr goes to `log`."""
-    caches = {"PKD_CACHE": str(cache_root()), "XDG_CACHE_HOME": str(cache_root())}
+    own = libraries_cache()
+    caches = {"PKD_CACHE": str(cache_root()), "XDG_CACHE_HOME": str(own)}
     # mmengine imports matplotlib, which would otherwise write its list of fonts into the user's home.
-    caches["MPLCONFIGDIR"] = os.environ.get("MPLCONFIGDIR", str(cache_root() / "matplotlib"))
+    caches["MPLCONFIGDIR"] = os.environ.get("MPLCONFIGDIR", str(own / "matplotlib"))
     with open(log, "wb") as errors:
         process = start(
             [sys.executable, "-m", module, *words],

@@ -9,7 +9,7 @@ from pkdcli.options.declare import HOW, LOCAL, WHAT, WHERE, Only, Option, like, 
 from pkdcli.options.fields import Field, fields
 from pkdcli.options.groups import Asked, given_in, sort_keywords
 from pkdcli.options.output import OutputOptions
-from pkdcli.options.values import folder, number, numbers, whole_numbers, words
+from pkdcli.options.values import number, numbers, path, whole_numbers, words
 
 __all__ = [
     "HOW",
@@ -22,12 +22,12 @@ __all__ = [
     "Option",
     "OutputOptions",
     "fields",
-    "folder",
     "given_in",
     "like",
     "number",
     "numbers",
     "option",
+    "path",
     "sort_keywords",
     "whole_numbers",
     "words",

@@ -25,7 +25,7 @@ class Option:
         names_of: A kind of recipes, whose names the shell completes.
         choices: The only words that it takes.
         repeatable: Several values are given by naming it again, and not with commas between them.
-        folder: It is a folder, and an empty word is refused, which would stand for the working folder.
+        folder: It can only be a folder.
         argument: It is typed without a name.
         origin: The option that this one is a form of, as a sweep's weights are of a run's weight.
     """

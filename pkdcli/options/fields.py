@@ -15,7 +15,7 @@ from typing import Any
 
 from pkdcli.errors import PkdError, unknown
 from pkdcli.options.declare import Option
-from pkdcli.options.values import bound, folder, no_number, number, numbers, whole_numbers, words
+from pkdcli.options.values import bound, no_number, number, numbers, path, whole_numbers, words
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Field:
                 return value
             raise PkdError(f"{label}: {value!r} is not True or False.", f"Example: {label}=True")
         if self.kind is Path and isinstance(value, (str, os.PathLike)):
-            return folder(os.fspath(value), label) if here.folder else Path(value)
+            return path(os.fspath(value), label, here.folder)
         if self.kind is str and (isinstance(value, str) or (here.names_of and isinstance(value, os.PathLike))):
             return os.fspath(value)
         if self.kind is int and not flag and hasattr(value, "__index__"):

@@ -9,18 +9,20 @@ from typing import Any
 from pkdcli.errors import PkdError
 
 
-def folder(text: str, label: str) -> Path:
-    """A folder a user gave; Path("") would be the working folder.
+def path(text: str, label: str, folder: bool = False) -> Path:
+    """A file or a folder a user gave; Path("") would be the working folder.
 
     Args:
         text: What was typed.
         label: The option, for messages.
+        folder: It can only be a folder.
 
     Raises:
         PkdError: An empty word, such as an unset variable leaves.
     """
     if not str(text):
-        raise PkdError(f"{label}: an empty name.", "Leave it out, or give a folder; . is the working folder.")
+        what = "a folder; . is the working folder" if folder else "a path"
+        raise PkdError(f"{label}: an empty name.", f"Leave it out, or give {what}.")
     return Path(text)
 
 

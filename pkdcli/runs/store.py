@@ -9,11 +9,13 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pkdcli.errors import ExitCode, PkdError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def sha256(path: str | Path) -> str:
@@ -66,15 +68,43 @@ def write_with(path: Path, write: Callable[[Path], None], durable: bool = True) 
         raise
 
 
-def cannot_write(path: Path | str, error: OSError) -> PkdError:
+class CannotWrite(PkdError):
+    """A file could not be written; the old one, if any, is still there."""
+
+
+@contextmanager
+def named_by(option: str, place: Path | None = None) -> Iterator[None]:
+    """Have the error of what can't be written name the option by which the user has said where it goes.
+
+    Args:
+        option: As it is typed, such as `--plot-dir DIR`.
+        place: What it names, where files in it are written piece by piece: a full disk does not say which it was.
+
+    Raises:
+        PkdError: Something inside could not be written (exit code 3).
+    """
+    try:
+        yield
+    except CannotWrite as error:
+        full = isinstance(error.__cause__, OSError) and error.__cause__.errno in _FULL
+        first = "Free some space" if full else "Check the permissions there"
+        raise PkdError(error.message, f"{first}, or name another place with {option}.", error.code) from error
+    except OSError as error:
+        if place is None or error.errno not in _FULL or error.filename:
+            raise
+        remedy = f"Free some space, or name another place with {option}."
+        raise PkdError(cannot_write(place, error).message, remedy, ExitCode.MISSING) from error
+
+
+def cannot_write(path: Path | str, error: OSError) -> CannotWrite:
     """The error users see for a file that could not be written; the old file, if any, is still there.
 
     Args:
         path: The file.
         error: What the system says.
     """
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return PkdError(
+    if error.errno in _FULL:
+        return CannotWrite(
             f"no space left to write {path}.",
             "Free some space, or choose other folders with --runs DIR and the environment variable PKD_CACHE; "
             "then type the same command again: it goes on where it stopped.",
@@ -82,7 +112,7 @@ def cannot_write(path: Path | str, error: OSError) -> PkdError:
         )
     inside_a_file = error.errno in (errno.EEXIST, errno.ENOTDIR)
     reason = "a file stands where a folder should be" if inside_a_file else error.strerror or error
-    return PkdError(
+    return CannotWrite(
         f"can't write {path}: {reason}.",
         "Check the folder's permissions, or choose another with --runs DIR or the environment variable PKD_CACHE.",
         ExitCode.MISSING,

@@ -114,3 +114,15 @@ def test_the_doctor_takes_no_keywords():
     with pytest.raises(PkdError) as caught:
         doctor.doctor(json=True)
     assert caught.value.message == "unknown keyword 'json'."
+
+
+def test_a_file_in_the_place_of_a_folder_is_no_folder_with_room(found, monkeypatch, tmp_path):
+    file = tmp_path / "a-file"
+    file.touch()
+    monkeypatch.setenv("PKD_CACHE", str(file / "below"))
+    monkeypatch.setenv("PKD_RUNS", str(file))
+    findings = found()
+    assert findings["cache"].ok is findings["runs"].ok is False
+    assert findings["cache"].found == f"{file / 'below'}, but {file} is a file"
+    assert findings["runs"].found == f"{file} is a file, not a folder of runs."
+    assert findings["runs"].remedy == "Set PKD_RUNS to a folder with room that you may write to."

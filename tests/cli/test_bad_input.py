@@ -107,7 +107,17 @@ def test_a_wrong_word(type_, here, words, said):
         (("train", "--init", ""), "unknown way to start (--init) ''.\n"),
         (("train", "--levels", ""), "the resolved recipe: loss.levels: should be index, stride, or student:teacher "),
         (("train", "--weight", ""), "--weight: '' is not a finite number"),
-        (("train", "--teacher-checkpoint", "", "--scale", "tiny"), "--teacher-checkpoint: there is no file "),
+        (("train", "--teacher-checkpoint", "", "--scale", "tiny"), "--teacher-checkpoint: an empty name.\nLeave "),
+        (("train", "--teacher", ""), "unknown detector ''.\nAllowed: "),
+        (("train", "--student", "", "--scale", "tiny"), "unknown detector ''.\nAllowed: "),
+        (("train", "--recipe", ""), "--recipe: an empty name.\nLeave it out, or give a path.\n"),
+        (("data", "import", ""), "PATH: an empty name.\n"),
+        (("unpack", ""), "FILE.tar.gz: an empty name.\n"),
+        (("predict", "RUN", "a.jpg", "-o", ""), "--output: an empty name.\nLeave it out, or give a folder; "),
+        (("data", "check", "shapes", "--html", ""), "--html: an empty name.\n"),
+        (("report", "--plot-dir", ""), "--plot-dir: an empty name.\n"),
+        (("report", "--import", ""), "--import: an empty name.\n"),
+        (("verify", "--image", ""), "--image: an empty name.\n"),
         (("train", "--launcher", ""), "unknown launcher ''.\n"),
         (("train", "--devices", ""), "--devices: an empty list.\nLeave it out, or give some values with commas"),
         (("train", "--devices", " "), "--devices: an empty list.\n"),
@@ -402,9 +412,9 @@ def test_a_read_only_runs_folder(type_, own):
     assert "Traceback" not in answer.err
 
 
-def test_a_file_in_the_place_of_the_runs_folder(type_, own, here):
+def test_a_file_above_the_runs_folder(type_, own, here):
     (here / "file").write_text("")
-    answer = type_("train", "--scale", "tiny", "--data", own, "--runs", "file")
+    answer = type_("train", "--scale", "tiny", "--data", own, "--runs", "file/runs")
     assert answer.code == 3
     assert answer.err.splitlines()[0].endswith("/recipe.yaml: a file stands where a folder should be.")
 

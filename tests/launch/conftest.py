@@ -32,7 +32,7 @@ def asked(*_):
     sys.exit(130)
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, signal.SIG_IGN if manner == "deaf" else asked)
-print("hello from", os.path.basename(folder), flush=True)
+sys.stdout.write(f"hello from {os.path.basename(folder)}\\n")  # at once: several processes share the log
 status(state="running")
 if manner == "well":
     status(state="done")

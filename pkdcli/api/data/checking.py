@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pkdcli.api.options.keywords import options_of
-from pkdcli.destinations import check_destination
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.launch.outcome import Watcher
 from pkdcli.options import HOW, WHERE, option
+from pkdcli.runs.store import named_by
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,8 +124,6 @@ def data_check(options: DataCheckOptions | None = None, *, watcher: Watcher | No
     for path, name in ((asked.fix, "--fix"), (asked.html, "--html")):
         if path is not None and path.exists() and not asked.force and not (path.is_dir() and not any(path.iterdir())):
             raise PkdError(f"{name}: {path} exists already.", "Name another, or add --force to replace it.")
-        if path is not None:
-            check_destination(path, name, folder=name == "--fix")
     try:
         data = _present(asked_for, watcher)
     except PkdError as error:
@@ -140,12 +138,14 @@ def data_check(options: DataCheckOptions | None = None, *, watcher: Watcher | No
     if asked.fix is not None:
         from pkdcli.data.survey.repair import repair
 
-        recipe, checked.repaired = repair(found, asked.fix.expanduser().absolute())
+        with named_by("--fix DIR"):
+            recipe, checked.repaired = repair(found, asked.fix.expanduser().absolute())
         checked.files["fix"] = str(recipe)
     if asked.html is not None:
         from pkdcli.data.survey.sheet import write_sheet
 
-        checked.files["html"] = str(write_sheet(found, asked.html.expanduser().absolute()))
+        with named_by("--html FILE"):
+            checked.files["html"] = str(write_sheet(found, asked.html.expanduser().absolute()))
     return checked
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pkdcli.api.options.keywords import options_of
-from pkdcli.destinations import check_destination
 from pkdcli.errors import PkdError
 from pkdcli.launch.outcome import Watcher
 from pkdcli.options import WHAT, WHERE, option
+from pkdcli.options import path as given_path
+from pkdcli.runs.store import named_by
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,11 +162,10 @@ def data_import(
         raise PkdError("PATH is missing.", "Name the folder of the annotations: pkd data import FOLDER")
     shares = shares_of(asked.split) if asked.split else None
     renamed = parse_map(asked.renamed)
-    paths = [Path(path).expanduser() for path in asked.paths]
+    paths = [given_path(word, "PATH").expanduser() for word in asked.paths]
     name = _name(asked.name, paths[0])
     folder = (asked.output or Path(f"{name}-coco")).expanduser().absolute()
     check_folder(folder, asked.force)
-    check_destination(folder, "--output", folder=True)
     for path in paths:
         if folder in (path.absolute(), *path.absolute().parents):
             raise PkdError(
@@ -186,7 +186,7 @@ def data_import(
         notes=source.notes,
     )
     record = {"sources": [str(path.absolute()) for path in paths], "seed": asked.seed, **found.record()}
-    with watcher.doing("writing the data set ..."):
+    with watcher.doing("writing the data set ..."), named_by("--output DIR"):
         write(folder, name, source, splits, record)
     return found
 
@@ -221,6 +221,8 @@ def _settle_splits(source: Source, shares: dict[str, float] | None, asked: DataI
             shares = shares_of((0.8, 0.2) if few else USUAL)
             had = ", ".join(sorted(own - {None}))
             why = f"The source has no {'val' if 'train' in own else 'train'}, only {had}: " if had else ""
+            if {"train", "val"} <= own:
+                why = f"--group-by deals the source's own splits ({had}) anew: "
             told = ",".join(f"{one:g}" for one in shares.values())
             source.notes.append(f"{why}{'s' if why else 'S'}plit {told} into {', '.join(shares)}.")
         dealt = stratify(source.pictures, shares, asked.seed, asked.group_by)

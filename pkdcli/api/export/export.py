@@ -13,11 +13,11 @@ from pkdcli.api.options.deploy import ExportOptions, PredictOptions
 from pkdcli.api.options.keywords import options_of
 from pkdcli.api.predict.predict import wanted
 from pkdcli.data.images.given import given_images
-from pkdcli.destinations import check_destination
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.folders import make_room, runs_root
 from pkdcli.launch.outcome import Watcher, unheard
 from pkdcli.runs.find import find_run
+from pkdcli.runs.store import named_by, write_with
 
 NEEDS = {"onnx": ("onnx", "onnxscript", "onnxruntime")}
 INSTALL = "pip install 'pkdcli[export]'"
@@ -78,7 +78,6 @@ def export(
     paths = find_run(options.target, runs_root(options.runs))
     folder = (options.output or runs_root(options.runs) / "exports" / name).expanduser()
     make_room(folder, options.force)
-    check_destination(folder, "-o", folder=True)
     images = [str(image) for image in given_images(options.images)]
     folder.mkdir(parents=True, exist_ok=True)
     written = _for_mmdet(model.weights, folder) if paths is not None else []
@@ -140,7 +139,8 @@ def _for_mmdet(weights: Path, folder: Path) -> list[Path]:
     found = []
     for path in (weights, weights.with_suffix(".py")):
         if path.is_file():
-            shutil.copyfile(path, folder / path.name)
+            with named_by("-o DIR"):
+                write_with(folder / path.name, lambda beside, path=path: shutil.copyfile(path, beside))
             found.append(folder / path.name)
     return found
 

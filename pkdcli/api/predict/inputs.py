@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pkdcli.errors import PkdError
+from pkdcli.options import path as given_path
 
 IMAGES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".gif", ".jp2", ".avif"),
@@ -42,7 +43,7 @@ def inputs(words: Sequence[str]) -> list[Input]:
     """
     found: list[Input] = []
     for word in words:
-        path = Path(word).expanduser()
+        path = given_path(word, "IMAGES|FOLDER|VIDEO").expanduser()
         if path.is_dir():
             inside = [one for one in _below(path) if one.suffix.lower() in IMAGES + VIDEOS]
             if not inside:

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 from pkdcli.api.options.deploy import PredictOptions
 from pkdcli.api.options.keywords import options_of
 from pkdcli.api.predict.inputs import inputs
-from pkdcli.destinations import check_destination
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.folders import cache_root, make_room, runs_root
 from pkdcli.launch.outcome import Watcher, unheard
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.find import find_run, run_at
 from pkdcli.runs.paths import RunPaths
-from pkdcli.runs.store import write_json
+from pkdcli.runs.store import named_by, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,7 +126,6 @@ def predict(
     data = models[0].recipe.data
     folder = (options.output or runs_root(options.runs) / "predictions" / name).expanduser()
     make_room(folder, options.force)
-    check_destination(folder, "-o", folder=True)
     _clear(folder)
     keeper = Keeper(
         folder,
@@ -150,13 +148,15 @@ def predict(
         "lowest": keeper.lowest,
     }  # fmt: skip
     failed: list[str] = []
-    taken = _collect(request, keeper, failed, on_image, say or unheard, watcher)
+    with named_by("-o DIR", folder):
+        taken = _collect(request, keeper, failed, on_image, say or unheard, watcher)
     whole, processor = (round(one / keeper.images, 6) if keeper.images else None for one in taken)
     seconds = keeper.median_seconds()
     found = Predictions(
         folder, tuple(keeper.files()), keeper.images, keeper.counts, tuple(failed), seconds, whole, processor
     )
-    write_json(folder / MARK, found.record())
+    with named_by("-o DIR"):
+        write_json(folder / MARK, found.record())
     return found
 
 

@@ -79,7 +79,7 @@ def subjects(options: ProfileOptions, output: OutputOptions, watcher: Watcher) -
     runs = [word for word in words if word not in pairs]
     if (options.scale is not None or options.data is not None) and not (pairs or not words):
         raise PkdError("--scale and --data are for pairs.", "A run knows its own.")
-    if runs and (options.teacher or options.student):
+    if runs and (options.teacher is not None or options.student is not None):
         raise PkdError("--teacher and --student are for pairs.", "A run knows its own.")
     found: list[Subject] = []
     for pair in pairs or ([] if words else [None]):

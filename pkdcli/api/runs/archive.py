@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pkdcli.destinations import check_destination, destination
+from pkdcli.destinations import check_destination
 from pkdcli.errors import PkdError
 from pkdcli.folders import cache_root
 from pkdcli.options import Only, OutputOptions, option
 from pkdcli.runs.find import all_runs, chosen
 from pkdcli.runs.paths import RunPaths
+from pkdcli.runs.store import named_by
 
 if TYPE_CHECKING:
     from pkdcli.recipe.schema import Recipe
@@ -115,7 +116,7 @@ def archive(options: ArchiveOptions, output: Annotated[OutputOptions, Only("runs
         _version(), sorted(runs), sorted(teachers), _own_data(recipes), sorted({*_outside(recipes)}, key=str)
     )
     order = [[among[name] for name in sorted(among)] for among in (runs, teachers)]
-    with destination(target, "-o"):
+    with named_by("-o FILE.tar.gz"):
         packed: Manifest = write(target, manifest, *order)
     said, size = list(dict.fromkeys(notes)), target.stat().st_size
     return Archived(target, size, packed.runs, packed.teachers, packed.data, packed.outside, said)

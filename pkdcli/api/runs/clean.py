@@ -171,4 +171,5 @@ def _remove(path: Path) -> None:
     try:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
     except OSError as error:
-        raise PkdError(f"can't remove {path}: {error.strerror}.", None, ExitCode.MISSING) from error
+        remedy = f"Check the permissions of {path.parent}."
+        raise PkdError(f"can't remove {path}: {error.strerror}.", remedy, ExitCode.MISSING) from error

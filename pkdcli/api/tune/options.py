@@ -28,6 +28,7 @@ class TuneOptions(RunOptions):
         temperature: The same of losses that have one.
         budget: Time, steps or whole runs; None for 40 % of a full grid's steps.
         trials: So many trials; None for what the budget has room for.
+        confirm_seeds: Further seeds on which the finalists are trained; none where empty.
     """
 
     loss: str = like(RunOptions, "loss", "mse")
@@ -49,6 +50,13 @@ class TuneOptions(RunOptions):
         panel=SEARCH,
     )
     trials: int | None = option(None, "So many trials, of which two are trained to the end.", panel=SEARCH, min=2)
+    confirm_seeds: tuple[int, ...] = option(
+        (),
+        "Train the best and the runner-up on these further seeds too, such as 1,2, and choose by the mean over them: "
+        "apart from the budget.",
+        metavar="SEEDS",
+        panel=SEARCH,
+    )
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,25 @@ def searched(options: TuneOptions, grid: tuple[str, ...]) -> Searched:
     if not space.axes or space.size == 1:
         raise PkdError("there is nothing to search: one value of everything.", f"Example: --weight {WEIGHTS}")
     return Searched(space, keys, **kept)
+
+
+def further_seeds(options: TuneOptions) -> tuple[int, ...]:
+    """The seeds on which the finalists are trained after the search, none twice.
+
+    Args:
+        options: Of the search.
+
+    Raises:
+        PkdError: One of them is the search's own.
+    """
+    seeds = tuple(dict.fromkeys(options.confirm_seeds))
+    if options.seed in seeds:
+        rest = ",".join(str(one) for one in seeds if one != options.seed) or str(options.seed + 1)
+        raise PkdError(
+            f"--confirm-seeds: {options.seed} is the seed of the search itself, by which its finalists were chosen.",
+            f"Type: --confirm-seeds {rest}",
+        )
+    return seeds
 
 
 def _range(text: str | None, label: str) -> tuple[float | None, float | None]:

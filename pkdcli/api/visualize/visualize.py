@@ -16,6 +16,7 @@ from pkdcli.launch.request import ask
 from pkdcli.recipe.schema import Recipe
 from pkdcli.reporting.paper_figures.catalog import Look
 from pkdcli.runs.features import Features
+from pkdcli.runs.store import named_by
 
 ABOUT = ("key", "title", "weights", "source")
 """What is said of a detector."""
@@ -123,7 +124,8 @@ def visualize(
     for one in [] if options.dry_run else found:
         features = measured(one, watcher)
         for number, how in one.looks.items():
-            files = write.write(number, features, how, one.folder, options.formats, options.dpi)
+            with named_by("--output DIR"):
+                files = write.write(number, features, how, one.folder, options.formats, options.dpi)
             drawn.append(DrawnFigure(number, how, features, tuple(files), tuple(files[: len(options.formats)])))
             if on_figure:
                 on_figure(drawn[-1])

@@ -78,7 +78,8 @@ def _recipes(name: str) -> list[tuple[str, str]]:
             f"{path} is no recipe: those are YAML files.",
             "`pkd show` takes a recipe's name or file, or a run's id or folder; `pkd eval FILE` takes weights.",
         )
-    return [(str(path), path.read_text(encoding="utf-8") + _found_of_file(path))]
+    found_out = _found_of_file(path)  # which says what is wrong with the file
+    return [(str(path), path.read_text(encoding="utf-8") + found_out)]
 
 
 def _text_of(kind: str, name: str) -> tuple[str, str]:

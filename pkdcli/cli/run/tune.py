@@ -33,12 +33,14 @@ def command(
 
       pkd tune --loss norm-kl --weight 10 --temperature 1..100 --trials 8 --scale tiny
 
+      pkd tune --loss mse --weight 1..100 --confirm-seeds 1,2 --scale tiny
+
       pkd tune --loss pkd --weight 3..30 --grid loss.levels=index,stride --scale tiny --dry-run
     """
     from pkdcli.api.tune.tune import plan_tune
     from pkdcli.cli.plan import interruptible, typed
     from pkdcli.cli.progress.choose import watcher
-    from pkdcli.cli.tuned import plan_line, show_plan, show_result
+    from pkdcli.cli.tuned import confirmation_line, plan_line, show_plan, show_result
 
     watch = watcher(json=output.json, quiet=output.quiet)
     plan = plan_tune(tuning, more, recipe, teacher, launch, output, watcher=watch, command=typed())
@@ -47,5 +49,7 @@ def command(
         return
     if not output.quiet:
         watch.on_note(plan_line(plan).rstrip("."))
+        if plan.confirm_seeds:
+            watch.on_note(confirmation_line(plan).rstrip("."))
     with interruptible():
-        show_result(plan.execute(watch), output)
+        show_result(plan.execute(watch), output, typed())

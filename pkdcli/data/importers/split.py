@@ -51,6 +51,8 @@ def groups_of(pictures: Sequence[Picture], by: str | None) -> list[str]:
     names = [picture.name for picture in pictures]
     if by is None:
         return names
+    if not by:
+        raise PkdError("--group-by: an empty word.", "Leave it out, or give `folder` or a regular expression.")
     if by == "folder":
         return [str(PurePosixPath(name).parent) for name in names]
     try:

@@ -39,6 +39,10 @@ def repair(found: Survey, folder: Path) -> tuple[Path, list[str]]:
     for split in found.data.splits.values():
         if folder / "annotations" == Path(split.annotations).parent.resolve():
             raise PkdError(f"--fix {folder}: the annotations of the data set are there.", "Name another folder.")
+    try:
+        (folder / "annotations").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
     changed: list[str] = []
     texts: dict[str, str] = {}
     for name in found.data.splits:
@@ -46,10 +50,6 @@ def repair(found: Survey, folder: Path) -> tuple[Path, list[str]]:
         coco = _repaired(name, found, folder, said.append)
         changed += [f"{name}: {text}" for text in said] or [f"{name}: nothing had to be changed"]
         texts[name] = json.dumps(coco, ensure_ascii=False)
-    try:
-        (folder / "annotations").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
     for name, text in texts.items():
         write_text(folder / "annotations" / f"{name}.json", text)
     recipe = folder / f"{found.data.name}.yaml"

@@ -59,7 +59,6 @@ def write_sheet(found: Survey, file: Path) -> Path:
         splits=splits,
         side=SIDE,
     )
-    file.parent.mkdir(parents=True, exist_ok=True)
     write_text(file, text)
     return file
 

@@ -16,7 +16,7 @@ from pkdcli.engine.distributed.stop import STOP
 from pkdcli.engine.worker import lifecycle, single
 from pkdcli.engine.worker.memory import keep_freed_memory
 from pkdcli.errors import ExitCode, PkdError
-from pkdcli.folders import cache_root
+from pkdcli.folders import cache_root, libraries_cache
 from pkdcli.runs.lock import RunLock
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.status import Status
@@ -30,11 +30,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--eval", type=Path, help="evaluate as this JSON file asks instead of training")
     args = parser.parse_args(argv)
     # mmengine imports matplotlib and yapf, which would otherwise write their caches into the user's home.
-    os.environ["PKD_CACHE"] = os.environ["XDG_CACHE_HOME"] = str(cache_root())
-    os.environ.setdefault("MPLCONFIGDIR", str(cache_root() / "matplotlib"))
+    os.environ["PKD_CACHE"], own = str(cache_root()), libraries_cache()
+    os.environ["XDG_CACHE_HOME"] = str(own)
+    os.environ.setdefault("MPLCONFIGDIR", str(own / "matplotlib"))
     os.environ.update(cores.variables())  # before torch is imported, which reads them then
     # By default beside other temporary files, which go with the job.
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_root() / "torchinductor"))
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(own / "torchinductor"))
     keep_freed_memory()
     STOP.catch()
     if args.eval:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import shlex
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from pkdcli.errors import ExitCode, PkdError
+from pkdcli.errors import PkdError
+from pkdcli.experiment.tuning.database import copy_of, fault, refuse_unreadable, unreachable, url
 from pkdcli.experiment.tuning.halving import Rungs
 from pkdcli.experiment.tuning.space import Choice, Params, Range, Space
 from pkdcli.runs.searches import AS_THEY_ARE, MEAN, keep_search
@@ -31,19 +33,25 @@ class Study:
         path: The SQLite file; it and its folder are made if need be.
         name: The study's.
         space: What its trials differ in.
+        shown: The file that messages name, where this one is a copy of it.
 
     Raises:
-        PkdError: The file is damaged, or of another release of Optuna, or can't be written.
+        PkdError: The file is damaged, or of another release of Optuna, or can't be written; something else lies there.
     """
 
-    def __init__(self, path: Path, name: str, space: Space) -> None:
-        self.path = path
+    def __init__(self, path: Path, name: str, space: Space, shown: Path | None = None) -> None:
+        self.path, self.name = shown or path, name
         self._space = space
         with self._readable():
+            if path.is_dir():
+                raise _Unusable("it is a folder")
+            refuse_unreadable(path, self.path)
             path.parent.mkdir(parents=True, exist_ok=True)
             self._study = _optuna().create_study(
-                storage=f"sqlite:///{path.absolute()}", study_name=name, load_if_exists=True, direction="maximize"
+                storage=url(path), study_name=name, load_if_exists=True, direction="maximize"
             )
+            if (found := fault(path)) is not None:
+                raise _Unusable(found)
             if not self._study.trials:
                 self._study.set_user_attr("compared", MEAN)
             self._numbers = {one.user_attrs["run"]: one.number for one in self._study.trials if "run" in one.user_attrs}
@@ -52,6 +60,10 @@ class Study:
         """The trials so far in their order: what is special about each, and the steps it had taken before."""
         with self._readable():
             trials = {one.user_attrs["run"]: one for one in self._study.trials if "run" in one.user_attrs}
+            wanted = {axis.name for axis in self._space.axes}
+            for one in trials.values():
+                if set(one.params) != wanted:
+                    raise _Unusable(f"its trials differ in {_listed(one.params)}, this search's in {_listed(wanted)}")
             return [(dict(one.params), int(one.user_attrs.get("found", 0))) for one in trials.values()]
 
     def add(self, trial: SearchTrial) -> None:
@@ -126,6 +138,28 @@ class Study:
         with self._readable():
             self._study.set_user_attr("start", value)
 
+    @property
+    def confirmed(self) -> dict[str, dict[str, Any]]:
+        """The finalists' runs on further seeds, by their ids: whose they are, which seed, what they had been."""
+        with self._readable():
+            return dict(self._study.user_attrs.get("confirmed", {}))
+
+    @confirmed.setter
+    def confirmed(self, value: dict[str, dict[str, Any]]) -> None:
+        with self._readable():
+            self._study.set_user_attr("confirmed", value)
+
+    @property
+    def confirm_seconds(self) -> float:
+        """Time of these runs, over all starts."""
+        with self._readable():
+            return float(self._study.user_attrs.get("confirm_seconds", 0.0))
+
+    @confirm_seconds.setter
+    def confirm_seconds(self, value: float) -> None:
+        with self._readable():
+            self._study.set_user_attr("confirm_seconds", value)
+
     @contextmanager
     def _readable(self) -> Iterator[None]:
         """Say in words what is wrong with the file."""
@@ -136,34 +170,60 @@ class Study:
             yield
         except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError, RuntimeError) as error:
             reason = str(getattr(error, "orig", None) or error).splitlines()[0].rstrip(".")
+            remove = "rm -r" if self.path.is_dir() else "rm"
             raise PkdError(
                 f"{self.path}: the search's storage can't be used: {reason}.",
-                f"rm {shlex.quote(str(self.path))}\n"
+                f"{remove} {shlex.quote(str(self.path))}\n"
                 "No run is lost by that: the same command finds its trials in the runs folder again.",
             ) from error
         except OSError as error:
-            raise PkdError(
-                f"{self.path}: {error.strerror}.", "Give another folder with --runs.", ExitCode.MISSING
-            ) from error
+            raise unreachable(self.path, error) from error
 
 
-def keep_for_reports(
-    runs: Path, name: str, space: Space, rungs: Rungs, compared: str, trials: Sequence[SearchTrial]
-) -> None:
+class _Unusable(RuntimeError):
+    """What is wrong with a storage, where Optuna does not say it."""
+
+
+def check(path: Path, name: str, space: Space) -> tuple[list[tuple[dict[str, Any], int]], str]:
+    """Refuse a storage that a search could not use, in the very words in which the search would; nothing is written.
+
+    Opening a study writes, if only that it is there. So a copy of the file is opened.
+
+    Args:
+        path: The SQLite file; it need not be there.
+        name: The study's.
+        space: What its trials differ in.
+
+    Returns:
+        The trials so far as `Study.load` gives them, and what they are compared by.
+
+    Raises:
+        PkdError: As `Study` does.
+    """
+    refuse_unreadable(path, path)
+    with TemporaryDirectory() as folder:
+        copied = copy_of(path, Path(folder))
+        if copied is None:
+            return [], MEAN
+        study = Study(copied, name, space, shown=path)
+        return study.load(), study.compared
+
+
+def keep_for_reports(runs: Path, space: Space, rungs: Rungs, study: Study, trials: Sequence[SearchTrial]) -> None:
     """Write down, beside the study, which runs are its trials: reports read that, and not the study.
 
     Args:
         runs: The runs folder.
-        name: The study's.
         space: What its trials differ in.
         rungs: Where they are compared.
-        compared: By what.
+        study: It knows by what, and which runs have confirmed its finalists.
         trials: All so far.
     """
     ranges = {one.name: (one.low, one.high) for one in space.ranges}
     choices = {one.name: one.values for one in space.axes if isinstance(one, Choice)}
     params = {one.run: one.params for one in trials}
-    keep_search(runs, KeptSearch(name, rungs.steps, ranges, choices, params, compared))
+    confirmed = {run: str(one["trial"]) for run, one in study.confirmed.items()}
+    keep_search(runs, KeptSearch(study.name, rungs.steps, ranges, choices, params, study.compared, confirmed))
 
 
 def suggest(space: Space, trials: Sequence[SearchTrial], total: int, count: int, seed: int) -> list[dict[str, Any]]:
@@ -198,6 +258,10 @@ def suggest(space: Space, trials: Sequence[SearchTrial], total: int, count: int,
         if params is not None:
             found.append(params)
     return found
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
 
 
 def _distributions(space: Space) -> Mapping[str, Any]:

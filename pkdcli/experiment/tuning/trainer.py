@@ -10,16 +10,16 @@ from pkdcli.config import schedule
 from pkdcli.config.own.length import iters_per_epoch
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.experiment.execute import Experiment
+from pkdcli.experiment.plan import PlannedRun
 from pkdcli.experiment.tuning.halving import Rungs
 from pkdcli.experiment.tuning.space import Params
-from pkdcli.experiment.tuning.trials import RunTrial, gradient_share_weight
+from pkdcli.experiment.tuning.trials import RunTrial, gradient_share_weight, why_failed
 from pkdcli.launch.outcome import Watcher
 from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.liveness import finished
 from pkdcli.runs.record import number_of
 from pkdcli.runs.searches import MEAN
-from pkdcli.runs.status import Status
 from pkdcli.runs.store import read_jsonl
 
 
@@ -88,14 +88,37 @@ class RunTrainer:
         Raises:
             PkdError: A teacher failed.
         """
-        teachers = {one.planned.teacher.run: one.planned.teacher for one in trials if one.planned.teacher is not None}
-        todo = [one for one in teachers.values() if not finished(one.paths)]
+        todo = [one for one in _teachers(trials) if not finished(one.paths)]
         if not todo:
             return
         experiment = replace(self._current, planned=todo, outcomes={})
         experiment.execute(self._watcher)
         for one in todo:
             experiment.check(one)
+
+    def stretch(self, trials: Sequence[RunTrial], step: int, measure: bool = True) -> Experiment:
+        """What is carried out to train trials until they have taken so many steps.
+
+        Args:
+            trials: Who.
+            step: So many in all; the whole run's for the end.
+            measure: Evaluate them there.
+        """
+        mean = self._rungs.window if measure and self.compared == MEAN else 0
+        pause = {"at": step, "measure": measure, "mean": mean} if step < self._rungs.total else None
+        planned = [*_teachers(trials), *(replace(one.planned, pause=pause) for one in trials)]
+        return replace(self._current, planned=planned, outcomes={})
+
+    def scripts(self, trials: Sequence[RunTrial], step: int) -> list[dict[str, Any]]:
+        """What a cluster would be given for that: first their teachers, which are waited for, then the trials.
+
+        Args:
+            trials: Who.
+            step: So many in all.
+        """
+        whole, teachers = self.stretch(trials, step), _teachers(trials)
+        alone = replace(whole, planned=[one for one in whole.planned if one.recipe.role != "teacher"])
+        return [*replace(whole, planned=teachers).scripts(), *alone.scripts(before=[one.run for one in teachers])]
 
     def advance(self, trials: Sequence[RunTrial], step: int, measure: bool = True) -> None:
         """Train trials until they have taken so many steps, and bring them up to date.
@@ -108,19 +131,13 @@ class RunTrainer:
         Raises:
             Interrupted: After Ctrl-C, when the runs have saved and stopped.
         """
-        mean = self._rungs.window if measure and self.compared == MEAN else 0
-        pause = {"at": step, "measure": measure, "mean": mean} if step < self._rungs.total else None
-        teachers = {one.planned.teacher.run: one.planned.teacher for one in trials if one.planned.teacher is not None}
-        planned = [*teachers.values(), *(replace(one.planned, pause=pause) for one in trials)]
-        outcomes = replace(self._current, planned=planned, outcomes={}).execute(self._watcher)
+        outcomes = self.stretch(trials, step, measure).execute(self._watcher)
         for one in trials:
             one.look()
             outcome = outcomes.get(one.run)
             if outcome is None or outcome.code == ExitCode.OK:
                 continue
-            error = Status(one.planned.paths).fields.get("error")
-            said = error.get("message") if isinstance(error, dict) else None
-            one.failed = str(said or outcome.cause)
+            one.failed = why_failed(one, outcome)
 
     def step_seconds(self, trial: RunTrial) -> float | None:
         """Seconds that a step of a trial took, without its start and its evaluation; None where nobody knows.
@@ -148,3 +165,9 @@ class RunTrainer:
         if self._known is None:
             raise RuntimeError("no trials are planned yet")
         return self._known
+
+
+def _teachers(trials: Sequence[RunTrial]) -> list[PlannedRun]:
+    """The teachers of some trials, none twice."""
+    found = {one.planned.teacher.run: one.planned.teacher for one in trials if one.planned.teacher is not None}
+    return list(found.values())

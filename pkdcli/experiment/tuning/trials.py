@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pkdcli.experiment.plan import PlannedRun
+from pkdcli.launch.outcome import Outcome
 from pkdcli.recipe.schema import Recipe
 from pkdcli.runs.liveness import finished
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.record import number_of
+from pkdcli.runs.status import Status
 from pkdcli.runs.store import read_jsonl, read_object
 
 
@@ -83,6 +85,18 @@ def curve(paths: RunPaths, total: int, compared: str) -> tuple[dict[int, float],
     # A run that has taken all its steps and lacks its result is not over.
     found.pop(total, None)
     return found, max(taken, int(paused or 0))
+
+
+def why_failed(trial: RunTrial, outcome: Outcome | None) -> str:
+    """Why a run has not ended well, in its own words where it has left any.
+
+    Args:
+        trial: The run.
+        outcome: How it ended; None where it was not carried out.
+    """
+    error = Status(trial.planned.paths).fields.get("error")
+    said = error.get("message") if isinstance(error, dict) else None
+    return str(said or (outcome.cause if outcome is not None else "it has no mAP"))
 
 
 def gradient_share_weight(paths: RunPaths, weight: float, share: float) -> float | None:

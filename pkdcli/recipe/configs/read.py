@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from pkdcli.compat.grammars import allow_damaged
 from pkdcli.errors import PkdError, nearest
-from pkdcli.folders import cache_root
+from pkdcli.folders import libraries_cache
 from pkdcli.recipe.configs.files import configs_root
 from pkdcli.recipe.configs.text import SECTIONS
 
@@ -52,7 +52,7 @@ def _config_class() -> Any:
     """mmengine's Config, imported such that yapf, which it imports, does not write into the user's home."""
     allow_damaged()
     before = os.environ.get("XDG_CACHE_HOME")
-    os.environ["XDG_CACHE_HOME"] = str(cache_root())
+    os.environ["XDG_CACHE_HOME"] = str(libraries_cache())
     try:
         from mmengine.config import Config
     finally:

@@ -45,7 +45,7 @@ def choose(pair: str, teacher: str | None = None, student: str | None = None) ->
         recipe = _of_both(teacher, student)
         return _from_recipe(recipe, library.load("pairs", recipe)) if recipe else _given(None, teacher, student)
     base: Pair = library.load("pairs", pair)
-    halves = (teacher or base.teacher, student or base.student)
+    halves = (base.teacher if teacher is None else teacher, base.student if student is None else student)
     if halves == (base.teacher, base.student):
         return _from_recipe(pair, base)
     recipe = _of_both(*halves)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from matplotlib import rc_context
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from pkdcli.runs.store import write_with
+from pkdcli.runs.store import write_bytes
 
 WIDTH = 7.2  # inches: both columns of a paper
 COLORS = {"teacher": "#0072B2", "student": "#D55E00", "distilled": "#009E73"}  # Okabe and Ito's, for every eye
@@ -79,8 +80,9 @@ def save(draw: Callable[[], Figure], paths: dict[str, Path], dpi: int = DPI) -> 
         figure = draw()
         for kind, path in paths.items():
             # Pictures inside PDF and SVG have as many dots; text and lines have none.
-            write_with(path, lambda beside, kind=kind: figure.savefig(
-                beside, format=kind, dpi=dpi, metadata=_UNDATED[kind]))  # fmt: skip
+            picture = io.BytesIO()  # on a full disk matplotlib's PDFs end in an error of another kind
+            figure.savefig(picture, format=kind, dpi=dpi, metadata=_UNDATED[kind])
+            write_bytes(path, picture.getvalue())
 
 
 def norm(arrays: list, clip: float = 0.005) -> tuple[Normalize, str]:

@@ -121,8 +121,8 @@ def _check_size(manifest: Manifest, archive: Path, into: Path) -> None:
         raise no_archive(archive, f"{packed:,} bytes would become {manifest.size:,}, which no run does")
     if manifest.size > free:
         raise PkdError(
-            f"no space left to unpack {archive}: it needs {manifest.size / 1e9:.1f} GB, and {into.parent} has "
-            f"{free / 1e9:.1f}.",
+            f"no space left to unpack {archive}: it needs {manifest.size / 1e6:,.0f} MB, and {into.parent} has "
+            f"{free / 1e6:,.0f}.",
             "Free some space, or choose other folders with --runs DIR and the environment variable PKD_CACHE.",
             ExitCode.MISSING,
         )

@@ -7,7 +7,7 @@ their own folders.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Search:
         choices: The values of each other axis, as they are typed.
         trials: What is special about each trial by the axes' names, by the id of its run.
         compared: What they are compared by before their end.
+        confirmed: The finalists' runs on further seeds: by the id of each that of its trial's run.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Search:
     choices: Mapping[str, tuple[str, ...]]
     trials: Mapping[str, Mapping[str, Any]]
     compared: str = AS_THEY_ARE
+    confirmed: Mapping[str, str] = field(default_factory=dict)
 
 
 def keep_search(runs: Path, search: Search) -> None:
@@ -60,6 +62,8 @@ def keep_search(runs: Path, search: Search) -> None:
         "trials": {run: dict(params) for run, params in search.trials.items()},
         "compared": search.compared,
     }
+    if search.confirmed:
+        content["confirmed"] = dict(search.confirmed)
     write_json(runs / FOLDER / f"{search.name}.json", content, durable=False)
 
 
@@ -80,9 +84,10 @@ def _read(file: Path) -> Search | None:
         trials = {str(run): _params(params, ranges, choices) for run, params in content["trials"].items()}
         rungs = tuple(map(int, content["rungs"]))
         compared = str(content.get("compared", AS_THEY_ARE))
+        confirmed = {str(run): str(trial) for run, trial in content.get("confirmed", {}).items()}
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
-    return Search(file.stem, rungs, ranges, choices, trials, compared) if rungs and trials else None
+    return Search(file.stem, rungs, ranges, choices, trials, compared, confirmed) if rungs and trials else None
 
 
 def _params(params: Mapping[str, Any], ranges: Iterable[str], choices: Iterable[str]) -> dict[str, Any]:

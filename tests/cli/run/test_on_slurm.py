@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
+import shlex
 
 import pytest
 
@@ -45,6 +47,33 @@ def test_memory_is_suggested_where_none_is_asked_for(type_, own):
     said = type_(*words, "--memory", "4G")
     assert "note: no memory" not in said.err
     assert "#SBATCH --mem=4G\n" in said.out
+
+
+def test_the_dry_run_of_a_search_prints_the_tasks_to_its_next_comparison(type_, own, here):
+    """As `pkd sweep` prints the tasks of its runs: the very script, but for the command that it keeps."""
+    cluster = (*TINY, own, "--launcher", "slurm", "--partition", "long", "--memory", "4G", "--dry-run")
+    search = ("tune", "--weight", "10..30", "--trials", "2", *cluster)
+    said = type_(*search)
+    assert said.code == 0, said.err
+    swept = type_("sweep", "--weights", "10,30", "--no-baseline", *cluster)
+    (told, script), (_, as_swept) = (one.out.split("\n# sbatch ", 1) for one in (said, swept))
+    kept = [line for line in script.splitlines() if line.startswith("export PKD_COMMAND=")]
+    assert kept == 2 * [f"export PKD_COMMAND='pkd {shlex.join(map(str, search[:-1]))}'"]
+    # The teacher is waited for: what is trained on it waits for no job.
+    assert script.count("#!/bin/bash") == as_swept.count("#!/bin/bash") == 2
+    assert "--dependency" in as_swept
+    assert "--dependency" not in script
+    runs = [line for line in script.splitlines() if "/runs/gfl101-fcos50__mse-w" in line]
+    assert [line.rpartition("__mse-w")[2].split("__")[0] for line in runs] == ["10", "30"]
+    assert runs == [line for line in as_swept.splitlines() if "/runs/gfl101-fcos50__mse-w" in line]
+    assert told.rstrip().endswith("to the next comparison, after 1 step:")
+    parts = [json.loads(line) for line in type_(*search, "--json").out.splitlines()]
+    assert parts[0]["event"] == "plan"
+    assert ["sbatch" in one for one in parts] == [False, True, True]
+    assert "#SBATCH --mem=4G\n#SBATCH" in parts[2]["script"]
+    assert not (here / "runs").exists()
+    local = type_("tune", "--weight", "10..30", "--trials", "2", *TINY, own, "--dry-run")
+    assert "sbatch" not in local.out
 
 
 class Hours:

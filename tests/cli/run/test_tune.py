@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -110,6 +112,27 @@ def test_the_report_draws_the_search(searched):
     assert [one.name for one in parallel.scales] == ["weight", "after 1 step", "after 2 steps", "mAP at the end"]
 
 
+def test_finalists_on_further_seeds_have_both_intervals(lab, searched, tmp_path):
+    runs = tmp_path / "runs"
+    shutil.copytree(searched[0], runs)
+    words = ("tune", *SEARCH, "--data", lab.data, *lab.knobs, "--epochs", "1", "--runs", runs)
+    answer = lab.pkd(*words, "--confirm-seeds", "1,2", "--json")
+    assert answer.code == 0, answer.err
+    found = lines(answer.out)[-1]
+    rows = found["confirmation"]["finalists"]
+    assert [len(one["runs"]) for one in rows] == [2, 2]
+    lead, low, high = found["lead"]
+    assert low <= lead <= high
+    assert lead == pytest.approx(rows[0]["mean"] - rows[1]["mean"])
+    assert found["mAP"] == rows[0]["mean"] == pytest.approx(sum(rows[0]["mAP"]) / 2)
+    below, above = found["confirmation"]["by_seeds"]
+    assert below <= lead <= above
+    assert (found["steps"], found["confirmation"]["steps"]) == (8, 16)
+    (best,) = {line for line in lab.pkd(*words, "--confirm-seeds", "1,2", "--quiet").out.splitlines()
+               if line.startswith("best: ")}  # fmt: skip
+    assert best.endswith(f"(95 % over images: {low:+.1f} to {high:+.1f}, over seeds: {below:+.1f} to {above:+.1f})")
+
+
 @pytest.fixture
 def plan(monkeypatch, tmp_path, lab):
     """`plan(...)`: a dry run from Python, on the lab's data."""
@@ -136,8 +159,28 @@ def test_a_plan_says_what_it_costs(plan, tmp_path):
     other = plan(loss="norm-kl", temperature="1..100")
     assert {one.recipe.loss.weight for one in other.first} == {10.0}
     assert [one.recipe.loss.temperature for one in other.first] == [1, 3, 10, 30, 100]
+    assert (found.confirm_runs, found.confirm_steps) == (0, 0)
+    confirmed = plan(weight="1..100", confirm_seeds=[1, 2, 3])
+    assert (confirmed.name, confirmed.steps) == (found.name, found.steps)  # the same search, and its cost apart
+    assert (confirmed.confirm_seeds, confirmed.confirm_runs, confirmed.confirm_steps) == ((1, 2, 3), 6, 144)
     keys = plan(grid=["loss.levels=index,stride"])
     assert [one.recipe.loss.levels for one in keys.first] == ["index", "stride"]
+
+
+def test_a_dry_run_refuses_a_storage_as_the_search_would(lab, tmp_path):
+    words = ("tune", *SEARCH, "--data", lab.data, *lab.knobs, "--epochs", "1", "--runs", tmp_path / "my runs")
+    plan = lab.pkd(*words, "--dry-run", "--json")
+    assert plan.code == 0, plan.err
+    storage = pathlib.Path(lines(plan.out)[0]["storage"])
+    storage.mkdir(parents=True)
+    dry, real = lab.pkd(*words, "--dry-run"), lab.pkd(*words)
+    assert dry.code == real.code == 2
+    message = f"{storage}: the search's storage can't be used: it is a folder."
+    assert message in dry.err
+    assert next(line for line in real.err.splitlines() if not line.startswith("note")).endswith(message)
+    assert f"rm -r '{storage}'" in dry.err
+    assert f"rm -r '{storage}'" in real.err
+    assert list((tmp_path / "my runs").rglob("*")) == [storage.parent, storage]
 
 
 @pytest.mark.parametrize(
@@ -155,6 +198,7 @@ def test_a_plan_says_what_it_costs(plan, tmp_path):
         ({"grid": ["schedule.epochs=1,2"]}, "--grid: schedule.epochs change", "pkd sweep --grid"),
         ({"budget": "23steps"}, "--budget 23steps is shorter than one run: a run takes 24 steps.", "--epochs N"),
         ({"budget": "soon"}, "--budget: 'soon' is no time and no number of steps or runs.", "--budget 2h"),
+        ({"seed": 3, "confirm_seeds": [3]}, "--confirm-seeds: 3 is the seed of the search", "--confirm-seeds 4"),
         ({"temperature": "1..50"}, "loss mse has no temperature.", "norm-kl"),
     ],
 )

@@ -69,6 +69,14 @@ def test_groups_stay_together(by):
     assert all(len(splits) == 1 for splits in of_group.values())
 
 
+def test_an_empty_pattern_is_refused():
+    with pytest.raises(PkdError) as caught:
+        stratify(pictures([["a"]] * 4), {"train": 0.5, "val": 0.5}, 0, "")
+    assert str(caught.value) == (
+        "--group-by: an empty word.\nLeave it out, or give `folder` or a regular expression."
+    )
+
+
 def test_names_that_a_pattern_does_not_fit_are_alone_and_none_is_refused():
     assert groups_of(pictures([[], []], ["a_1.jpg", "b.jpg"]), "^([^_]+)_") == ["a", "b.jpg"]
     with pytest.raises(PkdError, match=r"--group-by 'z' fits none of the 1 file names, the first is a\.jpg"):

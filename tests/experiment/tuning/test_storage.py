@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
 from dataclasses import dataclass, field
 
 import optuna
@@ -10,7 +11,7 @@ import pytest
 
 from pkdcli.errors import PkdError
 from pkdcli.experiment.tuning.space import Choice, Range, Space
-from pkdcli.experiment.tuning.storage import Study, suggest
+from pkdcli.experiment.tuning.storage import Study, check, suggest
 
 SPACE = Space((Range("weight", 1.0, 100.0), Choice("loss.levels", ("index", "stride"))))
 
@@ -75,8 +76,23 @@ def test_suggestions_are_the_same_again_and_none_was_made(tmp_path):
     assert found != suggest(SPACE, made, 600, 3, seed=1)
 
 
-def damaged(path):
+def garbage(path):
     path.write_bytes(b"not a database" * 100)
+
+
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def a_folder(path):
+    path.unlink()
+    (path / "of somebody").mkdir(parents=True)
+
+
+def of_another_search(path):
+    path.unlink()
+    levels = Space((Choice("loss.levels", ("index", "stride")),))
+    Study(path, "a", levels).add(Trial("a", {"loss.levels": "index"}))
 
 
 def of_another_release(path):
@@ -85,22 +101,62 @@ def of_another_release(path):
     base.close()
 
 
-@pytest.mark.parametrize("harm", [damaged, of_another_release])
-def test_a_storage_that_cannot_be_used_is_named_with_its_remedy(tmp_path, harm):
-    path = tmp_path / "my runs" / "a.sqlite3"
+def everything_in(folder):
+    return {
+        str(one.relative_to(folder)): (one.read_bytes() if one.is_file() else None, one.stat().st_mtime_ns)
+        for one in folder.rglob("*")
+    }
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (garbage, "file is not a database"),
+        (cut_off, "database disk image is malformed"),
+        (a_folder, "it is a folder"),
+        (of_another_search, "its trials differ in loss.levels, this search's in loss.levels, weight"),
+        (of_another_release, ""),
+    ],
+)
+def test_a_storage_that_cannot_be_used_is_named_with_its_remedy(tmp_path, harm, reason):
+    """By the search, and by a dry run that leaves everything as it is; the remedy works when it is typed."""
+    path = tmp_path / "my runs? 50%" / "a.sqlite3"
     Study(path, "a", SPACE).add(trials()[0])
     harm(path)
+    before = everything_in(tmp_path)
+    with pytest.raises(PkdError) as dry:
+        check(path, "a", SPACE)
+    assert everything_in(tmp_path) == before
     with pytest.raises(PkdError) as error:
         Study(path, "a", SPACE).load()
-    assert error.value.message.startswith(f"{path}: the search's storage can't be used: ")
-    assert error.value.hint.splitlines()[0] == f"rm '{path}'"
-    assert "No run is lost" in error.value.hint
-    assert error.value.code == 2
+    told = [(one.value.message, one.value.hint, one.value.code) for one in (dry, error)]
+    assert told[0] == told[1]
+    message, hint, code = told[0]
+    assert message.startswith(f"{path}: the search's storage can't be used: {reason}")
+    assert hint.splitlines()[0] == f"rm{' -r' if harm is a_folder else ''} '{path}'"
+    assert "No run is lost" in hint
+    assert code == 2
+    subprocess.run(hint.splitlines()[0], shell=True, check=True, stdin=subprocess.DEVNULL)
+    check(path, "a", SPACE)
+    assert Study(path, "a", SPACE).load() == []
+
+
+def test_a_dry_run_leaves_a_storage_as_it_is_and_makes_none(tmp_path):
+    path = tmp_path / "runs" / "a.sqlite3"
+    check(path, "a", SPACE)
+    assert everything_in(tmp_path) == {}
+    Study(path, "a", SPACE).add(trials()[0])
+    before = everything_in(tmp_path)
+    check(path, "a", SPACE)
+    check(path, "of another search", SPACE)
+    assert everything_in(tmp_path) == before
 
 
 def test_a_folder_that_is_a_file_is_named(tmp_path):
     (tmp_path / "tune").write_text("")
-    with pytest.raises(PkdError) as error:
-        Study(tmp_path / "tune" / "a.sqlite3", "a", SPACE)
-    assert str(tmp_path / "tune") in error.value.message
-    assert error.value.code == 3
+    path = tmp_path / "tune" / "a.sqlite3"
+    for refused in (Study, check):
+        with pytest.raises(PkdError) as error:
+            refused(path, "a", SPACE)
+        assert error.value.message == f"{path}: {tmp_path / 'tune'} is no folder."
+        assert error.value.code == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -161,3 +162,19 @@ def test_a_file_that_is_no_search_is_passed_over(searched, text):
     (searched / "tune" / "broken.json").write_text(text)
     assert [one.name for one in searches_in(searched)] == ["mse-s0"]
     assert searches_in(searched / "nowhere") == []
+
+
+def test_finalists_that_were_confirmed_are_named_by_their_mean(searched, run_folder):
+    """The runner-up of the search is the best over further seeds; a seed that only one has counts for neither."""
+    reached = {("w10", 1): 34.0, ("w30", 1): 35.0, ("w10", 2): 35.0, ("w30", 2): 37.6, ("w30", 3): 10.0}
+    for (trial, seed), mAP in reached.items():
+        run_folder.add(f"{trial}-s{seed}", mAP, seed=seed, weight=CURVES[trial][0])
+    (kept,) = searches_in(searched)
+    keep_search(searched, replace(kept, confirmed={f"{trial}-s{seed}": trial for trial, seed in reached}))
+    (figure,) = drawn(searched, {"w30"})
+    assert figure.caption == (
+        "Best over seeds 1, 2: weight 30 with 36.3 mAP; runner-up: weight 10 with 34.5. Measured: 5 after 100 steps, "
+        "4 after 200 steps, 3 after 300 steps, 2 after 600 steps. One seed each but for the finalists."
+    )
+    _, parallel = figure.panels
+    assert [(one.name, one.y[0]) for one in parallel.series[:2]] == [("best", 30.0), ("runner-up", 10.0)]

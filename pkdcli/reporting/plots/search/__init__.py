@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from pkdcli.reporting.plots.axes import log_ticks, tick_label, ticks
@@ -55,6 +56,8 @@ def _figure(search: Search, known: Mapping[str, Record], read: Read) -> Figure |
         return None
     # As `pkd tune` ends: whoever was trained further stands before.
     trials.sort(key=lambda one: [-one.curve.get(step, -1.0) for step in reversed(search.rungs)])
+    seeds, means = _confirmed(search, known)
+    trials.sort(key=lambda one: (one.record["run"] not in means, -means.get(one.record["run"], 0.0)))
     first, total = trials[0].record, search.rungs[-1]
     baseline = known.get(first["baseline"] or "")
     rules = [] if baseline is None or baseline["mAP"] is None else [
@@ -65,7 +68,7 @@ def _figure(search: Search, known: Mapping[str, Record], read: Read) -> Figure |
     loss = f"{first['loss']}, " if first["loss"] else ""
     title = f"Search for the best {axes}: {loss}{Group([first], []).title}"
     key = (first["pair"], first["schedule"], first["data"])
-    return Figure(stem("search", search.name), "search", title, _caption(search, trials, total), panels, key)
+    return Figure(stem("search", search.name), "search", title, _caption(trials, total, seeds, means), panels, key)
 
 
 def _trial(record: Record, params: Mapping[str, Any], search: Search, read: Read) -> _Trial:
@@ -139,18 +142,35 @@ def _rung(step: int, total: int, values: Sequence[float]) -> Scale:
     return Scale(said, [(tick, tick_label(tick)) for tick in ticks(low, high, 4)], low, high)
 
 
-def _caption(search: Search, trials: Sequence[_Trial], total: int) -> str:
+def _confirmed(search: Search, known: Mapping[str, Record]) -> tuple[list[int], dict[str, float]]:
+    """The seeds on which all finalists have been confirmed, and the mean mAP over them, by the id of a trial's run."""
+    reached: dict[str, dict[int, float]] = {}
+    for run, trial in search.confirmed.items():
+        values, record = reached.setdefault(trial, {}), known.get(run)
+        if record is not None and record["state"] == "done" and record["mAP"] is not None:
+            values[record["seed"]] = record["mAP"]
+    seeds = sorted(set.intersection(*map(set, reached.values()))) if reached else []
+    return seeds, {trial: fmean(values[seed] for seed in seeds) for trial, values in reached.items()} if seeds else {}
+
+
+def _caption(trials: Sequence[_Trial], total: int, seeds: Sequence[int], means: Mapping[str, float]) -> str:
     ended = [one for one in trials if total in one.curve]
-    if ended:
+    if means:
+        finalists = [(one.words, points(means[one.record["run"]])) for one in trials if one.record["run"] in means]
+        (best, reached), *others = finalists
+        said = [f"Best over seed{'s' * (len(seeds) != 1)} {', '.join(map(str, seeds))}: {best} with {reached} mAP"]
+        said += [f"runner-up: {words} with {value}" for words, value in others[:1]]
+    elif ended:
         said = [f"Best: {ended[0].words} with {points(ended[0].curve[total])} mAP"]
         said += [f"runner-up: {one.words} with {points(one.curve[total])}" for one in ended[1:2]]
     else:
         step = max(trials[0].curve)
         said = [f"Not over yet; ahead after {step:,} of {total:,} steps: {trials[0].words} with "
                 f"{points(trials[0].curve[step])} mAP"]  # fmt: skip
-    counts = [(step, sum(step in one.curve for one in trials)) for step in search.rungs]
+    steps = sorted({step for one in trials for step in one.curve})
+    counts = [(step, sum(step in one.curve for one in trials)) for step in steps]
     told = ", ".join(f"{count} {_after(step)}" for step, count in counts if count)
-    return f"{'; '.join(said)}. Measured: {told}. One seed each."
+    return f"{'; '.join(said)}. Measured: {told}. One seed each{' but for the finalists' if means else ''}."
 
 
 def _after(step: int) -> str:
