@@ -14,7 +14,7 @@ from pkdcli.reporting.compare.members import LeftOut, one_recipe, several
 from pkdcli.reporting.compare.pairs import alike, paired, without_partner
 from pkdcli.reporting.compare.resamples import RESAMPLES, resampled, standard_error
 from pkdcli.reporting.compare.scored import Scored
-from pkdcli.reporting.statistics import Interval, permutation_test, t_interval, t_quantile
+from pkdcli.reporting.statistics import SAME, Interval, permutation_test, t_interval, t_quantile
 from pkdcli.runs.record import METRICS
 
 MANY = 12
@@ -243,7 +243,9 @@ def _over_images(values: Sequence[float], drawn: np.ndarray | None, images: int)
     """
     mean, half = float(_differences(values).mean()), math.inf
     if drawn is not None and images > 1:
-        half = t_quantile(images - 1) * standard_error(_differences(drawn).mean(axis=0))
+        spread = standard_error(_differences(drawn).mean(axis=0))
+        # All its objects are in one image: each resample that has them is the same, and none says how sure that is.
+        half = math.inf if spread < SAME < abs(mean) else t_quantile(images - 1) * spread
     return Interval(mean, mean - half, mean + half, images)
 
 

@@ -110,9 +110,12 @@ class Scored:
         Returns:
             `points` by kind (Cls, Loc, Both, Dupe, Bkg, Miss, FP, FN): what AP50 would gain without them; and `counts`.
             Without its misses a run that has found nothing would have no object left to find: Miss and FN are NaN.
+            So is all where there is no object.
         """
         points = {kind: POINTS * value for kind, value in self._tide["delta_ap"].items()}
-        if self.metrics["AP50"] == 0:
+        if math.isnan(self.metrics["AP50"]):
+            points = dict.fromkeys(points, math.nan)
+        elif self.metrics["AP50"] == 0:
             points |= dict.fromkeys(("Miss", "FN"), math.nan)
         return {"points": points, "counts": dict(self._tide["counts"])}
 

@@ -109,7 +109,7 @@ def _errors(one: Against, teacher: Group | None) -> Table:
         rows = [[*row, points(_known(teacher.errors[row[0]]))] for row in rows]
     table = Table("Errors (TIDE): AP50 that each kind costs", columns, 2, [rows])
     table.notes.append("Below zero: B makes fewer of them. These have no interval over images.")
-    if not math.isfinite(a["FN"] + b["FN"]):
+    if math.isfinite(a["FP"] + b["FP"]) and not math.isfinite(a["FN"] + b["FN"]):
         table.notes.append("Miss and FN: what a run that finds nothing loses by them can't be told.")
     ours, theirs = (f"{group.calibration_error:.3f}" if math.isfinite(group.calibration_error) else "not known"
                     for group in (one.a, one.b))  # fmt: skip
