@@ -189,3 +189,15 @@ def test_an_image_that_was_written_over_is_a_wrong_file(lab, called, runs):
     finally:
         image.write_bytes(whole)
     assert (caught.value.message, caught.value.code) == (f"image {image} is cut short.", 2)
+
+
+def test_a_run_that_is_only_to_be_read_is_measured_all_the_same(run, typed, called, monkeypatch):
+    monkeypatch.setattr("pkdcli.api.evaluate.can_be_written", lambda folder: folder != run.root / "eval")
+    answer = typed("eval", run.run, "--json")
+    assert json.loads(answer.out)["metrics"]["mAP"] == 31.25
+    assert answer.err == (
+        f"note: {run.root} can't be written to: this evaluation is kept nowhere, and pkd compare won't have it.\n"
+        "note: labels are matched by the names in it.\n"
+    )
+    assert called(evaluate, target=run.run).path is None
+    assert not (run.root / "eval").exists()

@@ -26,7 +26,7 @@ from pkdcli.engine.worker.request import answer_lines  # noqa: E402
 from pkdcli.errors import ExitCode, PkdError  # noqa: E402
 from pkdcli.recipe.library import parse  # noqa: E402
 from pkdcli.recipe.schema import Recipe  # noqa: E402
-from pkdcli.runs.store import write_json  # noqa: E402
+from pkdcli.runs.store import named_by, write_json  # noqa: E402
 
 Say = Callable[..., None]
 CHECKED = 8  # real images on which a file is compared with PyTorch
@@ -112,7 +112,8 @@ class Export:
         part = self._beside(path)
         small = self._beside(path.with_suffix(".int8.onnx"))
         try:
-            told |= onnx_file.write(graph, self.model, part, self.divisor, told["outputs"])
+            with named_by("-o DIR", path):
+                told |= onnx_file.write(graph, self.model, part, self.divisor, told["outputs"])
             self.say(doing="comparing with PyTorch")
             run = onnx_file.session(part)
             self._compared(told, graph, run, images)
@@ -120,7 +121,8 @@ class Export:
             if self.request["int8"]:
                 eight = {**told, "format": "onnx, int8", "file": path.with_suffix(".int8.onnx").name}
                 eight.pop("difference")
-                self._quantize(part, small)
+                with named_by("-o DIR", path.with_suffix(".int8.onnx")):
+                    self._quantize(part, small)
                 runs["int8"] = onnx_file.session(small)
             if self.request["map"] and not self.raw:
                 self._measure(runs, told, eight)
@@ -207,7 +209,8 @@ class Export:
         """Put a file into its place once it is written and checked."""
         part = self._beside(path)
         try:
-            write(part)
+            with named_by("-o DIR", path):
+                write(part)
             part.chmod(0o644)  # safetensors makes files that nobody else may read
             os.replace(part, path)
         finally:

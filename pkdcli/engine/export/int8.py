@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,7 +33,13 @@ def write(source: Path, path: Path, images: Iterator[Ready]) -> None:
         source: The ONNX file.
         path: Of the new one.
         images: Training images.
+
+    Raises:
+        OSError: No space is left.
     """
+    # Quantizing writes the graph once more with its shapes, beside the source, and on a full disk reads half of it.
+    if shutil.disk_usage(source.parent).free < 2 * source.stat().st_size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     quantize_static(
         str(source),
         str(path),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,11 +27,12 @@ def write_safetensors(model: nn.Module, path: Path, meta: Mapping[str, object]) 
         PkdError: What is read back is not what was written.
     """
     from safetensors import safe_open
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     # Layers that share a tensor get one each: loading them is the same.
     state = {key: value.detach().cpu().clone().contiguous() for key, value in model.state_dict().items()}
-    save_file(state, str(path), {key: json.dumps(value) for key, value in meta.items()})
+    # By bytes: on a full disk the libraries' own files end in errors of theirs, or in the end of the process.
+    path.write_bytes(save(state, {key: json.dumps(value) for key, value in meta.items()}))
     with safe_open(str(path), "pt") as file:
         same = set(file.keys()) == set(state) and all(torch.equal(file.get_tensor(key), state[key]) for key in state)
     if not same:
@@ -48,7 +50,10 @@ def write_torchscript(graph: nn.Module, model: nn.Module, path: Path, divisor: i
     """
     with torch.no_grad():
         # Batch, height and width are traced as they come; whether all of them are free is checked on images after.
-        torch.jit.trace(graph, example(model, divisor), check_trace=False, strict=False).save(str(path))
+        traced = torch.jit.trace(graph, example(model, divisor), check_trace=False, strict=False)
+    packed = io.BytesIO()
+    torch.jit.save(traced, packed)
+    path.write_bytes(packed.getbuffer())
 
 
 def torchscript_run(path: Path):

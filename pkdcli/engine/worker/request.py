@@ -64,7 +64,7 @@ def answer_lines(argv: Sequence[str], work: Callable[[dict[str, Any], Callable[.
         if not isinstance(error, PkdError):
             traceback.print_exc()
             where = traceback.extract_tb(error.__traceback__)[-1]
-            error = as_user_error(error)
+            error = as_user_error(error, log=False)
             error.hint = error.hint or f"It was raised in {where.filename}, line {where.lineno}."
         say(error={"message": error.message, "hint": error.hint, "code": int(error.code)})
         return int(error.code)
