@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,12 +72,16 @@ class Comparison:
         teacher: The metrics of the teacher that taught them; None where there is none, or several.
         taught_by: That teacher with its detections; None where it has kept none of this split.
         notes: What else is to be said.
+        format: One of `FORMATS`, that was asked for or that the file's name ends in.
+        files: What was written: the file, plots and images.
     """
 
     found: tuple[Against, ...]
     teacher: Mapping[str, float] | None = None
     taught_by: Group | None = None
     notes: tuple[str, ...] = ()
+    format: str = "table"
+    files: tuple[Path, ...] = ()
 
     def __repr__(self) -> str:
         from pkdcli.reporting.table import signed
@@ -114,10 +118,8 @@ class Comparison:
             folder: Where to write.
         """
         from pkdcli.reporting.compare.pictures import write_pictures
-        from pkdcli.runs.store import named_by
 
-        with named_by("--plot-dir DIR"):
-            return write_pictures(self.found, folder, self.taught_by)
+        return write_pictures(self.found, folder, self.taught_by)
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows of csv and json: pairs, metrics, classes, kinds of errors, calibration, confusions, images."""
@@ -148,14 +150,61 @@ def compare(options: CompareOptions, output: _Runs, *, watcher: Watcher | None =
         watcher: Told of what is being done.
 
     Returns:
-        The comparison of each with the first.
+        The comparison of each with the first; `files` are those that were written, where any were asked for.
 
     Raises:
-        PkdError: A word means no run, a run has kept no detections, or they are of other images.
+        PkdError: A word means no run, or none that has kept detections, or they are of other images. Of a group of
+            seeds those that have not are left out, with their partners. A file or folder can't be written.
+    """
+    found = hold(options, output, watcher=watcher)
+    return replace(found, files=tuple(write(found, options)))
+
+
+def write(found: Comparison, options: CompareOptions) -> Iterator[Path]:
+    """Write what was asked for: a file, and plots and images into a folder; gives each file once it is there.
+
+    Args:
+        found: The comparison.
+        options: Where to, and in which format.
+
+    Raises:
+        PkdError: It can't be written (exit code 3).
+    """
+    from pkdcli.reporting.compare.rows import DATA_COLUMNS
+    from pkdcli.reporting.write import render, save
+
+    if found.format == "html":
+        yield save(options.output or PAGE, found.page())
+    elif options.output is not None:
+        content = (found.tables(), list(found.notes), found.rows(), DATA_COLUMNS)
+        yield save(options.output, render(found.format, *content))
+    if options.plot_dir is not None:
+        from pkdcli.reporting.plot_folder import write_figures
+
+        yield from write_figures(found.figures(), options.plot_dir)
+        yield from found.write_pictures(options.plot_dir)
+
+
+def hold(options: CompareOptions, output: OutputOptions, *, watcher: Watcher | None = None) -> Comparison:
+    """The same without writing anything: what can't be written is refused before any run is read.
+
+    Args:
+        options: As for `compare`.
+        output: As for `compare`.
+        watcher: As for `compare`.
+
+    Raises:
+        PkdError: As `compare` does.
     """
     from pkdcli.reporting.compare.groups import against, grouped
+    from pkdcli.reporting.compare.members import measurable
     from pkdcli.reporting.compare.scored import score
+    from pkdcli.reporting.plot_folder import check_folder
+    from pkdcli.reporting.write import format_of
 
+    format = format_of(options.format, options.output, FORMATS, plots="--plot-dir", page=PAGE)
+    if options.plot_dir is not None:
+        check_folder(options.plot_dir)
     if len(options.names) < 2:
         raise PkdError("give two runs or more: what is compared with first.", "`pkd status` lists the runs.")
     cache, among = cache_root(), all_runs(output.runs)
@@ -171,16 +220,15 @@ def compare(options: CompareOptions, output: _Runs, *, watcher: Watcher | None =
                     "A run is compared with others: give words that mean different ones.",
                 )
     with (watcher or Watcher()).doing(f"comparing {sum(map(len, paths.values()))} runs on {options.split} ..."):
-        scored = {
-            word: [score(one, cache, options.split, target=_target(one)) for one in runs]
-            for word, runs in paths.items()
-        }
-        groups = [grouped(Path(word).name, runs) for word, runs in scored.items()]
+        groups = []
+        for word, runs in paths.items():
+            measured = measurable(word, runs, lambda one: score(one, cache, options.split, _target(one)))
+            groups.append(grouped(Path(word).name, *measured))
         found = tuple(against(groups[0], other, options.resamples) for other in groups[1:])
         every = [one for runs in paths.values() for one in runs]
         teacher, note = _teacher(every, cache, options.split, groups[0])
     metrics = teacher.metrics if teacher else _teachers_metrics(every, options.split)
-    return Comparison(found, metrics, teacher, (note,) if note else ())
+    return Comparison(found, metrics, teacher, (note,) if note else (), format)
 
 
 def held_against(

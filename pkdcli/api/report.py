@@ -15,7 +15,6 @@ from pkdcli.reporting.on_split import SPLITS
 from pkdcli.reporting.plots import KINDS
 from pkdcli.reporting.select import hidden, without_smoke
 from pkdcli.reporting.write import DATA, PAGE, Shown, format_of, render, save
-from pkdcli.runs.store import named_by
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,7 +154,11 @@ def find_report(options: ReportOptions, warn: Callable[[str], None] | None = Non
     from pkdcli.reporting.select import choose, parse_group_by, parse_where
     from pkdcli.runs.collect import collect
 
-    format = format_of(options.format, options.output)
+    format = format_of(options.format, options.output, plots="--plot-dir")
+    if options.plot_dir is not None:
+        from pkdcli.reporting.plot_folder import check_folder
+
+        check_folder(options.plot_dir)
     root = runs_root(options.runs)
     _check(root)
     records, notes = collect(root, warn or unheard, options.imports), []
@@ -228,12 +231,11 @@ def write_plots(found: Report, folder: Path) -> list[Path]:
     Raises:
         PkdError: The folder can't be written.
     """
+    from pkdcli.reporting.plot_folder import write_figures
     from pkdcli.reporting.plots.build import figures
-    from pkdcli.reporting.plots.files import write_figures
 
     kinds = found.options.plots or KINDS
-    with named_by("--plot-dir DIR"):
-        return list(write_figures(figures(found.chosen, found.records, single=True, kinds=kinds), folder))
+    return write_figures(figures(found.chosen, found.records, single=True, kinds=kinds), folder)
 
 
 def _check(root: Path) -> None:

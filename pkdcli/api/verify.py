@@ -13,6 +13,7 @@ from pkdcli.api.options.keywords import options_of
 from pkdcli.config.teacher import teacher_recipe
 from pkdcli.data.images.file_names import path_of
 from pkdcli.data.images.given import given_images
+from pkdcli.destinations import check_destination
 from pkdcli.experiment.data import with_data
 from pkdcli.experiment.plan import with_weights_hash
 from pkdcli.folders import cache_root, runs_root
@@ -97,6 +98,8 @@ def verify(
 
     options, watcher = options_of(VerifyOptions, options, keywords), watcher or Watcher()
     root, cache = runs_root(options.runs), cache_root()
+    folder = (options.output or root / "verify").expanduser().absolute()
+    check_destination(folder, "--output", folder=True)
     request = Request(pair=options.pair, scale=options.scale, data=options.data, loss="pkd", init="scratch")
     recipe = with_weights_hash(resolve(request))
     if options.images:
@@ -114,7 +117,6 @@ def verify(
         **{"teacher_weights": str(teacher) if teacher else None, "student_weights": str(student) if student else None},
         **{"images": [str(file) for file in files], "notes": notes, **found},
     }
-    folder = (options.output or root / "verify").expanduser().absolute()
     return Verification(found, _write(found, folder / f"{recipe.pair}__{recipe.data.name}-{recipe.scale.name}"))
 
 

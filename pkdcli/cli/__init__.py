@@ -132,6 +132,9 @@ def main() -> None:
 def _unforeseen(error: Exception) -> PkdError:
     if isinstance(error, OSError) and error.filename:
         found = PkdError(f"{error.filename}: {error.strerror}.", None, ExitCode.MISSING)
+    elif isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("pkdcli"):
+        hint = "Type: pkd doctor, which names the package and how to install it."
+        found = PkdError(f"this needs {error.name}, which is not installed.", hint, ExitCode.MISSING)
     else:
         hint = "This is a defect of pkd; `pkd --debug ...` shows where."
         found = PkdError(f"unforeseen {type(error).__name__}: {error}", hint, ExitCode.RUN_FAILED)

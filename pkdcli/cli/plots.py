@@ -43,36 +43,28 @@ def draw(
             why = "no two detectors here have a latency, GFLOPs or parameters: pkd profile RUN measures them"
         typer.echo(f"Nothing to plot: {why}.", err=True)
         return
-    show(drawn, terminal, folder, err)
+    if terminal:
+        show(drawn, err)
+    if folder is not None:
+        from pkdcli.reporting.plot_folder import write_figures
+
+        for path in write_figures(drawn, folder):
+            typer.echo(f"Wrote {path}", err=True)
 
 
-def show(drawn: Sequence[Figure], terminal: bool, folder: Path | None, err: bool) -> None:
-    """Show figures where they were asked for.
+def show(drawn: Sequence[Figure], err: bool) -> None:
+    """Print figures as small charts.
 
     Args:
         drawn: What to show.
-        terminal: Print small charts.
-        folder: Write PNG, SVG and PDF files there.
         err: Print to stderr, since stdout holds data.
-
-    Raises:
-        PkdError: The folder can't be written.
     """
-    if terminal:
-        import sys
+    import sys
 
-        from rich.console import Console
+    from rich.console import Console
 
-        from pkdcli.reporting.plots.terminal import print_figures
+    from pkdcli.reporting.plots.terminal import print_figures
 
-        file = sys.stderr if err else sys.stdout
-        width = None if file.isatty() or "COLUMNS" in os.environ else 100
-        print_figures(drawn, Console(file=file, width=width, highlight=False))
-    if folder is not None:
-        from pkdcli.reporting.plots.files import write_figures
-        from pkdcli.runs.store import named_by
-
-        with named_by("--plot-dir DIR"):
-            written = write_figures(drawn, folder)
-        for path in written:
-            typer.echo(f"Wrote {path}", err=True)
+    file = sys.stderr if err else sys.stdout
+    width = None if file.isatty() or "COLUMNS" in os.environ else 100
+    print_figures(drawn, Console(file=file, width=width, highlight=False))

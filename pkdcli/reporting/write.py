@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pkdcli.errors import PkdError, unknown
+from pkdcli.destinations import check_destination, destination
+from pkdcli.errors import PkdError, nearest, unknown
 
 if TYPE_CHECKING:
     from pkdcli.reporting.table import Table
@@ -20,7 +22,11 @@ DATA = ("csv", "json")
 PAGE = Path("report.html")
 """Where the page goes if nobody says where: it is always a file."""
 
-_SUFFIXES = {".md": "md", ".csv": "csv", ".json": "json", ".tex": "latex", ".html": "html", ".htm": "html"}
+_SUFFIXES = {".txt": "table", ".md": "md", ".csv": "csv", ".json": "json", ".tex": "latex", ".html": "html"}
+"""What a file's name ends in, by its format: the usual ending of each."""
+_ALSO = {".text": "table", ".markdown": "md", ".latex": "latex", ".htm": "html"}
+_PICTURES = (".pdf", ".png", ".svg", ".jpg", ".jpeg", ".eps")
+"""Endings of files that no format is, not even one that is asked for by name."""
 
 
 class Shown(NamedTuple):
@@ -39,21 +45,64 @@ class Shown(NamedTuple):
     title: str = "Runs"
 
 
-def format_of(format: str | None, output: Path | None) -> str:
-    """The format that was asked for, or the one the file's name ends in, or `table`.
+def format_of(
+    format: str | None,
+    output: Path | None,
+    formats: Sequence[str] = FORMATS,
+    *,
+    plots: str | None = None,
+    page: Path = PAGE,
+) -> str:
+    """The format that was asked for, or the one the file's name ends in, or `table`; looks at the file as well.
 
     Args:
-        format: One of `FORMATS`; None where nobody has said.
+        format: One of `formats`; None where nobody has said.
         output: The file to write, if there is to be one.
+        formats: Those that the command writes.
+        plots: The option that writes pictures, for somebody who names a picture.
+        page: Where a page goes if nobody says where.
 
     Raises:
-        PkdError: No such format.
+        PkdError: No such format, an ending that none of them has or that is another's, or a file that can't be written.
     """
-    if format is None:
-        format = _SUFFIXES.get(output.suffix.lower() if output else "", "table")
-    if format not in FORMATS:
-        raise unknown("--format", format, FORMATS)
-    return format
+    if format is not None and format not in formats:
+        raise unknown("--format", format, formats)
+    if output is None:
+        if format == "html":
+            check_destination(page, "--output")
+        return format or "table"
+    ending = output.suffix.lower()
+    meant = (_SUFFIXES | _ALSO).get(ending)
+    if ending and meant not in formats and (format is None or meant is not None or ending in _PICTURES):
+        raise _no_such_ending(output, formats, plots)
+    if None not in (format, meant) and format != meant:
+        another = output.with_suffix(_ending(format))
+        raise PkdError(
+            f"--format {format} and --output {output} contradict each other: {ending} is the ending of {meant}.",
+            f"Leave --format out, or name a file that ends in {_ending(format)}: --output {shlex.quote(str(another))}",
+        )
+    check_destination(output, "--output")
+    return format or meant or "table"
+
+
+def _ending(format: str) -> str:
+    return next(ending for ending, meant in _SUFFIXES.items() if meant == format)
+
+
+def _no_such_ending(output: Path, formats: Sequence[str], plots: str | None) -> PkdError:
+    """The error for a file whose name ends in what no format of a command does, with the nearest ending."""
+    endings = [ending for ending, meant in _SUFFIXES.items() if meant in formats]
+    ending = output.suffix.lower()
+    guess = nearest(ending, endings)
+    hint = ""
+    if ending in _PICTURES:
+        hint = f"Pictures are written into a folder: {plots} DIR. " if plots else ""
+    elif guess is not None:
+        hint = f"Did you mean {shlex.quote(str(output.with_suffix(guess)))}? "
+    listed = ", ".join(endings)
+    other = "" if ending in _PICTURES else " With --format any other will do."
+    message = f"--output {output}: no format here ends in {output.suffix}."
+    return PkdError(message, f"{hint}Allowed endings: {listed}.{other}")
 
 
 def render(
@@ -97,10 +146,8 @@ def save(path: Path, text: str) -> Path:
     """
     from pkdcli.runs.store import write_text
 
-    try:
+    with destination(path, "--output"):
         write_text(path, text)
-    except PkdError as error:
-        raise PkdError(error.message, "Name another file: --output FILE", error.code) from error
     return path
 
 

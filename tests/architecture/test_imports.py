@@ -19,7 +19,7 @@ LAYERS = (
     {"launch", "data"},
     {"runs"},
     {"recipe"},
-    {"errors", "folders", "cores", "findings", "options", "pages", "plugins"},
+    {"destinations", "errors", "folders", "cores", "findings", "options", "pages", "plugins"},
 )
 GROUND = LAYERS[-1]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}

@@ -134,7 +134,7 @@ def test_runs_that_can_not_be_diagnosed(lab, copied):
     answer = lab.pkd("diagnose", "gfl101-fcos50__pdk")
     assert (answer.code, "no run begins with 'gfl101-fcos50__pdk'" in answer.err) == (2, True)
     answer = lab.pkd("diagnose", copied, "-o", "why.csv")
-    assert (answer.code, "unknown --format 'csv'" in answer.err) == (2, True)
+    assert (answer.code, "--output why.csv: no format here ends in .csv." in answer.err) == (2, True)
     (copied / "metrics.jsonl").unlink()
     (copied / "result.json").unlink()
     answer = lab.pkd("diagnose", copied)

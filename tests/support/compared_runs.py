@@ -7,10 +7,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 import yaml
+from asking import answer
 
+from pkdcli.cli.look import compare as compare_command
 from pkdcli.data.prepare import facts
 from pkdcli.data.scoring.predictions import Detections, write
+from pkdcli.errors import PkdError
 from pkdcli.recipe.identity import run_id
 from pkdcli.recipe.resolve import Request, resolve
 from pkdcli.runs.paths import RunPaths
@@ -81,3 +85,31 @@ class ComparedRuns:
             counts.append(len(own))
         return Detections(np.array(shown), np.array(counts), np.array(boxes, np.float32), np.array(scores, np.float32),
                           np.array(labels), CLASSES, self.data.stem, "val", fingerprint)  # fmt: skip
+
+
+class Desk(ComparedRuns):
+    """The command in this process, in a folder of its own."""
+
+    def __call__(self, *words, code=0):
+        return answer(compare_command.command, (*words, "--quiet"), code)
+
+
+def desk_in(folder, monkeypatch, **made) -> Desk:
+    """A folder of runs and a cache that commands look in.
+
+    Args:
+        folder: Where both are made.
+        monkeypatch: pytest's.
+        made: As for `ComparedRuns`.
+    """
+    desk = Desk(folder, **made)
+    monkeypatch.setenv("PKD_RUNS", str(desk.runs))
+    monkeypatch.setenv("PKD_CACHE", str(desk.cache))
+    return desk
+
+
+def refused(desk, *words) -> PkdError:
+    """The error of a command that is refused."""
+    with pytest.raises(PkdError) as caught:
+        desk(*words)
+    return caught.value

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from pkdcli.errors import PkdError
 from pkdcli.folders import cache_root
 from pkdcli.launch.outcome import Watcher
 from pkdcli.options import Only, OutputOptions, option
@@ -50,9 +51,13 @@ class Diagnosed:
 
     Attributes:
         found: The causes, the likeliest first.
+        format: One of `FORMATS`, that was asked for or that the file's name ends in.
+        file: What was written; None where no file was asked for.
     """
 
     found: Diagnosis
+    format: str = "table"
+    file: Path | None = None
 
     @property
     def healthy(self) -> bool:
@@ -71,6 +76,16 @@ class Diagnosed:
         from pkdcli.reporting.diagnosis.tables import diagnosis_tables
 
         return diagnosis_tables(self.found)
+
+    def text(self) -> str:
+        """The whole of it in its format, as it stands in a file."""
+        import json
+
+        from pkdcli.reporting.write import render
+
+        if self.format == "json":
+            return json.dumps(self.record(), indent=1, ensure_ascii=False) + "\n"
+        return render(self.format, self.tables(), [], [], ())
 
     def record(self) -> dict[str, Any]:
         """All of it as plain data, as `--json` prints it: also what is unlikely, with its evidence."""
@@ -112,15 +127,19 @@ def diagnose(options: DiagnoseOptions, output: _Output, *, watcher: Watcher | No
         watcher: Told of what is being done.
 
     Returns:
-        The causes.
+        The causes; they are in a file too where one was asked for.
 
     Raises:
-        PkdError: The word means no run or several, the run has recorded nothing yet, or was only evaluated; with
-            `look`, weights or images that are not there.
+        PkdError: A format that there is not, or a file that can't be written; the word means no run or several, the
+            run has recorded nothing yet, or was only evaluated; with `look`, weights or images that are not there.
     """
     from pkdcli.reporting.diagnosis.facts import facts_of
     from pkdcli.reporting.diagnosis.rank import diagnosed
+    from pkdcli.reporting.write import format_of, save
 
+    if output.json and options.format not in (None, "json"):
+        raise PkdError(f"--json and --format {options.format} contradict each other.", "Leave one of them out.")
+    format = format_of("json" if output.json else options.format, options.output, FORMATS)
     paths, cache = only(options.name, all_runs(output.runs)), cache_root()
     facts = facts_of(paths, cache)
     if options.look:
@@ -128,7 +147,8 @@ def diagnose(options: DiagnoseOptions, output: _Output, *, watcher: Watcher | No
 
         with (watcher or Watcher()).doing(f"looking at {paths.run} on {2 * options.images} images ..."):
             facts.look = look(paths, facts.recipe, cache, options.images)
-    return Diagnosed(diagnosed(facts))
+    done = Diagnosed(diagnosed(facts), format)
+    return done if options.output is None else replace(done, file=save(options.output, done.text()))
 
 
 def ending(paths: RunPaths) -> str | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from pkdcli.destinations import check_destination
 from pkdcli.errors import PkdError
 from pkdcli.folders import cache_root
 from pkdcli.options import Only, OutputOptions, option
@@ -134,6 +135,7 @@ def _target(options: ArchiveOptions, wanted: Sequence[RunPaths]) -> Path:
         raise PkdError(f"{target} is a folder.", f"Give a file: -o {target / name}.tar.gz")
     if target.exists() and not options.force:
         raise PkdError(f"{target} is there already.", "Give another with -o FILE, or write over it with --force.")
+    check_destination(target, "-o")
     return target
 
 

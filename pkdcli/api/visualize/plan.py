@@ -13,6 +13,7 @@ from pkdcli.api.visualize.images import Picture, chosen, given
 from pkdcli.api.visualize.not_trained import NotTrained, together
 from pkdcli.api.visualize.source import ZOO, Source, WeightsQuery
 from pkdcli.api.visualize.weights import sources
+from pkdcli.destinations import check_destination
 from pkdcli.errors import PkdError
 from pkdcli.experiment.data import with_data
 from pkdcli.experiment.derived_recipes import recipe_of
@@ -91,6 +92,8 @@ def _plan(
     options: VisualizeOptions, pair: str, asked: Sequence[int], run: Recipe | None, watcher: Watcher
 ) -> FigurePlan:
     """The figures of one pair."""
+    if options.output is not None:
+        check_destination(options.output, "--output", folder=True)
     root, cache = runs_root(options.runs), cache_root()
     scale = options.scale if options.scale is not None else (run.scale.name if run else "paper")
     seed = run.seed if run else options.seed

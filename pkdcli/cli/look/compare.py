@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pkdcli.api.compare import FORMATS, PAGE, CompareOptions
+from pkdcli.api.compare import CompareOptions
 from pkdcli.cli.typer_options import spread
 from pkdcli.options import Only, OutputOptions
 
@@ -28,25 +28,21 @@ def command(
 
       pkd compare fcos50__baseline gfl101-fcos50__pkd --format html -o compare.html
     """
-    from pkdcli.api.compare import compare
+    from pkdcli.api.compare import hold, write
     from pkdcli.cli.progress.choose import watcher
-    from pkdcli.errors import unknown
     from pkdcli.reporting.compare.rows import DATA_COLUMNS
-    from pkdcli.reporting.write import emit, format_of, save
+    from pkdcli.reporting.write import DATA, emit
 
-    format = format_of(options.format, options.output)
-    if format not in FORMATS:  # by the name of the file
-        raise unknown("--format", format, FORMATS)
-    found = compare(options, output, watcher=watcher(json=False, quiet=output.quiet))
-    if format == "html":
-        path = options.output or PAGE
-        print(f"Wrote {save(path, found.page())}", file=sys.stderr)
-    else:
-        emit(format, options.output, found.tables(), list(found.notes), found.rows(), DATA_COLUMNS)
-    if plot or options.plot_dir:
+    found = hold(options, output, watcher=watcher(json=False, quiet=output.quiet))
+    if found.format in DATA:  # which has no place for notes
+        for note in found.notes:
+            print(note, file=sys.stderr)
+    printed = options.output is None and found.format != "html"
+    if printed:
+        emit(found.format, None, found.tables(), list(found.notes), found.rows(), DATA_COLUMNS)
+    if plot:
         from pkdcli.cli.plots import show
 
-        show(found.figures(), plot, options.plot_dir, err=format not in ("table", "html") and options.output is None)
-    if options.plot_dir:
-        for path in found.write_pictures(options.plot_dir):
-            print(f"Wrote {path}", file=sys.stderr)
+        show(found.figures(), err=printed and found.format != "table")
+    for path in write(found, options):
+        print(f"Wrote {path}", file=sys.stderr)

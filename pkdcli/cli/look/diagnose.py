@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pkdcli.api.diagnosis.diagnose import FORMATS, DiagnoseOptions
+from pkdcli.api.diagnosis.diagnose import DiagnoseOptions
 from pkdcli.cli.typer_options import spread
 from pkdcli.options import Only, OutputOptions
 
@@ -26,24 +26,22 @@ def command(options: DiagnoseOptions, output: Annotated[OutputOptions, Only("run
 
       pkd diagnose gfl101-fcos50__mse-w50 --format md -o why.md
     """
-    import json
+    import sys
 
     from pkdcli.api.diagnosis.diagnose import diagnose
     from pkdcli.cli.progress.choose import watcher
-    from pkdcli.errors import ExitCode, unknown
-    from pkdcli.reporting.write import emit, format_of, save
+    from pkdcli.errors import ExitCode
+    from pkdcli.reporting.write import emit
 
-    format = "json" if output.json else format_of(options.format, options.output)
-    if format not in FORMATS:  # by the name of the file
-        raise unknown("--format", format, FORMATS)
-    quiet = output.quiet or format == "json"
+    quiet = output.quiet or output.json or options.format == "json"
     done = diagnose(options, output, watcher=watcher(json=False, quiet=quiet))
-    if format == "json":
-        text = json.dumps(done.record(), indent=1, ensure_ascii=False) + "\n"
-        print(text, end="") if options.output is None else save(options.output, text)
-    elif output.quiet and options.output is None:
+    if done.file is not None:
+        print(f"Wrote {done.file}", file=sys.stderr)
+    elif done.format == "json":
+        print(done.text(), end="")
+    elif output.quiet:
         if done.line:
             print(done.line)
     else:
-        emit(format, options.output, done.tables(), [], [], ())
+        emit(done.format, None, done.tables(), [], [], ())
     raise typer.Exit(ExitCode.OK if done.healthy else ExitCode.RUN_FAILED)

@@ -77,13 +77,14 @@ def _classes(found: Sequence[Against], names: Sequence[str]) -> Figure:
 def _errors(shown: Sequence[tuple[str, str | None, Group]]) -> Figure:
     panels = []
     for title, kinds in (("by kind", SIX_KINDS), ("all that is wrong, and all that is missed", BOTH_SUMS)):
-        series = [Series(name, list(map(float, range(len(kinds)))), [group.errors[kind] for kind in kinds],
-                         [group.errors_spread[kind] for kind in kinds] if len(group.runs) > 1 else [], look)
+        series = [Series(name, list(map(float, range(len(kinds)))), [_known(group.errors[kind]) for kind in kinds],
+                         [_known(group.errors_spread[kind]) for kind in kinds] if len(group.runs) > 1 else [], look)
                   for name, look, group in shown]  # fmt: skip
         panels.append(Panel(title, "kind of error", "AP50 that it costs", series, kind="bars", categories=list(kinds)))
     words = "; ".join(f"{kind}: {KINDS[kind]}" for kind in (*SIX_KINDS, *BOTH_SUMS))
     told = "; ".join(
-        f"{name}: " + ", ".join(f"{kind} {group.errors[kind]:.1f}" for kind in SIX_KINDS) for name, _, group in shown
+        f"{name}: " + ", ".join(f"{kind} {_number(group.errors[kind], 1)}" for kind in SIX_KINDS)
+        for name, _, group in shown
     )
     caption = f"What AP50 would gain without the errors of each kind (TIDE). {words}. {told}."
     if any(len(group.runs) > 1 for _, _, group in shown):
@@ -96,7 +97,7 @@ def _calibration(shown: Sequence[tuple[str, str | None, Group]]) -> Figure:
               if group.calibration]  # fmt: skip
     series.append(Series("scores that are as often right", [0.0, 100.0], [0.0, 100.0]))
     panel = Panel("", "mean score in %", "right at IoU 0.5, in %", series, points=True, y_range=(0.0, 100.0))
-    told = ", ".join(f"{name} {group.calibration_error:.3f}" for name, _, group in shown)
+    told = ", ".join(f"{name} {_number(group.calibration_error, 3)}" for name, _, group in shown)
     caption = (
         "How often detections of a score are right. Below the diagonal a detector is surer than it should be. Expected "
         f"calibration error: {told}."
@@ -116,6 +117,14 @@ def _series(name: str, intervals: Sequence[Interval], look: str | None) -> Serie
     means = [one.mean if math.isfinite(one.mean) else None for one in intervals]
     ends = [(one.lower, one.upper) if math.isfinite(one.half_width) else None for one in intervals]
     return Series(name, list(map(float, range(len(means)))), means, look=look, ends=ends)
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _number(value: float, decimals: int) -> str:
+    return f"{value:.{decimals}f}" if math.isfinite(value) else "not known"
 
 
 def _told(interval: Interval) -> str:

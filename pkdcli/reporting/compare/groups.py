@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import fmean, stdev
 
 import numpy as np
 
-from pkdcli.errors import PkdError
-from pkdcli.recipe.identity import experiment
-from pkdcli.reporting.compare.pairs import alike
+from pkdcli.reporting.compare.members import LeftOut, one_recipe, several
+from pkdcli.reporting.compare.pairs import alike, paired, without_partner
 from pkdcli.reporting.compare.resamples import RESAMPLES, resampled, standard_error
 from pkdcli.reporting.compare.scored import Scored
-from pkdcli.reporting.statistics import Interval, permutation_test, t_interval, t_quantile
+from pkdcli.reporting.statistics import SAME, Interval, permutation_test, t_interval, t_quantile
 from pkdcli.runs.record import METRICS
 
 MANY = 12
@@ -30,10 +28,12 @@ class Group:
     Attributes:
         word: What somebody called them by: an id, or the beginning of several.
         runs: In the order of their seeds.
+        left_out: Others that it means, which can't be measured.
     """
 
     word: str
     runs: tuple[Scored, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def seeds(self) -> list[int]:
@@ -59,7 +59,7 @@ class Group:
     def errors_spread(self) -> dict[str, float]:
         """The sample standard deviation of the same over the runs; there are two at least."""
         rows = [run.errors()["points"] for run in self.runs]
-        return {kind: stdev(row[kind] for row in rows) for kind in rows[0]}
+        return {kind: _spread([row[kind] for row in rows]) for kind in rows[0]}
 
     @cached_property
     def calibration_error(self) -> float:
@@ -119,7 +119,7 @@ class Against:
         better: The share of resamples of images in which B's mAP is higher; None without resamples.
         classes: By class, B's AP less A's, the mean over the pairs, with its interval over images; NaN without objects.
         by_image: (image id, A's AP at IoU 0.5, B's) of the images where the first pair differs most, 0 to 1.
-        alone: Ids of runs that have no partner of equal seed, and are left out.
+        left_out: Runs of both that are in no number: those that can't be measured, and those without a partner.
     """
 
     a: Group
@@ -131,7 +131,12 @@ class Against:
     better: float | None
     classes: dict[str, Interval] = field(default_factory=dict)
     by_image: list[tuple[int, float, float]] = field(default_factory=list)
-    alone: list[str] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+
+    @property
+    def alone(self) -> list[str]:
+        """Ids of runs that were measured and have no partner of equal seed."""
+        return [one.run for one in self.left_out if one.alone]
 
     @cached_property
     def errors(self) -> dict[str, Interval]:
@@ -140,27 +145,23 @@ class Against:
         return {kind: t_interval([b[kind] - a[kind] for a, b in rows]) for kind in rows[0][0]}
 
 
-def grouped(word: str, runs: Sequence[Scored]) -> Group:
+def grouped(word: str, runs: Sequence[Scored], left_out: Sequence[LeftOut] = ()) -> Group:
     """Runs that a word means as one group.
 
     Args:
         word: What somebody has called them by.
-        runs: Those that it means.
+        runs: Those that it means and that were measured.
+        left_out: The others.
 
     Raises:
         PkdError: They differ in more than their seeds.
     """
+    one_recipe(word, [(run.run, run.recipe) for run in runs])
     by_seed: dict[int, Scored] = {}
     for run in sorted(runs, key=lambda one: (one.recipe.seed, one.run)):
-        seed = run.recipe.seed
-        if seed in by_seed or experiment(run.recipe) != experiment(runs[0].recipe):
-            first = by_seed.get(seed, runs[0])
-            raise PkdError(
-                f"{word!r} means runs that differ in more than their seeds: {first.run} and {run.run}.",
-                "Give more of the name, so that it means one run, or one recipe's runs of several seeds.",
-            )
-        by_seed[seed] = run
-    return Group(word, tuple(by_seed.values()))
+        if (first := by_seed.setdefault(run.recipe.seed, run)) is not run:
+            raise several(word, first.run, run.run)
+    return Group(word, tuple(by_seed.values()), tuple(left_out))
 
 
 def labels(groups: Sequence[Group]) -> list[str]:
@@ -188,14 +189,14 @@ def against(a: Group, b: Group, resamples: int = RESAMPLES, seed: int = 0) -> Ag
     Raises:
         PkdError: The groups have several runs and no seed in common, or were evaluated on other images.
     """
-    pairs = _paired(a, b)
+    pairs = paired(a, b)
     for one, other in pairs:
         alike(pairs[0][0], one)
         alike(one, other)
     count, images = len(pairs), len(pairs[0][0].found.images)
-    alone = [run.run for run in (*a.runs, *b.runs) if not any(run in pair for pair in pairs)]
+    left_out = without_partner(a, b)
     # Those without a partner are in no number: else the classes' differences were of other runs than mAP's.
-    a, b = (Group(group.word, tuple(pair[place] for pair in pairs)) for place, group in enumerate((a, b)))
+    a, b = (replace(group, runs=tuple(pair[place] for pair in pairs)) for place, group in enumerate((a, b)))
     runs = [*a.runs, *b.runs]
     drawn = resampled(runs, resamples, seed) if resamples else None
     measured = [run.metrics for run in runs]
@@ -216,7 +217,7 @@ def against(a: Group, b: Group, resamples: int = RESAMPLES, seed: int = 0) -> Ag
     }
     better = None if drawn is None else _share_above_zero(_differences(drawn.metrics["mAP"]).mean(axis=0))
     p_value = permutation_test(differences["mAP"])
-    return Against(a, b, pairs, metrics, differences, p_value, better, classes, _apart(*pairs[0]), alone)
+    return Against(a, b, pairs, metrics, differences, p_value, better, classes, _apart(*pairs[0]), left_out)
 
 
 def _differences(values: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -242,26 +243,10 @@ def _over_images(values: Sequence[float], drawn: np.ndarray | None, images: int)
     """
     mean, half = float(_differences(values).mean()), math.inf
     if drawn is not None and images > 1:
-        half = t_quantile(images - 1) * standard_error(_differences(drawn).mean(axis=0))
+        spread = standard_error(_differences(drawn).mean(axis=0))
+        # All its objects are in one image: each resample that has them is the same, and none says how sure that is.
+        half = math.inf if spread < SAME < abs(mean) else t_quantile(images - 1) * spread
     return Interval(mean, mean - half, mean + half, images)
-
-
-def _paired(a: Group, b: Group) -> list[tuple[Scored, Scored]]:
-    if len(a.runs) == len(b.runs) == 1:
-        return [(a.runs[0], b.runs[0])]
-    theirs = {run.recipe.seed: run for run in b.runs}
-    pairs = [(run, theirs[run.recipe.seed]) for run in a.runs if run.recipe.seed in theirs]
-    if not pairs:
-        raise PkdError(
-            f"{a.word} has seeds {_listed(a.seeds)} and {b.word} seeds {_listed(b.seeds)}: none is in both.",
-            f"Runs are compared seed by seed. One with a seed of the other's: {_with_seed(a.runs[0], b.seeds[0])}",
-        )
-    return pairs
-
-
-def _with_seed(run: Scored, seed: int) -> str:
-    """The command that trains the same with another seed."""
-    return f"pkd train --recipe {shlex.quote(str(run.root or f'runs/{run.run}'))} --seed {seed}"
 
 
 def _apart(a: Scored, b: Scored) -> list[tuple[int, float, float]]:
@@ -272,9 +257,10 @@ def _apart(a: Scored, b: Scored) -> list[tuple[int, float, float]]:
     return sorted(apart, key=lambda one: (-abs(one[2] - one[1]), one[0]))[:MANY]
 
 
+def _spread(values: Sequence[float]) -> float:
+    return stdev(values) if all(map(math.isfinite, values)) else math.nan
+
+
 def _mean(rows: Sequence[dict[str, float]]) -> dict[str, float]:
     return {name: fmean(row[name] for row in rows) for name in rows[0]}
 
-
-def _listed(seeds: Sequence[int]) -> str:
-    return ", ".join(map(str, seeds))

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pkdcli.errors import PkdError
+from pkdcli.reporting.compare.members import NO_PARTNER, LeftOut
 from pkdcli.reporting.compare.scored import Scored
 from pkdcli.reporting.verdict.unlike import unlike
+
+if TYPE_CHECKING:
+    from pkdcli.reporting.compare.groups import Group
 
 
 def alike(a: Scored, b: Scored) -> None:
@@ -39,6 +46,61 @@ def alike(a: Scored, b: Scored) -> None:
             f"{len(only)} of these are not in both, such as id {only[0]}.",
             f"A smoke run evaluates a few images alone; pkd eval {fewer.target or fewer.run} evaluates all.",
         )
+
+
+def paired(a: Group, b: Group) -> list[tuple[Scored, Scored]]:
+    """The runs to hold against each other, A's first: those of equal seeds, or the only two that were named.
+
+    Args:
+        a: What is compared with.
+        b: The other.
+
+    Raises:
+        PkdError: There are several and none has a seed of the other group's, with the command that makes one.
+    """
+    if _sole(a, b):
+        return [(a.runs[0], b.runs[0])]
+    theirs = {run.recipe.seed: run for run in b.runs}
+    pairs = [(run, theirs[run.recipe.seed]) for run in a.runs if run.recipe.seed in theirs]
+    if pairs:
+        return pairs
+    message = f"{a.word} has seeds {_listed(a.seeds)} and {b.word} seeds {_listed(b.seeds)}: none is in both."
+    if waiting := [one for one in without_partner(a, b) if one.partner]:
+        raise PkdError(f"{message} {waiting[0].partner} has a partner, but {waiting[0].why}", waiting[0].hint)
+    raise PkdError(
+        message,
+        f"Runs are compared seed by seed. One with a seed of the other's: {_with_seed(a.runs[0], b.seeds[0])}",
+    )
+
+
+def without_partner(a: Group, b: Group) -> list[LeftOut]:
+    """The runs of two groups that are in no number: those that can't be measured, and those without a partner.
+
+    Args:
+        a: What is compared with.
+        b: The other.
+    """
+    if _sole(a, b):
+        return []
+    found: list[LeftOut] = []
+    for group, other in ((a, b), (b, a)):
+        by_seed = {run.recipe.seed: run.run for run in other.runs}
+        found += [replace(one, of="ab"[group is b], partner=by_seed.get(one.seed)) for one in group.left_out]
+    waiting = {one.partner for one in found}
+    for group, other in ((a, b), (b, a)):
+        found += [LeftOut(run.run, run.recipe.seed, NO_PARTNER, of="ab"[group is b], alone=True) for run in group.runs
+                  if run.recipe.seed not in other.seeds and run.run not in waiting]  # fmt: skip
+    return found
+
+
+def _sole(a: Group, b: Group) -> bool:
+    """Whether each means a single run: those are a pair whatever their seeds."""
+    return len(a.runs) == len(b.runs) == 1 and not a.left_out and not b.left_out
+
+
+def _with_seed(run: Scored, seed: int) -> str:
+    """The command that trains the same with another seed."""
+    return f"pkd train --recipe {shlex.quote(str(run.root or f'runs/{run.run}'))} --seed {seed}"
 
 
 def differ_in(a: Scored, b: Scored) -> list[str]:
@@ -76,3 +138,7 @@ def recovered(
 def _short(value: object) -> str:
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    return ", ".join(map(str, seeds))

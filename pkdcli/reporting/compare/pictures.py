@@ -111,30 +111,33 @@ def write_pictures(found: Sequence[Against], folder: Path, teacher: Group | None
     from pkdcli.config.stock import palette
     from pkdcli.data.images.pixels import read
     from pkdcli.data.images.reading import USUAL
+    from pkdcli.reporting.plot_folder import staged
     from pkdcli.reporting.predictions.draw import side_by_side
     from pkdcli.runs.store import write_bytes
 
+    folder = folder.expanduser()
     beside = columns(found, teacher)
     names = beside[0][1].classes
     colours = dict(zip(names, palette(names), strict=True))
     drawn = {name: samples(run, images(found)) for name, run in beside}
     written = []
-    for place, one in enumerate(next(iter(drawn.values()))["images"]):
-        try:
-            pixels = read(one["path"], None, beside[0][1].reading or USUAL)
-        except ImageError:
-            continue
-        larger = max(1.0, _SIDE / max(pixels.shape[:2]))
-        if larger > 1:
-            pixels = cv2.resize(pixels, None, None, larger, larger, cv2.INTER_CUBIC)
-        rows = {"ground truth": [_row(box, larger, float("nan")) for box in one["truth"]]}
-        for name, of in drawn.items():
-            seen = of["images"][place]["detections"]
-            rows[name] = [_row(box, larger, box["score"]) for box in seen if box["score"] >= LEAST]
-        picture = side_by_side(pixels, rows, dict.fromkeys(rows, names), colours)
-        path = folder / f"compare-image-{Path(one['file']).stem}.png"
-        write_bytes(path, cv2.imencode(".png", picture)[1].tobytes())
-        written.append(path)
+    with staged(folder) as staging:
+        for place, one in enumerate(next(iter(drawn.values()))["images"]):
+            try:
+                pixels = read(one["path"], None, beside[0][1].reading or USUAL)
+            except ImageError:
+                continue
+            larger = max(1.0, _SIDE / max(pixels.shape[:2]))
+            if larger > 1:
+                pixels = cv2.resize(pixels, None, None, larger, larger, cv2.INTER_CUBIC)
+            rows = {"ground truth": [_row(box, larger, float("nan")) for box in one["truth"]]}
+            for name, of in drawn.items():
+                seen = of["images"][place]["detections"]
+                rows[name] = [_row(box, larger, box["score"]) for box in seen if box["score"] >= LEAST]
+            picture = side_by_side(pixels, rows, dict.fromkeys(rows, names), colours)
+            name = f"compare-image-{Path(one['file']).stem}.png"
+            write_bytes(staging / name, cv2.imencode(".png", picture)[1].tobytes())
+            written.append(folder / name)
     return written
 
 

@@ -12,7 +12,7 @@ from pkdcli.reporting.compare.tables import confused
 from pkdcli.reporting.statistics import Interval
 
 DATA_COLUMNS = ("against", "kind", "key", "a", "b", "difference", "images_lower", "images_upper", "seeds_lower",
-                "seeds_upper", "p_value", "better", "teacher", "recovered")  # fmt: skip
+                "seeds_upper", "p_value", "better", "teacher", "recovered", "why")  # fmt: skip
 
 
 def compared_rows(
@@ -21,9 +21,9 @@ def compared_rows(
     """All numbers of a comparison as rows with the columns `DATA_COLUMNS`; what is not known is None.
 
     `kind` tells what a row is of: `run` (what was asked for), `pair` (the runs of one seed and their difference in
-    mAP), `metric`, `class`, `error`, `calibration`, `confusion`, `image`. The row of mAP has the permutation test's
-    `p_value`, the share of resamples of images in which B is `better`, and the share of the teacher's lead that is
-    `recovered`, both 0 to 1.
+    mAP), `left_out` (the runs of one seed that are in no number, and `why`), `metric`, `class`, `error`, `calibration`,
+    `confusion`, `image`. The row of mAP has the permutation test's `p_value`, the share of resamples of images in which
+    B is `better`, and the share of the teacher's lead that is `recovered`, both 0 to 1.
 
     Args:
         found: The groups, each against the same A.
@@ -37,6 +37,7 @@ def _rows(one: Against, teacher: Mapping[str, float], taught_by: Group | None) -
     yield _row("run", "A and B", one.a.word, one.b.word)
     for (first, second), difference in zip(one.pairs, one.differences["mAP"], strict=True):
         yield _row("pair", str(second.recipe.seed), first.run, second.run) | {"difference": _known(difference)}
+    yield from _left_out(one)
     for name, metric in one.metrics.items():
         row = _row("metric", name, metric.a, metric.b, metric.by_images, metric.by_seeds, teacher.get(name))
         if name == "mAP":
@@ -56,11 +57,19 @@ def _rows(one: Against, teacher: Mapping[str, float], taught_by: Group | None) -
         yield _row("image", str(image), 100 * first, 100 * second)
 
 
+def _left_out(one: Against) -> Iterator[dict[str, Any]]:
+    """Runs that are in no number: those that can't be measured with their partners, and those without a partner."""
+    for left in one.left_out:
+        runs = (left.run, left.partner) if left.of == "a" else (left.partner, left.run)
+        row = _row("left_out", "" if left.seed is None else str(left.seed), *runs)
+        yield row | {"why": left.reason}
+
+
 def _row(
     kind: str,
     key: str,
-    a: float | str,
-    b: float | str,
+    a: float | str | None,
+    b: float | str | None,
     images: Interval | None = None,
     seeds: Interval | None = None,
     teacher: float | None = None,

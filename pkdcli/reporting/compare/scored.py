@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,18 +109,31 @@ class Scored:
 
         Returns:
             `points` by kind (Cls, Loc, Both, Dupe, Bkg, Miss, FP, FN): what AP50 would gain without them; and `counts`.
+            Without its misses a run that has found nothing would have no object left to find: Miss and FN are NaN.
+            So is all where there is no object.
         """
-        return {
-            "points": {kind: POINTS * value for kind, value in self._tide["delta_ap"].items()},
-            "counts": dict(self._tide["counts"]),
-        }
+        points = {kind: POINTS * value for kind, value in self._tide["delta_ap"].items()}
+        if math.isnan(self.metrics["AP50"]):
+            points = dict.fromkeys(points, math.nan)
+        elif self.metrics["AP50"] == 0:
+            points |= dict.fromkeys(("Miss", "FN"), math.nan)
+        return {"points": points, "counts": dict(self._tide["counts"])}
 
     @cached_property
     def _tide(self) -> dict[str, Any]:
         return self.evaluation.tide_errors(pos_thr=0.5, bg_thr=0.1)
 
     def calibration(self, bins: int = 10) -> dict[str, Any]:
-        """How far scores are from the share of detections that are right at IoU 0.5: `ece`, `mce`, `bins`."""
+        """How far scores are from the share of detections that are right at IoU 0.5: `ece`, `mce`, `bins`.
+
+        Without a detection, or where a detector's scores are not from 0 to 1, nothing is known: NaN, and no bins.
+
+        Args:
+            bins: Of the score.
+        """
+        scores = self.found.scores
+        if not len(scores) or scores.min() < 0 or scores.max() > 1:
+            return {"ece": math.nan, "mce": math.nan, "bins": []}
         return self.evaluation.calibration(n_bins=bins, iou_threshold=0.5)
 
     def confusion(self, score: float = 0.3) -> np.ndarray:
@@ -185,12 +199,7 @@ def _kept(paths: RunPaths, recipe: Recipe, split: str, target: str) -> list[Path
         places.insert(0, paths.predictions)
     kept = [path for path in places if path.is_file()]
     if not kept and not read_object(paths.result) and not paths.weights(recipe.role).is_file():
-        state = read_object(paths.status).get("state") or "no result yet"
-        raise PkdError(
-            f"{paths.run} is not finished ({state}): a run keeps its detections at its end.",
-            f"pkd resume {target} goes on with it; `pkd status` says how far it is.",
-            ExitCode.MISSING,
-        )
+        raise _unfinished(paths, target)
     if not kept:
         more = "" if split == "val" else f" --split {split}"
         raise PkdError(
@@ -200,6 +209,22 @@ def _kept(paths: RunPaths, recipe: Recipe, split: str, target: str) -> list[Path
             ExitCode.MISSING,
         )
     return kept
+
+
+def _unfinished(paths: RunPaths, target: str) -> PkdError:
+    """The error of a run without a result: one that is at work or waits has to be waited for, another resumed."""
+    from pkdcli.launch.status import query_all
+
+    (found,) = query_all([paths])
+    reason = f": {found.reason.splitlines()[0].rstrip('.')}" if found.reason else ""
+    hint = f"pkd resume {target} goes on with it; `pkd status` says how far it is."
+    if not found.resumable:
+        hint = f"Wait until it is done: `pkd status {target}` says how far it is."
+    return PkdError(
+        f"{paths.run} is not finished ({found.state}{reason}): a run keeps its detections at its end.",
+        hint,
+        ExitCode.MISSING,
+    )
 
 
 def _fitting(paths: RunPaths, kept: Sequence[Path], data: Data, target: str) -> Detections:

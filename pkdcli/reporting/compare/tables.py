@@ -65,6 +65,7 @@ def _metrics(one: Against, teacher: Mapping[str, float] | None) -> Table:
         table.notes.append(f"They differ in more than the method: {', '.join(keys[:_SHOWN])}{more}.")
     if one.alone:
         table.notes.append(f"Left out, having no partner of the same seed: {', '.join(one.alone)}.")
+    table.notes += [left.text for left in one.left_out if not left.alone]
     if one.better is not None:
         table.notes.append(f"B's mAP is higher in {100 * one.better:.0f} % of the resamples of images.")
     if one.p_value is not None:
@@ -78,7 +79,11 @@ def _metrics(one: Against, teacher: Mapping[str, float] | None) -> Table:
 def _lead(one: Against, teacher: Mapping[str, float]) -> str:
     share = recovered(one.a.metrics, one.b.metrics, teacher)
     of = f"The teacher has {points(teacher['mAP'])} mAP"
-    return f"{of}: no lead over A." if share is None else f"{of}: B makes up {100 * share:.0f} % of its lead over A."
+    if share is None:
+        return f"{of}: no lead over A."
+    if share < 0:
+        return f"{of}: B is behind A, and makes up none of its lead."
+    return f"{of}: B makes up {100 * share:.0f} % of its lead over A."
 
 
 def _classes(one: Against) -> Table:
@@ -93,18 +98,24 @@ def _classes(one: Against) -> Table:
 
 def _errors(one: Against, teacher: Group | None) -> Table:
     a, b = one.a.errors, one.b.errors
-    rows = [[kind, words, points(a[kind]), points(b[kind]), signed(b[kind] - a[kind])] for kind, words in KINDS.items()]
+    rows = [[kind, words, *(points(_known(of[kind])) for of in (a, b)), signed(_known(b[kind] - a[kind]))]
+            for kind, words in KINDS.items()]  # fmt: skip
     columns = ["kind", "what it is", "A", "B", "B - A"]
     if len(one.pairs) > 1:
         columns.append("95 % over seeds")
         rows = [[*row, _interval(one.errors[row[0]])] for row in rows]
     if teacher is not None:
         columns.append("teacher")
-        rows = [[*row, points(teacher.errors[row[0]])] for row in rows]
+        rows = [[*row, points(_known(teacher.errors[row[0]]))] for row in rows]
     table = Table("Errors (TIDE): AP50 that each kind costs", columns, 2, [rows])
     table.notes.append("Below zero: B makes fewer of them. These have no interval over images.")
-    ours, theirs = one.a.calibration_error, one.b.calibration_error
-    table.notes.append(f"Expected calibration error: A {ours:.3f}, B {theirs:.3f} (0: scores are as often right).")
+    if math.isfinite(a["FP"] + b["FP"]) and not math.isfinite(a["FN"] + b["FN"]):
+        table.notes.append("Miss and FN: what a run that finds nothing loses by them can't be told.")
+    ours, theirs = (f"{group.calibration_error:.3f}" if math.isfinite(group.calibration_error) else "not known"
+                    for group in (one.a, one.b))  # fmt: skip
+    table.notes.append(f"Expected calibration error: A {ours}, B {theirs} (0: scores are as often right).")
+    if "not known" in (ours, theirs):
+        table.notes.append("It is not known without a detection, or where scores are not from 0 to 1.")
     return table
 
 

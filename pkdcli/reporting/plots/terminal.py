@@ -63,6 +63,8 @@ def spark(values: Sequence[float], width: int) -> str:
 
 
 def _chart(panel: Panel, width: int) -> Table | Text:
+    if panel.kind in ("bars", "intervals") and all(y is None for one in panel.series for y in one.y):
+        return Text("nothing is known to be drawn", "dim")  # no image has an object, say
     if panel.kind == "shares":
         return _shares(panel, width)
     if panel.kind == "intervals":

@@ -27,6 +27,8 @@ THE_SAME = "its gains are all the same, so nothing is known of their spread; are
 ONE_SEED = "one seed tells nothing of the spread"
 _BUDGET = {"schedule": "schedule", "batch": "batch size", "scale": "scale", "data": "data set", "split": "split",
            "epoch": "length", "training": "training", "smoke": "smoke run's size"}  # fmt: skip
+_ASKED = ("schedule", "batch", "scale", "data", "training")
+"""What is known of a run's budget from the beginning."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def _one(
     interval = t_interval(values)
     if p_value is None:
         alone = _alone(members)
-        why = ONE_SEED + (f"; seeds {', '.join(map(str, alone))} have no baseline" if alone else ".")
+        why = ONE_SEED + (f"; {_listed(alone)} no baseline" if alone else ".")
         return Verdict(
             method,
             INCONCLUSIVE,
@@ -165,15 +167,20 @@ def _alone(members: Sequence[Record]) -> list[int]:
 def _next(word: str, more: int | None, members: Sequence[Record], *, by_itself: bool) -> str:
     """What would decide it, and which of its runs were left out."""
     alone = _alone(members)
-    left = f"seeds {', '.join(map(str, alone))} have no baseline and are left out. " if alone else ""
+    left = f"{_listed(alone)} no baseline and {'are' if len(alone) > 1 else 'is'} left out. " if alone else ""
     if word != INCONCLUSIVE:
         return left.strip()
+    by = "decided by itself, but not among so many methods (Holm); " if by_itself else ""
+    why = f"{by}about {more} more seed{'s' * (more != 1)} of both would decide it, at this spread."
     if all_the_same([one["gain"] for one in members if one["gain"] is not None]):
-        return left + THE_SAME
-    if more is None:
-        return left + "a hundred further seeds would not tell at this spread: the difference is too small."
-    start = "decided by itself, but not among so many methods (Holm); " if by_itself else ""
-    return left + start + f"about {more} more seed{'s' * (more != 1)} of both would decide it, at this spread."
+        why = THE_SAME
+    elif more is None:
+        why = "a hundred further seeds would not tell at this spread: the difference is too small."
+    return f"{left}{why[0].upper()}{why[1:]}" if left else why
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    return f"seeds {', '.join(map(str, seeds))} have" if len(seeds) > 1 else f"seed {seeds[0]} has"
 
 
 def _missing(members: Sequence[Record], runs: Sequence[Record]) -> tuple[str, str]:
@@ -181,7 +188,12 @@ def _missing(members: Sequence[Record], runs: Sequence[Record]) -> tuple[str, st
     method = members[0]
     alone = [one for one in runs if one["role"] == "baseline" and one["student"] == method["student"]]
     finished = [one for one in alone if one["mAP"] is not None]
-    seeds = {one["seed"] for one in finished}
+    seeds, own = {one["seed"] for one in finished}, {one["seed"] for one in members}
+    # Of one that is not finished the length is not known, nor what it was evaluated on.
+    waiting = [one for one in alone if one["mAP"] is None and one["seed"] in own
+               and all(one[key] == method[key] for key in _ASKED)]  # fmt: skip
+    if waiting:
+        return f"its baseline is not finished: {waiting[0]['run']}", resume_command(waiting[0])
     if finished:
         nearest = min(finished, key=lambda one: len(_unlike(method, one)))
         unlike = _unlike(method, nearest)
@@ -194,8 +206,6 @@ def _missing(members: Sequence[Record], runs: Sequence[Record]) -> tuple[str, st
         keys = unlike_recipes(method, nearest)
         how = f" ({', '.join(keys)})" if keys else ""
         return f"its baseline was trained in another way{how}", command
-    if alone:
-        return f"its baseline is not finished: {alone[0]['run']}", resume_command(alone[0])
     return "there is no baseline", baseline_command(method, method["seed"])
 
 

@@ -9,28 +9,12 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from asking import answer
-from compared_runs import ComparedRuns
+from compared_runs import Desk, desk_in, refused
 
-from pkdcli.cli.look import compare as compare_command
 from pkdcli.data.scoring.predictions import read, write
-from pkdcli.errors import ExitCode, PkdError
+from pkdcli.errors import ExitCode
 from pkdcli.runs.paths import RunPaths, teachers_root
 from pkdcli.runs.store import read_json, write_json
-
-
-class Desk(ComparedRuns):
-    """The command in this process, in a folder of its own."""
-
-    def __call__(self, *words, code=0):
-        return answer(compare_command.command, (*words, "--quiet"), code)
-
-
-def desk_in(folder, monkeypatch, **made) -> Desk:
-    desk = Desk(folder, **made)
-    monkeypatch.setenv("PKD_RUNS", str(desk.runs))
-    monkeypatch.setenv("PKD_CACHE", str(desk.cache))
-    return desk
 
 
 @pytest.fixture
@@ -40,12 +24,6 @@ def desk(tmp_path, monkeypatch):
     desk.base = desk.add("none", 6.0)
     desk.pkd = desk.add("pkd", 3.0, teacher_run="gone", teacher_metrics={"mAP": 95.0})
     return desk
-
-
-def refused(desk, *words) -> PkdError:
-    with pytest.raises(PkdError) as caught:
-        desk(*words)
-    return caught.value
 
 
 def test_the_table_holds_the_numbers_of_the_json(desk):
@@ -142,7 +120,7 @@ def test_a_split_that_the_data_set_has_not(desk):
 def test_a_file_that_cannot_be_written(desk, tmp_path):
     error = refused(desk, "fcos50__baseline", "gfl101-fcos50__pkd", "--resamples", "0", "-o", tmp_path)
     assert error.message == f"can't write {tmp_path}: Is a directory."
-    assert (error.hint, error.code) == ("Name another file: --output FILE", ExitCode.MISSING)
+    assert (error.hint, error.code) == (f"Name a file in it: --output {tmp_path}/NAME", ExitCode.MISSING)
 
 
 def test_a_split_that_was_not_evaluated(desk):

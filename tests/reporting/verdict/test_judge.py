@@ -141,6 +141,27 @@ def test_one_pair_among_several_seeds_names_the_baseline_that_is_missing(runs):
     )
 
 
+def test_what_is_left_out_and_what_would_decide_are_two_sentences(runs):
+    (found,) = judge(*[runs({10.0: {0: 0.4, 1: -0.3, 2: 0.2, 7: 1.0, 8: 1.0}}, baseline=(0, 1, 2))] * 2)
+    assert found.why.startswith("seeds 7, 8 have no baseline and are left out. About ")
+
+
+def test_a_baseline_of_another_seed_or_budget_is_not_the_one_to_go_on_with(runs):
+    """It used to be the first of that student that was not finished, whatever it was a baseline of."""
+    method = [one for one in runs({10.0: {1: 3.0}}, baseline=()) if one["role"] != "baseline"]
+    (none,) = [one for one in runs({}, baseline=(0,))]
+    waiting = {**none, "mAP": None, "state": "interrupted"}
+    others = [{**waiting, "run": "other-seed"}, {**waiting, "run": "other-length", "seed": 1, "schedule": "1x"}]
+    (found,) = judge(method, method + others)
+    assert found.why == "there is no baseline"
+    assert found.baseline_command.endswith("--seed 1")
+    done = {**none, "run": "done", "seed": 0}
+    own = {**waiting, "run": "own", "seed": 1, "epoch": 3}
+    (found,) = judge(method, [*method, *others, done, own])
+    assert (found.word, found.why, found.baseline_command) == (
+        NOT_JUDGED, "its baseline is not finished: own", "pkd resume own")  # fmt: skip
+
+
 def test_nothing_to_judge_is_said():
     table = verdict_table([])
     assert table.notes == ["There is no distilled run among these, so there is nothing to judge."]
@@ -149,7 +170,7 @@ def test_nothing_to_judge_is_said():
 def test_seeds_without_a_baseline_are_left_out_and_said(runs):
     (found,) = judge(*[runs({10.0: {0: 3.0, 1: 3.1, 2: 2.9, 7: 50.0}}, baseline=(0, 1, 2))] * 2)
     assert list(found.gains) == [0, 1, 2]
-    assert (found.word, found.why) == (GO, "seeds 7 have no baseline and are left out.")
+    assert (found.word, found.why) == (GO, "seed 7 has no baseline and is left out.")
 
 
 @pytest.mark.parametrize(
