@@ -22,6 +22,8 @@ PAGE = Path("report.html")
 
 _SUFFIXES = {".md": "md", ".csv": "csv", ".json": "json", ".tex": "latex", ".html": "html", ".htm": "html"}
 
+_OTHERS = (".pdf", ".png", ".svg", ".jpg", ".jpeg", ".xlsx", ".xls", ".ods", ".docx", ".parquet", ".yaml", ".yml")
+
 
 class Shown(NamedTuple):
     """What the page shows beside its tables.
@@ -47,10 +49,16 @@ def format_of(format: str | None, output: Path | None) -> str:
         output: The file to write, if there is to be one.
 
     Raises:
-        PkdError: No such format.
+        PkdError: No such format, or a file that would be another kind of file than its name says.
     """
+    ending = output.suffix.lower() if output else ""
+    if format is None and ending in _OTHERS:
+        raise PkdError(
+            f"--output {output}: tables are not written as {ending}.",
+            f"Endings: .txt, {', '.join(_SUFFIXES)}. Or say what it shall be with --format.",
+        )
     if format is None:
-        format = _SUFFIXES.get(output.suffix.lower() if output else "", "table")
+        format = _SUFFIXES.get(ending, "table")
     if format not in FORMATS:
         raise unknown("--format", format, FORMATS)
     return format

@@ -54,3 +54,15 @@ def test_what_is_written_is_said_on_stderr(tmp_path, capsys, monkeypatch):
     emit("html", None, [TABLE], [], [], ())
     assert capsys.readouterr() == ("", "Wrote report.html\n")
     assert (tmp_path / "report.html").is_file()
+
+
+@pytest.mark.parametrize("ending", [".pdf", ".PNG", ".xlsx"])
+def test_a_table_is_written_into_no_file_that_says_it_is_another_kind(ending):
+    with pytest.raises(PkdError) as caught:
+        format_of(None, Path(f"out{ending}"))
+    assert str(caught.value) == (
+        f"--output out{ending}: tables are not written as {ending.lower()}.\n"
+        "Endings: .txt, .md, .csv, .json, .tex, .html, .htm. Or say what it shall be with --format."
+    )
+    assert format_of("md", Path(f"out{ending}")) == "md"
+    assert format_of(None, Path("out.txt")) == format_of(None, Path("out")) == "table"
