@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -131,8 +132,28 @@ def only(word: str, among: Iterable[RunPaths], none: str | None = None) -> RunPa
     if (at := run_at(word)) is not None:
         return at
     among = list(among)
-    name = one_named(word, [one.run for one in among], none=none)
+    names = [one.run for one in among]
+    if os.sep in word and Path(word).expanduser().is_dir() and not named(word, names):
+        raise _no_run(Path(word))
+    name = one_named(word, names, none=none)
     return next(one for one in among if one.run == name)
+
+
+def _no_run(folder: Path) -> PkdError:
+    """What is said of a folder that is no run's; the work directory of a stock training has numbers, and no more."""
+    if any(folder.expanduser().glob("*/vis_data")):
+        said = f"{folder} is a work directory of mmengine, not a run of pkd: it has no recipe.yaml."
+        return PkdError(said, f"Its numbers beside those of runs: pkd report --import {shlex.quote(str(folder))}")
+    said = f"{folder} is a folder, but no run's: it has none of {', '.join(MARKS)}."
+    return PkdError(said, "`pkd status` lists the runs; see --runs DIR.")
+
+
+def word_of(paths: RunPaths) -> str:
+    """What names a run in a command that is typed here: its id where runs are looked for, else its folder, quoted."""
+    known = (runs_root(), teachers_root(cache_root()))
+    if paths.root.parent.resolve() in [one.resolve() for one in known]:
+        return paths.run
+    return shlex.quote(str(paths.root))
 
 
 def find_run(word: str, root: Path) -> RunPaths | None:

@@ -10,7 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 import pkdcli
-from pkdcli.api.diagnosis.diagnose import ending
+from pkdcli.api.diagnosis.diagnose import Diagnosed, ending
+from pkdcli.reporting.diagnosis.cause import Cause, Evidence
+from pkdcli.reporting.diagnosis.rank import Diagnosis
 from pkdcli.runs.paths import RunPaths
 
 
@@ -57,7 +59,9 @@ def test_a_planted_cause_for_people_in_markdown_and_in_a_line(lab, copied):
     assert "| 2 | dead-level | 1.00 |" in (copied / "why.md").read_text()
     line = lab.pkd("diagnose", copied, "--quiet").out
     assert line.startswith("something may be wrong: the teacher is no better than the student on this data (and ")
-    assert line.endswith(f" more); pkd diagnose {copied.name}\n")
+    assert line.endswith(f" more); pkd diagnose {copied}\n")  # not where runs are looked for
+    (look,) = [note for note in json.loads(lab.pkd("diagnose", copied, "--json").out)["notes"] if "--look" in note]
+    assert look == f"`pkd diagnose {copied} --look` also runs both nets over a few images."
 
 
 def test_its_twin_in_python(lab, monkeypatch):
@@ -66,10 +70,44 @@ def test_its_twin_in_python(lab, monkeypatch):
     found = pkdcli.diagnose(run, runs=lab.runs)
     assert found.healthy == (found.line is None)
     frame = found.frame()
-    assert list(frame.columns) == ["cause", "score", "evidence", "here", "good", "command"]
+    assert list(frame.columns) == ["cause", "likely", "score", "title", "evidence", "here", "good", "command"]
     assert {"rate-high", "rate-low"} <= set(frame.cause)
     assert "overwhelms" not in set(frame.cause)  # it has no teacher
-    assert "<table" in found._repr_html_()
+    assert set(frame[frame.likely].cause) == {one["key"] for one in found.record()["causes"]}
+    assert set(frame[~frame.likely].cause) == {one["key"] for one in found.record()["unlikely"]}
+
+
+CAUSES = (Cause("domain", "off its domain", 0.7, [Evidence("a", "1", "2"), Evidence("b", "3", "4")], "Do.", "pkd x"),
+          Cause("data", "<faults>", 0.5), Cause("frozen", "frozen", 0.3, [Evidence("c", "5", "6")]))  # fmt: skip
+
+
+def test_likely_and_unlikely_causes_are_called_so_in_every_form():
+    found = Diagnosed(Diagnosis("some-run", CAUSES, ("a note",)))
+    frame = found.frame()
+    assert list(zip(frame.cause, frame.likely, frame.evidence, strict=True)) == [
+        ("domain", True, "a"), ("domain", True, "b"), ("data", True, ""), ("frozen", False, "c")
+    ]  # fmt: skip
+    record = found.record()
+    assert [(one["key"], one["likely"]) for one in record["causes"]] == [("domain", True), ("data", True)]
+    assert [(one["key"], one["likely"]) for one in record["unlikely"]] == [("frozen", False)]
+    page = found._repr_html_()
+    assert "<p><b>2. data</b></p>" in page
+    assert "<td>&lt;faults&gt;</td>" in page
+    assert "<p>a note</p>" in page
+    assert "frozen" not in page
+
+
+def test_nothing_of_a_healthy_run_looks_like_a_cause():
+    found = Diagnosed(Diagnosis("some-run", CAUSES[2:], mAP=31.0))
+    assert (found.healthy, found.line, found.record()["causes"]) == (True, None, [])
+    assert found.frame().query("likely").empty
+    assert len(found.frame()) == 1
+    (table,) = found.tables()
+    said = "some-run, mAP 31.0: nothing is wrong with it"
+    assert (table.title, table.columns[0], table.sections) == (said, "unlikely", [[["frozen", "0.30", "frozen"]]])
+    assert found._repr_html_().startswith(f"<p><b>{said}</b></p><table><thead><tr><th>unlikely</th>")
+    none = Diagnosed(Diagnosis("some-run", ())).frame()
+    assert (len(none), none.query("likely").empty) == (0, True)
 
 
 def test_a_look_at_both_nets(lab):
@@ -96,10 +134,46 @@ def test_runs_that_can_not_be_diagnosed(lab, copied):
     answer = lab.pkd("diagnose", copied, "-o", "why.csv")
     assert (answer.code, "unknown --format 'csv'" in answer.err) == (2, True)
     (copied / "metrics.jsonl").unlink()
+    (copied / "result.json").unlink()
     answer = lab.pkd("diagnose", copied)
     assert answer.code == 3
     assert f"{copied.name} has recorded no step yet: there is nothing to diagnose." in answer.err
-    assert f"pkd logs {copied.name}" in answer.err
+    assert f"See what it is at: pkd logs {copied}" in " ".join(answer.err.split())
+
+
+def test_a_run_without_a_record_of_a_step_says_why(lab, copied):
+    """Finished, but its file was emptied; failed at once."""
+    (copied / "metrics.jsonl").write_text('{"kind": "start", "iter": 0, "epoch": 0}\n{"kind": "tra')
+    answer = lab.pkd("diagnose", copied)
+    said = " ".join(answer.err.split())
+    assert answer.code == 3
+    assert f"{copied.name} is finished, but" in said
+    assert "metrics.jsonl tells of no step of it: there is nothing to diagnose." in said
+    assert "Put that file back, or train the run again in another folder." in said
+    (copied / "result.json").unlink()
+    failed = {"run": copied.name, "state": "failed", "error": {"message": "out of memory."}}
+    (copied / "status.json").write_text(json.dumps(failed))
+    answer = lab.pkd("diagnose", copied)
+    said = " ".join(answer.err.split())
+    assert answer.code == 3
+    assert f"{copied.name} failed before its first step was recorded: out of memory." in said
+    assert f"There is nothing to diagnose; see all of it: pkd logs {copied}" in said
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"iter": None}, {"iter": "3"}, {"kind": ["train"]}, {"kind": None}, {"level": 3, "levels.x": 1, "levelx.r": 2.0}],
+)
+def test_odd_records_are_passed_over(lab, copied, odd):
+    """As of another release, or of a file that was mended by hand."""
+    whole = json.loads(lab.pkd("diagnose", copied, "--json").out)
+    lines = [json.loads(line) for line in (copied / "metrics.jsonl").read_text().splitlines()]
+    lines += [{**one, **odd} for one in lines[1:6]]
+    (copied / "metrics.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    answer = lab.pkd("diagnose", copied, "--json")
+    assert answer.code == (0 if whole["healthy"] else 1), answer.err
+    if "kind" in odd or "iter" in odd:
+        assert json.loads(answer.out) == whole
 
 
 def test_training_ends_with_the_likeliest_cause(lab):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 
 import pytest
 
 from pkdcli.errors import PkdError
-from pkdcli.runs.find import all_runs, chosen, find_run, named, one_named, only, run_at, runs_in
+from pkdcli.runs.find import all_runs, chosen, find_run, named, one_named, only, run_at, runs_in, word_of
+from pkdcli.runs.paths import MARKS, RunPaths
 from pkdcli.runs.store import write_json
 
 NAMES = ["gfl101-fcos50__mse-w1", "gfl101-fcos50__mse-w10", "gfl101-fcos50__pkd", "fcos50__baseline", "mine/fcos"]
@@ -99,3 +101,30 @@ def test_a_run_or_a_file_of_weights(root):
     assert none.value.message == "there is no run and no checkpoint file 'alpha-1x'."
     with pytest.raises(PkdError, match="give a run or a checkpoint file: this is an empty word"):
         find_run("", root)
+
+
+def test_a_folder_that_is_no_runs_is_called_so(root, tmp_path):
+    """The work directory of a stock training, and one of anything else; a name with a slash is still a name."""
+    stock = tmp_path / "work dirs" / "fcos"
+    (stock / "20240101_000000" / "vis_data").mkdir(parents=True)
+    with pytest.raises(PkdError) as told:
+        only(str(stock), all_runs(None))
+    assert told.value.message == f"{stock} is a work directory of mmengine, not a run of pkd: it has no recipe.yaml."
+    assert told.value.hint == f"Its numbers beside those of runs: pkd report --import '{stock}'"
+    with pytest.raises(PkdError) as told:
+        only(str(root / "notes"), all_runs(None))
+    assert told.value.message == f"{root / 'notes'} is a folder, but no run's: it has none of {', '.join(MARKS)}."
+    (tmp_path / "other" / "beta").mkdir(parents=True)
+    assert only(str(tmp_path / "other" / "beta"), all_runs(None)).root == root / "beta"
+    with pytest.raises(PkdError, match="no run begins with 'notes'"):
+        only("notes", all_runs(None))
+
+
+def test_a_run_is_named_by_its_id_where_runs_are_looked_for_and_by_its_folder_elsewhere(root, tmp_path):
+    for paths in all_runs(None):
+        assert word_of(paths) == paths.run
+        assert only(word_of(paths), all_runs(None)).root == paths.root
+    (tmp_path / "elsewhere").rename(tmp_path / "else where")
+    gamma = tmp_path / "else where" / "gamma"
+    assert word_of(RunPaths(gamma)) == f"'{gamma}'"
+    assert only(shlex.split(word_of(RunPaths(gamma)))[0], []).root == gamma

@@ -77,20 +77,30 @@ class Diagnosed:
         return self.found.record()
 
     def frame(self) -> pd.DataFrame:
-        """A row for each cause and piece of evidence, the likeliest cause first."""
+        """A row for each cause and piece of evidence: the likely causes first, then what was held for unlikely."""
         import pandas as pd
 
         rows = [
-            {"cause": cause.key, "score": cause.score, "evidence": one.what, "here": one.here, "good": one.good,
-             "command": cause.command}
+            {"cause": cause.key, "likely": cause.likely, "score": cause.score, "title": cause.title,
+             **dict(zip(("evidence", "here", "good"), numbers, strict=True)), "command": cause.command}
             for cause in self.found.causes
-            for one in cause.evidence
+            for numbers in [(one.what, one.here, one.good) for one in cause.evidence] or [("", "", "")]
         ]  # fmt: skip
-        return pd.DataFrame(rows, columns=["cause", "score", "evidence", "here", "good", "command"])
+        columns = ["cause", "likely", "score", "title", "evidence", "here", "good", "command"]
+        return pd.DataFrame(rows, columns=columns).astype({"likely": bool})
 
     def _repr_html_(self) -> str:
-        """The causes as a table, for notebooks."""
-        return self.frame().to_html(index=False)
+        """What the command shows, for notebooks."""
+        from html import escape
+
+        from pkdcli.runs.run import html_table
+
+        parts = []
+        for table in self.tables():
+            shown = html_table(tuple(table.columns), [row for section in table.sections for row in section])
+            notes = "".join(f"<p>{escape(note)}</p>" for note in table.notes)
+            parts.append(f"<p><b>{escape(table.title)}</b></p>{shown}{notes}")
+        return "".join(parts)
 
 
 def diagnose(options: DiagnoseOptions, output: _Output, *, watcher: Watcher | None = None) -> Diagnosed:

@@ -81,7 +81,8 @@ def _some(split: Split, count: int) -> dict[str, Any]:
     try:
         listed = json.loads(Path(split.annotations).read_text(encoding="utf-8"))["images"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        message = f"--look: {split.annotations} can't be read: {error}."
+        why = (isinstance(error, OSError) and error.strerror) or error
+        message = f"--look: {split.annotations} can't be read: {why}."
         raise PkdError(message, "Put the data back.", ExitCode.MISSING) from error
     step = max(1, len(listed) // count)
     chosen = listed[::step][:count]

@@ -111,9 +111,12 @@ def overwhelmed(facts: Facts) -> Cause | None:
     if weight and found is None:
         return None
     ratio, level = found if weight and found is not None else (0.0, None)
-    score = 1.0 if not weight else log_ramp(ratio, *WEAK)
+    score = 1.0
     if weight and level is None:
         score = _VALUES_SCORE * log_ramp(ratio, *_VALUES_WEAK)
+    elif weight and level is not None:
+        # It is too small from the first step on: later the detector's own part may fall silent for another reason.
+        score = log_ramp(min(ratio, _at(facts, level, slice(0, 3)) or ratio), *WEAK)
     judged = _judged(facts, score, lower=False)
     return Cause(
         "overwhelmed",
@@ -220,8 +223,9 @@ def _evidence(facts: Facts, ratio: float, level: int | None) -> list[Evidence]:
     else:
         what = f"gradient of the distillation / of the detection loss, at {facts.named(level)}"
         found = [Evidence(what, text(ratio), f"{text(GOOD[0])} to {text(GOOD[1])}")]
-        for name, part in (("begin", slice(0, 3)), ("end", slice(-3, None))):
-            found.append(Evidence(f"the same at the {name} of the run", text(_at(facts, level, part)), ""))
+        for name, part in (("beginning", slice(0, 3)), ("end", slice(-3, None))):
+            if (there := _at(facts, level, part)) is not None:
+                found.append(Evidence(f"the same at the {name} of the run", text(there), ""))
     return [*found, Evidence("weight", text(facts.recipe.loss.weight), f"{text(_usual(facts))} by default")]
 
 

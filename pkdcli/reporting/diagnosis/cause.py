@@ -49,9 +49,14 @@ class Cause:
     remedy: str = ""
     command: str | None = None
 
+    @property
+    def likely(self) -> bool:
+        """Whether it is more likely than not, so that it is named."""
+        return self.score >= NAMED
+
     def record(self) -> dict[str, Any]:
         """As plain data."""
-        return {**asdict(self), "score": round(self.score, 3)}
+        return {**asdict(self), "score": round(self.score, 3), "likely": self.likely}
 
 
 Rule = Callable[["Facts"], "Cause | None"]

@@ -49,7 +49,8 @@ def faults(facts: Facts) -> Cause | None:
     spoilt = {}
     with suppress(PkdError, OSError):
         spoilt = spoils(facts.recipe.data.model_copy(update={"accept": []}), facts.cache)
-    warnings = [one for one in facts.result.get("data_warnings") or () if isinstance(one, str)]
+    said = facts.result.get("data_warnings")
+    warnings = [one for one in said if isinstance(one, str)] if isinstance(said, list) else []
     if not spoilt and not warnings:
         return None
     evidence = [Evidence(f"data check: {word}", said, "nothing") for word, said in spoilt.items()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +18,7 @@ from pkdcli.reporting.curves import Column, Curves, number, read_curves
 from pkdcli.reporting.diagnosis.command import changed, data_of
 from pkdcli.reporting.levels import level_name
 from pkdcli.runs.collect import collect
+from pkdcli.runs.find import word_of
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.record import Record, smoke
 from pkdcli.runs.store import read_jsonl, read_object
@@ -24,6 +26,7 @@ from pkdcli.runs.store import read_jsonl, read_object
 if TYPE_CHECKING:
     from pkdcli.recipe.schema import Recipe
 
+_LEVEL = re.compile(r"level(\d+)\.")
 LATE = 3
 """What holds at the end of a run is told by the last third of it: one measurement alone is noise."""
 FULL = 0.5
@@ -81,7 +84,7 @@ class Facts:
     @property
     def student_levels(self) -> list[int]:
         """The levels that were measured, by their places in the student's neck."""
-        return sorted({int(key[5 : key.index(".")]) for one in self.levels for key in one if key.startswith("level")})
+        return sorted({int(found[1]) for one in self.levels for key in one if (found := _LEVEL.match(key))})
 
     def level(self, level: int, name: str) -> Column:
         """One measure of a level over the records.
@@ -230,22 +233,35 @@ def facts_of(paths: RunPaths, cache: Path, look: dict[str, Any] | None = None) -
         )
     kinds: dict[str, list[Record]] = {"train": [], "levels": [], "updates": []}
     for one in read_jsonl(paths.metrics):
-        if one.get("kind") in kinds:
-            kinds[one["kind"]].append(one)
+        kind = one.get("kind")
+        if isinstance(kind, str) and kind in kinds and type(one.get("iter")) is int:  # as the curves take them
+            kinds[kind].append(one)
     curves = read_curves(paths.root)
+    result, status = read_object(paths.result), read_object(paths.status)
     if not curves.step:
-        raise PkdError(
-            f"{paths.run} has recorded no step yet: there is nothing to diagnose.",
-            f"See what it is at: pkd logs {paths.run}",
-            ExitCode.MISSING,
-        )
+        raise _nothing(paths, result, status)
     record: Record = {}
     among: list[Record] = []
     with suppress(PkdError):  # the numbers of others are a help, and no more
         among = collect(paths.root.parent, lambda line: None)
         record = next((one for one in among if one["run"] == paths.run), {})
-    result, status = read_object(paths.result), read_object(paths.status)
     return Facts(paths, recipe, result, status, curves, *kinds.values(), record, cache, among, look)
+
+
+def _nothing(paths: RunPaths, result: Mapping[str, Any], status: Mapping[str, Any]) -> PkdError:
+    """What is said of a run without a record of a step: it failed before one, its file is gone, or it has not begun."""
+    if result:
+        said = f"{paths.run} is finished, but {paths.metrics} tells of no step of it: there is nothing to diagnose."
+        return PkdError(said, "Put that file back, or train the run again in another folder.", ExitCode.MISSING)
+    error = status.get("error")
+    why = error.get("message") if isinstance(error, dict) else None
+    if status.get("state") == "failed":
+        because = f": {why}" if isinstance(why, str) else "."
+        said = f"{paths.run} failed before its first step was recorded{because}"
+        hint = f"There is nothing to diagnose; see all of it: pkd logs {word_of(paths)}"
+        return PkdError(said, hint, ExitCode.MISSING)
+    said = f"{paths.run} has recorded no step yet: there is nothing to diagnose."
+    return PkdError(said, f"See what it is at: pkd logs {word_of(paths)}", ExitCode.MISSING)
 
 
 def late(column: Iterable[float | None]) -> float | None:

@@ -17,6 +17,8 @@ DEAD = 0.95
 """A level with so many constant channels has nothing to show."""
 NEVER = (0.3, 0.1)
 """Correlation at the end. Runs that gained end at 0.85 to 0.95; two unrelated maps have 0, give or take 0.05."""
+FEW = 6
+"""From so many records on a correlation can be said not to rise; a smoke run has one or two."""
 _SYMPTOM = 0.6
 """That nothing is imitated has a cause; where a rule finds it, that comes first."""
 
@@ -106,17 +108,17 @@ def constant(facts: Facts) -> Cause | None:
 
 def uncorrelated(facts: Facts) -> Cause | None:
     """The correlation with the teacher never rises, at any level."""
-    ends = {level: end for level in facts.student_levels if (end := facts.late_level(level, "r")) is not None}
+    columns = {level: [one for one in facts.level(level, "r") if one is not None] for level in facts.student_levels}
+    ends = {level: end for level, column in columns.items() if len(column) >= FEW and (end := late(column)) is not None}
     if not ends or not facts.result:  # before its end it may come yet
         return None
     best = max(ends.values())
-    begin = {level: next((one for one in facts.level(level, "r") if one is not None), None) for level in ends}
     return Cause(
         "uncorrelated",
         "the student's features never come near the teacher's",
         _SYMPTOM * ramp(best, *NEVER),
-        [Evidence(f"correlation at {facts.named(level)}, from begin to end", f"{text(begin[level])} to {text(end)}",
-                  "0 to 0.85 or more") for level, end in ends.items()],
+        [Evidence(f"correlation at {facts.named(level)}, from beginning to end",
+                  f"{text(columns[level][0])} to {text(end)}", "0 to 0.85 or more") for level, end in ends.items()],
         "See the other causes; by itself this says that the loss does not reach the student, or is too weak.",
         facts.command(loss="pkd", weight=None, temperature=None),
     )  # fmt: skip

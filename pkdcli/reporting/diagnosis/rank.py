@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pkdcli.reporting.diagnosis import balance, data, length, levels, rate, student, teacher
-from pkdcli.reporting.diagnosis.cause import NAMED, Cause, Rule
+from pkdcli.reporting.diagnosis.cause import Cause, Rule
 from pkdcli.reporting.diagnosis.facts import Facts
+from pkdcli.runs.find import word_of
 
 RULES: tuple[Rule, ...] = (
     *(data.faults, data.labels, teacher.normalisation, teacher.domain, teacher.weak, student.frozen),
@@ -16,6 +17,9 @@ RULES: tuple[Rule, ...] = (
 )
 """In the order in which they come where they are equally likely: what makes others wrong comes before them."""
 
+FEW = 8
+"""From so many records of losses on a curve can be told."""
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -23,10 +27,11 @@ class Diagnosis:
 
     Attributes:
         run: Its id.
-        causes: The likeliest first; those below `NAMED` too.
+        causes: The likeliest first; unlikely ones too.
         notes: What a reader should know beside.
         mAP: Of the run; None where it has not been evaluated.
         gain: Over its baseline; None where there is none.
+        word: What names it in a command; None for its id.
     """
 
     run: str
@@ -34,15 +39,16 @@ class Diagnosis:
     notes: tuple[str, ...] = ()
     mAP: float | None = None
     gain: float | None = None
+    word: str | None = None
 
     @property
     def named(self) -> list[Cause]:
         """The causes that are more likely than not."""
-        return [one for one in self.causes if one.score >= NAMED]
+        return [one for one in self.causes if one.likely]
 
     @property
     def healthy(self) -> bool:
-        """Whether no cause is."""
+        """Whether no cause is likely."""
         return not self.named
 
     def record(self) -> dict[str, Any]:
@@ -53,7 +59,7 @@ class Diagnosis:
             "mAP": self.mAP,
             "gain": self.gain,
             "causes": [one.record() for one in self.named],
-            "unlikely": [one.record() for one in self.causes if one.score < NAMED],
+            "unlikely": [one.record() for one in self.causes if not one.likely],
             "notes": list(self.notes),
         }
 
@@ -62,7 +68,8 @@ def diagnosed(facts: Facts) -> Diagnosis:
     """Ask every rule, and put the likeliest cause first."""
     found = [cause for rule in RULES if (cause := rule(facts)) is not None]
     found.sort(key=lambda one: -one.score)  # a stable sort keeps the order of the rules
-    return Diagnosis(facts.paths.run, tuple(found), tuple(_notes(facts)), facts.mAP, facts.record.get("gain"))
+    gain, word = facts.record.get("gain"), word_of(facts.paths)
+    return Diagnosis(facts.paths.run, tuple(found), tuple(_notes(facts)), facts.mAP, gain, word)
 
 
 def _notes(facts: Facts) -> list[str]:
@@ -72,6 +79,9 @@ def _notes(facts: Facts) -> list[str]:
     if not facts.result:
         state = facts.status.get("state", "unknown")
         notes.append(f"it is not finished ({state}): this is said of what it has recorded so far.")
+    elif len(facts.curves.step) < FEW:
+        times = f"{(count := len(facts.curves.step))} time{'s' * (count > 1)}"
+        notes.append(f"it has recorded its losses {times}: most causes can't be told from that.")
     if not facts.updates:
         notes.append("it was made by a release that did not record how far steps move the weights, nor the detection "
                      "loss's gradient at the levels: some causes can't be told.")  # fmt: skip
@@ -79,5 +89,5 @@ def _notes(facts: Facts) -> list[str]:
         alone = facts.command(loss="none", weight=None, temperature=None)
         notes.append(f"there is no baseline to hold it against: {alone}")
     if facts.distilled and facts.look is None:
-        notes.append(f"`pkd diagnose {facts.paths.run} --look` also runs both nets over a few images.")
+        notes.append(f"`pkd diagnose {word_of(facts.paths)} --look` also runs both nets over a few images.")
     return notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from pkdcli.errors import PkdError
 from pkdcli.recipe import library
 from pkdcli.recipe.detectors.training import BASE_BATCH
+from pkdcli.reporting.curves import number
 from pkdcli.reporting.diagnosis.cause import Cause, Evidence, log_ramp, ramp, text
 from pkdcli.reporting.diagnosis.facts import median, parts
 
@@ -86,7 +88,7 @@ def furthest(facts: Facts, of: Sequence[str] = PARTS) -> float | None:
         of: The parts that are looked at.
     """
     parts_ = ([one.get(f"{part}.update") for one in facts.updates] for part in of)
-    known = [sorted(value for value in column if isinstance(value, float))[-3:] for column in parts_]
+    known = [sorted(found for value in column if (found := number(value)) is not None)[-3:] for column in parts_]
     return max((column[0] for column in known if column), default=None)
 
 
@@ -126,8 +128,15 @@ def _score(moved: float | None, times: float | None) -> float:
 def _diverged(facts: Facts) -> str | None:
     error = facts.status.get("error")
     message = error.get("message") if isinstance(error, dict) else None
-    told = [one for one in (message, *facts.status.get("warnings", [])) if isinstance(one, str) and "diverge" in one]
-    return told[0] if told else None
+    warnings = facts.status.get("warnings")
+    told = [message, *(warnings if isinstance(warnings, list) else [])]
+    told = [one for one in told if isinstance(one, str) and "diverge" in one]
+    lost = next((one["iter"] for one in facts.losses if _not_finite(one.get("loss"))), None)
+    return told[0] if told else None if lost is None else f"the loss is not finite at step {lost}"
+
+
+def _not_finite(value: object) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _evidence(facts: Facts, times: float | None) -> list[Evidence]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pkdcli.reporting.curves import number
 from pkdcli.reporting.diagnosis import rate
 from pkdcli.reporting.diagnosis.cause import Cause, Evidence, log_ramp, ramp, text
 from pkdcli.reporting.diagnosis.facts import median
@@ -54,8 +55,7 @@ def frozen(facts: Facts) -> Cause | None:
 
 def adapters(facts: Facts) -> Cause | None:
     """Adapters whose weights grow without end."""
-    norms = [one.get("adapters.norm") for one in facts.updates]
-    known = [one for one in norms if isinstance(one, (int, float))]
+    known = [norm for one in facts.updates if (norm := number(one.get("adapters.norm"))) is not None]
     if len(known) < 2 or not known[0]:
         return None
     grown = max(known) / known[0]

@@ -38,4 +38,4 @@ def one_line(found: Diagnosis) -> str | None:
         return None
     first, more = found.named[0], len(found.named) - 1
     rest = f" (and {more} more)" if more else ""
-    return f"something may be wrong: {first.title}{rest}; pkd diagnose {found.run}"
+    return f"something may be wrong: {first.title}{rest}; pkd diagnose {found.word or found.run}"

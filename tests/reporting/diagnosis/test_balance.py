@@ -34,6 +34,15 @@ def test_a_weight_that_was_fair_at_the_beginning_is_not_blamed_for_a_detector_th
     assert balance.overwhelms(of(good, levels=quiet)).score == 0.0
 
 
+def test_a_weight_that_was_too_small_at_the_beginning_is_blamed_though_the_detector_fell_silent(good):
+    """The steps may have thrown the detector about until its gradient was as small."""
+    silent = [{**one, "level0.grad_norm": 1.0, "level0.detection_grad_norm": 1000.0 if n < 3 else 50.0}
+              for n, one in enumerate(good.levels)]  # fmt: skip
+    fair = [{**one, "level0.detection_grad_norm": 50.0} for one in silent]
+    assert balance.overwhelmed(of(good, levels=silent)).score == 1.0
+    assert balance.overwhelmed(of(good, levels=fair)).score == pytest.approx(0.176, abs=0.001)
+
+
 def test_a_level_that_is_not_taught_or_has_constant_channels_tells_nothing_of_the_balance(good):
     """Level 0, where the detector's gradient is largest: of no loss, or with a gradient that moves nothing."""
     usual = balance.strength(good)

@@ -14,12 +14,12 @@ BROKEN = {name: one.cause for name, one in BATTERY.items() if one.cause != "heal
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_the_planted_cause_is_named_first(diagnosis, name):
+def test_the_planted_cause_is_named_first(diagnosis, folder, name):
     found = diagnosis(name)
     assert found.named[0].key == BROKEN[name]
     assert not found.healthy
     assert one_line(found).startswith(f"something may be wrong: {found.named[0].title}")
-    assert one_line(found).endswith(f"; pkd diagnose {found.run}")
+    assert one_line(found).endswith(f"; pkd diagnose {folder(name)}")  # which lies where no runs are looked for
 
 
 def test_healthy_runs_are_called_healthy(recorded, diagnosis):

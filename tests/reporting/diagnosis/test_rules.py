@@ -13,7 +13,7 @@ from altered import of, recipe_with, records
 
 from pkdcli.data.scoring.predictions import Detections
 from pkdcli.recipe.modules.copies import read_recipe
-from pkdcli.reporting.diagnosis import data, length, levels, rate, student, teacher
+from pkdcli.reporting.diagnosis import data, length, levels, rank, rate, student, teacher
 from pkdcli.reporting.diagnosis.cause import log_ramp, ramp, text
 from pkdcli.reporting.diagnosis.facts import late, median, parts
 from pkdcli.reporting.diagnosis.rank import Diagnosis, diagnosed
@@ -173,6 +173,31 @@ def test_frozen_parts_and_adapters_that_run_away(good):
     assert student.adapters(of(good, updates=thrown)).score == pytest.approx(1.0)
     both = records(thrown, backbone__update=0.09)  # then the rate is at fault
     assert student.adapters(of(good, updates=both)).score == 0.0
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_is_told_with_its_step(good, value):
+    lost = [{**one, "loss": value} if n > 5 else one for n, one in enumerate(good.losses)]
+    found = rate.too_high(of(good, losses=lost))
+    assert found.score == 0.8
+    told = ("how it ended", f"the loss is not finite at step {good.losses[6]['iter']}", "with finite losses")
+    assert (found.evidence[0].what, found.evidence[0].here, found.evidence[0].good) == told
+    assert rate.too_high(good).score < 0.5
+
+
+def test_of_a_few_records_it_is_not_said_that_a_correlation_never_rises(good):
+    unlike = records(good.levels, **{f"level{n}__r": 0.05 for n in range(4)})
+    assert levels.uncorrelated(of(good, levels=unlike[: levels.FEW])).score == pytest.approx(0.6)
+    assert levels.uncorrelated(of(good, levels=unlike[: levels.FEW - 1])) is None
+    cut = dataclasses.replace(good.curves, step=good.curves.step[:1])
+    few = "it has recorded its losses 1 time: most causes can't be told from that."
+    assert few in rank._notes(of(good, curves=cut))
+    assert not any("most causes" in note for note in rank._notes(good))
+
+
+def test_warnings_that_are_no_list_are_none(good):
+    assert data.faults(of(good, result={**good.result, "data_warnings": "2 boxes"})) is None
+    assert rate.too_high(of(good, status={"warnings": "diverged", "error": "diverged"})).score < 0.5
 
 
 def test_a_length_and_a_curve(good):

@@ -1,25 +1,29 @@
 """Runs broken on purpose, one for each cause: how each is made, and how what it records is kept for the tests.
 
-`python tests/support/battery.py FOLDER RUN...` trains them all in a folder (half an hour on two idle cores) and packs
-them with finished runs of one's own, as healthy ones, into recorded.tar.xz.
+`python tests/support/batteries/battery.py FOLDER --healthy RUN --healthy RUN` trains them all in a folder (half an hour
+on two idle cores) and packs them with finished runs of one's own, as healthy ones, into recorded.tar.xz. `--only NAME
+--steps 2` tries one of them in two minutes, and packs it into the folder.
 """
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import os
 import random
 import re
+import shlex
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-PACKED = Path(__file__).parents[1] / "reporting" / "diagnosis" / "recorded.tar.xz"
+PACKED = Path(__file__).parents[2] / "reporting" / "diagnosis" / "recorded.tar.xz"
 KEPT_IMAGES = 24
 PLACE = "/battery"
 """Stands in the packed files for the folder where they were made."""
@@ -71,28 +75,46 @@ BATTERY = {
 LENGTH = {True: ("--epochs", "1", "--batch-size", "4"), False: ("--epochs", "4")}
 
 
+def command(one: Broken, teacher: Path) -> tuple[str, ...]:
+    """The words of `pkd train` that make a run.
+
+    Args:
+        one: Which.
+        teacher: The weights that teach.
+    """
+    words = ("train", "--scale", "tiny", "--workers", "0", "--data", f"{one.data}.yaml")
+    return (*words, "--teacher-checkpoint", str(teacher), *LENGTH[one.short], *one.words)
+
+
 class Battery:
     """The folder in which the runs are made.
 
     Args:
         root: An empty folder, or one in which some are made already.
+        steps: So many alone, of runs and teachers, to try the making; None for all.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, steps: int | None = None) -> None:
         self.root, self.env = root, {**os.environ, "PKD_CACHE": str(root / "cache"), "OMP_NUM_THREADS": "1"}
+        self.few = ("--max-iters", str(steps)) if steps else ()
 
-    def pkd(self, *words: str, runs: str) -> subprocess.CompletedProcess[str]:
+    def pkd(self, *words: str, runs: str) -> None:
         """Type a command; its runs have a folder of their own, so that none finds another's baseline."""
-        env = {**self.env, "PKD_RUNS": str(self.root / "runs" / runs)}
-        command = [sys.executable, "-m", "pkdcli", *words]
-        return subprocess.run(command, env=env, cwd=self.root, capture_output=True, text=True, check=False)
+        self.python("-m", "pkdcli", *words, PKD_RUNS=str(self.root / "runs" / runs))
+
+    def python(self, *words: str, **env: str) -> None:
+        """Run Python in the folder, and stop at an error."""
+        done = subprocess.run([sys.executable, *words], env={**self.env, **env}, cwd=self.root, capture_output=True,
+                              text=True, check=False)  # fmt: skip
+        if done.returncode != 0:
+            raise SystemExit(f"{shlex.join(words)}: exit code {done.returncode}\n{done.stderr}")
 
     def prepare(self) -> None:
         """Train the good teacher, spoil copies of it, and cut the data sets."""
         if (self.root / "constant.pth").exists():
             return
-        done = self.pkd("train", "--scale", "tiny", runs="none")  # the teacher needs all its steps
-        assert done.returncode == 0, done.stderr
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.pkd("train", "--scale", "tiny", *self.few, runs="none")  # without --steps the teacher has all of its own
         _teachers(self.teacher("good"), self.root)
         _data(self.root / "cache" / "data" / "shapes-v1", self.root)
 
@@ -103,11 +125,7 @@ class Battery:
 
     def train(self, name: str) -> Path:
         """One run of the battery; returns its folder."""
-        one = BATTERY[name]
-        words = ("train", "--scale", "tiny", "--workers", "0", "--data", f"{one.data}.yaml")
-        words += ("--teacher-checkpoint", str(self.teacher(one.teacher)), *LENGTH[one.short], *one.words)
-        done = self.pkd(*words, runs=name)
-        assert done.returncode == 0, done.stderr
+        self.pkd(*command(BATTERY[name], self.teacher(BATTERY[name].teacher)), *self.few, runs=name)
         (folder,) = (self.root / "runs" / name).glob("gfl101-fcos50__*")
         return folder
 
@@ -234,14 +252,43 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     archive.addfile(entry, io.BytesIO(content))
 
 
-def main(root: Path, healthy: list[Path]) -> None:
+def asked(made: Iterable[str], packed: Path, argv: Sequence[str], **more: str) -> argparse.Namespace:
+    """What was typed to make a battery again.
+
+    Args:
+        made: The names of its runs.
+        packed: The archive of the tests, which is written where nothing is left out.
+        argv: The words.
+        **more: Further options by name, with what they mean; they may be given several times.
+
+    Returns:
+        `folder`, `only` (names), `steps`, `to` (the archive to write) and the further ones (lists of paths).
+    """
+    parser = argparse.ArgumentParser(description="Make recorded runs again, and pack what the rules read of them.")
+    parser.add_argument("folder", type=Path, help="an empty one, or one in which some are made already")
+    parser.add_argument("--only", action="append", choices=(names := list(made)), metavar="NAME", help=", ".join(names))
+    parser.add_argument("--steps", type=int, metavar="N", help="so many of each run and teacher, to try the making")
+    parser.add_argument("--to", type=Path, metavar="FILE", help="the archive; by default the tests' own, or with "
+                        "--only or --steps one in the folder")  # fmt: skip
+    for name, help in more.items():
+        parser.add_argument(f"--{name}", type=Path, action="append", default=[], metavar=name.upper(), help=help)
+    found = parser.parse_args(argv)
+    found.folder = found.folder.absolute()
+    found.to = found.to or (found.folder / packed.name if found.only or found.steps else packed)
+    found.only = found.only or names
+    return found
+
+
+def main(argv: Sequence[str]) -> None:
     """Train what is missing, and pack all."""
-    battery = Battery(root.absolute())
+    words = asked(BATTERY, PACKED, argv, healthy="a finished run in which nothing is wrong, to be packed as well")
+    battery = Battery(words.folder, words.steps)
     battery.prepare()
-    folders = {name: battery.train(name) for name in BATTERY}
-    folders |= {f"healthy-{number}": folder for number, folder in enumerate(healthy, 1)}
-    pack(folders, battery.teacher("good").parent, battery.root / "small-val.json", battery.root)
+    folders = {name: battery.train(name) for name in words.only}
+    folders |= {f"healthy-{number}": folder for number, folder in enumerate(words.healthy, 1)}
+    pack(folders, battery.teacher("good").parent, battery.root / "small-val.json", battery.root, words.to)
+    print(f"Wrote {words.to}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), [Path(one) for one in sys.argv[2:]])
+    main(sys.argv[1:])

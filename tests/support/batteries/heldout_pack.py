@@ -1,18 +1,14 @@
-"""Keeps what the rules read of the held-out runs: `python tests/support/heldout_pack.py FOLDER CACHE`.
-
-FOLDER has them as BATTERY/NAME/RUN, of the batteries b1 and b2, with `look.json` in a run where `--look` was used.
-"""
+"""Keeps what the rules read of the held-out runs, as `heldout_make.py` has made them."""
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 import tarfile
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
-import heldout
 import numpy as np
 import yaml
 from battery import PLACE, _add, _truth
@@ -23,34 +19,31 @@ DIGITS = {"train": 7}
 _UNREAD = ("seconds", "data_seconds", "grad_share", "top10_share")
 
 
-def pack(root: Path, cache: Path, to: Path = heldout.PACKED) -> None:
+def pack(folders: Mapping[str, Path], root: Path, cache: Path, to: Path) -> None:
     """Keep what the rules read of both batteries.
 
     Args:
-        root: Has the runs as BATTERY/NAME/RUN, with `look.json` in the run where `--look` was used.
+        folders: The runs, by the names of their entries (`b1-bgr`), with `look.json` in it where `--look` was used.
+        root: Where they were made; `PLACE` takes its place.
         cache: The cache with which they were made.
         to: The archive.
     """
     homes, truths, checks = {}, {}, set()
     with tarfile.open(to, "w:xz", preset=9) as archive:
-        for battery, names in (("b1", heldout.FIRST), ("b2", heldout.SECOND)):
-            for name in names:
-                (folder,) = [one.parent for one in (root / battery / name).glob("*/metrics.jsonl")]
-                recipe = yaml.safe_load((folder / "recipe.yaml").read_text())
-                data = recipe["data"]
-                truths[data["name"]] = Path(data["val"]["annotations"])
-                checks.add(f"{data['name']}-{data['fingerprint']}.json")
-                home = Path(recipe["teacher_checkpoint"]).parent
-                homes[home.name] = home
-                inside = f"runs/{battery}-{name}/{folder.name}"
-                _add(archive, f"{inside}/recipe.yaml", yaml.safe_dump(_moved(recipe), sort_keys=False).encode())
-                _add(archive, f"{inside}/metrics.jsonl", _metrics(folder / "metrics.jsonl"))
-                for file in ("result.json", "status.json", "env.json", "look.json"):
-                    if (folder / file).is_file():
-                        _add(archive, f"{inside}/{file}", _text(folder / file, root))
-                _add(
-                    archive, f"{inside}/predictions.npz", _fewer(folder / "predictions.npz", truths[data["name"]], root)
-                )
+        for name, folder in folders.items():
+            recipe = yaml.safe_load((folder / "recipe.yaml").read_text())
+            data = recipe["data"]
+            truths[data["name"]] = Path(data["val"]["annotations"])
+            checks.add(f"{data['name']}-{data['fingerprint']}.json")
+            home = Path(recipe["teacher_checkpoint"]).parent
+            homes[home.name] = home
+            inside = f"runs/{name}/{folder.name}"
+            _add(archive, f"{inside}/recipe.yaml", yaml.safe_dump(_moved(recipe), sort_keys=False).encode())
+            _add(archive, f"{inside}/metrics.jsonl", _metrics(folder / "metrics.jsonl"))
+            for file in ("result.json", "status.json", "env.json", "look.json"):
+                if (folder / file).is_file():
+                    _add(archive, f"{inside}/{file}", _text(folder / file, root))
+            _add(archive, f"{inside}/predictions.npz", _fewer(folder / "predictions.npz", truths[data["name"]], root))
         for name, home in homes.items():
             if not (home / "recipe.yaml").is_file():  # a spoilt copy of its weights alone
                 continue
@@ -122,7 +115,3 @@ def _fewer(path: Path, truth: Path, root: Path) -> bytes:
     with np.load(root / "few.npz") as content:
         np.savez(root / "few.npz", **dict(content))
     return (root / "few.npz").read_bytes()
-
-
-if __name__ == "__main__":
-    pack(Path(sys.argv[1]).absolute(), Path(sys.argv[2]))
