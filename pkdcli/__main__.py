@@ -4,9 +4,11 @@ from __future__ import annotations
 
 
 def main() -> None:
-    """Run the command line."""
-    from pkdcli.cli import main as command_line
-
+    """Run the command line; Ctrl-C while it is still being imported ends it quietly too."""
+    try:
+        from pkdcli.cli import main as command_line
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     command_line()
 
 

@@ -39,8 +39,17 @@ def expand(base: Request, grid: Grid) -> list[Recipe]:
         grid: What they differ in.
 
     Raises:
-        PkdError: Temperatures for losses of which none has one, or whatever `resolve` refuses.
+        PkdError: Temperatures for losses of which none has one, weights for none, two lists for one key, or whatever
+            `resolve` refuses.
     """
+    if grid.weights and set(grid.losses or [base.loss]) == {"none"}:
+        raise PkdError("--weights: loss none is the baseline and takes no weight.", "Leave them out, or name a loss.")
+    given = {"loss.weight": ("--weights", grid.weights), "loss.temperature": ("--temperatures", grid.temperatures),
+             "seed": ("--seeds", grid.seeds)}  # fmt: skip
+    for axis in grid.keys:
+        option, values = given.get(axis.key, ("", ()))
+        if values:
+            raise PkdError(f"{option} and --grid {axis.key} list the same key twice.", "Leave out one of the two.")
     with as_grid(grid.keys):
         found = [
             recipe

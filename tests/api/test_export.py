@@ -198,6 +198,8 @@ def test_without_onnxruntime_the_line_to_type_is_told(monkeypatch):
     [
         ({"int8": True}, "--int8 is a form of ONNX."),
         ({"int8": True, "raw": True, "formats": "onnx"}, "--int8 is for graphs with boxes; --raw has none."),
+        ({"raw": True}, "--raw is for graphs, and none is asked for."),
+        ({"raw": True, "formats": "safetensors"}, "--raw is for graphs, and none is asked for."),
         ({"formats": "onyx"}, "unknown formats 'onyx'."),
     ],
 )

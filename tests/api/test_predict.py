@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from pkdcli.api.predict.inputs import file_names, inputs
+from pkdcli.api.predict.predict import predict
 from pkdcli.errors import PkdError
 
 
@@ -191,6 +192,8 @@ def test_wrong_words(tmp_path):
     assert ".jpg, .jpeg" in caught.value.hint
     with pytest.raises(PkdError, match=r"there is no file and no folder 'nowhere\.jpg'"):
         inputs(["nowhere.jpg"])
+    with pytest.raises(PkdError, match=r"^--score 30: scores go from 0 to 1\.\nExample: --score 0\.3$"):
+        predict(target="any", inputs=[str(tmp_path)], score=30)
 
 
 def test_two_images_of_one_name_get_two_pictures(tmp_path):

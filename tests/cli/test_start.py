@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from pkdcli import __main__ as entry
 from pkdcli import cli
 
 EVERY = [name for names in cli.COMMANDS.values() for name in names]
@@ -59,3 +60,19 @@ def test_only_its_own_module_is_imported(name, module):
     script += "print(*sorted(name for name in sys.modules if name.count('.') == 3 and name.startswith('pkdcli.cli.')))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == f"pkdcli.cli.{module}"
+
+
+def test_ctrl_c_while_the_command_line_is_imported(monkeypatch):
+    """No traceback: the words of a user who has mistyped are often taken back that soon."""
+
+    class Pressed:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if name == "pkdcli.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "pkdcli.cli")
+    monkeypatch.setattr(sys, "meta_path", [Pressed, *sys.meta_path])
+    with pytest.raises(SystemExit) as left:
+        entry.main()
+    assert left.value.code == 130

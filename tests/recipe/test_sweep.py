@@ -6,6 +6,7 @@ import pytest
 
 from pkdcli.errors import PkdError
 from pkdcli.recipe import library
+from pkdcli.recipe.axes.grid import axes as parse_grid
 from pkdcli.recipe.resolve import Request
 from pkdcli.recipe.sweep import Grid, expand
 
@@ -101,3 +102,30 @@ def test_what_is_set_for_loss_and_teacher_is_not_set_for_the_baseline():
 def test_a_wrong_word_among_right_ones_is_refused():
     with pytest.raises(PkdError, match="unknown loss 'mze'"):
         runs(losses=["pkd", "mze"])
+
+
+@pytest.mark.parametrize(
+    ("axes", "keys", "told"),
+    [
+        (
+            {"losses": ["none"], "weights": [1, 2]},
+            (),
+            "--weights: loss none is the baseline and takes no weight.\nLeave them out, or name a loss.",
+        ),
+        (
+            {"losses": ["mse"], "weights": [1]},
+            ("loss.weight=2,3",),
+            "--weights and --grid loss.weight list the same key twice.\nLeave out one of the two.",
+        ),
+        (
+            {"losses": ["norm-kl"], "temperatures": [1]},
+            ("loss.temperature=2,3",),
+            "--temperatures and --grid loss.temperature list the same key twice.\nLeave out one of the two.",
+        ),
+        ({"seeds": [0]}, ("seed=1,2",), "--seeds and --grid seed list the same key twice.\nLeave out one of the two."),
+    ],
+)
+def test_lists_that_would_say_nothing_or_be_passed_over_are_refused(axes, keys, told):
+    with pytest.raises(PkdError) as caught:
+        expand(Request(scale="tiny"), Grid(**axes, keys=parse_grid(keys)))
+    assert str(caught.value) == told

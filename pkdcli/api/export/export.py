@@ -72,6 +72,8 @@ def export(
         raise PkdError("--int8 is a form of ONNX.", "Add --format onnx.")
     if options.int8 and options.raw:
         raise PkdError("--int8 is for graphs with boxes; --raw has none.", "Leave out one of the two.")
+    if options.raw and not {"onnx", "torchscript"} & set(formats):
+        raise PkdError("--raw is for graphs, and none is asked for.", "Add --format onnx, or --format torchscript.")
     for name in formats:
         _check_packages(name)
     (model,), name = wanted(_as_predict(options))

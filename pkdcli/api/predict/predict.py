@@ -121,6 +121,8 @@ def predict(
     from pkdcli.data.images.reading import Reading
 
     options, watcher = options_of(PredictOptions, options, keywords), watcher or Watcher()
+    if options.score > 1:
+        raise PkdError(f"--score {options.score:g}: scores go from 0 to 1.", "Example: --score 0.3")
     given = inputs(options.inputs)
     models, name = wanted(options)
     data = models[0].recipe.data
