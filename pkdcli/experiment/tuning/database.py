@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -9,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from pkdcli.errors import ExitCode, PkdError
+from pkdcli.folders import can_be_written
 
 _PARTS = ("", "-journal", "-wal")
 """The endings of an SQLite database's files: what a killed process has left beside it belongs to it."""
@@ -31,8 +33,8 @@ def fault(path: Path) -> str | None:
     return None if found == "ok" else found.replace("*** in database main ***", "").strip()
 
 
-def refuse_unreadable(path: Path, shown: Path) -> None:
-    """Refuse a file that can't be read, or one whose folder can't be made because a file lies in its place.
+def refuse_unusable(path: Path, shown: Path) -> None:
+    """Refuse a file that can't be read or written to, or one whose folder can't be made as a file lies in its place.
 
     Args:
         path: The file; it need not be there.
@@ -44,12 +46,14 @@ def refuse_unreadable(path: Path, shown: Path) -> None:
     try:
         if path.is_file():
             path.open("rb").close()
-            return
     except OSError as error:
         raise unreachable(shown, error) from error
     there = next(one for one in path.absolute().parents if os.path.lexists(one))
     if not there.is_dir():
         raise PkdError(f"{shown}: {there} is no folder.", "Give another folder with --runs.", ExitCode.MISSING)
+    # SQLite makes a journal beside the file.
+    if not can_be_written(there) or (path.is_file() and not os.access(path, os.W_OK)):
+        raise unreachable(shown, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 def copy_of(path: Path, folder: Path) -> Path | None:

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pkdcli.errors import PkdError
-from pkdcli.experiment.tuning.database import copy_of, fault, refuse_unreadable, unreachable, url
+from pkdcli.experiment.tuning.database import copy_of, fault, refuse_unusable, unreachable, url
 from pkdcli.experiment.tuning.halving import Rungs
 from pkdcli.experiment.tuning.space import Choice, Params, Range, Space
 from pkdcli.runs.searches import AS_THEY_ARE, MEAN, keep_search
@@ -45,7 +45,7 @@ class Study:
         with self._readable():
             if path.is_dir():
                 raise _Unusable("it is a folder")
-            refuse_unreadable(path, self.path)
+            refuse_unusable(path, self.path)
             path.parent.mkdir(parents=True, exist_ok=True)
             self._study = _optuna().create_study(
                 storage=url(path), study_name=name, load_if_exists=True, direction="maximize"
@@ -200,7 +200,7 @@ def check(path: Path, name: str, space: Space) -> tuple[list[tuple[dict[str, Any
     Raises:
         PkdError: As `Study` does.
     """
-    refuse_unreadable(path, path)
+    refuse_unusable(path, path)
     with TemporaryDirectory() as folder:
         copied = copy_of(path, Path(folder))
         if copied is None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import optuna
 import pytest
@@ -160,3 +162,20 @@ def test_a_folder_that_is_a_file_is_named(tmp_path):
             refused(path, "a", SPACE)
         assert error.value.message == f"{path}: {tmp_path / 'tune'} is no folder."
         assert error.value.code == 3
+
+
+@pytest.mark.parametrize("closed", ["the folder", "the folder above", "the file"])
+def test_a_storage_that_cannot_be_written_to_is_not_called_damaged(tmp_path, monkeypatch, closed):
+    """To remove it would be no remedy."""
+    path = tmp_path / "runs" / "tune" / "a.sqlite3"
+    if closed == "the folder above":
+        path.parent.parent.mkdir()
+    else:
+        Study(path, "a", SPACE)
+    only_read = {"the folder": path.parent, "the folder above": tmp_path / "runs", "the file": path}[closed]
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda where, mode: Path(where) != only_read and allowed(where, mode))
+    with pytest.raises(PkdError) as caught:
+        Study(path, "a", SPACE)
+    assert str(caught.value) == f"{path}: Permission denied.\nGive another folder with --runs."
+    assert caught.value.code == 3
