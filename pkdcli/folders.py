@@ -48,6 +48,19 @@ def libraries_cache() -> Path:
     return cache if can_be_written(cache) else _private()
 
 
+def libraries_environment() -> dict[str, str]:
+    """The variables by which pkd's processes, and the libraries in them, find these folders.
+
+    Without them matplotlib and yapf, which mmengine imports, write into the user's home.
+    """
+    own = libraries_cache()
+    return {
+        "PKD_CACHE": str(cache_root()),
+        "XDG_CACHE_HOME": str(own),
+        "MPLCONFIGDIR": os.environ.get("MPLCONFIGDIR", str(own / "matplotlib")),
+    }
+
+
 @functools.cache
 def _private() -> Path:
     """A temporary folder that nobody else may write to; one for all processes of a user where that is safe."""

@@ -16,7 +16,7 @@ import typer
 
 from pkdcli.cli import streams
 from pkdcli.errors import ExitCode, PkdError
-from pkdcli.folders import libraries_cache
+from pkdcli.folders import libraries_environment
 
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
 
@@ -108,8 +108,7 @@ def _main(
 def main() -> None:
     """Run the command line and leave with its exit code; errors are shown without a traceback."""
     streams.prepare()
-    # matplotlib, which mmengine imports too, would otherwise write its font list into the user's home.
-    os.environ.setdefault("MPLCONFIGDIR", str(libraries_cache() / "matplotlib"))
+    os.environ["MPLCONFIGDIR"] = libraries_environment()["MPLCONFIGDIR"]
     try:
         try:
             build(command_typed(sys.argv[1:]))(prog_name="pkd")

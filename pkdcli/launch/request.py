@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from pkdcli import cores
 from pkdcli.errors import ExitCode, PkdError
-from pkdcli.folders import cache_root, libraries_cache
+from pkdcli.folders import libraries_environment
 from pkdcli.launch.local.starter import start
 from pkdcli.runs.store import read_json, write_json
 
@@ -97,10 +97,6 @@ def _started(
     module: str, words: Sequence[str], log: Path, stdout: int, env: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[str]]:
     """A process that ends with this context at the latest, or with us; what it says on stderr goes to `log`."""
-    own = libraries_cache()
-    caches = {"PKD_CACHE": str(cache_root()), "XDG_CACHE_HOME": str(own)}
-    # mmengine imports matplotlib, which would otherwise write its list of fonts into the user's home.
-    caches["MPLCONFIGDIR"] = os.environ.get("MPLCONFIGDIR", str(own / "matplotlib"))
     with open(log, "wb") as errors:
         process = start(
             [sys.executable, "-m", module, *words],
@@ -108,7 +104,7 @@ def _started(
             stderr=errors,
             encoding="utf-8",
             errors="replace",
-            env={**os.environ, **caches, **env},
+            env={**os.environ, **libraries_environment(), **env},
         )
     try:
         yield process

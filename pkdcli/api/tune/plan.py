@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkdcli.api.tune.confirm import judge, lead_of
 from pkdcli.api.tune.options import Searched
-from pkdcli.api.tune.result import Tuned, interval
+from pkdcli.api.tune.result import Tuned, interval, lows
 from pkdcli.experiment.tuning.halving import FINALISTS, Advance, Rungs, next_move
 from pkdcli.launch.outcome import Watcher
 
@@ -145,8 +145,8 @@ class TunePlan:
             lead = lead_of(finalists[:1], finalists[1:], watcher)
         best = finalists[0]
         runs = runs_of(one.planned.paths for one in finalists)
-        lows = [] if lead is None else [lead[1], *(confirmation.by_seeds or () if confirmation else ())[:1]]
-        alike = finalists[1:] if any(low is not None and low <= 0 for low in lows) else []
+        ends = [] if lead is None else lows(lead, confirmation)
+        alike = finalists[1:] if any(low is not None and low <= 0 for low in ends) else []
         around = {
             one.name: interval(
                 [other.params[one.name] for other in trials],

@@ -51,6 +51,17 @@ class Confirmation:
         return {"seeds": list(self.seeds), "finalists": rows, "by_seeds": ends, **cost}
 
 
+def lows(lead: tuple[float, float | None, float | None], confirmation: Confirmation | None) -> list[float | None]:
+    """The lower ends of a lead's intervals, over images and over further seeds if there are some; None if not known.
+
+    Args:
+        lead: As `Tuned` has it.
+        confirmation: The finalists on further seeds.
+    """
+    by_seeds = [] if confirmation is None else [confirmation.by_seeds and confirmation.by_seeds[0]]
+    return [lead[1], *by_seeds]
+
+
 @dataclass(frozen=True)
 class Tuned:
     """The best trial of a search, and what finding it has cost.
@@ -96,10 +107,7 @@ class Tuned:
         """Whether the intervals of the lead, over images and over further seeds if there are some, lie above zero."""
         if self.lead is None:
             return True
-        lows = [self.lead[1]]
-        if self.confirmation is not None:
-            lows.append(self.confirmation.by_seeds[0] if self.confirmation.by_seeds else None)
-        return all(low is not None and low > 0 for low in lows)
+        return all(low is not None and low > 0 for low in lows(self.lead, self.confirmation))
 
     def frame(self) -> pd.DataFrame:
         """The trials, a row each: the best first."""

@@ -16,7 +16,7 @@ from pkdcli.engine.distributed.stop import STOP
 from pkdcli.engine.worker import lifecycle, single
 from pkdcli.engine.worker.memory import keep_freed_memory
 from pkdcli.errors import ExitCode, PkdError
-from pkdcli.folders import cache_root, libraries_cache
+from pkdcli.folders import libraries_cache, libraries_environment
 from pkdcli.runs.lock import RunLock
 from pkdcli.runs.paths import RunPaths
 from pkdcli.runs.status import Status
@@ -29,13 +29,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("run_dirs", type=Path, nargs="+", metavar="RUN_DIR", help="several share a teacher")
     parser.add_argument("--eval", type=Path, help="evaluate as this JSON file asks instead of training")
     args = parser.parse_args(argv)
-    # mmengine imports matplotlib and yapf, which would otherwise write their caches into the user's home.
-    os.environ["PKD_CACHE"], own = str(cache_root()), libraries_cache()
-    os.environ["XDG_CACHE_HOME"] = str(own)
-    os.environ.setdefault("MPLCONFIGDIR", str(own / "matplotlib"))
+    os.environ.update(libraries_environment())
     os.environ.update(cores.variables())  # before torch is imported, which reads them then
     # By default beside other temporary files, which go with the job.
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(own / "torchinductor"))
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(libraries_cache() / "torchinductor"))
     keep_freed_memory()
     STOP.catch()
     if args.eval:
