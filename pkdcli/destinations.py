@@ -30,7 +30,7 @@ def check_destination(path: Path, option: str, *, folder: bool = False) -> None:
             return
         raise PkdError(f"{option}: that is a folder, not a file.", f"Name a file: {option} FILE")
     path = path.expanduser().absolute()
-    there = _nearest(path)
+    there = nearest_there(path)
     if there == path and not folder:
         if path.is_dir():
             raise not_written(path, OSError(errno.EISDIR, os.strerror(errno.EISDIR)), option)
@@ -82,7 +82,7 @@ def not_written(path: Path, error: OSError, option: str, *, folder: bool = False
         folder: It was to be a folder.
     """
     path = path.expanduser().absolute()
-    there = _nearest(path if folder else path.parent)
+    there = nearest_there(path if folder else path.parent)
     kind, cause = "DIR" if folder else "FILE", error.errno
     remedy = f"Name another: {option} {kind}"
     if cause in (errno.ENOSPC, errno.EDQUOT):
@@ -101,6 +101,10 @@ def not_written(path: Path, error: OSError, option: str, *, folder: bool = False
     return PkdError(f"can't write {path}: {reason}.", remedy, ExitCode.MISSING)
 
 
-def _nearest(path: Path) -> Path:
-    """The path itself or the nearest above it that is there, be it a link that leads nowhere."""
+def nearest_there(path: Path) -> Path:
+    """The path itself or the nearest above it that is there, be it a link that leads nowhere.
+
+    Args:
+        path: An absolute one.
+    """
     return next(one for one in (path, *path.parents) if os.path.lexists(one))

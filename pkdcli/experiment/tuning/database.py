@@ -9,6 +9,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from pkdcli.destinations import nearest_there
 from pkdcli.errors import ExitCode, PkdError
 from pkdcli.folders import can_be_written
 
@@ -48,7 +49,7 @@ def refuse_unusable(path: Path, shown: Path) -> None:
             path.open("rb").close()
     except OSError as error:
         raise unreachable(shown, error) from error
-    there = next(one for one in path.absolute().parents if os.path.lexists(one))
+    there = nearest_there(path.absolute().parent)
     if not there.is_dir():
         raise PkdError(f"{shown}: {there} is no folder.", "Give another folder with --runs.", ExitCode.MISSING)
     # SQLite makes a journal beside the file.
